@@ -1,0 +1,61 @@
+"""mtfast: COCO-RLE datasets become chunked Zarr stores with fast random access."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mtfast.conversion import convert as convert
+    from mtfast.errors import MtfastError as MtfastError
+    from mtfast.errors import RLEError as RLEError
+    from mtfast.errors import SourceError as SourceError
+    from mtfast.errors import StoreError as StoreError
+    from mtfast.raster import semantic as semantic
+    from mtfast.runs import Category as Category
+    from mtfast.runs import RunTable as RunTable
+    from mtfast.sources import open_source as open_source
+    from mtfast.store.read import open_store as open  # noqa: A004 - the library's own verb
+
+__version__ = "0.1.0"
+
+# Names are loaded when they are first asked for: `import mtfast` costs nothing, numba is imported
+# when a kernel is needed and zarr when a store is written.
+_HOMES = {
+    "Category": "mtfast.runs",
+    "MtfastError": "mtfast.errors",
+    "RLEError": "mtfast.errors",
+    "RunTable": "mtfast.runs",
+    "SourceError": "mtfast.errors",
+    "StoreError": "mtfast.errors",
+    "convert": "mtfast.conversion",
+    "open": "mtfast.store.read",
+    "open_source": "mtfast.sources",
+    "semantic": "mtfast.raster",
+}
+_RENAMED = {"open": "open_store"}
+
+__all__ = [
+    "Category",
+    "MtfastError",
+    "RLEError",
+    "RunTable",
+    "SourceError",
+    "StoreError",
+    "convert",
+    "open",
+    "open_source",
+    "semantic",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mtfast' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), _RENAMED.get(name, name))
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

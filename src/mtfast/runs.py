@@ -1,0 +1,390 @@
+"""RunTable, the one type that crosses between the rooms: instance masks of a set as columns.
+
+Invariants, checked when a table is made and kept by every method:
+
+1. The instances of image ``i`` are ``image_offsets[i]:image_offsets[i + 1]``; offsets start at 0
+   and never fall.
+2. The COCO text of instance ``k`` is ``rle[rle_offsets[k]:rle_offsets[k + 1]]``; the same holds.
+3. Per-image columns have one entry an image, per-instance columns one an instance, in the same
+   order; inside an image that is the order in which masks are painted.
+4. Frames have at most 2**40 pixels.
+5. No array can be written to.
+
+Whether each text really tiles its frame is checked by :meth:`RunTable.check`, by the sources when
+they read a file, and again by every kernel that decodes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mtfast.errors import MtfastError, RLEError
+
+__all__ = ["MAX_PIXELS", "Category", "RunTable", "explain"]
+
+MAX_PIXELS = 2**40
+
+Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
+
+
+class Category(NamedTuple):
+    """A class of instances: its id in the annotations and its name."""
+
+    id: int
+    name: str
+
+
+_DTYPES: dict[str, Any] = {
+    "names": np.dtypes.StringDType(),
+    "image_ids": np.int64,
+    "heights": np.int64,
+    "widths": np.int64,
+    "image_offsets": np.int64,
+    "instance_ids": np.int64,
+    "category_ids": np.int64,
+    "iscrowd": np.uint8,
+    "positions": np.int64,
+    "stated_area": np.float64,
+    "stated_bbox": np.float64,
+    "rle": np.uint8,
+    "rle_offsets": np.int64,
+}
+PER_IMAGE = ("names", "image_ids", "heights", "widths")
+PER_INSTANCE = (
+    "instance_ids",
+    "category_ids",
+    "iscrowd",
+    "positions",
+    "stated_area",
+    "stated_bbox",
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RunTable:
+    """Instance masks of a set of images, as columns.
+
+    Attributes
+    ----------
+    names : (n_images,) str
+        File names of the images.
+    image_ids, heights, widths : (n_images,) int64
+    image_offsets : (n_images + 1,) int64
+        Image i has the instances image_offsets[i] .. image_offsets[i + 1] - 1.
+    instance_ids, category_ids : (n_instances,) int64
+    iscrowd : (n_instances,) uint8
+    positions : (n_instances,) int64
+        Index of the annotation in its file.
+    stated_area : (n_instances,) float64
+        The area that the file states, in pixels; NaN where it states none.
+    stated_bbox : (n_instances, 4) float64
+        The box that the file states, [x, y, width, height] in pixels; NaN where it states none.
+    rle : (n_bytes,) uint8
+        COCO's compressed RLE text of all instances, one after another.
+    rle_offsets : (n_instances + 1,) int64
+    categories : tuple of Category
+
+    Raises
+    ------
+    MtfastError
+        If the columns do not fit together.
+
+    Examples
+    --------
+    >>> table = src.table("train", "annotations_with_class_300")     # doctest: +SKIP
+    >>> table.n_images, table.n_instances                            # doctest: +SKIP
+    (64, 448)
+    >>> table[3].area()                                              # doctest: +SKIP
+    array([ 812, 1930,  377])
+
+    Notes
+    -----
+    Source: the COCO data format, https://cocodataset.org/#format-data.
+    """
+
+    names: NDArray[Any]
+    image_ids: Int64
+    heights: Int64
+    widths: Int64
+    image_offsets: Int64
+    instance_ids: Int64
+    category_ids: Int64
+    iscrowd: NDArray[np.uint8]
+    positions: Int64
+    stated_area: Float64
+    stated_bbox: Float64
+    rle: NDArray[np.uint8]
+    rle_offsets: Int64
+    categories: tuple[Category, ...]
+
+    def __post_init__(self) -> None:
+        for name, dtype in _DTYPES.items():
+            given = np.asarray(getattr(self, name))
+            column = np.ascontiguousarray(given, dtype=dtype)
+            if column.flags.writeable:
+                # A view leaves the caller's own array writable.
+                column = column.view()
+                column.flags.writeable = False
+            object.__setattr__(self, name, column)
+        object.__setattr__(self, "categories", tuple(Category(*c) for c in self.categories))
+        n_images, n_instances = len(self.image_ids), len(self.instance_ids)
+        for name in PER_IMAGE:
+            _expect_shape(name, getattr(self, name), (n_images,), "n_images")
+        for name in PER_INSTANCE:
+            shape = (n_instances, 4) if name == "stated_bbox" else (n_instances,)
+            _expect_shape(name, getattr(self, name), shape, "n_instances")
+        _expect_offsets("image_offsets", self.image_offsets, n_images, n_instances)
+        _expect_offsets("rle_offsets", self.rle_offsets, n_instances, self.rle.size)
+        if n_images and (
+            min(self.heights.min(), self.widths.min()) < 0
+            or max(self.heights.max(), self.widths.max()) > MAX_PIXELS
+            or (self.heights.astype(float) * self.widths).max() > MAX_PIXELS
+        ):
+            bad = int(np.argmax(_bad_frame(self.heights, self.widths)))
+            raise MtfastError(
+                f"image {self.names[bad]!r} is {self.heights[bad]} x {self.widths[bad]} pixels; "
+                f"expected sides of at least 0 and at most 2**40 pixels in all; correct its size"
+            )
+
+    def __repr__(self) -> str:
+        return (
+            f"RunTable({self.n_images} images, {self.n_instances} instances, "
+            f"{len(self.categories)} categories)"
+        )
+
+    @property
+    def n_images(self) -> int:
+        """Number of images."""
+        return len(self.image_ids)
+
+    @property
+    def n_instances(self) -> int:
+        """Number of instances."""
+        return len(self.instance_ids)
+
+    def __len__(self) -> int:
+        return self.n_images
+
+    def __iter__(self) -> Iterator[RunTable]:
+        return (self[i] for i in range(self.n_images))
+
+    def __getitem__(self, images: int | slice) -> RunTable:
+        """Return the table of one image or of a contiguous range of images; nothing is copied."""
+        if isinstance(images, slice):
+            start, stop, step = images.indices(self.n_images)
+            if step != 1:
+                raise MtfastError(
+                    f"a table slice with step {step}; expected step 1; take images one by one"
+                )
+            stop = max(start, stop)
+        else:
+            start = images + self.n_images if images < 0 else images
+            if not 0 <= start < self.n_images:
+                raise IndexError(f"image {images} of a table of {self.n_images} images")
+            stop = start + 1
+        first, last = int(self.image_offsets[start]), int(self.image_offsets[stop])
+        begin, end = int(self.rle_offsets[first]), int(self.rle_offsets[last])
+        columns: dict[str, Any] = {name: getattr(self, name)[start:stop] for name in PER_IMAGE}
+        columns |= {name: getattr(self, name)[first:last] for name in PER_INSTANCE}
+        return _unchecked(
+            **columns,
+            image_offsets=_read_only(self.image_offsets[start : stop + 1] - first),
+            rle=self.rle[begin:end],
+            rle_offsets=_read_only(self.rle_offsets[first : last + 1] - begin),
+            categories=self.categories,
+        )
+
+    def select(self, instances: ArrayLike) -> RunTable:
+        """Return the table with only the given instances, in the given order; images all stay.
+
+        Parameters
+        ----------
+        instances : (n,) int or (n_instances,) bool
+            Indices of instances, or a mask. The images of the indices must not descend; within an
+            image any order goes.
+
+        Raises
+        ------
+        MtfastError
+            If the instances of one image are not next to each other.
+        """
+        chosen = np.asarray(instances)
+        chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
+        image = self.image_of_instance[chosen]
+        if np.any(np.diff(image) < 0):
+            raise MtfastError(
+                "a selection that jumps back to an earlier image; expected instances grouped by "
+                "image; sort them by image first"
+            )
+        lengths = np.diff(self.rle_offsets)[chosen]
+        rle_offsets = offsets_of(lengths)
+        source = np.repeat(self.rle_offsets[chosen] - rle_offsets[:-1], lengths)
+        columns = {name: getattr(self, name)[chosen] for name in PER_INSTANCE}
+        return replace(
+            self,
+            **columns,
+            image_offsets=np.searchsorted(image, np.arange(self.n_images + 1)),
+            rle=self.rle[source + np.arange(rle_offsets[-1])],
+            rle_offsets=rle_offsets,
+        )
+
+    @property
+    def image_of_instance(self) -> Int64:
+        """Index of the image of each instance, (n_instances,) int64."""
+        return np.repeat(np.arange(self.n_images), np.diff(self.image_offsets))
+
+    def text(self, instance: int) -> bytes:
+        """COCO's compressed RLE text of one instance."""
+        start, stop = self.rle_offsets[instance : instance + 2]
+        return self.rle[start:stop].tobytes()
+
+    def area(self) -> Int64:
+        """Count the foreground pixels of every instance, (n_instances,) int64.
+
+        Raises
+        ------
+        RLEError
+            If a text does not tile its frame.
+        """
+        from mtfast.kernels import measure
+
+        out = np.empty(self.n_instances, np.int64)
+        bad = measure.areas(
+            self.rle, self.rle_offsets, self.image_offsets, self.n_pixels, self.scratch(), out
+        )
+        self._raise_if_malformed(bad)
+        return out
+
+    def bbox(self) -> Float64:
+        """Measure the box of every instance, (n_instances, 4) float64 [x, y, width, height].
+
+        Raises
+        ------
+        RLEError
+            If a text does not tile its frame.
+        """
+        from mtfast.kernels import measure
+
+        out = np.empty((self.n_instances, 4), np.float64)
+        bad = measure.bboxes(
+            self.rle,
+            self.rle_offsets,
+            self.image_offsets,
+            self.heights,
+            self.widths,
+            self.scratch(),
+            out.reshape(-1),
+        )
+        self._raise_if_malformed(bad)
+        return out
+
+    def check(self) -> None:
+        """Raise RLEError, naming the first text that does not tile its frame, if there is one."""
+        from mtfast.kernels import coco_string
+
+        self._raise_if_malformed(
+            coco_string.check_strings(
+                self.rle, self.rle_offsets, self.image_offsets, self.n_pixels, self.scratch()
+            )
+        )
+
+    @property
+    def n_pixels(self) -> Int64:
+        """Pixels of each image's frame, (n_images,) int64."""
+        pixels: Int64 = self.heights * self.widths
+        return pixels
+
+    @cached_property
+    def _longest_text(self) -> int:
+        return int(np.diff(self.rle_offsets).max(initial=0))
+
+    def scratch(self) -> Int64:
+        """Make an int64 array that holds the counts of any one instance."""
+        return np.empty(self._longest_text, np.int64)
+
+    def _raise_if_malformed(self, instance: int) -> None:
+        if instance >= 0:
+            image = int(self.image_of_instance[instance])
+            reason = explain(
+                self.text(instance), int(self.heights[image]), int(self.widths[image])
+            )
+            raise RLEError(
+                f"annotation {self.instance_ids[instance]} (number {self.positions[instance]}) of "
+                f"image {str(self.names[image])!r}: {reason}"
+            )
+
+
+def offsets_of(lengths: ArrayLike) -> Int64:
+    """Offsets (n + 1,) int64 of n pieces of the given lengths that lie one after another."""
+    lengths = np.asarray(lengths)
+    offsets = np.zeros(lengths.size + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def explain(text: bytes, height: int, width: int) -> str:
+    """Say what is wrong with the text of an RLE for a frame of height x width pixels."""
+    from mtfast.kernels import coco_string
+
+    n_pixels = height * width
+    counts = np.empty(len(text), np.int64)
+    data = np.frombuffer(text, np.uint8)
+    status = coco_string.decode_counts(data, 0, data.size, n_pixels, counts)
+    expected = f"expected runs that add up to {height} x {width} = {n_pixels} pixels"
+    found = {
+        coco_string.BAD_CHARACTER: "an RLE text with a character outside '0'..'o'",
+        coco_string.TRUNCATED: "an RLE text that ends inside a number",
+        coco_string.OVERLONG: "an RLE text with a number of more than 60 bits",
+        coco_string.NEGATIVE_RUN: "an RLE text with a run of negative length",
+        coco_string.TOO_LONG: "runs that go beyond the end of the frame",
+        coco_string.TOO_SHORT: "runs that end before the frame does",
+    }.get(status, "a sound RLE text")
+    if not text:
+        found = "an empty RLE text"
+    return f"{found}; {expected}; correct or remove the annotation"
+
+
+def _unchecked(**columns: Any) -> RunTable:
+    """Make a table from columns of a checked one."""
+    table = object.__new__(RunTable)
+    table.__dict__.update(columns)
+    return table
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array
+
+
+def _bad_frame(heights: Int64, widths: Int64) -> NDArray[np.bool_]:
+    bad: NDArray[np.bool_] = (heights < 0) | (widths < 0)
+    return bad | (heights.astype(float) * widths > MAX_PIXELS)
+
+
+def _expect_shape(name: str, column: NDArray[Any], shape: Sequence[int], length: str) -> None:
+    if column.shape != tuple(shape):
+        wanted = f"({length}{', 4' if len(shape) == 2 else ''},)".replace("4,)", "4)")
+        raise MtfastError(
+            f"{name} has shape {column.shape}; expected {wanted} = {tuple(shape)}; "
+            f"give every column one entry for each"
+        )
+
+
+def _expect_offsets(name: str, offsets: Int64, n: int, total: int) -> None:
+    if offsets.shape != (n + 1,):
+        raise MtfastError(
+            f"{name} has shape {offsets.shape}; expected (n + 1,) = {(n + 1,)}; "
+            f"give one more offset than pieces"
+        )
+    if offsets[0] != 0 or offsets[-1] != total or np.any(np.diff(offsets) < 0):
+        raise MtfastError(
+            f"{name} runs from {offsets[0]} to {offsets[-1]}; expected ascending offsets from 0 "
+            f"to {total}; recompute them from the lengths"
+        )
