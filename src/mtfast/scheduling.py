@@ -1,0 +1,173 @@
+"""Runs independent jobs with Dask: on threads, on processes, one by one, or on a cluster.
+
+The only module that imports Dask.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import partial
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+from mtfast.errors import MtfastError
+
+__all__ = ["check_scheduler", "run_jobs"]
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+LOCAL = ("threads", "processes", "sync")
+# Jobs that wait at each worker of a cluster, so that none runs dry and few are in memory.
+AHEAD = 2
+
+
+def check_scheduler(scheduler: str) -> None:
+    """Raise MtfastError unless jobs can be run on this scheduler."""
+    if scheduler not in LOCAL and not scheduler.startswith("tcp://"):
+        raise MtfastError(
+            f"scheduler {scheduler!r}; expected threads, processes, sync or tcp://HOST:PORT; "
+            f"pick one"
+        )
+    if scheduler not in LOCAL:
+        try:
+            import distributed  # noqa: F401
+        except ImportError:
+            raise MtfastError(
+                "a Dask scheduler's address, but no 'distributed'; expected it to be installed; "
+                "run: pip install 'mtfast[distributed]'"
+            ) from None
+
+
+def run_jobs(
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    on_result: Callable[[int, Result], None],
+    scheduler: str = "threads",
+    workers: int | None = None,
+) -> None:
+    """Call a function for every job, and on_result(number, result) here as each one is done.
+
+    Parameters
+    ----------
+    function : callable
+        At module level, so that it can be sent to other processes.
+    jobs : sequence
+    on_result : callable
+    scheduler : str
+        "threads", "processes", "sync" or "tcp://HOST:PORT".
+    workers : int, optional
+        By default as many as there are cores.
+
+    Raises
+    ------
+    MtfastError, OSError
+        The first that a job raised. No job runs any more when this returns or raises.
+    """
+    if workers is not None and workers < 1:
+        raise MtfastError(f"{workers} workers; expected at least 1; leave it out for all cores")
+    check_scheduler(scheduler)
+    if scheduler in LOCAL:
+        _run_locally(function, jobs, on_result, scheduler, workers)
+    else:
+        _run_on_cluster(function, jobs, on_result, scheduler)
+
+
+def _guarded(function: Callable[[Job], Result], number: int, job: Job) -> tuple[int, Any]:
+    """Return an error as a value: Dask would wrap it in a traceback of the other process."""
+    try:
+        return number, function(job)
+    except (MtfastError, OSError) as error:
+        return number, error
+
+
+def _deliver(on_result: Callable[[int, Any], None], number: int, result: Any) -> None:
+    if isinstance(result, Exception):
+        raise result
+    on_result(number, result)
+
+
+def _run_locally(
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    on_result: Callable[[int, Result], None],
+    scheduler: str,
+    workers: int | None,
+) -> None:
+    import dask
+    from dask.callbacks import Callback
+    from dask.system import CPU_COUNT
+
+    def posttask(key: Any, result: Any, dsk: Any, state: Any, worker: Any) -> None:
+        _deliver(on_result, *result)
+
+    tasks = [
+        dask.delayed(partial(_guarded, function, number, job), pure=False, traverse=False)(
+            dask_key_name=f"job-{number:08d}"
+        )
+        for number, job in enumerate(jobs)
+    ]
+    # A pool of our own: leaving it waits for the jobs that are under way, so that nobody writes
+    # behind the back of whoever cleans up after an error.
+    with _pool(scheduler, min(workers or CPU_COUNT, max(len(jobs), 1))) as pool:
+        options = {} if pool is None else {"pool": pool}
+        with Callback(posttask=posttask):
+            dask.compute(*tasks, scheduler=scheduler, optimize_graph=False, **options)
+
+
+def _pool(scheduler: str, workers: int) -> Any:
+    pool: Executor
+    if scheduler == "sync":
+        return nullcontext()
+    if scheduler == "threads":
+        pool = ThreadPoolExecutor(workers)
+    else:
+        # Spawned, as a fork copies locks that other threads hold. Ctrl-C reaches every process
+        # of a terminal; the workers leave it to the parent, which stops giving out jobs.
+        pool = ProcessPoolExecutor(
+            workers,
+            mp_context=get_context("spawn"),
+            initializer=signal.signal,
+            initargs=(signal.SIGINT, signal.SIG_IGN),
+        )
+    return pool
+
+
+def _run_on_cluster(
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    on_result: Callable[[int, Result], None],
+    address: str,
+) -> None:
+    from distributed import Client, as_completed
+
+    try:
+        client = Client(address, timeout=10, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise MtfastError(
+            f"no Dask scheduler answers at {address}; expected one within 10 seconds; "
+            f"check the address"
+        ) from error
+    with client:
+        threads = sum(client.nthreads().values())
+        if not threads:
+            raise MtfastError(
+                f"the Dask scheduler at {address} has no workers; expected at least one; "
+                f"start one with: dask worker {address}"
+            )
+        waiting = iter(enumerate(jobs))
+
+        def submit(number: int, job: Job) -> Any:
+            task = partial(_guarded, function, number, job)
+            return client.submit(task, pure=False)
+
+        first = [submit(*item) for item, _ in zip(waiting, range(AHEAD * threads), strict=False)]
+        running = as_completed(first)
+        for future in running:
+            _deliver(on_result, *future.result())
+            following = next(waiting, None)
+            if following is not None:
+                running.add(submit(*following))

@@ -1,0 +1,236 @@
+"""Many annotation files of one split <-> every instance once, and the files as views of them.
+
+The files of a set repeat each other: all hold the same flakes, above another threshold, without
+classes or for a few images. An instance goes into the pool once for all files that agree on its
+image, id, iscrowd, stated area and box, and text; what remains of a file is a list of rows (the
+images that it lists) and, for each row, of entries (pool index, class, position in the file)::
+
+    variant 0: rows 0..2     row 0: image 0, entries 0..1     entry 0: instance 0, category 3
+    variant 1: rows 2..3     row 1: image 1, entries 1..3     entry 1: instance 4, category 1
+                             row 2: image 1, entries 3..4     …
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import StoreError
+from mtfast.runs import Category, RunTable, offsets_of
+
+__all__ = ["Columns", "align", "image_index", "pack", "unpack"]
+
+Columns = Mapping[str, NDArray[Any]]
+Int64 = NDArray[np.int64]
+
+
+def image_index(table: RunTable, order: Mapping[str, int]) -> Int64:
+    """Index in the split of every image of a table."""
+    return np.fromiter((order[str(name)] for name in table.names), np.int64, table.n_images)
+
+
+def pack(
+    tables: Sequence[tuple[str, str, RunTable]], order: Mapping[str, int]
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """Pool the instances of all annotation files of a split.
+
+    Parameters
+    ----------
+    tables : sequence of (variant name, file name, RunTable)
+    order : mapping
+        Name of every image -> its index in the split.
+
+    Returns
+    -------
+    instances, variants : dict of arrays
+        The columns that :mod:`mtfast.store.schema` names.
+    """
+    pool: dict[bytes, int] = {}
+    pieces: list[tuple[Int64, Int64, Int64]] = []  # rows, image of each instance, pool index
+    first_seen: list[tuple[RunTable, Int64, Int64]] = []
+    for _, _, table in tables:
+        rows = image_index(table, order)
+        image = rows[table.image_of_instance]
+        number, new = _enter(pool, table, image)
+        pieces.append((rows, image, number))
+        first_seen.append((table, new, image))
+
+    image = np.concatenate([im[new] for _, new, im in first_seen] or [np.empty(0, np.int64)])
+    by_image = np.argsort(image, kind="stable")
+    place = np.empty_like(by_image)
+    place[by_image] = np.arange(by_image.size)
+    chosen = [(table, new) for table, new, _ in first_seen]
+    texts = [table.text(int(k)) for table, new in chosen for k in new]
+    instances: dict[str, NDArray[Any]] = {
+        "image": image[by_image],
+        "id": _gather(chosen, "instance_ids")[by_image],
+        "iscrowd": _gather(chosen, "iscrowd")[by_image],
+        "area": _gather(chosen, "stated_area")[by_image],
+        "bbox": _gather(chosen, "stated_bbox")[by_image].reshape(-1, 4),
+        "rle": np.frombuffer(b"".join(texts[k] for k in by_image), np.uint8),
+        "rle_offsets": offsets_of([len(texts[k]) for k in by_image]),
+    }
+    entries_per_row = [np.diff(table.image_offsets) for _, _, table in tables]
+    variants: dict[str, NDArray[Any]] = {
+        "name": _strings([name for name, _, _ in tables]),
+        "file": _strings([file for _, file, _ in tables]),
+        "categories": _strings([_categories_text(table) for _, _, table in tables]),
+        "row_offsets": offsets_of([table.n_images for _, _, table in tables]),
+        "image": _concatenate([rows for rows, _, _ in pieces]),
+        "image_id": _concatenate([table.image_ids for _, _, table in tables]),
+        "entry_offsets": offsets_of(_concatenate(entries_per_row)),
+        "instance": place[_concatenate([number for _, _, number in pieces])],
+        "category_id": _concatenate([table.category_ids for _, _, table in tables]),
+        "position": _concatenate([table.positions for _, _, table in tables]),
+    }
+    return instances, variants
+
+
+def unpack(
+    instances: Columns,
+    variants: Columns,
+    texts: Any,
+    rows: Int64,
+    names: NDArray[Any],
+    size: tuple[int, int],
+    categories: tuple[Category, ...],
+) -> RunTable:
+    """Put the table of some rows together again.
+
+    Parameters
+    ----------
+    instances, variants : mapping of arrays
+        As made by :func:`pack`.
+    texts : callable
+        (start, stop) -> bytes of the pooled RLE text.
+    rows : (n,) int64
+        Rows of ``variants`` to take.
+    names : (n_images,) str
+        Of all images of the split.
+    size : (height, width)
+    categories : tuple of Category
+    """
+    starts, stops = variants["entry_offsets"][rows], variants["entry_offsets"][rows + 1]
+    per_row = stops - starts
+    image_offsets = offsets_of(per_row)
+    entries = np.repeat(starts - image_offsets[:-1], per_row) + np.arange(image_offsets[-1])
+    pooled = variants["instance"][entries]
+    begins, ends = instances["rle_offsets"][pooled], instances["rle_offsets"][pooled + 1]
+    rle_offsets = offsets_of(ends - begins)
+    if pooled.size:
+        # The instances of one image, and of images in order, lie next to each other in the pool:
+        # one read fetches them all.
+        low, high = int(begins.min()), int(ends.max())
+        block = texts(low, high)
+        if np.array_equal(begins[1:], ends[:-1]):
+            rle = np.frombuffer(block, np.uint8)
+        else:
+            rle = np.frombuffer(
+                b"".join(
+                    block[b - low : e - low]
+                    for b, e in zip(begins.tolist(), ends.tolist(), strict=True)
+                ),
+                np.uint8,
+            )
+    else:
+        rle = np.empty(0, np.uint8)
+    image = variants["image"][rows]
+    return RunTable(
+        names=names[image],
+        image_ids=variants["image_id"][rows],
+        heights=np.full(rows.size, size[0]),
+        widths=np.full(rows.size, size[1]),
+        image_offsets=image_offsets,
+        instance_ids=instances["id"][pooled],
+        category_ids=variants["category_id"][entries],
+        iscrowd=instances["iscrowd"][pooled],
+        positions=variants["position"][entries],
+        stated_area=instances["area"][pooled],
+        stated_bbox=instances["bbox"][pooled],
+        rle=rle,
+        rle_offsets=rle_offsets,
+        categories=categories,
+    )
+
+
+def align(table: RunTable, names: Sequence[str], size: tuple[int, int]) -> RunTable:
+    """Return the table over exactly the given images; those that it does not list are empty."""
+    if len(names) == table.n_images and all(
+        a == b for a, b in zip(names, table.names.tolist(), strict=True)
+    ):
+        return table
+    order = {name: i for i, name in enumerate(names)}
+    index = image_index(table, order)
+    image = index[table.image_of_instance]
+    by_image = np.argsort(image, kind="stable")
+    lengths = np.diff(table.rle_offsets)[by_image]
+    image_ids = np.full(len(names), -1)
+    image_ids[index] = table.image_ids
+    return RunTable(
+        names=_strings(names),
+        image_ids=image_ids,
+        heights=np.full(len(names), size[0]),
+        widths=np.full(len(names), size[1]),
+        image_offsets=offsets_of(np.bincount(image, minlength=len(names))),
+        instance_ids=table.instance_ids[by_image],
+        category_ids=table.category_ids[by_image],
+        iscrowd=table.iscrowd[by_image],
+        positions=table.positions[by_image],
+        stated_area=table.stated_area[by_image],
+        stated_bbox=table.stated_bbox[by_image],
+        rle=np.frombuffer(b"".join(table.text(int(k)) for k in by_image), np.uint8),
+        rle_offsets=offsets_of(lengths),
+        categories=table.categories,
+    )
+
+
+def read_categories(text: str) -> tuple[Category, ...]:
+    """Read the categories of a variant from their stored form, a JSON list of [id, name]."""
+    try:
+        return tuple(Category(int(number), str(name)) for number, name in json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise StoreError(
+            f"a variant with categories {text!r}; expected a JSON list of [id, name]; "
+            f"convert the set again"
+        ) from error
+
+
+def _categories_text(table: RunTable) -> str:
+    return json.dumps([[c.id, c.name] for c in table.categories], ensure_ascii=False)
+
+
+def _enter(pool: dict[bytes, int], table: RunTable, image: Int64) -> tuple[Int64, Int64]:
+    """Enter a table's instances into the pool; return their numbers and which ones are new."""
+    fixed = np.empty((table.n_instances, 8), np.int64)
+    fixed[:, 0] = image
+    fixed[:, 1] = table.instance_ids
+    fixed[:, 2] = table.iscrowd
+    fixed[:, 3] = table.stated_area.view(np.int64)
+    fixed[:, 4:] = table.stated_bbox.view(np.int64)
+    keys = fixed.tobytes()
+    rle = table.rle.tobytes()
+    offsets = table.rle_offsets.tolist()
+    number = np.empty(table.n_instances, np.int64)
+    before = len(pool)
+    for k in range(table.n_instances):
+        key = keys[64 * k : 64 * k + 64] + rle[offsets[k] : offsets[k + 1]]
+        number[k] = pool.setdefault(key, len(pool))
+    # Numbers are given in order: an instance is new where the largest so far grows.
+    largest = np.maximum.accumulate(np.concatenate([[before - 1], number]))
+    return number, np.flatnonzero(np.diff(largest))
+
+
+def _gather(chosen: Sequence[tuple[RunTable, Int64]], column: str) -> NDArray[Any]:
+    return _concatenate([getattr(table, column)[new] for table, new in chosen])
+
+
+def _concatenate(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return np.concatenate(arrays) if arrays else np.empty(0, np.int64)
+
+
+def _strings(values: Sequence[str]) -> NDArray[Any]:
+    return np.array(values, dtype=np.dtypes.StringDType())

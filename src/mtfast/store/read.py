@@ -1,0 +1,389 @@
+"""Random access to a store: by index, by file name or by its stem."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import StoreError
+from mtfast.runs import Category, RunTable
+from mtfast.store import schema
+from mtfast.store.arrays import Files, TextArray, open_image_array, read_column, read_metadata
+from mtfast.store.pool import read_categories, unpack
+
+__all__ = ["Sample", "Split", "Store", "open_store"]
+
+
+def open_store(path: str | os.PathLike[str]) -> Store:
+    """Open a converted dataset for random access.
+
+    Parameters
+    ----------
+    path : path-like
+        A store written by :func:`mtfast.convert`.
+
+    Returns
+    -------
+    Store
+        ``store["train"]`` is a :class:`Split`. A store may be used from many threads, survives a
+        fork, and pickles as its path.
+
+    Raises
+    ------
+    StoreError
+        If there is no store, it is incomplete, or its layout is newer than this mtfast.
+
+    Examples
+    --------
+    >>> train = mtfast.open("graphene.zarr")["train"]       # doctest: +SKIP
+    >>> train.semantic(123).shape                           # doctest: +SKIP
+    (1200, 1920)
+
+    Notes
+    -----
+    The layout is described in docs/FORMAT.md.
+    """
+    return Store(Path(path))
+
+
+class Store:
+    """An opened dataset: a mapping of split names to splits. See :func:`open_store`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.is_dir():
+            raise StoreError(f"no store at {path}; expected a folder; check the path")
+        self.attributes: dict[str, Any] = read_metadata(path).get("attributes", {})
+        version = self.attributes.get("mtfast_format")
+        if version is None:
+            raise StoreError(
+                f"{path} is a Zarr group that mtfast did not write; expected a store made by "
+                f"'mtfast convert'; convert the dataset first"
+            )
+        if version != schema.FORMAT:
+            raise StoreError(
+                f"{path} has layout version {version}; expected {schema.FORMAT}; "
+                f"update mtfast or convert the set again"
+            )
+        if self.attributes.get("complete") is not True:
+            old = schema.replaced_path(path)
+            raise StoreError(
+                f"{path} is incomplete, its conversion did not finish; expected a complete store; "
+                f"convert again with --overwrite"
+                f"{f' (the store it was to replace is {old})' if old.exists() else ''}"
+            )
+        self._splits = {
+            name: Split(self, name) for name in self.attributes.get("splits", [])
+        }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open_store, (self.path,)
+
+    def __repr__(self) -> str:
+        return f"<mtfast store {self.path}: {', '.join(map(repr, self._splits.values()))}>"
+
+    def __getitem__(self, split: str) -> Split:
+        try:
+            return self._splits[split]
+        except KeyError:
+            raise StoreError(
+                f"no split {split!r} in {self.path}; expected one of {list(self._splits)}; "
+                f"pick one of these"
+            ) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._splits)
+
+    def __len__(self) -> int:
+        return len(self._splits)
+
+    def __contains__(self, split: object) -> bool:
+        return split in self._splits
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits."""
+        return tuple(self._splits)
+
+
+class Split:
+    """One split of a store. Every access reads and decodes; nothing is kept.
+
+    Attributes
+    ----------
+    name : str
+    height, width : int
+        Size in pixels of every image.
+    """
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.store = store
+        self.name = name
+        self._path = store.path / name
+        self._files = Files()
+        attributes = read_metadata(self._path).get("attributes", {})
+        self.attributes: dict[str, Any] = attributes
+        self.height, self.width = int(attributes["height"]), int(attributes["width"])
+        self.n_images = int(attributes["n_images"])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _open_split, (self.store.path, self.name)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.n_images} images of {self.height} x {self.width}>"
+
+    def __len__(self) -> int:
+        return self.n_images
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (Sample(self, i) for i in range(self.n_images))
+
+    def __getitem__(self, image: int | str) -> Sample:
+        """Return one image with its masks, by index, file name or stem; decoded when used."""
+        return Sample(self, self.index(image))
+
+    @cached_property
+    def names(self) -> NDArray[Any]:
+        """File names of all images, (n_images,) str."""
+        return read_column(self._path / "name")
+
+    @cached_property
+    def set_names(self) -> NDArray[Any]:
+        """Exfoliation run of each image, (n_images,) str; empty where it is not known."""
+        return read_column(self._path / "set_name")
+
+    @cached_property
+    def image_sha256(self) -> NDArray[Any]:
+        """SHA-256 of each image file, (n_images,) str of 64 hexadecimal digits."""
+        self._require_images()
+        return read_column(self._path / "image_sha256")
+
+    def index(self, image: int | str) -> int:
+        """Index of an image, given its index, its file name or its stem (the UUID).
+
+        Raises
+        ------
+        StoreError
+            If no image has that name.
+        IndexError
+            If the index is out of range; negative ones count from the end.
+        """
+        if isinstance(image, str):
+            found = self._index_of.get(image)
+            if found is None:
+                near = difflib.get_close_matches(image, self.names.tolist(), 1, 0.8)
+                raise StoreError(
+                    f"no image {image!r} in split {self.name!r}; expected a file name or its stem"
+                    f"{f' such as {near[0]!r}' if near else ''}; look at the split's names"
+                )
+            return found
+        number = image.__index__()
+        if number < 0:
+            number += self.n_images
+        if not 0 <= number < self.n_images:
+            raise IndexError(f"image {image} of a split of {self.n_images} images")
+        return number
+
+    @cached_property
+    def _index_of(self) -> dict[str, int]:
+        names = self.names.tolist()
+        # A name in full wins over a stem that happens to be the same.
+        by_stem = {PurePosixPath(name).stem: i for i, name in reversed(list(enumerate(names)))}
+        return by_stem | {name: i for i, name in enumerate(names)}
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the store holds the images, not only their masks."""
+        return bool(self.attributes.get("images", False))
+
+    def image(self, image: int | str, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """Decode an image, (height, width, 3) uint8 RGB; a grey one has three equal channels.
+
+        ``out`` takes the pixels if given; it must be in C order.
+        """
+        self._require_images()
+        return self._jpegs.read(self.index(image), self._checked(out, self._jpegs))
+
+    def image_bytes(self, image: int | str) -> bytes:
+        """Return the image file, byte for byte as it was converted."""
+        self._require_images()
+        return self._jpegs.raw(self.index(image))
+
+    def semantic(self, image: int | str, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Read a semantic mask, (height, width) uint8 or uint16 of category ids; 0 is background.
+
+        ``out`` takes the pixels if given; it must be in C order.
+        """
+        return self._masks.read(self.index(image), self._checked(out, self._masks))
+
+    def instances(self, image: int | str, variant: str | None = None) -> RunTable:
+        """Return the instances of an image, as one annotation file of the source lists them.
+
+        Parameters
+        ----------
+        image : int or str
+        variant : str, optional
+            One of :attr:`variants`; by default the one that the semantic masks were painted from.
+
+        Raises
+        ------
+        StoreError
+            If there is no such variant, or it does not list the image.
+        """
+        number = self.index(image)
+        v = self._variant(variant)
+        row = self._row_of_image(v)[number]
+        if row < 0:
+            raise StoreError(
+                f"image {str(self.names[number])!r} is not in variant {self.variants[v]!r}; "
+                f"expected one of the {self.images_of(variant).size} that are; "
+                f"see images_of({self.variants[v]!r})"
+            )
+        return self._table(v, np.array([row]))
+
+    def table(self, variant: str | None = None) -> RunTable:
+        """Return a whole annotation file of the source; its images in the file's order."""
+        v = self._variant(variant)
+        first, last = self._columns_of_variants["row_offsets"][v : v + 2]
+        return self._table(v, np.arange(first, last))
+
+    def images_of(self, variant: str | None = None) -> NDArray[np.int64]:
+        """Indices of the images that a variant lists, in its order."""
+        first, last = self._columns_of_variants["row_offsets"][
+            (v := self._variant(variant)) : v + 2
+        ]
+        images: NDArray[np.int64] = self._columns_of_variants["image"][first:last]
+        return images
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of the annotation files that the store holds."""
+        return tuple(self._columns_of_variants["name"].tolist())
+
+    @property
+    def semantic_variant(self) -> str:
+        """The variant that the semantic masks were painted from."""
+        return str(self.attributes["semantic_variant"])
+
+    def categories(self, variant: str | None = None) -> tuple[Category, ...]:
+        """Return the categories of a variant."""
+        return read_categories(self._columns_of_variants["categories"][self._variant(variant)])
+
+    def _table(self, v: int, rows: NDArray[np.int64]) -> RunTable:
+        variants = self._columns_of_variants
+        return unpack(
+            self._columns_of_instances,
+            variants,
+            self._texts,
+            rows,
+            self.names,
+            (self.height, self.width),
+            read_categories(variants["categories"][v]),
+        )
+
+    def _variant(self, name: str | None) -> int:
+        wanted = self.semantic_variant if name is None else name
+        try:
+            return self.variants.index(wanted)
+        except ValueError:
+            near = difflib.get_close_matches(wanted, self.variants, 3) or self.variants[:5]
+            raise StoreError(
+                f"no variant {wanted!r} in split {self.name!r}; "
+                f"expected one such as {', '.join(near)}; see the split's variants"
+            ) from None
+
+    def _row_of_image(self, v: int) -> NDArray[np.int64]:
+        if v not in self._rows:
+            first, last = self._columns_of_variants["row_offsets"][v : v + 2]
+            rows = np.full(self.n_images, -1)
+            rows[self._columns_of_variants["image"][first:last]] = np.arange(first, last)
+            self._rows[v] = rows
+        return self._rows[v]
+
+    @cached_property
+    def _rows(self) -> dict[int, NDArray[np.int64]]:
+        return {}
+
+    @cached_property
+    def _columns_of_variants(self) -> dict[str, NDArray[Any]]:
+        return {name: read_column(self._path / "variants" / name) for name in schema.VARIANTS}
+
+    @cached_property
+    def _columns_of_instances(self) -> dict[str, NDArray[Any]]:
+        return {
+            name: read_column(self._path / "instances" / name)
+            for name, column in schema.INSTANCES.items()
+            if column.compressed
+        }
+
+    @cached_property
+    def _texts(self) -> TextArray:
+        return TextArray(self._path / "instances" / "rle", self._files)
+
+    @cached_property
+    def _masks(self) -> Any:
+        return open_image_array(self._path / schema.SEMANTIC, self._files)
+
+    @cached_property
+    def _jpegs(self) -> Any:
+        return open_image_array(self._path / schema.JPEG, self._files)
+
+    def _require_images(self) -> None:
+        if not self.has_images:
+            raise StoreError(
+                f"split {self.name!r} holds masks only; expected images; "
+                f"convert the set again with --images jpeg"
+            )
+
+    @staticmethod
+    def _checked(out: NDArray[Any] | None, array: Any) -> NDArray[Any] | None:
+        if out is not None and (
+            out.shape != array.shape[1:] or out.dtype != array.dtype or not out.flags.c_contiguous
+        ):
+            raise StoreError(
+                f"out has shape {out.shape}, {out.dtype}; "
+                f"expected {array.shape[1:]}, {array.dtype}, in C order; make it with numpy.empty"
+            )
+        return out
+
+
+class Sample:
+    """One image of a split with its masks; each part is read and decoded when it is first used."""
+
+    def __init__(self, split: Split, index: int) -> None:
+        self._split = split
+        self.index = index
+
+    def __repr__(self) -> str:
+        return f"<sample {self.index} of {self._split.name}: {self.name}>"
+
+    @property
+    def name(self) -> str:
+        """File name of the image."""
+        return str(self._split.names[self.index])
+
+    @cached_property
+    def image(self) -> NDArray[np.uint8]:
+        """The image, (height, width, 3) uint8 RGB."""
+        return self._split.image(self.index)
+
+    @cached_property
+    def semantic(self) -> NDArray[Any]:
+        """The semantic mask, (height, width) uint8 or uint16."""
+        return self._split.semantic(self.index)
+
+    @cached_property
+    def instances(self) -> RunTable:
+        """The instances, from the variant that the semantic mask was painted from."""
+        return self._split.instances(self.index)
+
+
+def _open_split(path: Path, name: str) -> Split:
+    return open_store(path)[name]

@@ -1,0 +1,77 @@
+"""What lies where in a store, with a version; docs/FORMAT.md says the same in words.
+
+Arrays are declared once, here; the writer creates them from this table and the reader and the
+tests take their names from it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["FORMAT", "INSTANCES", "SPLIT", "VARIANTS", "Column", "replaced_path"]
+
+FORMAT = 1
+"""Version of the layout; a reader refuses a newer one."""
+
+SHARD = 64
+"""Images in a shard, unless the user asks for another number."""
+
+SEMANTIC = "semantic"
+JPEG = "images/jpeg"
+JPEG_CODEC = "imagecodecs_jpeg"
+
+# Levels of zstd: masks are written by the thousand, columns once.
+MASK_LEVEL = 1
+COLUMN_LEVEL = 5
+
+# Values in one chunk of a column, and of the text, which is read in place.
+COLUMN_CHUNK = 1 << 18
+TEXT_CHUNK = 1 << 22
+
+
+def replaced_path(store: Path) -> Path:
+    """Where a store waits that is being replaced, until the new one is complete."""
+    return store.with_name(f".{store.name}.replaced")
+
+
+class Column(NamedTuple):
+    """A plain array: its numpy type and the names of its dimensions."""
+
+    dtype: str
+    dimensions: tuple[str, ...]
+    compressed: bool = True
+
+
+SPLIT = {
+    "name": Column("str", ("image",)),
+    "image_sha256": Column("str", ("image",)),
+    "set_name": Column("str", ("image",)),
+}
+"""One entry an image; image_sha256 is only there if the images are."""
+
+INSTANCES = {
+    "image": Column("int64", ("instance",)),
+    "id": Column("int64", ("instance",)),
+    "iscrowd": Column("uint8", ("instance",)),
+    "area": Column("float64", ("instance",)),
+    "bbox": Column("float64", ("instance", "box")),
+    # Not compressed, so that the text of one image is one short read.
+    "rle": Column("uint8", ("byte",), compressed=False),
+    "rle_offsets": Column("int64", ("instance_offset",)),
+}
+"""Every instance of a split once, grouped by image."""
+
+VARIANTS = {
+    "name": Column("str", ("variant",)),
+    "file": Column("str", ("variant",)),
+    "categories": Column("str", ("variant",)),
+    "row_offsets": Column("int64", ("variant_offset",)),
+    "image": Column("int64", ("row",)),
+    "image_id": Column("int64", ("row",)),
+    "entry_offsets": Column("int64", ("row_offset",)),
+    "instance": Column("int64", ("entry",)),
+    "category_id": Column("int64", ("entry",)),
+    "position": Column("int64", ("entry",)),
+}
+"""The annotation files: variant -> rows (the images it lists) -> entries (its annotations)."""

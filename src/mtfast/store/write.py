@@ -1,0 +1,131 @@
+"""A store as it is written: groups and columns through zarr, shards by ourselves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.store import schema
+from mtfast.store.schema import Column
+from mtfast.store.shard import sync
+
+if TYPE_CHECKING:
+    import zarr
+
+__all__ = ["StoreWriter", "shard_path"]
+
+# Shards of an array lie side by side in one folder, whatever the number of its dimensions.
+_FLAT_KEYS = {"name": "default", "separator": "."}
+
+
+def shard_path(store: Path, array: str, shard: int, n_dimensions: int) -> Path:
+    """Path of a shard file of a per-image array, such as ``STORE/train/semantic/c.0.0.0``."""
+    return store / array / ".".join(["c", str(shard), *["0"] * (n_dimensions - 1)])
+
+
+class StoreWriter:
+    """Creates a store that is marked incomplete until :meth:`finish`.
+
+    Parameters
+    ----------
+    path : Path
+        A folder that does not exist yet.
+    attributes : mapping
+        Of the root group.
+    """
+
+    def __init__(self, path: Path, attributes: Mapping[str, Any]) -> None:
+        import zarr
+
+        path.mkdir()
+        self.path = path
+        self._root = zarr.create_group(
+            path, attributes={"mtfast_format": schema.FORMAT, "complete": False, **attributes}
+        )
+
+    def split(self, name: str, attributes: Mapping[str, Any]) -> zarr.Group:
+        """Create the group of a split."""
+        return self._root.create_group(name, attributes=dict(attributes))
+
+    def columns(
+        self,
+        group: zarr.Group,
+        declared: Mapping[str, Column],
+        values: Mapping[str, NDArray[Any]],
+    ) -> None:
+        """Write the declared columns that there are values for."""
+        from zarr.codecs import ZstdCodec
+
+        for name, column in declared.items():
+            if name not in values:
+                continue
+            data = values[name]
+            limit = schema.COLUMN_CHUNK if column.compressed else schema.TEXT_CHUNK
+            chunks = (max(1, min(len(data), limit)), *data.shape[1:])
+            dtype: Any = str if column.dtype == "str" else column.dtype
+            array = group.create_array(
+                name,
+                shape=data.shape,
+                dtype=dtype,
+                chunks=chunks,
+                compressors=ZstdCodec(level=schema.COLUMN_LEVEL) if column.compressed else None,
+                dimension_names=column.dimensions,
+                # A chunk file that is not there is damage, never a chunk of zeros.
+                config={"write_empty_chunks": True},
+            )
+            if data.size:
+                array[...] = data
+
+    def masks(
+        self, group: zarr.Group, n_images: int, size: tuple[int, int], dtype: Any, shard: int
+    ) -> None:
+        """Declare the semantic masks of a split, whose shards the workers write."""
+        from zarr.codecs import ZstdCodec
+
+        group.create_array(
+            schema.SEMANTIC,
+            shape=(n_images, *size),
+            dtype=np.dtype(dtype).name,
+            chunks=(1, *size),
+            shards=(shard, *size),
+            compressors=ZstdCodec(level=schema.MASK_LEVEL),
+            chunk_key_encoding=_FLAT_KEYS,
+            dimension_names=("image", "y", "x"),
+            fill_value=0,
+        )
+
+    def images(self, group: zarr.Group, n_images: int, size: tuple[int, int], shard: int) -> None:
+        """Declare the JPEG images of a split, whose shards the workers write."""
+        from mtfast.store.codec import JpegCodec
+
+        group.create_array(
+            schema.JPEG,
+            shape=(n_images, *size, 3),
+            dtype="uint8",
+            chunks=(1, *size, 3),
+            shards=(shard, *size, 3),
+            serializer=JpegCodec(),
+            compressors=None,
+            filters=None,
+            chunk_key_encoding=_FLAT_KEYS,
+            dimension_names=("image", "y", "x", "channel"),
+            fill_value=0,
+        )
+
+    def finish(self) -> None:
+        """Put everything on the disk, then mark the store complete."""
+        for folder, _, files in os.walk(self.path):
+            for file in files:
+                # Shards are on the disk already; what zarr has written may not be.
+                if not file.startswith("c."):
+                    sync(Path(folder) / file)
+            sync(Path(folder))
+        self._root.attrs["complete"] = True
+        sync(self.path / "zarr.json")
+        sync(self.path)
+        sync(self.path.parent)
