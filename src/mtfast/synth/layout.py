@@ -1,0 +1,319 @@
+"""Plans a set, shares the images out to workers and puts the files in place.
+
+Every image draws from a generator of its own, seeded with (seed, split, position, purpose), so a
+set does not depend on the number of workers, and its annotations not on whether pixels are made.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import uuid
+from collections.abc import Generator, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+
+from mtfast.errors import MtfastError
+from mtfast.kernels.coco_string import MAX_CHARACTERS, encode_counts
+from mtfast.progress import Progress, silent
+from mtfast.synth.palette import PALETTES
+from mtfast.synth.render import label_map, render
+from mtfast.synth.scene import FULL_FRAME, Counts, Frame, draw_flakes
+from mtfast.synth.write import ImageRecord, write_meta_data, write_split
+
+__all__ = ["make_set"]
+
+SPLITS = ("train", "test")
+# Purposes of a generator: what is on the image, what it looks like, which images belong together.
+_FLAKES, _PIXELS, _RUNS = 0, 1, 2
+
+MIN_SIDE = 64
+MAX_SIDE = 65_500  # of a JPEG
+MAX_CLASSES = 255  # of an 8-bit mask
+
+# Images of a task: about a second of work, so that starting processes pays.
+_PER_TASK_WITH_PIXELS = 4
+_PER_TASK_WITHOUT = 1024
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What every worker needs to know about the set."""
+
+    folder: Path
+    seed: int
+    size: tuple[int, int]
+    n_classes: int
+    images: bool
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Images start, ..., start + len(palettes) - 1 of a split, and how each is to look."""
+
+    split: str
+    start: int
+    palettes: tuple[int, ...]
+
+
+def make_set(
+    out: str | os.PathLike[str],
+    *,
+    name: str = "Graphene",
+    train: int = 64,
+    test: int = 8,
+    size: tuple[int, int] = (1200, 1920),
+    classes: int = 4,
+    seed: int = 0,
+    images: bool = True,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Make a synthetic data set in the layout of a MaskTerial set.
+
+    Parameters
+    ----------
+    out : path
+        Folder of the set; it must be empty or not exist. It appears when the set is whole.
+    name : str
+        Material, for ``info`` and the names of the exfoliation runs.
+    train, test : int
+        Number of images; a split without images gets no files.
+    size : (height, width)
+        Pixels, 64 to 65500 each.
+    classes : int
+        Category ids run from 1 to this number (of layers), 255 at most.
+    seed : int
+        Equal seeds give equal files, whatever the number of workers.
+    images : bool
+        Whether to make the JPEG images and the PNG masks, or only the JSON files.
+    workers : int, optional
+        Processes; as many as there are cores and work for by default. They are spawned: a script
+        that asks for more than one needs ``if __name__ == "__main__":``.
+    progress : callable, optional
+        Called as (what, done, total).
+
+    Returns
+    -------
+    Path
+        ``out``.
+
+    Raises
+    ------
+    MtfastError
+        For arguments out of range, and for a folder that is not empty.
+
+    Examples
+    --------
+    >>> folder = make_set("graphene", train=4, test=2, size=(240, 320))  # doctest: +SKIP
+    >>> sorted(path.name for path in folder.iterdir())  # doctest: +SKIP
+    ['RLE_annotations', 'meta_data', 'test_images', 'test_semantic_masks', 'train_images', ...]
+    """
+    _check("train", train, 0, 10_000_000)
+    _check("test", test, 0, 10_000_000)
+    _check("train + test", train + test, 1, 20_000_000)
+    _check("height", size[0], MIN_SIDE, MAX_SIDE)
+    _check("width", size[1], MIN_SIDE, MAX_SIDE)
+    _check("classes", classes, 1, MAX_CLASSES)
+    _check("seed", seed, 0, None)
+    if workers is not None:
+        _check("workers", workers, 1, 1024)
+
+    out = Path(out)
+    place = out.resolve()
+    partial = _make_partial(out, place)
+    try:
+        plan = _Plan(partial, seed, (int(size[0]), int(size[1])), classes, images)
+        _fill(plan, name, dict(zip(SPLITS, (train, test), strict=True)), workers, progress)
+        if partial.parent == place:
+            # Annotations go last: until then nothing takes the folder for a set.
+            for child in sorted(partial.iterdir(), reverse=True):
+                child.rename(place / child.name)
+            partial.rmdir()
+        else:
+            partial.rename(place)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return out
+
+
+def _make_partial(out: Path, place: Path) -> Path:
+    """Make the folder in which the set grows: inside an empty one, else beside the new one."""
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise MtfastError(
+            f"{out} is not empty; expected an empty folder or a new name; "
+            "choose another folder or remove this one"
+        )
+    partial = place.with_name(f".{place.name}.partial-{os.getpid()}")
+    if place.exists():
+        partial = place / partial.name
+    try:
+        partial.mkdir(parents=True)
+    except OSError as error:
+        raise MtfastError(
+            f"{partial.parent} cannot be written to ({error.strerror}); expected a folder of "
+            "yours; choose another one"
+        ) from error
+    return partial
+
+
+def _check(what: str, value: int, low: int, high: int | None) -> None:
+    """Refuse anything but a whole number from low to high."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):
+        bounds = f"{low} or more" if high is None else f"{low} to {high}"
+        raise MtfastError(f"{what} is {value!r}; expected a whole number, {bounds}; change {what}")
+
+
+def _fill(
+    plan: _Plan,
+    name: str,
+    n_images: dict[str, int],
+    workers: int | None,
+    progress: Progress | None,
+) -> None:
+    """Make all files of a set in the plan's folder."""
+    run_lengths = {
+        split: _draw_run_lengths(plan.seed, split, n) for split, n in n_images.items() if n
+    }
+    if plan.images:
+        for split in run_lengths:
+            (plan.folder / f"{split}_images").mkdir()
+            (plan.folder / f"{split}_semantic_masks").mkdir()
+
+    n_total = sum(n_images.values())
+    per_task = _PER_TASK_WITHOUT
+    if plan.images:
+        pixels = plan.size[0] * plan.size[1]
+        per_task = min(per_task, max(1, _PER_TASK_WITH_PIXELS * FULL_FRAME // pixels))
+    if workers is not None:
+        per_task = min(per_task, -(-n_total // workers))
+    tasks = [
+        task for split in run_lengths for task in _tasks(plan, split, run_lengths[split], per_task)
+    ]
+    records: dict[str, list[ImageRecord]] = {split: [] for split in run_lengths}
+    report = progress or silent
+    done = 0
+    report("making images", done, n_total)
+    # Closing stops the workers before an error lets make_set remove the folder under their hands.
+    with closing(_run(plan, tasks, workers)) as results:
+        for task, made in zip(tasks, results, strict=True):
+            records[task.split] += made
+            done += len(made)
+            report("making images", done, n_total)
+
+    n_sets = 0
+    for split, lengths in run_lengths.items():
+        write_split(
+            plan.folder,
+            split,
+            records[split],
+            name=name,
+            size=plan.size,
+            n_classes=plan.n_classes,
+        )
+        stops = np.cumsum([0, *lengths]).tolist()
+        sets = {}
+        for start, stop in pairwise(stops):
+            n_sets += 1
+            stems = [record.stem for record in records[split][start:stop]]
+            sets[f"Set_{name}_{n_sets:03d}"] = stems
+        write_meta_data(plan.folder, split, sets)
+
+
+def _draw_run_lengths(seed: int, split: str, n_images: int) -> list[int]:
+    """Share images out to exfoliation runs of 20 to 40; a small set gets five shorter ones.
+
+    The images of a run look alike, and a set of a few dozen should still show every kind of chip.
+    """
+    rng = np.random.default_rng([seed, SPLITS.index(split), 0, _RUNS])
+    lengths: list[int] = []
+    while (left := n_images - sum(lengths)) > 0:
+        length = min(int(rng.integers(20, 41)), max(1, n_images // 5))
+        lengths.append(min(length, left))
+    return lengths
+
+
+def _tasks(plan: _Plan, split: str, run_lengths: list[int], per_task: int) -> Iterator[_Task]:
+    """Cut a split into tasks of per_task images; runs take the palettes in turn."""
+    first = plan.seed + 3 * SPLITS.index(split)
+    palettes = [
+        (first + run) % len(PALETTES) for run, n in enumerate(run_lengths) for _ in range(n)
+    ]
+    for start in range(0, len(palettes), per_task):
+        yield _Task(split, start, tuple(palettes[start : start + per_task]))
+
+
+def _run(plan: _Plan, tasks: list[_Task], workers: int | None) -> Generator[list[ImageRecord]]:
+    """Run the tasks, here or in processes, and hand their results back in order."""
+    n_workers = min(workers if workers is not None else _n_cores(), len(tasks))
+    if n_workers == 1:
+        for task in tasks:
+            yield _make_images(plan, task)
+        return
+    # The kernels are compiled by the import above at the latest, so workers find them in the cache.
+    # Forking is out: the caller may have threads, and Python 3.12 warns of it.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(n_workers, mp_context=context) as pool:
+        try:
+            yield from pool.map(_make_images, [plan] * len(tasks), tasks)
+        except BrokenProcessPool as error:
+            raise MtfastError(
+                "a worker process ended early; expected it to live until its images were made; "
+                'call make_set under `if __name__ == "__main__":` or with workers=1'
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _n_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _make_images(plan: _Plan, task: _Task) -> list[ImageRecord]:
+    """Draw the images of a task and write their files, if the plan says so."""
+    frame = Frame(*plan.size)
+    return [
+        _make_image(plan, frame, task.split, task.start + k, palette)
+        for k, palette in enumerate(task.palettes)
+    ]
+
+
+def _make_image(plan: _Plan, frame: Frame, split: str, position: int, palette: int) -> ImageRecord:
+    """Draw one image."""
+    seed = [plan.seed, SPLITS.index(split), position]
+    rng = np.random.default_rng([*seed, _FLAKES])
+    stem = str(uuid.UUID(bytes=rng.bytes(16), version=4))
+    flakes = draw_flakes(rng, frame, plan.n_classes)
+    if plan.images:
+        pixels = render(np.random.default_rng([*seed, _PIXELS]), flakes, frame, PALETTES[palette])
+        jpeg = imagecodecs.jpeg8_encode(pixels, level=100, subsampling="420")
+        (plan.folder / f"{split}_images" / f"{stem}.jpg").write_bytes(jpeg)
+        png = imagecodecs.png_encode(label_map(flakes, frame, larger_than=200))
+        (plan.folder / f"{split}_semantic_masks" / f"{stem}.png").write_bytes(png)
+    return ImageRecord(
+        stem,
+        [category_id for category_id, _ in flakes],
+        [_coco_text(counts) for _, counts in flakes],
+        [frame.area(counts) for _, counts in flakes],
+        [frame.bbox(counts) for _, counts in flakes],
+    )
+
+
+def _coco_text(counts: Counts) -> str:
+    """Write counts as COCO's compressed text."""
+    text = np.empty(MAX_CHARACTERS * counts.size, np.uint8)
+    stop = encode_counts(counts, 0, counts.size, text, 0)
+    return text[:stop].tobytes().decode("ascii")
