@@ -19,7 +19,7 @@ import platform
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import llvmlite
 import numba
@@ -28,7 +28,8 @@ from platformdirs import user_cache_path
 
 __all__ = ["f64", "i64", "kernel", "read", "u8", "u16", "u64", "write"]
 
-F = TypeVar("F", bound=Callable[..., Any])
+Kernel = Callable[..., int]
+"""A kernel returns a count or a status; its argument types stand in its signatures."""
 
 u8, u16, u64 = types.uint8, types.uint16, types.uint64
 i64, f64 = types.int64, types.float64
@@ -82,7 +83,7 @@ def _cache_folder() -> str | None:
 _FOLDER = None if numba.config.DISABLE_JIT else _cache_folder()
 
 
-def kernel(*signatures: Any) -> Callable[[F], F]:
+def kernel(*signatures: Any) -> Callable[[Callable[..., Any]], Kernel]:
     """Compile a function for the given signatures, without the GIL, and cache it on disk.
 
     Examples
@@ -93,7 +94,7 @@ def kernel(*signatures: Any) -> Callable[[F], F]:
     ...     return text.size
     """
 
-    def compile_(function: F) -> F:
+    def compile_(function: Callable[..., Any]) -> Kernel:
         if numba.config.DISABLE_JIT:
             return function
         # numba picks the cache folder of a function when it is decorated, from its global
@@ -101,7 +102,7 @@ def kernel(*signatures: Any) -> Callable[[F], F]:
         theirs = numba.config.CACHE_DIR
         numba.config.CACHE_DIR = _FOLDER or theirs
         try:
-            compiled: F = numba.njit(list(signatures), nogil=True, cache=_FOLDER is not None)(
+            compiled: Kernel = numba.njit(list(signatures), nogil=True, cache=_FOLDER is not None)(
                 function
             )
         finally:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,20 +26,19 @@ from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, SourceError, StoreError
 from mtfast.jpeg import read_header
+from mtfast.progress import Progress, silent
 from mtfast.raster import frame_size, semantic, semantic_dtype
 from mtfast.runs import RunTable
 from mtfast.scheduling import check_scheduler, run_jobs
 from mtfast.sources import Source, open_source
+from mtfast.sources.variants import default_variant
 from mtfast.store import schema
 from mtfast.store.arrays import read_metadata
 from mtfast.store.pool import align, pack
 from mtfast.store.shard import write_shard
 from mtfast.store.write import StoreWriter, shard_path
 
-__all__ = ["Progress", "Shard", "convert", "default_variant", "plan"]
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
+__all__ = ["Shard", "convert", "plan"]
 
 
 class Shard(NamedTuple):
@@ -97,7 +95,8 @@ def convert(
     splits : sequence of str, optional
         Which splits to convert; all by default.
     semantic : str, optional
-        The variant that semantic masks are painted from; see :func:`default_variant`.
+        The variant that semantic masks are painted from; by default the with-class one with threshold 200,
+        see :func:`mtfast.sources.variants.default_variant`.
     images : {"jpeg", "none"}
         Whether to store the images.
     shard : int
@@ -137,7 +136,7 @@ def convert(
     target = Path(store)
     _refuse_existing(target, overwrite)
     opened = source if isinstance(source, Source) else open_source(source)
-    report = progress or (lambda what, done, total: None)
+    report = progress or silent
     prepared = [
         _prepare(opened, split, semantic, images == "jpeg", report)
         for split in _chosen_splits(opened, splits)
@@ -151,38 +150,11 @@ def convert(
     return target
 
 
-def default_variant(variants: Sequence[str]) -> str:
-    """Pick the variant that semantic masks are painted from.
-
-    The with-class ``_200`` one, from which the masks of the published sets were made; else the
-    with-class one with the next larger threshold, ``_full`` last; else a class-agnostic one.
-
-    Examples
-    --------
-    >>> default_variant(["annotations_300", "annotations_with_class_300",
-    ...                  "annotations_with_class_full"])
-    'annotations_with_class_300'
-    """
-
-    def rank(variant: str) -> tuple[bool, bool, int, str]:
-        match = re.fullmatch(r"annotations_(with_class_)?(?:(\d+)|full)", variant)
-        if match is None:
-            return True, True, 0, variant
-        threshold = int(match[2]) if match[2] else 1 << 62
-        # Thresholds below 200 come after all others.
-        return False, match[1] is None, threshold if threshold >= 200 else 2 << 62, variant
-
-    return min(variants, key=rank)
-
-
 def _refuse_existing(target: Path, overwrite: bool) -> None:
     """Leave alone what is there, unless it is a store and may be replaced."""
     if not target.exists() and not target.is_symlink():
         return
-    ours = target.is_dir() and (
-        not any(target.iterdir())
-        or "mtfast_format" in _attributes(target)
-    )
+    ours = target.is_dir() and (not any(target.iterdir()) or "mtfast_format" in _attributes(target))
     if not ours:
         raise StoreError(
             f"{target} exists and is no mtfast store; expected a new path; choose another"

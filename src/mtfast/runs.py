@@ -153,6 +153,13 @@ class RunTable:
                 f"expected sides of at least 0 and at most 2**40 pixels in all; correct its size"
             )
 
+    @classmethod
+    def unchecked(cls, **columns: Any) -> RunTable:
+        """Make a table from columns that keep the invariants, without looking at them again."""
+        table = object.__new__(cls)
+        table.__dict__.update(columns)
+        return table
+
     def __repr__(self) -> str:
         return (
             f"RunTable({self.n_images} images, {self.n_instances} instances, "
@@ -193,7 +200,7 @@ class RunTable:
         begin, end = int(self.rle_offsets[first]), int(self.rle_offsets[last])
         columns: dict[str, Any] = {name: getattr(self, name)[start:stop] for name in PER_IMAGE}
         columns |= {name: getattr(self, name)[first:last] for name in PER_INSTANCE}
-        return _unchecked(
+        return RunTable.unchecked(
             **columns,
             image_offsets=_read_only(self.image_offsets[start : stop + 1] - first),
             rle=self.rle[begin:end],
@@ -312,9 +319,7 @@ class RunTable:
     def _raise_if_malformed(self, instance: int) -> None:
         if instance >= 0:
             image = int(self.image_of_instance[instance])
-            reason = explain(
-                self.text(instance), int(self.heights[image]), int(self.widths[image])
-            )
+            reason = explain(self.text(instance), int(self.heights[image]), int(self.widths[image]))
             raise RLEError(
                 f"annotation {self.instance_ids[instance]} (number {self.positions[instance]}) of "
                 f"image {str(self.names[image])!r}: {reason}"
@@ -349,13 +354,6 @@ def explain(text: bytes, height: int, width: int) -> str:
     if not text:
         found = "an empty RLE text"
     return f"{found}; {expected}; correct or remove the annotation"
-
-
-def _unchecked(**columns: Any) -> RunTable:
-    """Make a table from columns of a checked one."""
-    table = object.__new__(RunTable)
-    table.__dict__.update(columns)
-    return table
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
+from itertools import islice
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ Result = TypeVar("Result")
 LOCAL = ("threads", "processes", "sync")
 # Jobs that wait at each worker of a cluster, so that none runs dry and few are in memory.
 AHEAD = 2
+CONNECT_SECONDS = 10.0
 
 
 def check_scheduler(scheduler: str) -> None:
@@ -142,13 +144,13 @@ def _run_on_cluster(
     on_result: Callable[[int, Result], None],
     address: str,
 ) -> None:
-    from distributed import Client, as_completed
+    from distributed import Client, as_completed, wait
 
     try:
-        client = Client(address, timeout=10, set_as_default=False)
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise MtfastError(
-            f"no Dask scheduler answers at {address}; expected one within 10 seconds; "
+            f"no Dask scheduler answers at {address}; expected one within {CONNECT_SECONDS:g} s; "
             f"check the address"
         ) from error
     with client:
@@ -159,15 +161,22 @@ def _run_on_cluster(
                 f"start one with: dask worker {address}"
             )
         waiting = iter(enumerate(jobs))
+        running = as_completed(loop=client.loop)
+        pending: set[Any] = set()
 
-        def submit(number: int, job: Job) -> Any:
-            task = partial(_guarded, function, number, job)
-            return client.submit(task, pure=False)
+        def submit_next() -> None:
+            for number, job in islice(waiting, 1):
+                future = client.submit(partial(_guarded, function, number, job), pure=False)
+                pending.add(future)
+                running.add(future)
 
-        first = [submit(*item) for item, _ in zip(waiting, range(AHEAD * threads), strict=False)]
-        running = as_completed(first)
-        for future in running:
-            _deliver(on_result, *future.result())
-            following = next(waiting, None)
-            if following is not None:
-                running.add(submit(*following))
+        try:
+            for _ in range(AHEAD * threads):
+                submit_next()
+            for future in running:
+                pending.discard(future)
+                _deliver(on_result, *future.result())
+                submit_next()
+        finally:
+            # After an error the jobs that were given out still run: let them come to their end.
+            wait(list(pending))

@@ -58,12 +58,8 @@ def paint_counts(counts, n, height, value, frame):
 
 
 @kernel(
-    i64(
-        read(u8), read(i64), read(i64), read(i64), i64, i64, write(i64), write(i64), write(u8)
-    ),
-    i64(
-        read(u8), read(i64), read(i64), read(i64), i64, i64, write(i64), write(i64), write(u16)
-    ),
+    i64(read(u8), read(i64), read(i64), read(i64), i64, i64, write(i64), write(i64), write(u8)),
+    i64(read(u8), read(i64), read(i64), read(i64), i64, i64, write(i64), write(i64), write(u16)),
 )
 def paint_images(text, offsets, image_offsets, values, height, largest, counts, ends, frames):
     """Paint the instances of each image, later ones over earlier ones, on background 0.

@@ -1,6 +1,6 @@
-"""One polygon ring -> counts, byte for byte as pycocotools rasterises it.
+"""Polygon rings -> counts, byte for byte as pycocotools rasterises them.
 
-The ring is drawn on a grid five times finer than the pixels, edge by edge along the longer axis.
+A ring is drawn on a grid five times finer than the pixels, edge by edge along the longer axis.
 Wherever the outline passes the middle of a column of pixels it leaves a toggle; between an odd and
 an even toggle of the column-major frame lies the inside (even-odd rule)::
 
@@ -11,7 +11,9 @@ an even toggle of the column-major frame lies the inside (even-odd rule)::
 Source: ``rleFrPoly`` in maskApi.c of pycocotools.
 """
 
-from mtfast._jit import f64, i64, kernel, read, write
+from mtfast._jit import f64, i64, kernel, read, u8, write
+from mtfast.kernels.coco_string import encode_counts
+from mtfast.kernels.setops import OR, combine_counts
 
 SCALE = 5.0
 
@@ -95,3 +97,92 @@ def counts_of_toggles(toggles, n, n_pixels, counts):
             counts[m] = length
             m += 1
     return m
+
+
+@kernel(i64(write(i64), i64))
+def sort_ascending(values, n):
+    """Sort the first n values in place, by heap sort, which has no bad case; return n."""
+    root = n // 2
+    end = n
+    while end > 1:
+        if root > 0:
+            root -= 1
+            value = values[root]
+        else:
+            end -= 1
+            value = values[end]
+            values[end] = values[0]
+        hole = root
+        child = 2 * hole + 1
+        while child < end:
+            if child + 1 < end and values[child + 1] > values[child]:
+                child += 1
+            if values[child] <= value:
+                break
+            values[hole] = values[child]
+            hole = child
+            child = 2 * hole + 1
+        values[hole] = value
+    return n
+
+
+@kernel(
+    i64(
+        read(f64),
+        read(i64),
+        read(i64),
+        read(i64),
+        read(i64),
+        write(i64),
+        write(u8),
+        write(i64),
+    )
+)
+def encode_polygons(points, ring_offsets, mask_offsets, heights, widths, scratch, text, offsets):
+    """Rasterise masks of one or more rings each, whose union they are, into COCO text.
+
+    Parameters
+    ----------
+    points : (n,) float64
+        x, y, x, y, ... of all rings.
+    ring_offsets : (n_rings + 1,) int64
+        Ring r has the numbers points[ring_offsets[r]:ring_offsets[r + 1]], two a point.
+    mask_offsets : (n_masks + 1,) int64
+        Mask k has the rings mask_offsets[k] .. mask_offsets[k + 1] - 1.
+    heights, widths : (n_masks,) int64
+    scratch : int64
+        Four parts of equal size; one part holds the toggles of all rings of any one mask, and
+        two values more for each ring.
+    text : uint8, out
+        Room for MAX_CHARACTERS for each of those.
+    offsets : (n_masks + 1,) int64, out
+
+    Returns
+    -------
+    int
+        The number of characters written.
+    """
+    part = scratch.size // 4
+    toggles = scratch[:part]
+    counts = scratch[part : 2 * part]
+    union = scratch[2 * part : 3 * part]
+    merged = scratch[3 * part : 4 * part]
+    at = 0
+    offsets[0] = 0
+    for k in range(heights.size):
+        height = heights[k]
+        width = widths[k]
+        n_union = 0
+        for r in range(mask_offsets[k], mask_offsets[k + 1]):
+            ring = points[ring_offsets[r] : ring_offsets[r + 1]]
+            n = outline_toggles(ring, ring.size // 2, height, width, toggles)
+            sort_ascending(toggles, n)
+            if n_union == 0:
+                n_union = counts_of_toggles(toggles, n, height * width, union)
+            else:
+                n_counts = counts_of_toggles(toggles, n, height * width, counts)
+                n_union = combine_counts(union, n_union, counts, n_counts, OR, merged)
+                union, merged = merged, union
+        at = encode_counts(union, 0, n_union, text, at)
+        offsets[k + 1] = at
+    return at

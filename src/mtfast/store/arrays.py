@@ -54,7 +54,7 @@ class _File:
 
     __slots__ = ("descriptor", "identity", "size")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self.descriptor = -1
         try:
             self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
@@ -71,7 +71,7 @@ class _File:
         if self.descriptor >= 0:
             os.close(self.descriptor)
 
-    def read(self, start: int, length: int, path: Path) -> bytes:
+    def read(self, start: int, length: int, path: str) -> bytes:
         data = os.pread(self.descriptor, length, start)
         while len(data) < length:
             more = os.pread(self.descriptor, length - len(data), start + len(data))
@@ -92,7 +92,7 @@ class Files:
     """
 
     def __init__(self) -> None:
-        self.open: Callable[[Path], _File] = lru_cache(OPEN_FILES)(_File)
+        self.open: Callable[[str], _File] = lru_cache(OPEN_FILES)(_File)
 
 
 class ImageArray(Protocol):
@@ -122,10 +122,11 @@ class ShardedImages:
         self._files = files
         self._indexes: dict[int, tuple[Any, NDArray[np.uint64]]] = {}
         separator = metadata["chunk_key_encoding"]["configuration"]["separator"]
-        self._key = separator.join(["c", "{}", *["0"] * (len(self.shape) - 1)])
+        self._prefix = f"{path}{os.sep}c{separator}"
+        self._suffix = f"{separator}0" * (len(self.shape) - 1)
 
-    def _shard(self, shard: int) -> tuple[Path, _File, NDArray[np.uint64]]:
-        path = self.path / self._key.format(shard)
+    def _shard(self, shard: int) -> tuple[str, _File, NDArray[np.uint64]]:
+        path = f"{self._prefix}{shard}{self._suffix}"
         file = self._files.open(path)
         known = self._indexes.get(shard)
         if known is None:
@@ -146,7 +147,7 @@ class ShardedImages:
 
     def raw(self, image: int) -> bytes:
         path, file, index = self._shard(image // self._slots)
-        start, length = map(int, index[image % self._slots])
+        start, length = index[image % self._slots].tolist()
         if start == MISSING or start + length > file.size:
             raise StoreError(
                 f"{path} holds no item for image {image}; expected one for every image; "
@@ -273,7 +274,7 @@ def read_column(path: Path) -> NDArray[Any]:
 
         column: Any = zarr.open_array(path, mode="r")
         return np.asarray(column[...])
-    parts = []
+    parts: list[Any] = []
     for number in range(-(-shape[0] // chunk_shape[0]) if shape[0] else 0):
         file = path / separator.join(["c", str(number), *["0"] * (len(shape) - 1)])
         data = _read_chunk(file, names[-1] == "zstd")
@@ -292,23 +293,25 @@ def read_column(path: Path) -> NDArray[Any]:
         strings = np.empty(shape, np.dtypes.StringDType())
         strings[...] = [value for part in parts for value in part]
         return strings
-    return (
-        np.concatenate(parts) if parts else np.empty(shape, np.dtype(metadata["data_type"]))
-    )
+    return np.concatenate(parts) if parts else np.empty(shape, np.dtype(metadata["data_type"]))
 
 
 class TextArray:
-    """A plain uint8 array without compression, of which any range is read in place."""
+    """A plain uint8 array of ``size`` bytes, of which any range is read in place.
+
+    A compressed one, as another program may have rewritten it, is read whole.
+    """
 
     def __init__(self, path: Path, files: Files) -> None:
         metadata = read_metadata(path)
-        self._path = path
         self._files = files
+        self.size = int(metadata["shape"][0])
         self._chunk = int(metadata["chunk_grid"]["configuration"]["chunk_shape"][0])
         self._whole: bytes | None = None
         if [codec["name"] for codec in metadata["codecs"]] != ["bytes"] or not hasattr(os, "pread"):
             self._whole = read_column(path).tobytes()
-        self._separator = metadata["chunk_key_encoding"]["configuration"]["separator"]
+        separator = metadata["chunk_key_encoding"]["configuration"]["separator"]
+        self._prefix = f"{path}{os.sep}c{separator}"
 
     def __call__(self, start: int, stop: int) -> bytes:
         """Read the bytes of a range."""
@@ -318,7 +321,7 @@ class TextArray:
         while start < stop:
             chunk = start // self._chunk
             end = min(stop, (chunk + 1) * self._chunk)
-            path = self._path / self._separator.join(["c", str(chunk)])
+            path = f"{self._prefix}{chunk}"
             parts.append(
                 self._files.open(path).read(start - chunk * self._chunk, end - start, path)
             )

@@ -19,12 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.errors import StoreError
-from mtfast.runs import Category, RunTable, offsets_of
+from mtfast.runs import RunTable, offsets_of
 
-__all__ = ["Columns", "align", "image_index", "pack", "unpack"]
+__all__ = ["align", "image_index", "pack"]
 
-Columns = Mapping[str, NDArray[Any]]
 Int64 = NDArray[np.int64]
 
 
@@ -47,7 +45,8 @@ def pack(
     Returns
     -------
     instances, variants : dict of arrays
-        The columns that :mod:`mtfast.store.schema` names.
+        The columns that :mod:`mtfast.store.schema` names; :mod:`mtfast.store.annotations` reads
+        them.
     """
     pool: dict[bytes, int] = {}
     pieces: list[tuple[Int64, Int64, Int64]] = []  # rows, image of each instance, pool index
@@ -90,73 +89,6 @@ def pack(
     return instances, variants
 
 
-def unpack(
-    instances: Columns,
-    variants: Columns,
-    texts: Any,
-    rows: Int64,
-    names: NDArray[Any],
-    size: tuple[int, int],
-    categories: tuple[Category, ...],
-) -> RunTable:
-    """Put the table of some rows together again.
-
-    Parameters
-    ----------
-    instances, variants : mapping of arrays
-        As made by :func:`pack`.
-    texts : callable
-        (start, stop) -> bytes of the pooled RLE text.
-    rows : (n,) int64
-        Rows of ``variants`` to take.
-    names : (n_images,) str
-        Of all images of the split.
-    size : (height, width)
-    categories : tuple of Category
-    """
-    starts, stops = variants["entry_offsets"][rows], variants["entry_offsets"][rows + 1]
-    per_row = stops - starts
-    image_offsets = offsets_of(per_row)
-    entries = np.repeat(starts - image_offsets[:-1], per_row) + np.arange(image_offsets[-1])
-    pooled = variants["instance"][entries]
-    begins, ends = instances["rle_offsets"][pooled], instances["rle_offsets"][pooled + 1]
-    rle_offsets = offsets_of(ends - begins)
-    if pooled.size:
-        # The instances of one image, and of images in order, lie next to each other in the pool:
-        # one read fetches them all.
-        low, high = int(begins.min()), int(ends.max())
-        block = texts(low, high)
-        if np.array_equal(begins[1:], ends[:-1]):
-            rle = np.frombuffer(block, np.uint8)
-        else:
-            rle = np.frombuffer(
-                b"".join(
-                    block[b - low : e - low]
-                    for b, e in zip(begins.tolist(), ends.tolist(), strict=True)
-                ),
-                np.uint8,
-            )
-    else:
-        rle = np.empty(0, np.uint8)
-    image = variants["image"][rows]
-    return RunTable(
-        names=names[image],
-        image_ids=variants["image_id"][rows],
-        heights=np.full(rows.size, size[0]),
-        widths=np.full(rows.size, size[1]),
-        image_offsets=image_offsets,
-        instance_ids=instances["id"][pooled],
-        category_ids=variants["category_id"][entries],
-        iscrowd=instances["iscrowd"][pooled],
-        positions=variants["position"][entries],
-        stated_area=instances["area"][pooled],
-        stated_bbox=instances["bbox"][pooled],
-        rle=rle,
-        rle_offsets=rle_offsets,
-        categories=categories,
-    )
-
-
 def align(table: RunTable, names: Sequence[str], size: tuple[int, int]) -> RunTable:
     """Return the table over exactly the given images; those that it does not list are empty."""
     if len(names) == table.n_images and all(
@@ -186,17 +118,6 @@ def align(table: RunTable, names: Sequence[str], size: tuple[int, int]) -> RunTa
         rle_offsets=offsets_of(lengths),
         categories=table.categories,
     )
-
-
-def read_categories(text: str) -> tuple[Category, ...]:
-    """Read the categories of a variant from their stored form, a JSON list of [id, name]."""
-    try:
-        return tuple(Category(int(number), str(name)) for number, name in json.loads(text))
-    except (ValueError, TypeError) as error:
-        raise StoreError(
-            f"a variant with categories {text!r}; expected a JSON list of [id, name]; "
-            f"convert the set again"
-        ) from error
 
 
 def _categories_text(table: RunTable) -> str:

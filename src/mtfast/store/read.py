@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from mtfast.errors import StoreError
 from mtfast.runs import Category, RunTable
 from mtfast.store import schema
-from mtfast.store.arrays import Files, TextArray, open_image_array, read_column, read_metadata
-from mtfast.store.pool import read_categories, unpack
+from mtfast.store.annotations import Annotations
+from mtfast.store.arrays import Files, ImageArray, open_image_array, read_column, read_metadata
 
 __all__ = ["Sample", "Split", "Store", "open_store"]
 
@@ -79,9 +79,7 @@ class Store:
                 f"convert again with --overwrite"
                 f"{f' (the store it was to replace is {old})' if old.exists() else ''}"
             )
-        self._splits = {
-            name: Split(self, name) for name in self.attributes.get("splits", [])
-        }
+        self._splits = {name: Split(self, name) for name in self.attributes.get("splits", [])}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return open_store, (self.path,)
@@ -237,35 +235,20 @@ class Split:
         StoreError
             If there is no such variant, or it does not list the image.
         """
-        number = self.index(image)
-        v = self._variant(variant)
-        row = self._row_of_image(v)[number]
-        if row < 0:
-            raise StoreError(
-                f"image {str(self.names[number])!r} is not in variant {self.variants[v]!r}; "
-                f"expected one of the {self.images_of(variant).size} that are; "
-                f"see images_of({self.variants[v]!r})"
-            )
-        return self._table(v, np.array([row]))
+        return self._annotations.of_image(self.index(image), variant or self.semantic_variant)
 
     def table(self, variant: str | None = None) -> RunTable:
         """Return a whole annotation file of the source; its images in the file's order."""
-        v = self._variant(variant)
-        first, last = self._columns_of_variants["row_offsets"][v : v + 2]
-        return self._table(v, np.arange(first, last))
+        return self._annotations.table(variant or self.semantic_variant)
 
     def images_of(self, variant: str | None = None) -> NDArray[np.int64]:
         """Indices of the images that a variant lists, in its order."""
-        first, last = self._columns_of_variants["row_offsets"][
-            (v := self._variant(variant)) : v + 2
-        ]
-        images: NDArray[np.int64] = self._columns_of_variants["image"][first:last]
-        return images
+        return self._annotations.images_of(variant or self.semantic_variant)
 
     @property
     def variants(self) -> tuple[str, ...]:
         """Names of the annotation files that the store holds."""
-        return tuple(self._columns_of_variants["name"].tolist())
+        return tuple(self._annotations.variants)
 
     @property
     def semantic_variant(self) -> str:
@@ -274,65 +257,18 @@ class Split:
 
     def categories(self, variant: str | None = None) -> tuple[Category, ...]:
         """Return the categories of a variant."""
-        return read_categories(self._columns_of_variants["categories"][self._variant(variant)])
-
-    def _table(self, v: int, rows: NDArray[np.int64]) -> RunTable:
-        variants = self._columns_of_variants
-        return unpack(
-            self._columns_of_instances,
-            variants,
-            self._texts,
-            rows,
-            self.names,
-            (self.height, self.width),
-            read_categories(variants["categories"][v]),
-        )
-
-    def _variant(self, name: str | None) -> int:
-        wanted = self.semantic_variant if name is None else name
-        try:
-            return self.variants.index(wanted)
-        except ValueError:
-            near = difflib.get_close_matches(wanted, self.variants, 3) or self.variants[:5]
-            raise StoreError(
-                f"no variant {wanted!r} in split {self.name!r}; "
-                f"expected one such as {', '.join(near)}; see the split's variants"
-            ) from None
-
-    def _row_of_image(self, v: int) -> NDArray[np.int64]:
-        if v not in self._rows:
-            first, last = self._columns_of_variants["row_offsets"][v : v + 2]
-            rows = np.full(self.n_images, -1)
-            rows[self._columns_of_variants["image"][first:last]] = np.arange(first, last)
-            self._rows[v] = rows
-        return self._rows[v]
+        return self._annotations.categories_of(variant or self.semantic_variant)
 
     @cached_property
-    def _rows(self) -> dict[int, NDArray[np.int64]]:
-        return {}
+    def _annotations(self) -> Annotations:
+        return Annotations(self._path, self._files, self.names, (self.height, self.width))
 
     @cached_property
-    def _columns_of_variants(self) -> dict[str, NDArray[Any]]:
-        return {name: read_column(self._path / "variants" / name) for name in schema.VARIANTS}
-
-    @cached_property
-    def _columns_of_instances(self) -> dict[str, NDArray[Any]]:
-        return {
-            name: read_column(self._path / "instances" / name)
-            for name, column in schema.INSTANCES.items()
-            if column.compressed
-        }
-
-    @cached_property
-    def _texts(self) -> TextArray:
-        return TextArray(self._path / "instances" / "rle", self._files)
-
-    @cached_property
-    def _masks(self) -> Any:
+    def _masks(self) -> ImageArray:
         return open_image_array(self._path / schema.SEMANTIC, self._files)
 
     @cached_property
-    def _jpegs(self) -> Any:
+    def _jpegs(self) -> ImageArray:
         return open_image_array(self._path / schema.JPEG, self._files)
 
     def _require_images(self) -> None:
@@ -343,7 +279,7 @@ class Split:
             )
 
     @staticmethod
-    def _checked(out: NDArray[Any] | None, array: Any) -> NDArray[Any] | None:
+    def _checked(out: NDArray[Any] | None, array: ImageArray) -> NDArray[Any] | None:
         if out is not None and (
             out.shape != array.shape[1:] or out.dtype != array.dtype or not out.flags.c_contiguous
         ):

@@ -58,7 +58,7 @@ def write_shard(path: Path, chunks: Iterable[Any], n_chunks: int) -> None:
         raise
 
 
-def read_index(raw: bytes, path: Path) -> NDArray[np.uint64]:
+def read_index(raw: bytes, path: str) -> NDArray[np.uint64]:
     """Check and unpack the index that a shard ends with, (n_chunks, 2) uint64."""
     entries, checksum = raw[: -_CHECKSUM.size], raw[-_CHECKSUM.size :]
     if len(raw) % 16 != _CHECKSUM.size or _CHECKSUM.unpack(checksum)[0] != google_crc32c.value(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["StoreWriter", "shard_path"]
 
 # Shards of an array lie side by side in one folder, whatever the number of its dimensions.
-_FLAT_KEYS = {"name": "default", "separator": "."}
+_FLAT_KEYS: Any = {"name": "default", "separator": "."}
 
 
 def shard_path(store: Path, array: str, shard: int, n_dimensions: int) -> Path:
@@ -61,6 +61,8 @@ class StoreWriter:
         """Write the declared columns that there are values for."""
         from zarr.codecs import ZstdCodec
 
+        # The checksum guards what readers will use as indices.
+        zstd = ZstdCodec(level=schema.COLUMN_LEVEL, checksum=True)
         for name, column in declared.items():
             if name not in values:
                 continue
@@ -73,7 +75,7 @@ class StoreWriter:
                 shape=data.shape,
                 dtype=dtype,
                 chunks=chunks,
-                compressors=ZstdCodec(level=schema.COLUMN_LEVEL) if column.compressed else None,
+                compressors=zstd if column.compressed else None,
                 dimension_names=column.dimensions,
                 # A chunk file that is not there is damage, never a chunk of zeros.
                 config={"write_empty_chunks": True},

@@ -1,0 +1,42 @@
+# make demo      the main job on a set that it makes, in ./mtfast-demo
+# make test      the tests
+# make check     lint, types and layers
+# make bench     asv benchmarks
+# PYTHON=python3.13 picks the interpreter, VENV=.venv-3.13 the folder of its environment.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: venv demo test check bench clean
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mtfast needs Python 3.11 or newer, not " + sys.version.split()[0] + "; pick one with PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable . --group test
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/mtfast demo mtfast-demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP)
+	$(BIN)/python -m pip install --quiet --group lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	$(BIN)/python -m pip install --quiet --group bench
+	$(BIN)/python -m benchmarks.ratios
+	$(BIN)/asv run --python=same --quick
+
+clean:
+	rm -rf $(VENV) .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .asv mtfast-demo

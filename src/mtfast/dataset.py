@@ -1,0 +1,88 @@
+"""One view of a dataset, whether it is still a source or already a store."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import SourceError
+from mtfast.runs import RunTable
+from mtfast.sources import Source, open_source
+from mtfast.sources.variants import default_variant
+from mtfast.store.read import open_store
+
+__all__ = ["DatasetView", "SplitView", "open_dataset"]
+
+
+class SplitView(Protocol):
+    """What summaries and previews need of a split."""
+
+    name: str
+    semantic_variant: str
+    variants: tuple[str, ...]
+
+    def table(self, variant: str | None = None) -> RunTable:
+        """Return the instances of a variant, by default of :attr:`semantic_variant`."""
+        ...
+
+    @property
+    def has_images(self) -> bool:
+        """Whether there are images, not only their masks."""
+        ...
+
+    def image(self, image: str) -> NDArray[np.uint8]:
+        """Decode an image by its file name, (height, width, 3) uint8 RGB."""
+        ...
+
+
+class DatasetView:
+    """A dataset: its path, the kind of its layout and its splits."""
+
+    def __init__(self, path: Path, kind: str, splits: dict[str, Any]) -> None:
+        self.path = path
+        self.kind = kind
+        self.splits: dict[str, SplitView] = splits
+
+
+def open_dataset(path: str | os.PathLike[str]) -> DatasetView:
+    """Open a store or a source, whichever a path is."""
+    path = Path(path)
+    if (path / "zarr.json").is_file():
+        store = open_store(path)
+        return DatasetView(path, "store", {name: store[name] for name in store})
+    source = open_source(path)
+    return DatasetView(
+        path, source.kind, {name: _SourceSplit(source, name) for name in source.splits}
+    )
+
+
+class _SourceSplit:
+    def __init__(self, source: Source, name: str) -> None:
+        self._source = source
+        self.name = name
+        self.variants = source.variants(name)
+        self.semantic_variant = default_variant(self.variants)
+
+    @property
+    def has_images(self) -> bool:
+        return bool(self._source.image_names(self.name))
+
+    def table(self, variant: str | None = None) -> RunTable:
+        return self._source.table(self.name, variant or self.semantic_variant)
+
+    def image(self, image: str) -> NDArray[np.uint8]:
+        import imagecodecs
+
+        data = self._source.read_image(self.name, image)
+        try:
+            pixels: NDArray[np.uint8] = imagecodecs.jpeg8_decode(data, outcolorspace="RGB")
+        except (ValueError, RuntimeError) as error:
+            raise SourceError(
+                f"image {image} of split {self.name!r} does not decode ({error}); "
+                f"expected a JPEG; fetch it again or remove it"
+            ) from error
+        return pixels

@@ -1,0 +1,95 @@
+"""How far long work is: a bar on a terminal, plain lines in a pipe or a file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+__all__ = ["Progress", "ProgressDisplay", "silent"]
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Show nothing."""
+
+
+class ProgressDisplay:
+    """A :data:`Progress` for people, on standard error.
+
+    Examples
+    --------
+    >>> with ProgressDisplay() as progress:            # doctest: +SKIP
+    ...     mtfast.convert("GrapheneH", "graphene_h.zarr", progress=progress)
+    """
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._task: Any = None
+        self._what = ""
+        self._started = self._shown = 0.0
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            self._bar = _make_bar()
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        new = what != self._what
+        if new:
+            self._what = what
+            self._started = self._shown = time.monotonic()
+        if self._bar is not None:
+            if new:
+                self._task = self._bar.add_task(what, total=total)
+            self._bar.update(self._task, completed=done, total=total)
+        elif done == total or time.monotonic() - self._shown > SECONDS_BETWEEN_LINES:
+            self._shown = time.monotonic()
+            seconds = self._shown - self._started
+            rate = f", {done / seconds:,.0f}/s" if done and seconds > 0.1 else ""
+            print(f"{what}: {done:,} of {total:,}{rate}", file=sys.stderr, flush=True)
+
+
+def _make_bar() -> Any:
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
+
+    return Bar(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+        expand=True,
+    )

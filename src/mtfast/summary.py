@@ -1,0 +1,136 @@
+"""What is in a dataset, in numbers."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from mtfast.dataset import SplitView, open_dataset
+from mtfast.progress import Progress, silent
+from mtfast.runs import RunTable
+from mtfast.sources.variants import is_n_shot
+
+__all__ = ["DatasetSummary", "SplitSummary", "VariantSummary", "summarise"]
+
+
+@dataclass(frozen=True)
+class CategorySummary:
+    """A class and the number of its instances."""
+
+    id: int
+    name: str
+    n_instances: int
+
+
+@dataclass(frozen=True)
+class VariantSummary:
+    """One annotation file: areas are measured from the RLE, in pixels, None if it has none."""
+
+    name: str
+    n_images: int
+    n_instances: int
+    n_empty_images: int
+    area_min: int | None
+    area_median: float | None
+    area_max: int | None
+    categories: tuple[CategorySummary, ...]
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """A split: its frame size is None where images differ."""
+
+    name: str
+    n_images: int
+    height: int | None
+    width: int | None
+    has_images: bool
+    semantic_variant: str
+    variants: tuple[VariantSummary, ...]
+    n_shot_variants: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DatasetSummary:
+    """A dataset, source or store."""
+
+    path: str
+    kind: str
+    splits: tuple[SplitSummary, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain dicts, lists, strings and numbers, for JSON."""
+        return asdict(self)
+
+
+def summarise(path: str | os.PathLike[str], progress: Progress | None = None) -> DatasetSummary:
+    """Count what is in a dataset, source or store.
+
+    n-shot subsets are named, not counted: a set may have a hundred of them.
+
+    Raises
+    ------
+    MtfastError
+        If there is no dataset or it is not in order.
+
+    Examples
+    --------
+    >>> mtfast.summary.summarise("GrapheneH").splits[0].n_images       # doctest: +SKIP
+    438
+    """
+    report = progress or silent
+    dataset = open_dataset(path)
+    return DatasetSummary(
+        path=str(dataset.path),
+        kind=dataset.kind,
+        splits=tuple(_summarise_split(split, report) for split in dataset.splits.values()),
+    )
+
+
+def _summarise_split(split: SplitView, report: Progress) -> SplitSummary:
+    counted = [v for v in split.variants if not is_n_shot(v)] or list(split.variants)
+    variants = []
+    names: set[str] = set()
+    sizes: set[tuple[int, int]] = set()
+    what = f"reading annotations of {split.name}"
+    for number, variant in enumerate(counted):
+        report(what, number, len(counted))
+        table = split.table(variant)
+        names.update(table.names.tolist())
+        sizes.update(zip(table.heights.tolist(), table.widths.tolist(), strict=True))
+        variants.append(_summarise_variant(variant, table))
+    report(what, len(counted), len(counted))
+    height, width = next(iter(sizes)) if len(sizes) == 1 else (None, None)
+    return SplitSummary(
+        name=split.name,
+        n_images=len(names),
+        height=height,
+        width=width,
+        has_images=split.has_images,
+        semantic_variant=split.semantic_variant,
+        variants=tuple(variants),
+        n_shot_variants=tuple(v for v in split.variants if v not in counted),
+    )
+
+
+def _summarise_variant(name: str, table: RunTable) -> VariantSummary:
+    areas = table.area()
+    ids, counts = np.unique(table.category_ids, return_counts=True)
+    n_instances = dict(zip(ids.tolist(), counts.tolist(), strict=True))
+    named = {c.id: c.name for c in table.categories}
+    return VariantSummary(
+        name=name,
+        n_images=table.n_images,
+        n_instances=table.n_instances,
+        n_empty_images=int(np.count_nonzero(np.diff(table.image_offsets) == 0)),
+        area_min=int(areas.min()) if areas.size else None,
+        area_median=float(np.median(areas)) if areas.size else None,
+        area_max=int(areas.max()) if areas.size else None,
+        categories=tuple(
+            CategorySummary(number, named.get(number, "(not listed)"), n_instances.get(number, 0))
+            for number in sorted({*named, *n_instances})
+        ),
+    )

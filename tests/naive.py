@@ -1,0 +1,69 @@
+"""Obvious twins of the kernels, in plain Python and numpy; slow and easy to believe."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def mask(art: str) -> np.ndarray:
+    """Draw a mask with ``#`` for foreground and anything else for background."""
+    return np.array([[c == "#" for c in line] for line in art.split()], np.uint8)
+
+
+def counts_of_mask(pixels: np.ndarray) -> list[int]:
+    """Run lengths down the columns, background first."""
+    counts, value, length = [], 0, 0
+    for pixel in pixels.flatten(order="F"):
+        if bool(pixel) != value:
+            counts.append(length)
+            value, length = bool(pixel), 0
+        length += 1
+    return [*counts, length] if pixels.size else [0]
+
+
+def mask_of_counts(counts: list[int], height: int, width: int) -> np.ndarray:
+    values = np.repeat(np.arange(len(counts)) % 2, counts)
+    return values.reshape((height, width), order="F").astype(np.uint8)
+
+
+def text_of_counts(counts: list[int]) -> bytes:
+    """COCO's compressed text, by the rule of the format."""
+    text = []
+    for i, count in enumerate(counts):
+        value = count - counts[i - 2] if i > 2 else count
+        while True:
+            group = value & 31
+            value >>= 5
+            more = value != -1 if group & 16 else value != 0
+            text.append(group + 48 + (32 if more else 0))
+            if not more:
+                break
+    return bytes(text)
+
+
+def text_of_mask(pixels: np.ndarray) -> bytes:
+    return text_of_counts(counts_of_mask(pixels))
+
+
+def area(pixels: np.ndarray) -> int:
+    return int(np.count_nonzero(pixels))
+
+
+def bbox(pixels: np.ndarray) -> list[float]:
+    """Box of a mask as COCO counts it: a run that crosses a column boundary has full height."""
+    ys, xs = np.nonzero(pixels)
+    if not ys.size:
+        return [0.0, 0.0, 0.0, 0.0]
+    height = pixels.shape[0]
+    flat = pixels.flatten(order="F")
+    crosses = any(flat[x * height - 1] and flat[x * height] for x in range(1, pixels.shape[1]))
+    top, bottom = (0, height) if crosses else (ys.min(), ys.max() + 1)
+    return [float(v) for v in (xs.min(), top, xs.max() + 1 - xs.min(), bottom - top)]
+
+
+def semantic(masks: list[np.ndarray], values: list[int], shape: tuple[int, int]) -> np.ndarray:
+    """Paint masks one after another."""
+    frame = np.zeros(shape, np.int64)
+    for pixels, value in zip(masks, values, strict=True):
+        frame[pixels > 0] = value
+    return frame

@@ -1,0 +1,411 @@
+"""Conversion: plans, schedulers, targets that are in the way, and bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+from PIL import Image
+
+import mtfast
+from mtfast.conversion import plan
+from mtfast.errors import MtfastError, SourceError, StoreError
+from mtfast.jpeg import read_header
+from mtfast.sources.variants import default_variant
+
+SHAPE = (64, 96)
+
+
+def test_plan_covers_every_image_once():
+    for n_images in ({"train": 0}, {"train": 1}, {"train": 64}, {"train": 200, "test": 65}):
+        for shard in (1, 7, 64, 1000):
+            covered = {
+                (part.split, i)
+                for part in plan(n_images, shard)
+                for i in range(part.start, part.stop)
+            }
+            assert covered == {(s, i) for s, n in n_images.items() for i in range(n)}
+            for part in plan(n_images, shard):
+                assert part.start == part.number * shard
+                assert 0 < part.stop - part.start <= shard
+
+
+def test_default_variant():
+    with_class = [f"annotations_with_class_{k}" for k in ("100", "200", "300", "full")]
+    others = ["annotations_300", "annotations_300_max_10", "1_shot/run_0/annotations_300"]
+    assert default_variant(with_class + others) == "annotations_with_class_200"
+    assert default_variant(with_class[2:] + others) == "annotations_with_class_300"
+    assert default_variant([*with_class[3:], *others]) == "annotations_with_class_full"
+    assert default_variant(others) == "annotations_300"
+    assert default_variant(["annotations"]) == "annotations"
+
+
+def write_coco(folder: Path, n: int = 3, **changes) -> Path:
+    """A small COCO file with images beside it; changes replace top-level keys."""
+    rng = np.random.default_rng(0)
+    images = folder / "images"
+    images.mkdir(parents=True)
+    for i in range(n):
+        pixels = rng.integers(0, 256, (*SHAPE, 3)).astype(np.uint8)
+        (images / f"{i}.jpg").write_bytes(imagecodecs.jpeg8_encode(pixels))
+    content = {
+        "images": [
+            {"id": i + 1, "file_name": f"{i}.jpg", "height": SHAPE[0], "width": SHAPE[1]}
+            for i in range(n)
+        ],
+        "annotations": [
+            {
+                "id": i + 1,
+                "image_id": i + 1,
+                "category_id": 2,
+                "segmentation": [[5, 5, 40, 8, 30, 50.5]],
+                "area": 7,
+                "bbox": [1, 2, 3, 4],
+                "iscrowd": 0,
+            }
+            for i in range(n - 1)
+        ],
+        "categories": [{"id": 2, "name": "flake", "colour": "blue"}],
+        "info": {"unknown": True},
+    } | changes
+    file = folder / "annotations.json"
+    file.write_text(json.dumps(content))
+    return file
+
+
+@pytest.fixture
+def coco(tmp_path):
+    return write_coco(tmp_path / "set")
+
+
+def assert_nothing_left(folder: Path) -> None:
+    assert sorted(p.name for p in folder.iterdir()) == ["set"]
+
+
+@pytest.mark.parametrize("scheduler", ["sync", "threads", "processes"])
+def test_schedulers_write_the_same(coco, tmp_path, scheduler):
+    seen = []
+    mtfast.convert(
+        coco,
+        tmp_path / "store.zarr",
+        shard=2,
+        scheduler=scheduler,
+        workers=2,
+        decode_check=True,
+        progress=lambda *args: seen.append(args),
+    )
+    train = mtfast.open(tmp_path / "store.zarr")["train"]
+    table = mtfast.open_source(coco).table("train", "annotations")
+    np.testing.assert_array_equal([train.semantic(i) for i in range(3)], mtfast.semantic(table))
+    for i in range(3):
+        assert train.image_bytes(i) == (coco.parent / "images" / f"{i}.jpg").read_bytes()
+    assert ("writing images", 0, 3) in seen
+    assert seen[-1] == ("writing images", 3, 3)
+
+
+def test_cluster(coco, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        processes=False,
+        dashboard_address="127.0.0.1:0",
+        protocol="tcp",
+        host="127.0.0.1",
+    ) as cluster:
+        target = tmp_path / "store.zarr"
+        mtfast.convert(coco, target, shard=1, scheduler=cluster.scheduler_address)
+        assert len(mtfast.open(target)["train"]) == 3
+        words = bad_image(coco.parent, "truncated")
+        with pytest.raises(SourceError, match=words):
+            mtfast.convert(coco, tmp_path / "b.zarr", shard=1, scheduler=cluster.scheduler_address)
+    assert sorted(os.listdir(tmp_path)) == ["set", "store.zarr"]
+
+
+def test_no_cluster(coco, tmp_path, monkeypatch):
+    from mtfast import scheduling
+
+    monkeypatch.setattr(scheduling, "CONNECT_SECONDS", 0.5)
+    with pytest.raises(MtfastError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
+        mtfast.convert(coco, tmp_path / "store.zarr", scheduler="tcp://127.0.0.1:9")
+    assert_nothing_left(tmp_path)
+    with pytest.raises(MtfastError, match="scheduler 'thread'; expected threads"):
+        mtfast.convert(coco, tmp_path / "store.zarr", scheduler="thread")
+    with pytest.raises(MtfastError, match="0 workers"):
+        mtfast.convert(coco, tmp_path / "store.zarr", workers=0)
+
+
+def test_options(small_set, tmp_path):
+    store = mtfast.open(
+        mtfast.convert(
+            mtfast.open_source(small_set),
+            tmp_path / "new" / "store.zarr",
+            splits=["test"],
+            semantic="annotations_300",
+            images="none",
+        )
+    )
+    assert store.splits == ("test",)
+    test = store["test"]
+    assert not test.has_images
+    assert test.semantic(0).max() <= 1
+    with pytest.raises(StoreError, match="masks only; expected images"):
+        test.image(0)
+    assert set(test.set_names.tolist()) == set(test.attributes["sets"])
+    for options, words in [
+        ({"splits": ["val"]}, "no split 'val'"),
+        ({"semantic": "annotations_9"}, "no variant 'annotations_9'"),
+        ({"images": "png"}, "images 'png'"),
+        ({"shard": 0}, "0 images in a shard"),
+    ]:
+        with pytest.raises(MtfastError, match=words):
+            mtfast.convert(small_set, tmp_path / "bad.zarr", **options)
+        assert not (tmp_path / "bad.zarr").exists()
+
+
+def test_large_category_ids_make_wide_masks(tmp_path):
+    file = write_coco(tmp_path / "set")
+    content = json.loads(file.read_text())
+    content["annotations"][1]["category_id"] = 1000
+    file.write_text(json.dumps(content))
+    train = mtfast.open(mtfast.convert(file, tmp_path / "store.zarr"))["train"]
+    assert [train.semantic(i).max() for i in range(3)] == [2, 1000, 0]
+    assert train.semantic(0).dtype == np.uint16
+    content["annotations"][1]["category_id"] = 70000
+    file.write_text(json.dumps(content))
+    with pytest.raises(MtfastError, match="category id 70000; expected 0 to 65535"):
+        mtfast.convert(file, tmp_path / "other.zarr")
+    assert not (tmp_path / "other.zarr").exists()
+
+
+def test_variants_may_list_different_images(small_set, tmp_path):
+    """The split is the union; an image that the painted variant does not list has an empty mask."""
+    folder = Path(shutil.copytree(small_set, tmp_path / "set"))
+    file = folder / "RLE_annotations" / "train_annotations_with_class_200.json"
+    content = json.loads(file.read_text())
+    content["images"] = content["images"][:4:-1]
+    kept = {image["id"] for image in content["images"]}
+    content["annotations"] = [a for a in content["annotations"] if a["image_id"] in kept]
+    file.write_text(json.dumps(content))
+    train = mtfast.open(mtfast.convert(folder, tmp_path / "store.zarr", images="none"))["train"]
+    assert len(train) == 20
+    whole = mtfast.open_source(small_set).table("train", "annotations_with_class_200")
+    expected = mtfast.semantic(whole)
+    listed = {image["file_name"] for image in content["images"]}
+    for name, mask in zip(whole.names.tolist(), expected, strict=True):
+        np.testing.assert_array_equal(train.semantic(name), mask if name in listed else 0)
+    assert train.table().names.tolist() == [image["file_name"] for image in content["images"]]
+
+
+def test_grey_and_turned_images(tmp_path):
+    file = write_coco(tmp_path / "set")
+    folder = tmp_path / "set" / "images"
+    grey = np.random.default_rng(1).integers(0, 256, SHAPE).astype(np.uint8)
+    Image.fromarray(grey).save(folder / "0.jpg")
+    turned = Image.fromarray(np.dstack([grey] * 3))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(folder / "1.jpg", exif=exif)
+    Image.fromarray(np.dstack([grey, grey.T.reshape(SHAPE), grey])).save(
+        folder / "2.jpg", progressive=True, subsampling=1
+    )
+    train = mtfast.open(mtfast.convert(file, tmp_path / "store.zarr"))["train"]
+    for i in range(3):
+        expected = np.asarray(Image.open(folder / f"{i}.jpg").convert("RGB"))
+        np.testing.assert_array_equal(train.image(i), expected)
+
+
+def bad_image(folder: Path, case: str) -> str:
+    file = folder / "images" / "1.jpg"
+    data = file.read_bytes()
+    if case == "missing":
+        file.unlink()
+        return "1.jpg.* is not in the image folder"
+    if case == "truncated":
+        file.write_bytes(data[: len(data) // 2])
+        return "image 1.jpg .* is a JPEG that is cut off"
+    if case == "empty":
+        file.write_bytes(b"")
+        return "image 1.jpg .* is an empty file"
+    if case == "text":
+        file.write_text("not an image")
+        return "image 1.jpg .* begins with b'not '"
+    if case == "png":
+        Image.fromarray(np.zeros((*SHAPE, 3), np.uint8)).save(file, "PNG")
+        return "image 1.jpg .* is a PNG image; expected a JPEG"
+    if case == "size":
+        file.write_bytes(imagecodecs.jpeg8_encode(np.zeros((64, 95, 3), np.uint8)))
+        return "image 1.jpg .* is 64 x 95 pixels; expected 64 x 96"
+    shutil.rmtree(folder / "images")
+    return "has no image folder|is not in the image folder"
+
+
+@pytest.mark.parametrize(
+    "case", ["missing", "truncated", "empty", "text", "png", "size", "no folder"]
+)
+def test_bad_images(coco, tmp_path, case):
+    words = bad_image(coco.parent, case)
+    with pytest.raises(SourceError, match=words) as caught:
+        mtfast.convert(coco, tmp_path / "store.zarr", shard=1)
+    assert len(str(caught.value).splitlines()) == 1
+    assert_nothing_left(tmp_path)
+
+
+def test_errors_cross_processes(coco, tmp_path):
+    words = bad_image(coco.parent, "truncated")
+    with pytest.raises(SourceError, match=words) as caught:
+        mtfast.convert(coco, tmp_path / "store.zarr", shard=1, scheduler="processes")
+    assert len(str(caught.value).splitlines()) == 1
+    assert_nothing_left(tmp_path)
+
+
+def test_decode_check_finds_what_markers_hide(coco, tmp_path):
+    file = coco.parent / "images" / "1.jpg"
+    data = bytearray(file.read_bytes())
+    # A Huffman table with impossible code lengths: the markers are all in place.
+    at = data.index(b"\xff\xc4")
+    data[at + 5 : at + 21] = bytes([255] * 16)
+    file.write_bytes(data)
+    assert read_header(bytes(data)) == (*SHAPE, 3)
+    with pytest.raises(SourceError, match="image 1.jpg .* does not decode"):
+        mtfast.convert(coco, tmp_path / "store.zarr", decode_check=True)
+    assert_nothing_left(tmp_path)
+
+
+def test_a_target_is_left_alone(coco, tmp_path):
+    target = tmp_path / "store.zarr"
+    mtfast.convert(coco, target)
+    before = (target / "zarr.json").stat().st_mtime_ns
+    with pytest.raises(StoreError, match="complete store.*--overwrite"):
+        mtfast.convert(coco, target)
+    assert (target / "zarr.json").stat().st_mtime_ns == before
+    metadata = json.loads((target / "zarr.json").read_text())
+    metadata["attributes"]["complete"] = False
+    (target / "zarr.json").write_text(json.dumps(metadata))
+    with pytest.raises(StoreError, match="incomplete store"):
+        mtfast.convert(coco, target)
+    mtfast.convert(coco, target, overwrite=True)
+    assert len(mtfast.open(target)["train"]) == 3
+    assert sorted(os.listdir(tmp_path)) == ["set", "store.zarr"]
+
+
+def test_overwrite_never_removes_what_is_no_store(coco, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_text("precious")
+    (tmp_path / "notes.txt").write_text("precious")
+    for target in ("photos", "notes.txt"):
+        with pytest.raises(StoreError, match="is no mtfast store"):
+            mtfast.convert(coco, tmp_path / target, overwrite=True)
+    assert (tmp_path / "photos" / "a.jpg").read_text() == "precious"
+    assert (tmp_path / "notes.txt").read_text() == "precious"
+
+
+def test_a_failed_overwrite_keeps_the_old_store(coco, tmp_path):
+    target = mtfast.convert(coco, tmp_path / "store.zarr")
+    old = mtfast.open(target)["train"].image_bytes(1)
+    bad_image(coco.parent, "truncated")
+    with pytest.raises(SourceError):
+        mtfast.convert(coco, target, overwrite=True)
+    assert mtfast.open(target)["train"].image_bytes(1) == old
+    assert sorted(os.listdir(tmp_path)) == ["set", "store.zarr"]
+
+
+def test_a_killed_overwrite_keeps_the_old_store(coco, tmp_path):
+    """What a kill in the middle leaves: a store aside and an incomplete one in its place."""
+    target = mtfast.convert(coco, tmp_path / "store.zarr")
+    target.rename(tmp_path / ".store.zarr.replaced")
+    target.mkdir()
+    metadata = {"zarr_format": 3, "node_type": "group"}
+    metadata["attributes"] = {"mtfast_format": 1, "complete": False}
+    (target / "zarr.json").write_text(json.dumps(metadata))
+    with pytest.raises(StoreError, match=r"it was to replace is .*\.store\.zarr\.replaced"):
+        mtfast.open(target)
+    bad = bad_image(coco.parent, "truncated")
+    with pytest.raises(SourceError, match=bad):
+        mtfast.convert(coco, target, overwrite=True)
+    assert len(mtfast.open(target)["train"]) == 3
+
+
+def test_a_folder_without_rights(coco, tmp_path):
+    if os.geteuid() == 0:
+        target = Path("/proc/store.zarr")
+    else:
+        (tmp_path / "locked").mkdir(mode=0o500)
+        target = tmp_path / "locked" / "store.zarr"
+    with pytest.raises(StoreError, match="cannot be written: .*; expected a folder with room"):
+        mtfast.convert(coco, target)
+
+
+def test_a_full_disk(coco, tmp_path, monkeypatch):
+    """A write that finds no room ends in one line, and nothing that looks whole is left."""
+    from mtfast import conversion
+
+    def no_room(path, chunks, n_chunks):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(conversion, "write_shard", no_room)
+    with pytest.raises(StoreError, match="cannot be written: No space left on device"):
+        mtfast.convert(coco, tmp_path / "store.zarr")
+    assert_nothing_left(tmp_path)
+
+
+SLOW = """
+import sys, time
+import mtfast.conversion as conversion
+write = conversion.write_shard
+def slow(*args):
+    print("writing", flush=True)
+    time.sleep(0.4)
+    write(*args)
+conversion.write_shard = slow
+from mtfast.cli import main
+main(["convert", *sys.argv[1:], "--shard", "1"])
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_interruption(coco, tmp_path, how):
+    target = tmp_path / "store.zarr"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW, coco, target],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "writing\n"
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=60)
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert "Traceback" not in errors
+        assert errors.count("mtfast: error: interrupted") == 1
+        assert_nothing_left(tmp_path)
+    else:
+        with pytest.raises(StoreError, match="incomplete"):
+            mtfast.open(target)
+        mtfast.convert(coco, target, overwrite=True)
+        assert len(mtfast.open(target)["train"]) == 3
+
+
+def test_demo_images(demo_data, tmp_path):
+    """Real images: masks, pixels and files are those of the source."""
+    store = mtfast.open(mtfast.convert(demo_data, tmp_path / "demo.zarr", shard=4))
+    train = store["train"]
+    assert len(train) == 10
+    for sample in train:
+        label_file = demo_data / "instance_masks" / sample.name.replace(".jpg", ".png")
+        labels = np.asarray(Image.open(label_file))
+        np.testing.assert_array_equal(sample.semantic, (labels > 0).astype(np.uint8))
+        assert sample.instances.n_instances == np.unique(labels[labels > 0]).size
+        file = demo_data / "images" / sample.name
+        np.testing.assert_array_equal(sample.image, np.asarray(Image.open(file)))
+        assert train.image_bytes(sample.index) == file.read_bytes()

@@ -1,0 +1,414 @@
+"""Stores: what convert writes, read by mtfast, by plain zarr and by xarray."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+import zarr
+from PIL import Image
+
+import mtfast
+from mtfast.demo import paint_with_pycocotools
+from mtfast.errors import StoreError
+from mtfast.store import schema
+from mtfast.store.arrays import OPEN_FILES, Files, open_image_array, read_column
+from mtfast.store.shard import index_bytes, read_index, write_shard
+
+SPLITS = ("train", "test")
+
+
+@pytest.fixture(scope="module")
+def store_path(small_set, tmp_path_factory):
+    path = tmp_path_factory.mktemp("stores") / "set.zarr"
+    return mtfast.convert(small_set, path, shard=7)
+
+
+@pytest.fixture
+def store(store_path):
+    return mtfast.open(store_path)
+
+
+@pytest.fixture
+def broken(store_path, tmp_path):
+    """A copy of the store to damage."""
+    return Path(shutil.copytree(store_path, tmp_path / "broken.zarr"))
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_masks_are_pycocotools_masks(store, small_set, split):
+    source = mtfast.open_source(small_set)
+    table = source.table(split, "annotations_with_class_200")
+    assert len(store[split]) == table.n_images == len(store[split].names)
+    assert store[split].semantic_variant == "annotations_with_class_200"
+    for image in table:
+        name = str(image.names[0])
+        expected = paint_with_pycocotools(image)
+        np.testing.assert_array_equal(store[split].semantic(name), expected)
+        shipped = small_set / f"{split}_semantic_masks" / name.replace(".jpg", ".png")
+        np.testing.assert_array_equal(np.asarray(Image.open(shipped)), expected)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_images_are_the_files(store, small_set, split):
+    import hashlib
+
+    for sample in store[split]:
+        file = small_set / f"{split}_images" / sample.name
+        assert store[split].image_bytes(sample.index) == file.read_bytes()
+        np.testing.assert_array_equal(sample.image, np.asarray(Image.open(file)))
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        assert store[split].image_sha256[sample.index] == digest
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_variant_comes_back(store, small_set, split):
+    """Column for column, whole and image by image, in the order of the file."""
+    source = mtfast.open_source(small_set)
+    assert store[split].variants == source.variants(split)
+    for variant in source.variants(split):
+        theirs = source.table(split, variant)
+        ours = store[split].table(variant)
+        assert ours.categories == theirs.categories == store[split].categories(variant)
+        for column in vars(theirs).keys() - {"categories", "_longest_text"}:
+            np.testing.assert_array_equal(getattr(ours, column), getattr(theirs, column))
+        assert store[split].names[store[split].images_of(variant)].tolist() == list(theirs.names)
+        for image in theirs:
+            one = store[split].instances(str(image.names[0]), variant)
+            assert one.rle.tobytes() == image.rle.tobytes()
+            assert one.category_ids.tolist() == image.category_ids.tolist()
+            assert one.rle_offsets.tolist() == image.rle_offsets.tolist()
+            one.check()
+
+
+def test_instances_are_stored_once(store_path, small_set):
+    full = mtfast.open_source(small_set).table("train", "annotations_with_class_full")
+    group = zarr.open_group(store_path / "train", mode="r")
+    assert group["instances/id"].shape == (full.n_instances,)
+    assert group["instances/rle"].shape == (full.rle.size,)
+    assert sorted(group["instances/id"][:].tolist()) == sorted(full.instance_ids.tolist())
+    image = group["instances/image"][:]
+    assert (np.diff(image) >= 0).all()
+
+
+def test_plain_zarr_reads_the_same(store_path, store):
+    for split in SPLITS:
+        masks = zarr.open_array(store_path / split / "semantic", mode="r")
+        images = zarr.open_array(store_path / split / "images" / "jpeg", mode="r")
+        assert masks.metadata.dimension_names == ("image", "y", "x")
+        for i in range(len(store[split])):
+            np.testing.assert_array_equal(store[split].semantic(i), masks[i])
+        np.testing.assert_array_equal(store[split].image(3), images[3])
+
+
+def test_pixels_cannot_be_written_over_jpegs(broken, store):
+    with pytest.raises(mtfast.MtfastError, match="JPEG files"):
+        zarr.open_array(broken / "train" / "images" / "jpeg", mode="r+")[0] = 1
+    np.testing.assert_array_equal(mtfast.open(broken)["train"].image(0), store["train"].image(0))
+
+
+def test_the_schema_is_what_is_there(store_path):
+    for folder, declared in {
+        "train": schema.SPLIT,
+        "train/instances": schema.INSTANCES,
+        "train/variants": schema.VARIANTS,
+    }.items():
+        group = zarr.open_group(store_path / folder, mode="r")
+        found = dict(group.arrays())
+        found.pop("semantic", None)
+        assert found.keys() == declared.keys()
+        for name, column in declared.items():
+            assert found[name].metadata.dimension_names == column.dimensions
+            ours = read_column(store_path / folder / name)
+            np.testing.assert_array_equal(ours, found[name][...])
+            expected = np.dtypes.StringDType() if column.dtype == "str" else column.dtype
+            assert ours.dtype == found[name].dtype == expected
+
+
+def test_xarray_opens_every_group(store_path):
+    for split in SPLITS:
+        for group in ("", "/instances", "/variants"):
+            xarray.open_zarr(store_path, group=split + group, consolidated=False).load()
+
+
+WITHOUT_MTFAST = """
+import sys, warnings
+warnings.simplefilter("error")
+sys.modules["mtfast"] = None
+import zarr, xarray
+import importlib.metadata as m
+found = m.entry_points
+def entry_points(**kw):
+    got = found(**kw)
+    return got if kw.get("group") != "zarr.codecs" else m.EntryPoints(
+        e for e in got if not e.value.startswith("mtfast"))
+m.entry_points = entry_points
+import zarr.registry
+zarr.registry._collect_entrypoints()
+path = sys.argv[1]
+total = 0
+for split in ("train", "test"):
+    for group in (split, split + "/instances", split + "/variants"):
+        for name, array in zarr.open_group(path, path=group, mode="r").arrays():
+            array[...]
+            total += 1
+        xarray.open_zarr(path, group=group, consolidated=False).load()
+print(total, int(zarr.open_array(path, path="train/semantic", mode="r")[:].sum()))
+"""
+
+
+def test_readable_without_mtfast(store_path, store):
+    """Everything but the JPEG group, in a process that has no mtfast."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_MTFAST, store_path], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    n, total = map(int, done.stdout.split())
+    assert n == 2 * (4 + len(schema.INSTANCES) + len(schema.VARIANTS))
+    assert total == sum(int(s.semantic.sum()) for s in store["train"])
+
+
+def test_lookup(store):
+    train = store["train"]
+    name = str(train.names[5])
+    assert train.index(name) == train.index(name.removesuffix(".jpg")) == train.index(5) == 5
+    assert train.index(np.int64(-1)) == len(train) - 1
+    assert train[name].index == 5
+    assert train[-1].name == train.names[-1]
+    with pytest.raises(StoreError, match=f"no image .* such as '{name}'"):
+        train.index(name.replace(".jpg", ".png"))
+    for bad in (len(train), -len(train) - 1):
+        with pytest.raises(IndexError, match="of a split of 20"):
+            train.semantic(bad)
+    with pytest.raises(StoreError, match="no split 'val' .*train"):
+        store["val"]
+    with pytest.raises(StoreError, match="no variant 'annotations_30' .*annotations_300"):
+        train.instances(0, "annotations_30")
+    absent = set(range(20)) - set(train.images_of("1_shot/run_0/annotations_300").tolist())
+    with pytest.raises(StoreError, match="not in variant"):
+        train.instances(absent.pop(), "1_shot/run_0/annotations_300")
+
+
+def test_out(store):
+    train = store["train"]
+    mask, image = np.full((240, 320), 9, np.uint8), np.full((240, 320, 3), 9, np.uint8)
+    assert train.semantic(2, out=mask) is mask
+    np.testing.assert_array_equal(mask, train.semantic(2))
+    assert train.image(2, out=image) is image
+    np.testing.assert_array_equal(image, train.image(2))
+    for bad in (np.zeros((3, 3), np.uint8), mask.astype(np.uint16), np.asfortranarray(mask)):
+        with pytest.raises(StoreError, match=r"expected \(240, 320\), uint8, in C order"):
+            train.semantic(2, out=bad)
+
+
+def test_reads_are_reads(store):
+    """No result is kept: changing one does not change the next."""
+    train = store["train"]
+    first = train.semantic(0)
+    before = first.copy()
+    first[:] = 200
+    np.testing.assert_array_equal(train.semantic(0), before)
+
+
+def test_pickles_small(store):
+    store["train"].instances(0)
+    store["train"].semantic(0)
+    for thing in (store, store["train"]):
+        data = pickle.dumps(thing)
+        assert len(data) < 1000
+        assert len(pickle.loads(data)) == len(thing)
+
+
+def checksum(split) -> list[int]:
+    return [int(split.semantic(i).sum()) + int(split.image(i)[0, 0, 0]) for i in range(len(split))]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_survives_other_processes(store, method):
+    expected = checksum(store["train"])
+    store["train"].semantic(0)
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        assert pool.map(checksum, [store["train"]] * 3) == [expected] * 3
+
+
+def test_threads_share_a_store(store):
+    expected = checksum(store["train"])
+    fresh = mtfast.open(store.path)["train"]
+    with ThreadPoolExecutor(8) as pool:
+        for result in pool.map(lambda _: checksum(fresh), range(16)):
+            assert result == expected
+
+
+def test_open_files_are_bounded(tmp_path):
+    for k in range(OPEN_FILES + 20):
+        (tmp_path / str(k)).write_bytes(b"x")
+    before = len(os.listdir("/dev/fd"))
+    files = Files()
+    for k in range(OPEN_FILES + 20):
+        assert files.open(str(tmp_path / str(k))).read(0, 1, "") == b"x"
+    assert len(os.listdir("/dev/fd")) - before <= OPEN_FILES
+    del files
+    assert len(os.listdir("/dev/fd")) <= before
+
+
+def test_other_codecs_are_read_through_zarr(broken, store):
+    """A store that another program has rewritten still reads."""
+    from zarr.codecs import BloscCodec
+
+    for name in ("semantic", "name", "instances/rle", "instances/id"):
+        path = broken / "train" / name
+        data = zarr.open_array(path, mode="r")[...]
+        dims = zarr.open_array(path, mode="r").metadata.dimension_names
+        shutil.rmtree(path)
+        zarr.create_array(
+            path,
+            shape=data.shape,
+            dtype=str if name == "name" else data.dtype,
+            chunks=(min(data.shape[0], 4000), *data.shape[1:]),
+            compressors=BloscCodec(typesize=1),
+            dimension_names=dims,
+        )[...] = data
+    for i in range(20):
+        ours, theirs = mtfast.open(broken)["train"], store["train"]
+        assert ours.names[i] == theirs.names[i]
+        np.testing.assert_array_equal(ours.semantic(i), theirs.semantic(i))
+        assert ours.instances(i).area().tolist() == theirs.instances(i).area().tolist()
+
+
+def test_shards_hold_what_they_say(tmp_path):
+    path = tmp_path / "c.0"
+    write_shard(path, [b"first", b"", b"third"], 5)
+    raw = path.read_bytes()
+    index = read_index(raw[-index_bytes(5) :], str(path))
+    assert [raw[a : a + n] for a, n in index[:3].tolist()] == [b"first", b"", b"third"]
+    assert (index[3:] == 2**64 - 1).all()
+    assert os.listdir(tmp_path) == ["c.0"]
+
+    def failing():
+        yield b"first"
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        write_shard(tmp_path / "c.1", failing(), 5)
+    assert os.listdir(tmp_path) == ["c.0"]
+
+
+def set_attributes(path: Path, **attributes) -> None:
+    metadata = json.loads((path / "zarr.json").read_text())
+    metadata["attributes"].update(attributes)
+    (path / "zarr.json").write_text(json.dumps(metadata))
+
+
+def test_open_refuses(broken, tmp_path):
+    with pytest.raises(StoreError, match="no store at"):
+        mtfast.open(tmp_path / "nothing")
+    with pytest.raises(StoreError, match=r"no zarr\.json"):
+        mtfast.open(tmp_path)
+    set_attributes(broken, complete=False)
+    with pytest.raises(StoreError, match="incomplete.*--overwrite"):
+        mtfast.open(broken)
+    set_attributes(broken, complete=True, mtfast_format=schema.FORMAT + 1)
+    with pytest.raises(StoreError, match="layout version 2; expected 1"):
+        mtfast.open(broken)
+    zarr.create_group(tmp_path / "other.zarr")
+    with pytest.raises(StoreError, match="did not write"):
+        mtfast.open(tmp_path / "other.zarr")
+    (broken / "zarr.json").write_text("{")
+    with pytest.raises(StoreError, match="damaged"):
+        mtfast.open(broken)
+
+
+def damage(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0x55
+    path.write_bytes(data)
+
+
+def test_damaged_shards_are_errors(broken):
+    shard = broken / "train" / "semantic" / "c.0.0.0"
+    whole = shard.read_bytes()
+    damage(shard, -10)
+    with pytest.raises(StoreError, match="damaged index"):
+        mtfast.open(broken)["train"].semantic(0)
+    shard.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(StoreError, match="index"):
+        mtfast.open(broken)["train"].semantic(0)
+    shard.write_bytes(b"")
+    with pytest.raises(StoreError, match="expected an index"):
+        mtfast.open(broken)["train"].semantic(0)
+    shard.unlink()
+    with pytest.raises(StoreError, match="cannot be opened"):
+        mtfast.open(broken)["train"].semantic(0)
+    damage(broken / "train" / "images" / "jpeg" / "c.0.0.0.0", 0)
+    with pytest.raises(StoreError, match="image 0 .* does not decode"):
+        mtfast.open(broken)["train"].image(0)
+    assert mtfast.open(broken)["train"].semantic(7).shape == (240, 320)
+
+
+def test_mask_of_another_size_is_an_error(broken):
+    import imagecodecs
+
+    for wrong in (np.zeros(100, np.uint8), np.zeros(240 * 320 + 1, np.uint8)):
+        frame = imagecodecs.zstd_encode(wrong.tobytes())
+        write_shard(broken / "train" / "semantic" / "c.0.0.0", [frame] * 7, 7)
+        with pytest.raises(StoreError, match="does not decode"):
+            mtfast.open(broken)["train"].semantic(0)
+
+
+def test_a_shard_that_changes_under_an_open_store(broken):
+    train = mtfast.open(broken)["train"]
+    train.semantic(0)
+    write_shard(broken / "train" / "semantic" / "c.0.0.0", [b"x"] * 7, 7)
+    train._files.open.cache_clear()
+    with pytest.raises(StoreError, match="changed since"):
+        train.semantic(0)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "instances/rle_offsets",
+        "instances/area",
+        "variants/instance",
+        "variants/image",
+        "variants/row_offsets",
+        "variants/entry_offsets",
+        "variants/position",
+    ],
+)
+def test_damaged_columns_are_errors(broken, column):
+    path = broken / "train" / column
+    values = read_column(path)
+    damage(path / "c" / "0", -20)
+    with pytest.raises(StoreError, match="damaged"):
+        mtfast.open(broken)["train"].instances(0)
+    array = zarr.open_array(path, mode="r+")
+    wrong = values.copy()
+    wrong[-1] = 10**9
+    array[...] = wrong
+    if column not in ("instances/area", "variants/position"):
+        with pytest.raises(StoreError, match="is damaged; expected"):
+            mtfast.open(broken)["train"].instances(0)
+    array.resize((len(values) - 1,))
+    with pytest.raises(StoreError, match="expected"):
+        mtfast.open(broken)["train"].instances(0)
+    shutil.rmtree(path / "c")
+    with pytest.raises(StoreError, match="cannot be read"):
+        mtfast.open(broken)["train"].instances(0)
+
+
+def test_malformed_text_in_a_store_is_an_error(broken):
+    zarr.open_array(broken / "train" / "instances" / "rle", mode="r+")[:] = 255
+    with pytest.raises(mtfast.RLEError, match="outside '0'"):
+        mtfast.open(broken)["train"].instances(0).area()
