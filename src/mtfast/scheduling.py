@@ -147,7 +147,7 @@ def _run_on_cluster(
     from distributed import Client, as_completed, wait
 
     try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        client = Client(address, timeout=CONNECT_SECONDS)
     except (OSError, TimeoutError, ValueError) as error:
         raise MtfastError(
             f"no Dask scheduler answers at {address}; expected one within {CONNECT_SECONDS:g} s; "
@@ -161,7 +161,7 @@ def _run_on_cluster(
                 f"start one with: dask worker {address}"
             )
         waiting = iter(enumerate(jobs))
-        running = as_completed(loop=client.loop)
+        running = as_completed()
         pending: set[Any] = set()
 
         def submit_next() -> None:
