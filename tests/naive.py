@@ -67,3 +67,28 @@ def semantic(masks: list[np.ndarray], values: list[int], shape: tuple[int, int])
     for pixels, value in zip(masks, values, strict=True):
         frame[pixels > 0] = value
     return frame
+
+
+def row_runs(frame: np.ndarray) -> list[tuple[int, int, int]]:
+    """(start, stop, value) of the stretches of equal pixels in each row, background left out."""
+    runs = []
+    height, width = frame.shape
+    for y in range(height):
+        x = 0
+        while x < width:
+            start, value = x, int(frame[y, x])
+            while x < width and frame[y, x] == value:
+                x += 1
+            if value:
+                runs.append((y * width + start, y * width + x, value))
+    return runs
+
+
+def zstd_stretches(frame: bytes) -> tuple[int, list[tuple[int, int]]]:
+    """Content size, and (length, value) of each block, of a zstd frame of RLE blocks."""
+    assert frame[:6] == b"\x28\xb5\x2f\xfd\xc0\x38"
+    size = int.from_bytes(frame[6:14], "little")
+    blocks = [(int.from_bytes(frame[i : i + 3], "little"), i) for i in range(14, len(frame), 4)]
+    assert [head & 1 for head, _ in blocks] == [0] * (len(blocks) - 1) + [1]
+    assert {head >> 1 & 3 for head, _ in blocks} == {1}
+    return size, [(head >> 3, frame[i + 3]) for head, i in blocks]

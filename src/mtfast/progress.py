@@ -14,6 +14,8 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
 SECONDS_BETWEEN_LINES = 10.0
+# Columns of a terminal below which there is no room for a bar.
+NARROW = 60
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -77,6 +79,7 @@ def _make_bar() -> Any:
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.table import Column
     from rich.text import Text
 
     class Rate(ProgressColumn):
@@ -84,12 +87,13 @@ def _make_bar() -> Any:
             speed = task.finished_speed or task.speed
             return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
 
-    return Bar(
+    console = Console(stderr=True)
+    columns: list[ProgressColumn] = [
         TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
         MofNCompleteColumn(),
-        Rate(),
         TimeRemainingColumn(compact=True),
-        console=Console(stderr=True),
-        expand=True,
-    )
+    ]
+    if console.width >= NARROW:
+        columns[1:1] = [BarColumn(bar_width=None, table_column=Column(ratio=1))]
+        columns[3:3] = [Rate()]
+    return Bar(*columns, console=console, expand=console.width >= NARROW)

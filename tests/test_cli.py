@@ -1,0 +1,178 @@
+"""The command line as a user meets it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mtfast
+
+
+def run(*arguments, cwd=None, **environment) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "mtfast", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=os.environ | {"PYTHONWARNINGS": "error"} | environment,
+    )
+
+
+def test_the_whole_way(tmp_path):
+    """synth, info, convert, info, preview: each says one thing on standard output."""
+    small = ("--train", "6", "--test", "2", "--size", "128x160", "--workers", "1")
+    done = run("synth", "set", *small, cwd=tmp_path)
+    assert done.stdout == "set: 6 train and 2 test images of 128 x 160\n", done.stderr
+    done = run("info", "set", cwd=tmp_path)
+    assert "annotations_with_class_200 *" in done.stdout, done.stderr
+    assert "100 n-shot subsets" in done.stdout
+    done = run("convert", "set", "set.zarr", cwd=tmp_path)
+    assert done.stdout == (
+        "set.zarr: 6 train, 2 test images; open it with mtfast.open('set.zarr')\n"
+    ), done.stderr
+    source, store = (json.loads(run("info", p, "--json", cwd=tmp_path).stdout) for p in
+                     ("set", "set.zarr"))
+    assert (source.pop("kind"), store.pop("kind")) == ("maskterial", "store")
+    assert (source.pop("path"), store.pop("path")) == ("set", "set.zarr")
+    assert source == store
+    for path in ("set", "set.zarr"):
+        done = run("preview", path, "-o", "sheet.png", "-n", "3", cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (0, "sheet.png\n"), done.stderr
+        with Image.open(tmp_path / "sheet.png") as sheet:
+            assert len(sheet.convert("RGB").getcolors(1 << 24)) > 200
+
+
+def test_demo(tmp_path, monkeypatch, capsys):
+    from mtfast import demo
+    from mtfast.synth import make_set
+
+    def make_small_set(out, **options):
+        return make_set(out, **options | {"size": (160, 256), "workers": 1})
+
+    monkeypatch.setattr(demo, "make_set", make_small_set)
+    for said in ("made 56 images", "using the set in"):
+        rates = demo.run_demo(tmp_path / "demo", workers=1)
+        assert said in capsys.readouterr().out
+        assert len(rates) == 4
+        assert all(rate.ours > 0 and rate.ordinary > 0 for rate in rates)
+    with Image.open(tmp_path / "demo" / "preview.png") as sheet:
+        assert sheet.width > 1000
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    with pytest.raises(mtfast.MtfastError, match="is not empty"):
+        demo.run_demo(tmp_path / "other")
+
+
+def test_demo_notices_a_difference(small_set, tmp_path, monkeypatch):
+    from mtfast import demo
+    from mtfast.store.read import Split
+
+    source = mtfast.open_source(small_set)
+    train = mtfast.open(mtfast.convert(source, tmp_path / "set.zarr"))["train"]
+    table = source.table("train", train.semantic_variant)
+    demo._check(train, source, table, [0, 5])
+    monkeypatch.setattr(Split, "semantic", lambda *_: np.zeros((240, 320), np.uint8))
+    with pytest.raises(mtfast.MtfastError, match="the mask of .* differs"):
+        demo._check(train, source, table, [0, 5])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["info", "nowhere"], "mtfast: error: no such file or folder: .*nowhere; expected .*; "),
+        (["convert", "nowhere", "x.zarr"], "mtfast: error: no such file or folder"),
+        (["convert", "."], "mtfast: error: Missing argument 'STORE'; expected .* --help'"),
+        (["convert", ".", "x", "--shard", "0"], "mtfast: error: Invalid value for '--shard'"),
+        (["synth", "x", "--size", "12"], "mtfast: error: Invalid value for '--size': '12' is no"),
+        (["synth", "x", "--size", "12x12"], "mtfast: error: height is 12; expected"),
+        (["preview", ".", "-o", "x.gif"], "mtfast: error: x.gif for the picture; expected .png"),
+        (["fly"], "mtfast: error: No such command 'fly'"),
+        (["info", ".", "--jsn"], "mtfast: error: No such option"),
+    ],
+)
+def test_bad_usage_is_one_line_and_status_2(tmp_path, arguments, line):
+    import re
+
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert re.match(line, done.stderr)
+    assert not list(tmp_path.iterdir())
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    for arguments in (["--debug", "info", "x"], ["info", "x", "--debug"]):
+        done = run(*arguments, cwd=tmp_path)
+        assert done.returncode == 1
+        assert "Traceback" in done.stderr
+        assert "SourceError" in done.stderr
+
+
+def test_a_closed_pipe_is_no_error(small_set):
+    command = f"{sys.executable} -m mtfast info {small_set} | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    assert "Error" not in done.stderr
+
+
+COMMANDS = ("convert", "demo", "info", "preview", "synth")
+
+
+def test_help_and_version():
+    done = run("--help")
+    assert done.returncode == 0
+    for command in COMMANDS:
+        assert f"\n  {command} " in done.stdout
+        page = run(command, "--help")
+        assert page.returncode == 0
+        assert page.stdout.startswith(f"Usage: mtfast {command} ")
+    assert run("--version").stdout == f"mtfast {mtfast.__version__}\n"
+    assert run("-h").stdout == done.stdout
+
+
+LIGHT = """
+import sys
+before = set(sys.modules)
+import mtfast
+mtfast.__all__, dir(mtfast)
+{code}
+heavy = {{"numpy", "numba", "zarr", "dask", "imagecodecs", "rich", "PIL", "msgspec"}}
+print(*sorted(heavy & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "loaded"),
+    [
+        ("", ""),
+        ("import mtfast.cli", ""),
+        ("mtfast.MtfastError", ""),
+        ("mtfast.RunTable", "numpy"),
+        ("mtfast.open(sys.argv[1])['train'].semantic(0)", "imagecodecs msgspec numpy"),
+        ("mtfast.open(sys.argv[1])['train'].instances(0)", "imagecodecs msgspec numpy"),
+    ],
+)
+def test_heavy_packages_are_imported_when_needed(small_set, tmp_path, code, loaded):
+    store = mtfast.convert(small_set, tmp_path / "set.zarr", splits=["train"], images="none")
+    script = LIGHT.format(code=code)
+    done = subprocess.run(
+        [sys.executable, "-c", script, store], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == loaded
+
+
+def test_public_names():
+    assert set(mtfast.__all__) <= set(dir(mtfast))
+    for name in mtfast.__all__:
+        assert getattr(mtfast, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'opn'"):
+        mtfast.opn  # noqa: B018
+    assert Path(mtfast.__file__).with_name("py.typed").exists()

@@ -1,0 +1,76 @@
+"""The compile cache: shared, keyed on what matters, and safe to start on when empty."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+USE_KERNELS = """
+import numpy as np
+from mtfast.kernels import coco_string, paint
+counts, frame = np.empty(3, np.int64), np.zeros(6, np.uint16)
+assert coco_string.decode_counts(np.frombuffer(b"123", np.uint8), 0, 3, 6, counts) == 3
+paint.paint_counts(counts, 3, 2, 5, frame)
+assert frame.tolist() == [0, 5, 0, 5, 0, 0], frame
+print(sum(len(k.stats.cache_misses) for k in (paint.paint_counts, coco_string.decode_counts)))
+"""
+
+
+def use_kernels(cache, **environment) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", USE_KERNELS],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"NUMBA_CACHE_DIR": str(cache)} | environment,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_eight_processes_start_on_an_empty_cache(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: use_kernels(tmp_path), range(8)))
+    assert use_kernels(tmp_path) == "0"
+    (folder,) = tmp_path.iterdir()
+    assert folder.name.startswith("kernels-")
+    files = {p.name for p in folder.rglob("*.nbc")}
+    assert any("paint.paint_counts" in name for name in files)
+
+
+def test_checked_code_has_a_cache_of_its_own(tmp_path):
+    use_kernels(tmp_path)
+    use_kernels(tmp_path, NUMBA_BOUNDSCHECK="1")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_users_numba_configuration_stays(tmp_path):
+    script = "import mtfast._jit, mtfast.kernels.paint, numba; print(numba.config.CACHE_DIR)"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+    )
+    assert done.stdout.strip() == str(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_cache_folder_without_rights(tmp_path):
+    tmp_path.chmod(0o500)
+    use_kernels(tmp_path / "locked")
+
+
+def test_kernels_run_as_plain_python():
+    script = USE_KERNELS[: USE_KERNELS.index("print")] + "print('plain')"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+    )
+    assert done.stdout == "plain\n", done.stderr
