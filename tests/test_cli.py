@@ -37,8 +37,9 @@ def test_the_whole_way(tmp_path):
     assert done.stdout == (
         "set.zarr: 6 train, 2 test images; open it with mtfast.open('set.zarr')\n"
     ), done.stderr
-    source, store = (json.loads(run("info", p, "--json", cwd=tmp_path).stdout) for p in
-                     ("set", "set.zarr"))
+    source, store = (
+        json.loads(run("info", p, "--json", cwd=tmp_path).stdout) for p in ("set", "set.zarr")
+    )
     assert (source.pop("kind"), store.pop("kind")) == ("maskterial", "store")
     assert (source.pop("path"), store.pop("path")) == ("set", "set.zarr")
     assert source == store

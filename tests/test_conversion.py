@@ -223,6 +223,24 @@ def test_grey_and_turned_images(tmp_path):
         np.testing.assert_array_equal(train.image(i), expected)
 
 
+def test_names_with_folders(tmp_path):
+    """As COCO files of several folders have them, relative to the file or to the images."""
+    file = write_coco(tmp_path / "set")
+    content = json.loads(file.read_text())
+    (tmp_path / "set" / "images" / "deep").mkdir()
+    (tmp_path / "set" / "images" / "1.jpg").rename(tmp_path / "set" / "images" / "deep" / "1.jpg")
+    for image, name in zip(content["images"], ("images/0.jpg", "deep/1.jpg", "2.jpg"), strict=True):
+        image["file_name"] = name
+    file.write_text(json.dumps(content))
+    train = mtfast.open(mtfast.convert(file, tmp_path / "store.zarr"))["train"]
+    assert train.image("deep/1.jpg").shape == (*SHAPE, 3)
+    assert train.index("1") == 1
+    (tmp_path / "set" / "images" / "deep" / "1.jpg").unlink()
+    with pytest.raises(SourceError, match="image 'deep/1.jpg' is missing"):
+        mtfast.convert(file, tmp_path / "other.zarr")
+    assert not (tmp_path / "other.zarr").exists()
+
+
 def bad_image(folder: Path, case: str) -> str:
     file = folder / "images" / "1.jpg"
     data = file.read_bytes()

@@ -89,7 +89,7 @@ def kernel(*signatures: Any) -> Callable[[Callable[..., Any]], Kernel]:
     Examples
     --------
     >>> from mtfast._jit import i64, kernel, read, u8
-    >>> @kernel(i64(read(u8)))
+    >>> @kernel(i64(read(u8)))                      # doctest: +SKIP
     ... def n_bytes(text):
     ...     return text.size
     """

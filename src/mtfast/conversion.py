@@ -31,6 +31,7 @@ from mtfast.raster import frame_size, semantic, semantic_dtype
 from mtfast.runs import RunTable
 from mtfast.scheduling import check_scheduler, run_jobs
 from mtfast.sources import Source, open_source
+from mtfast.sources.source import base_name
 from mtfast.sources.variants import default_variant
 from mtfast.store import schema
 from mtfast.store.arrays import read_metadata
@@ -286,14 +287,16 @@ def _prepare(
 
 
 def _require_images(source: Source, split: str, names: Sequence[str]) -> None:
+    """Find missing images before anything is written."""
+    # Names with folders in them may lie elsewhere; the source looks when it reads them.
+    flat = [name for name in names if base_name(name) == name]
     there = source.image_names(split)
-    if there is None:
+    if flat and there is None:
         raise SourceError(
             f"split {split!r} of {source.path} has no image folder; expected one with "
             f"{len(names)} images; add it or convert with --images none"
         )
-    known = set(there)
-    missing = [n for n in names if n not in known and PurePosixPath(n).name not in known]
+    missing = sorted(set(flat) - set(there or ()))
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise SourceError(

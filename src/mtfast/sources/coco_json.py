@@ -224,22 +224,19 @@ def _decode_all(
     first: int = 0,
 ) -> list[T]:
     """Decode records; ``first`` is the number of the first of them in the file."""
-    decode = decoder.decode
+    decoded: list[T] = []
     try:
-        return [decode(record) for record in records]
-    except _BAD_INPUT:
-        for number, record in enumerate(records, first):
-            try:
-                decode(record)
-            except _BAD_INPUT as error:
-                found = _found(error, "the record")
-                where = f"{file}: {what} {_id_of(record)}(number {number})"
-                malformed = found.startswith("segmentation.counts")
-                raise (RLEError if malformed else SourceError)(
-                    f"{where}: {found}; expected {what} records as COCO describes them; "
-                    f"correct or remove the {what}"
-                ) from error
-        raise
+        decoded.extend(map(decoder.decode, records))
+    except _BAD_INPUT as error:
+        # The list holds those before the bad one.
+        i = len(decoded)
+        found = _found(error, "the record")
+        malformed = found.startswith("segmentation.counts")
+        raise (RLEError if malformed else SourceError)(
+            f"{file}: {what} {_id_of(records[i])}(number {first + i}): {found}; "
+            f"expected {what} records as COCO describes them; correct or remove the {what}"
+        ) from error
+    return decoded
 
 
 def _found(error: Exception, whole: str) -> str:

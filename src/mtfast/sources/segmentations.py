@@ -30,8 +30,8 @@ Run = Annotated[int, msgspec.Meta(ge=0, le=MAX_PIXELS)]
 Rings = list[list[float]]
 
 MAX_COORDINATE = 2**20
-# Pixels along the outline of one annotation: about a second of work.
-MAX_OUTLINE = 2**26
+# Columns that the edges of one annotation may pass, each time: a second or two of work.
+MAX_CROSSINGS = 2**24
 # Toggles of the polygons that are rasterised in one call; bounds its memory.
 _BATCH = 2**20
 
@@ -174,14 +174,14 @@ def _rasterise(
             f"{where(keys[mask])} has a polygon with the coordinate {points[at]}; "
             f"expected finite ones of at most 2**20; correct or remove the annotation"
         )
-    outlines, rooms = _measure(points, ring_offsets, starts, widths)
-    rooms += 2 * np.diff(mask_offsets) + 2
-    if outlines.max() > MAX_OUTLINE:
-        mask = int(np.argmax(outlines))
+    crossings = _crossings(points, ring_offsets, starts, widths)
+    if crossings.max() > MAX_CROSSINGS:
+        mask = int(np.argmax(crossings))
         raise SourceError(
-            f"{where(keys[mask])} has polygons with an outline of {outlines[mask]:.0f} pixels; "
-            f"expected at most 2**26; correct or remove the annotation"
+            f"{where(keys[mask])} has polygons whose edges pass {crossings[mask]} columns of "
+            f"pixels; expected at most 2**24; correct or remove the annotation"
         )
+    rooms = crossings + 2 * np.diff(mask_offsets) + 2
 
     texts: list[str] = []
     ends = np.cumsum(rooms)
@@ -204,21 +204,19 @@ def _rasterise(
     return texts
 
 
-def _measure(
+def _crossings(
     points: NDArray[np.float64], ring_offsets: Int64, starts: Int64, widths: Int64
-) -> tuple[NDArray[np.float64], Int64]:
-    """Length of the outline of each mask, and how many toggles it may have at most.
+) -> Int64:
+    """At most how many columns the edges of each mask pass, and so how many toggles it has.
 
-    An edge passes the middles of at most dx + 2 columns, and each of the frame once.
+    An edge passes the middles of at most dx + 2 columns, and of the frame's no more than there are.
     """
-    x, y = points[0::2], points[1::2]
+    x = points[0::2]
     following = np.arange(1, x.size + 1)
     following[ring_offsets[1:] // 2 - 1] = ring_offsets[:-1] // 2
-    dx, dy = np.abs(x[following] - x), np.abs(y[following] - y)
-    toggles = np.ceil(np.minimum(dx + 2, np.repeat(widths, np.diff(starts) // 2)))
-    firsts = starts[:-1] // 2
-    outlines = np.add.reduceat(np.maximum(dx, dy), firsts)
-    return outlines, np.add.reduceat(toggles.astype(np.int64), firsts)
+    dx = np.abs(x[following] - x)
+    passed = np.ceil(np.minimum(dx + 2, np.repeat(widths, np.diff(starts) // 2)))
+    return np.add.reduceat(passed.astype(np.int64), starts[:-1] // 2)
 
 
 def _cut(text: NDArray[np.uint8], offsets: Int64) -> list[str]:
