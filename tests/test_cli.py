@@ -175,5 +175,5 @@ def test_public_names():
     for name in mtfast.__all__:
         assert getattr(mtfast, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'opn'"):
-        mtfast.opn  # noqa: B018
+        mtfast.opn
     assert Path(mtfast.__file__).with_name("py.typed").exists()

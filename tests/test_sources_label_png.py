@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -93,6 +94,18 @@ def test_kinds_of_png():
     wide = labels.astype(np.uint16) * 999
     np.testing.assert_array_equal(decode_labels(png(wide), "x.png"), wide)
     np.testing.assert_array_equal(decode_labels(png(labels > 0), "x.png"), labels > 0)
+    for transparent in (labels, wide):
+        data = png(transparent, transparency=0)
+        np.testing.assert_array_equal(decode_labels(data, "x.png"), transparent)
+
+
+@pytest.mark.parametrize(("mode", "side"), [(None, 2**31 - 1), (None, 10**6), ("P", 20_000)])
+def test_absurd_sizes_are_refused(mode, side):
+    data = bytearray(png(np.zeros((3, 3), np.uint8), mode))
+    data[16:24] = side.to_bytes(4) * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4)
+    with pytest.raises(SourceError, match=r"^x.png cannot be decoded \(.*\); expected a whole PNG"):
+        decode_labels(bytes(data), "x.png")
 
 
 @pytest.mark.parametrize(

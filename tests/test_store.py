@@ -22,7 +22,7 @@ import mtfast
 from mtfast.demo import paint_with_pycocotools
 from mtfast.errors import StoreError
 from mtfast.store import schema
-from mtfast.store.arrays import OPEN_FILES, Files, open_image_array, read_column
+from mtfast.store.arrays import OPEN_FILES, Files, read_column
 from mtfast.store.shard import index_bytes, read_index, write_shard
 
 SPLITS = ("train", "test")

@@ -74,7 +74,7 @@ def cli(debug: bool) -> None:
       mtfast info GrapheneH
       mtfast convert GrapheneH graphene_h.zarr
       mtfast preview graphene_h.zarr -o sheet.png
-    """
+    """  # noqa: D301 - click reads the backspace
 
 
 class _Size(click.ParamType[tuple[int, int]]):
@@ -83,7 +83,7 @@ class _Size(click.ParamType[tuple[int, int]]):
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
         if isinstance(value, tuple):
             return value
-        match = re.fullmatch(r"(\d+)[x×](\d+)", str(value))
+        match = re.fullmatch(r"(\d+)x(\d+)", str(value))
         if match is None:
             self.fail(f"{value!r} is no size; expected HEIGHTxWIDTH such as 1200x1920", param, ctx)
         return int(match[1]), int(match[2])

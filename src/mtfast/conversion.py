@@ -96,8 +96,8 @@ def convert(
     splits : sequence of str, optional
         Which splits to convert; all by default.
     semantic : str, optional
-        The variant that semantic masks are painted from; by default the with-class one with threshold 200,
-        see :func:`mtfast.sources.variants.default_variant`.
+        The variant that semantic masks are painted from; by default the with-class one with
+        threshold 200, see :func:`mtfast.sources.variants.default_variant`.
     images : {"jpeg", "none"}
         Whether to store the images.
     shard : int

@@ -53,6 +53,7 @@ class ProgressDisplay:
             self._bar.stop()
 
     def __call__(self, what: str, done: int, total: int) -> None:
+        """Show that ``done`` of ``total`` are done."""
         new = what != self._what
         if new:
             self._what = what
@@ -70,7 +71,6 @@ class ProgressDisplay:
 
 def _make_bar() -> Any:
     from rich.console import Console
-    from rich.progress import Progress as Bar
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -79,11 +79,15 @@ def _make_bar() -> Any:
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.progress import Progress as Bar
     from rich.table import Column
     from rich.text import Text
 
     class Rate(ProgressColumn):
+        """Things done in a second."""
+
         def render(self, task: Task) -> Text:
+            """Return the rate as text."""
             speed = task.finished_speed or task.speed
             return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
 

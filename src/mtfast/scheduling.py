@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
+from importlib.util import find_spec
 from itertools import islice
 from multiprocessing import get_context
 from typing import Any, TypeVar
@@ -34,14 +35,11 @@ def check_scheduler(scheduler: str) -> None:
             f"scheduler {scheduler!r}; expected threads, processes, sync or tcp://HOST:PORT; "
             f"pick one"
         )
-    if scheduler not in LOCAL:
-        try:
-            import distributed  # noqa: F401
-        except ImportError:
-            raise MtfastError(
-                "a Dask scheduler's address, but no 'distributed'; expected it to be installed; "
-                "run: pip install 'mtfast[distributed]'"
-            ) from None
+    if scheduler not in LOCAL and find_spec("distributed") is None:
+        raise MtfastError(
+            "a Dask scheduler's address, but no 'distributed'; expected it to be installed; "
+            "run: pip install 'mtfast[distributed]'"
+        )
 
 
 def run_jobs(

@@ -28,12 +28,13 @@ def _fine(coordinate):
 def outline_toggles(ring, n_points, height, width, toggles):
     """Write the toggles of a ring of n_points (x, y) pairs, unsorted; return how many.
 
-    An edge passes each column once: ``toggles`` needs room for n_points * (width + 1) values.
+    The middle of column c is between the fine columns 5 * c + 2 and 5 * c + 3; of the two points
+    of the outline there the upper one counts. Only these points are computed: the work grows with
+    the columns that an edge passes, not with its length.
+
+    An edge passes each column once: ``toggles`` needs room for n_points * width values.
     """
     n = 0
-    first = True
-    last_u = 0
-    last_v = 0
     for j in range(n_points):
         k = j + 1 if j + 1 < n_points else 0
         xs = _fine(ring[2 * j])
@@ -42,36 +43,35 @@ def outline_toggles(ring, n_points, height, width, toggles):
         ye = _fine(ring[2 * k + 1])
         dx = abs(xe - xs)
         dy = abs(ye - ys)
-        flip = (dx >= dy and xs > xe) or (dx < dy and ys > ye)
-        if flip:
+        flat = dx >= dy
+        if (flat and xs > xe) or (not flat and ys > ye):
             xs, xe = xe, xs
             ys, ye = ye, ys
-        steps = max(dx, dy)
-        slope = 0.0
-        if steps > 0:
-            slope = (ye - ys) / dx if dx >= dy else (xe - xs) / dy
-        for d in range(steps + 1):
-            t = steps - d if flip else d
-            if dx >= dy:
-                u = xs + t
-                v = i64(ys + slope * t + 0.5)
+        if dx == 0:
+            continue
+        slope = (ye - ys) / dx if flat else (xe - xs) / dy
+        left = min(xs, xe)
+        right = max(xs, xe)
+        first = 0 if left <= 2 else (left + 2) // 5
+        last = min((right - 3) // 5, width - 1)
+        for column in range(first, last + 1):
+            u = 5 * column + 2
+            if flat:
+                t = u - xs
+                v = min(i64(ys + slope * t + 0.5), i64(ys + slope * (t + 1) + 0.5))
             else:
+                # The last step on this side of the middle, up to rounding the solution of
+                # xs + slope * t + 0.5 = u + 1.
+                t = i64((u + 0.5 - xs) / slope)
+                rising = xe > xs
+                while t > 0 and (i64(xs + slope * t + 0.5) > u) == rising:
+                    t -= 1
+                while t + 1 < dy and (i64(xs + slope * (t + 1) + 0.5) > u) != rising:
+                    t += 1
                 v = ys + t
-                u = i64(xs + slope * t + 0.5)
-            if not first and u != last_u:
-                x = ((u if u < last_u else u - 1) + 0.5) / SCALE - 0.5
-                column = i64(x)
-                if x >= 0 and column == x and column <= width - 1:
-                    y = (min(v, last_v) + 0.5) / SCALE - 0.5
-                    y = min(max(y, 0.0), f64(height))
-                    row = i64(y)
-                    if row < y:
-                        row += 1
-                    toggles[n] = column * height + row
-                    n += 1
-            first = False
-            last_u = u
-            last_v = v
+            row = min(max((v + 2) // 5, 0), height)
+            toggles[n] = column * height + row
+            n += 1
     return n
 
 

@@ -4,8 +4,9 @@ The file is split into its records first and they are decoded one after another 
 a few thousand at a time, so that neither the parsed file nor its polygons are ever in memory as a
 whole, and a bad record is known by its number. Unknown keys are skipped at every level.
 
-Measured on 400,000 annotations in 176 MB, to columns: 0.9 s and 310 MB, against 1.0 to 1.6 s and
-490 MB for decoding the file into structs in one go.
+Measured on 400,000 annotations in 180 MB: 2.1 s and a peak of 334 MB, imports and the check of
+every RLE included. Decoding the file into structs in one go takes as long, and has them all in
+490 MB before there is a column.
 """
 
 from __future__ import annotations

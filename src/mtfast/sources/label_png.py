@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from mtfast.errors import SourceError
 from mtfast.labelmap import LabelRuns, scan_labels
-from mtfast.runs import MAX_PIXELS, Category, RunTable, offsets_of
+from mtfast.runs import Category, RunTable, offsets_of
 from mtfast.sources.files import Files
 from mtfast.sources.source import SetNames, expect_one_of, image_names, read_listed
 
@@ -154,7 +154,6 @@ def decode_labels(data: bytes, file: str) -> NDArray[Any]:
         raise SourceError(
             f"{file} is not a PNG; expected a grey or palette PNG of labels; save it as one"
         )
-    width, height = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
     bit_depth, colour_type = data[24], data[25]
     if colour_type not in (0, 3):
         kind = {2: "RGB", 4: "grey and alpha", 6: "RGBA"}.get(colour_type, "damaged")
@@ -162,30 +161,21 @@ def decode_labels(data: bytes, file: str) -> NDArray[Any]:
             f"{file} is a PNG of {kind} pixels; expected grey or palette pixels, one label each; "
             f"save it with one channel"
         )
-    if width * height > MAX_PIXELS:
-        raise SourceError(
-            f"{file} is {height} x {width} pixels; expected at most 2**40; save it again"
-        )
     decode = _decode_whole_bytes if colour_type == 0 and bit_depth >= 8 else _decode_any
     try:
-        labels = decode(data)
+        return decode(data)
     except (ValueError, RuntimeError, OSError, SyntaxError, MemoryError) as error:
         raise SourceError(
             f"{file} cannot be decoded ({error}); expected a whole PNG; copy it again"
         ) from error
-    if labels.shape != (height, width):
-        raise SourceError(
-            f"{file} decodes to shape {labels.shape}; expected {(height, width)}; "
-            f"save it with one channel"
-        )
-    return labels
 
 
 def _decode_whole_bytes(data: bytes) -> NDArray[Any]:
     import imagecodecs
 
     labels: NDArray[Any] = imagecodecs.png_decode(data)
-    return labels
+    # A grey level that is declared transparent brings a second channel with it.
+    return labels if labels.ndim == 2 else labels[..., 0]
 
 
 def _decode_any(data: bytes) -> NDArray[Any]:
