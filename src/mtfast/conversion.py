@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from mtfast.errors import MtfastError, SourceError, StoreError
 from mtfast.jpeg import read_header
 from mtfast.progress import Progress, silent
-from mtfast.raster import frame_size, semantic, semantic_dtype
+from mtfast.raster import frame_size, semantic_dtype
 from mtfast.runs import RunTable
 from mtfast.scheduling import check_scheduler, run_jobs
 from mtfast.sources import Source, open_source
@@ -35,6 +35,7 @@ from mtfast.sources.source import base_name
 from mtfast.sources.variants import default_variant
 from mtfast.store import schema
 from mtfast.store.arrays import read_metadata
+from mtfast.store.mask_chunks import encode_masks
 from mtfast.store.pool import align, pack
 from mtfast.store.shard import write_shard
 from mtfast.store.write import StoreWriter, shard_path
@@ -407,21 +408,12 @@ def _job(
 def _write_shard(job: _Job) -> list[str]:
     """Write one shard of every array; return the SHA-256 of each image file."""
     masks = shard_path(job.store, f"{job.split}/{schema.SEMANTIC}", job.number, 3)
-    write_shard(masks, _encoded_masks(job), job.slots)
+    write_shard(masks, encode_masks(job.table, np.dtype(job.dtype)), job.slots)
     digests: list[str] = []
     if job.source is not None:
         images = shard_path(job.store, f"{job.split}/{schema.JPEG}", job.number, 4)
         write_shard(images, _checked_images(job, job.source, digests), job.slots)
     return digests
-
-
-def _encoded_masks(job: _Job) -> Iterator[bytes]:
-    import imagecodecs
-
-    frame = np.empty((1, *job.size), job.dtype)
-    for image in job.table:
-        semantic(image, out=frame)
-        yield imagecodecs.zstd_encode(frame, level=schema.MASK_LEVEL)
 
 
 def _checked_images(job: _Job, source: Source, digests: list[str]) -> Iterator[bytes]:
