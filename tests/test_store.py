@@ -412,3 +412,21 @@ def test_malformed_text_in_a_store_is_an_error(broken):
     zarr.open_array(broken / "train" / "instances" / "rle", mode="r+")[:] = 255
     with pytest.raises(mtfast.RLEError, match="outside '0'"):
         mtfast.open(broken)["train"].instances(0).area()
+
+
+def test_two_thousand_images_of_labels(tmp_path):
+    """Every mask of a larger set equals painting with pycocotools in annotation order."""
+    from mtfast.synth import make_set
+
+    folder = make_set(
+        tmp_path / "set", train=2000, test=1, size=(120, 160), images=False, classes=10, workers=1
+    )
+    train = mtfast.open(mtfast.convert(folder, tmp_path / "set.zarr", images="none"))["train"]
+    table = mtfast.open_source(folder).table("train", "annotations_with_class_200")
+    masks = zarr.open_array(tmp_path / "set.zarr" / "train" / "semantic", mode="r")[:]
+    assert table.n_images == len(train) == 2000
+    assert table.n_instances > 2000
+    for image in table:
+        expected = paint_with_pycocotools(image)
+        np.testing.assert_array_equal(train.semantic(str(image.names[0])), expected)
+        np.testing.assert_array_equal(masks[train.index(str(image.names[0]))], expected)
