@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import naive
-from mtfast.kernels import coco_string, measure, paint, polygon, scan, setops
+from mtfast.kernels import coco_string, measure, paint, polygon, ragged, scan, setops
 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 MASKS = SHAPES.flatmap(lambda shape: arrays(np.uint8, shape, elements=st.integers(0, 1)))
@@ -196,3 +196,16 @@ def test_column_changes_count_beyond_capacity(labels, background):
         places, values = np.full((2, room), -1)
         assert scan.column_changes(*args, places, values) == expected
         assert (places[: min(room, expected)] >= 0).all()
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=5), min_size=1), st.data())
+def test_gather_pieces(pieces, data):
+    picks = data.draw(st.lists(st.integers(0, len(pieces) - 1)))
+    offsets = np.cumsum([0, *map(len, pieces)])
+    expected = b"".join(pieces[k] for k in picks)
+    out = np.zeros(len(expected) + 3, np.uint8)
+    source = np.frombuffer(b"".join(pieces), np.uint8)
+    n = ragged.gather_pieces(source, offsets, np.array(picks, np.int64), out)
+    assert out[:n].tobytes() == expected
+    assert not out[n:].any()

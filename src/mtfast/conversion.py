@@ -28,7 +28,7 @@ from mtfast.errors import MtfastError, SourceError, StoreError
 from mtfast.jpeg import read_header
 from mtfast.progress import Progress, silent
 from mtfast.raster import frame_size, semantic_dtype
-from mtfast.runs import RunTable
+from mtfast.runs import RunTable, as_strings
 from mtfast.scheduling import check_scheduler, run_jobs
 from mtfast.sources import Source, open_source
 from mtfast.sources.source import base_name
@@ -355,7 +355,7 @@ def _write(
             },
         )
         strings = {"name": split.names, "set_name": split.set_names}
-        writer.columns(group, schema.SPLIT, {k: _strings(v) for k, v in strings.items()})
+        writer.columns(group, schema.SPLIT, {k: as_strings(v) for k, v in strings.items()})
         writer.columns(group.create_group("instances"), schema.INSTANCES, split.instances)
         writer.columns(group.create_group("variants"), schema.VARIANTS, split.variants)
         dtype = semantic_dtype(split.table.category_ids)
@@ -384,7 +384,7 @@ def _write(
     )
     for name, split in by_name.items():
         if split.has_images:
-            writer.columns(groups[name], schema.SPLIT, {"image_sha256": _strings(sums[name])})
+            writer.columns(groups[name], schema.SPLIT, {"image_sha256": as_strings(sums[name])})
     writer.finish()
 
 
@@ -441,7 +441,3 @@ def _checked_images(job: _Job, source: Source, digests: list[str]) -> Iterator[b
                 ) from error
         digests.append(hashlib.sha256(data).hexdigest())
         yield data
-
-
-def _strings(values: Sequence[str]) -> NDArray[Any]:
-    return np.array(values, dtype=np.dtypes.StringDType())

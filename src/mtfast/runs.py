@@ -26,7 +26,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtfast.errors import MtfastError, RLEError
 
-__all__ = ["MAX_PIXELS", "Category", "RunTable", "explain"]
+__all__ = [
+    "MAX_PIXELS",
+    "Category",
+    "RunTable",
+    "as_strings",
+    "explain",
+    "gather_texts",
+    "offsets_of",
+]
 
 MAX_PIXELS = 2**40
 
@@ -230,15 +238,13 @@ class RunTable:
                 "a selection that jumps back to an earlier image; expected instances grouped by "
                 "image; sort them by image first"
             )
-        lengths = np.diff(self.rle_offsets)[chosen]
-        rle_offsets = offsets_of(lengths)
-        source = np.repeat(self.rle_offsets[chosen] - rle_offsets[:-1], lengths)
+        rle, rle_offsets = gather_texts(self.rle, self.rle_offsets, chosen)
         columns = {name: getattr(self, name)[chosen] for name in PER_INSTANCE}
         return replace(
             self,
             **columns,
             image_offsets=np.searchsorted(image, np.arange(self.n_images + 1)),
-            rle=self.rle[source + np.arange(rle_offsets[-1])],
+            rle=rle,
             rle_offsets=rle_offsets,
         )
 
@@ -332,6 +338,23 @@ def offsets_of(lengths: ArrayLike) -> Int64:
     offsets = np.zeros(lengths.size + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
+
+
+def gather_texts(
+    rle: NDArray[np.uint8], rle_offsets: Int64, picks: Int64
+) -> tuple[NDArray[np.uint8], Int64]:
+    """Pick RLE texts in any order; returns their bytes and (n + 1,) offsets."""
+    from mtfast.kernels import ragged
+
+    offsets = offsets_of(np.diff(rle_offsets)[picks])
+    texts = np.empty(offsets[-1], np.uint8)
+    ragged.gather_pieces(rle, rle_offsets, picks, texts)
+    return texts, offsets
+
+
+def as_strings(values: Sequence[str]) -> NDArray[Any]:
+    """Make a column of strings."""
+    return np.array(values, dtype=np.dtypes.StringDType())
 
 
 def explain(text: bytes, height: int, width: int) -> str:

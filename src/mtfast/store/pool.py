@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.runs import RunTable, offsets_of
+from mtfast.runs import RunTable, as_strings, gather_texts, offsets_of
 
 __all__ = ["align", "image_index", "pack"]
 
@@ -63,21 +63,26 @@ def pack(
     place = np.empty_like(by_image)
     place[by_image] = np.arange(by_image.size)
     chosen = [(table, new) for table, new, _ in first_seen]
-    texts = [table.text(int(k)) for table, new in chosen for k in new]
+    texts = [gather_texts(table.rle, table.rle_offsets, new) for table, new in chosen]
+    rle, rle_offsets = gather_texts(
+        _concatenate([text for text, _ in texts]),
+        offsets_of(_concatenate([np.diff(offsets) for _, offsets in texts])),
+        by_image,
+    )
     instances: dict[str, NDArray[Any]] = {
         "image": image[by_image],
         "id": _gather(chosen, "instance_ids")[by_image],
         "iscrowd": _gather(chosen, "iscrowd")[by_image],
         "area": _gather(chosen, "stated_area")[by_image],
         "bbox": _gather(chosen, "stated_bbox")[by_image].reshape(-1, 4),
-        "rle": np.frombuffer(b"".join(texts[k] for k in by_image), np.uint8),
-        "rle_offsets": offsets_of([len(texts[k]) for k in by_image]),
+        "rle": rle,
+        "rle_offsets": rle_offsets,
     }
     entries_per_row = [np.diff(table.image_offsets) for _, _, table in tables]
     variants: dict[str, NDArray[Any]] = {
-        "name": _strings([name for name, _, _ in tables]),
-        "file": _strings([file for _, file, _ in tables]),
-        "categories": _strings([_categories_text(table) for _, _, table in tables]),
+        "name": as_strings([name for name, _, _ in tables]),
+        "file": as_strings([file for _, file, _ in tables]),
+        "categories": as_strings([_categories_text(table) for _, _, table in tables]),
         "row_offsets": offsets_of([table.n_images for _, _, table in tables]),
         "image": _concatenate([rows for rows, _, _ in pieces]),
         "image_id": _concatenate([table.image_ids for _, _, table in tables]),
@@ -99,11 +104,11 @@ def align(table: RunTable, names: Sequence[str], size: tuple[int, int]) -> RunTa
     index = image_index(table, order)
     image = index[table.image_of_instance]
     by_image = np.argsort(image, kind="stable")
-    lengths = np.diff(table.rle_offsets)[by_image]
+    rle, rle_offsets = gather_texts(table.rle, table.rle_offsets, by_image)
     image_ids = np.full(len(names), -1)
     image_ids[index] = table.image_ids
     return RunTable(
-        names=_strings(names),
+        names=as_strings(names),
         image_ids=image_ids,
         heights=np.full(len(names), size[0]),
         widths=np.full(len(names), size[1]),
@@ -114,8 +119,8 @@ def align(table: RunTable, names: Sequence[str], size: tuple[int, int]) -> RunTa
         positions=table.positions[by_image],
         stated_area=table.stated_area[by_image],
         stated_bbox=table.stated_bbox[by_image],
-        rle=np.frombuffer(b"".join(table.text(int(k)) for k in by_image), np.uint8),
-        rle_offsets=offsets_of(lengths),
+        rle=rle,
+        rle_offsets=rle_offsets,
         categories=table.categories,
     )
 
@@ -151,7 +156,3 @@ def _gather(chosen: Sequence[tuple[RunTable, Int64]], column: str) -> NDArray[An
 
 def _concatenate(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(arrays) if arrays else np.empty(0, np.int64)
-
-
-def _strings(values: Sequence[str]) -> NDArray[Any]:
-    return np.array(values, dtype=np.dtypes.StringDType())
