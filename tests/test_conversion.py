@@ -352,6 +352,31 @@ def test_a_killed_overwrite_keeps_the_old_store(coco, tmp_path):
     assert len(mtfast.open(target)["train"]) == 3
 
 
+def test_a_kill_after_the_new_store_is_whole(coco, tmp_path):
+    """The store in its place is the newer one, and stays if the next conversion fails."""
+    target = mtfast.convert(coco, tmp_path / "store.zarr")
+    shutil.copytree(target, tmp_path / ".store.zarr.replaced")
+    (tmp_path / ".store.zarr.replaced" / "older").touch()
+    bad = bad_image(coco.parent, "truncated")
+    with pytest.raises(SourceError, match=bad):
+        mtfast.convert(coco, target, overwrite=True)
+    assert not (target / "older").exists()
+    assert sorted(os.listdir(tmp_path)) == ["set", "store.zarr"]
+
+
+def test_two_conversions_to_one_place(tmp_path, monkeypatch):
+    """The one that comes second fails and leaves the other's folder alone."""
+    from mtfast.store.target import replacing
+
+    target = tmp_path / "store.zarr"
+    monkeypatch.setattr(Path, "exists", lambda self: False)
+    with replacing(target):
+        (target / "theirs").touch()
+        with pytest.raises(StoreError, match="cannot be written: File exists"), replacing(target):
+            pass
+        assert os.listdir(target) == ["theirs"]
+
+
 def test_a_folder_without_rights(coco, tmp_path):
     if os.geteuid() == 0:
         target = Path("/proc/store.zarr")

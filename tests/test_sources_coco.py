@@ -41,7 +41,7 @@ def test_one_split_and_one_variant(tmp_path):
             call("test")
     with pytest.raises(SourceError, match=r"no variant of train 'x' in flakes; expected one of"):
         src.table("train", "x")
-    with pytest.raises(SourceError, match=r"semantic mask 'a.png' of flakes.json"):
+    with pytest.raises(SourceError, match=r"semantic mask 'a.png' of flakes;"):
         src.read_mask("train", "a.png")
 
 

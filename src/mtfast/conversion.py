@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
@@ -24,7 +22,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.errors import MtfastError, SourceError, StoreError
+from mtfast.errors import MtfastError, SourceError
 from mtfast.jpeg import read_header
 from mtfast.progress import Progress, silent
 from mtfast.raster import frame_size, semantic_dtype
@@ -34,10 +32,10 @@ from mtfast.sources import Source, open_source
 from mtfast.sources.source import base_name
 from mtfast.sources.variants import default_variant
 from mtfast.store import schema
-from mtfast.store.arrays import read_metadata
 from mtfast.store.mask_chunks import encode_masks
 from mtfast.store.pool import align, pack
 from mtfast.store.shard import write_shard
+from mtfast.store.target import refuse_existing, replacing
 from mtfast.store.write import StoreWriter, shard_path
 
 __all__ = ["Shard", "convert", "plan"]
@@ -136,7 +134,7 @@ def convert(
         raise MtfastError(f"{shard} images in a shard; expected at least 1; the default is 64")
     check_scheduler(scheduler)
     target = Path(store)
-    _refuse_existing(target, overwrite)
+    refuse_existing(target, overwrite)
     opened = source if isinstance(source, Source) else open_source(source)
     report = progress or silent
     prepared = [
@@ -147,61 +145,9 @@ def convert(
     def run(jobs: Sequence[_Job], on_result: Callable[[int, list[str]], None]) -> None:
         run_jobs(_write_shard, jobs, on_result, scheduler, workers)
 
-    with _replacing(target):
+    with replacing(target):
         _write(target, opened, prepared, shard, decode_check, run, report)
     return target
-
-
-def _refuse_existing(target: Path, overwrite: bool) -> None:
-    """Leave alone what is there, unless it is a store and may be replaced."""
-    if not target.exists() and not target.is_symlink():
-        return
-    ours = target.is_dir() and (not any(target.iterdir()) or "mtfast_format" in _attributes(target))
-    if not ours:
-        raise StoreError(
-            f"{target} exists and is no mtfast store; expected a new path; choose another"
-        )
-    if not overwrite:
-        kind = "a complete store" if _attributes(target).get("complete") else "an incomplete store"
-        raise StoreError(
-            f"{target} exists and is {kind}; expected a new path; "
-            f"choose another or pass --overwrite"
-        )
-
-
-def _attributes(target: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = read_metadata(target).get("attributes", {})
-    except StoreError:
-        return {}
-    return found
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[None]:
-    """Make room for a store; on an error remove what was written and put the old one back."""
-    aside = schema.replaced_path(target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if aside.exists():
-            # A conversion was killed while it replaced a store: that one is the last whole one.
-            shutil.rmtree(target, ignore_errors=True)
-        elif target.exists():
-            target.replace(aside)
-        try:
-            yield
-        except BaseException:
-            shutil.rmtree(target, ignore_errors=True)
-            if aside.exists():
-                aside.replace(target)
-            raise
-    except OSError as error:
-        raise StoreError(
-            f"{target} cannot be written: {error.strerror or error}; "
-            f"expected a folder with room and the right to write; "
-            f"make room or choose another place"
-        ) from error
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from mtfast.runs import RunTable
 from mtfast.sources.coco_json import parse_coco
 from mtfast.sources.files import Files, Folder
 from mtfast.sources.source import (
-    SetNames,
+    OneSplit,
     base_name,
     expect_one_of,
     image_names,
@@ -20,12 +20,9 @@ from mtfast.sources.source import (
 
 __all__ = ["CocoFile", "open_coco"]
 
-_SPLITS = ("train",)
-_VARIANTS = ("annotations",)
-
 
 @dataclass(frozen=True)
-class CocoFile:
+class CocoFile(OneSplit):
     """A COCO JSON file; see :class:`mtfast.sources.Source`.
 
     ``images`` is the folder of its images, None if none was found; ``looked_for`` says where.
@@ -46,16 +43,6 @@ class CocoFile:
     def name(self) -> str:
         """Name of the file without its ending."""
         return self.path.stem
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """One split, "train"."""
-        return _SPLITS
-
-    def variants(self, split: str) -> tuple[str, ...]:
-        """One variant, "annotations"."""
-        self._expect_split(split)
-        return _VARIANTS
 
     def variant_file(self, split: str, variant: str) -> str:
         """Name of the file."""
@@ -90,27 +77,6 @@ class CocoFile:
                 f"name the folder with open_source(path, images=…)"
             )
         return read_listed(self.images, "", name, "image")
-
-    def set_names(self, split: str) -> SetNames:
-        """No sets have names here."""
-        self._expect_split(split)
-        return SetNames((), {})
-
-    def mask_names(self, split: str) -> tuple[str, ...] | None:
-        """No semantic masks come with a COCO file."""
-        self._expect_split(split)
-        return None
-
-    def read_mask(self, split: str, name: str) -> bytes:
-        """No semantic masks come with a COCO file: SourceError."""
-        self._expect_split(split)
-        raise SourceError(
-            f"semantic mask {name!r} of {self.file}; expected a dataset with semantic masks; "
-            f"paint masks with mtfast.semantic"
-        )
-
-    def _expect_split(self, split: str) -> None:
-        expect_one_of(split, _SPLITS, "split", self.name)
 
 
 def open_coco(path: Path, images: Path | None = None) -> CocoFile:

@@ -24,19 +24,17 @@ from mtfast.errors import SourceError
 from mtfast.labelmap import LabelRuns, scan_labels
 from mtfast.runs import Category, RunTable, offsets_of
 from mtfast.sources.files import Files
-from mtfast.sources.source import SetNames, expect_one_of, image_names, read_listed
+from mtfast.sources.source import OneSplit, expect_one_of, image_names, read_listed
 
 __all__ = ["IMAGES", "MASKS", "LabelPng", "find_label_png"]
 
 IMAGES = "images"
 MASKS = "instance_masks"
 FLAKE = Category(1, "flake")
-_SPLITS = ("train",)
-_VARIANTS = ("annotations",)
 
 
 @dataclass(frozen=True)
-class LabelPng:
+class LabelPng(OneSplit):
     """A folder of images and instance-mask PNGs; see :class:`mtfast.sources.Source`."""
 
     files: Files
@@ -51,16 +49,6 @@ class LabelPng:
     def name(self) -> str:
         """Name of the folder."""
         return self.files.root.name
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """One split, "train"."""
-        return _SPLITS
-
-    def variants(self, split: str) -> tuple[str, ...]:
-        """One variant, "annotations"."""
-        self._expect_split(split)
-        return _VARIANTS
 
     def variant_file(self, split: str, variant: str) -> str:
         """Name of the folder of masks."""
@@ -105,27 +93,6 @@ class LabelPng:
         """Contents of the file of an image; SourceError if it is missing."""
         self._expect_split(split)
         return read_listed(self.files, IMAGES, name, "image")
-
-    def set_names(self, split: str) -> SetNames:
-        """No sets have names here."""
-        self._expect_split(split)
-        return SetNames((), {})
-
-    def mask_names(self, split: str) -> tuple[str, ...] | None:
-        """No semantic masks come with instance masks."""
-        self._expect_split(split)
-        return None
-
-    def read_mask(self, split: str, name: str) -> bytes:
-        """No semantic masks come with instance masks: SourceError."""
-        self._expect_split(split)
-        raise SourceError(
-            f"semantic mask {name!r} of {self.name}; expected a dataset with semantic masks; "
-            f"paint masks with mtfast.semantic"
-        )
-
-    def _expect_split(self, split: str) -> None:
-        expect_one_of(split, _SPLITS, "split", self.name)
 
     def _scan(self, mask: str) -> tuple[tuple[int, int], LabelRuns]:
         labels = decode_labels(read_listed(self.files, MASKS, mask, "mask"), f"{MASKS}/{mask}")

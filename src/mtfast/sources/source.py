@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -81,6 +82,46 @@ class Source(Protocol):
 
     def read_mask(self, split: str, name: str) -> bytes:
         """Contents of the file of a semantic mask; SourceError if it is missing."""
+
+
+class OneSplit(ABC):
+    """What sources without splits, variants and masks of their own have in common."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Name of the dataset."""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """One split, "train"."""
+        return ("train",)
+
+    def variants(self, split: str) -> tuple[str, ...]:
+        """One variant, "annotations"."""
+        self._expect_split(split)
+        return ("annotations",)
+
+    def set_names(self, split: str) -> SetNames:
+        """No sets have names here."""
+        self._expect_split(split)
+        return SetNames((), {})
+
+    def mask_names(self, split: str) -> tuple[str, ...] | None:
+        """No semantic masks come with it."""
+        self._expect_split(split)
+        return None
+
+    def read_mask(self, split: str, name: str) -> bytes:
+        """No semantic masks come with it: SourceError."""
+        self._expect_split(split)
+        raise SourceError(
+            f"semantic mask {name!r} of {self.name}; expected a dataset with semantic masks; "
+            f"paint masks with mtfast.semantic"
+        )
+
+    def _expect_split(self, split: str) -> None:
+        expect_one_of(split, self.splits, "split", self.name)
 
 
 def expect_one_of(given: str, known: Iterable[str], what: str, where: str) -> None:

@@ -34,7 +34,7 @@ class StoreWriter:
     Parameters
     ----------
     path : Path
-        A folder that does not exist yet.
+        An empty folder.
     attributes : mapping
         Of the root group.
     """
@@ -42,7 +42,6 @@ class StoreWriter:
     def __init__(self, path: Path, attributes: Mapping[str, Any]) -> None:
         import zarr
 
-        path.mkdir()
         self.path = path
         self._root = zarr.create_group(
             path, attributes={"mtfast_format": schema.FORMAT, "complete": False, **attributes}
