@@ -36,6 +36,7 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks.ratios
+	$(BIN)/asv machine --yes
 	$(BIN)/asv run --python=same --quick
 
 clean:

@@ -5,17 +5,16 @@ The only module that imports Dask.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from importlib.util import find_spec
 from itertools import islice
-from multiprocessing import get_context
 from typing import Any, TypeVar
 
 from mtfast.errors import MtfastError
+from mtfast.processes import worker_processes
 
 __all__ = ["check_scheduler", "run_jobs"]
 
@@ -60,7 +59,7 @@ def run_jobs(
     scheduler : str
         "threads", "processes", "sync" or "tcp://HOST:PORT".
     workers : int, optional
-        By default as many as there are cores.
+        Processes, by default as many as there are cores; or threads, by default twice as many.
 
     Raises
     ------
@@ -112,28 +111,18 @@ def _run_locally(
     ]
     # A pool of our own: leaving it waits for the jobs that are under way, so that nobody writes
     # behind the back of whoever cleans up after an error.
-    with _pool(scheduler, min(workers or CPU_COUNT, max(len(jobs), 1))) as pool:
+    # Threads wait for the disk for much of their time.
+    default = 2 * CPU_COUNT if scheduler == "threads" else CPU_COUNT
+    with _pool(scheduler, min(workers or default, max(len(jobs), 1))) as pool:
         options = {} if pool is None else {"pool": pool}
         with Callback(posttask=posttask):
             dask.compute(*tasks, scheduler=scheduler, optimize_graph=False, **options)
 
 
 def _pool(scheduler: str, workers: int) -> Any:
-    pool: Executor
     if scheduler == "sync":
         return nullcontext()
-    if scheduler == "threads":
-        pool = ThreadPoolExecutor(workers)
-    else:
-        # Spawned, as a fork copies locks that other threads hold. Ctrl-C reaches every process
-        # of a terminal; the workers leave it to the parent, which stops giving out jobs.
-        pool = ProcessPoolExecutor(
-            workers,
-            mp_context=get_context("spawn"),
-            initializer=signal.signal,
-            initargs=(signal.SIGINT, signal.SIG_IGN),
-        )
-    return pool
+    return ThreadPoolExecutor(workers) if scheduler == "threads" else worker_processes(workers)
 
 
 def _run_on_cluster(

@@ -14,33 +14,41 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.runs import RunTable, as_strings, gather_texts, offsets_of
 
-__all__ = ["align", "image_index", "pack"]
+__all__ = ["VariantTable", "align", "pack"]
 
 Int64 = NDArray[np.int64]
 
 
-def image_index(table: RunTable, order: Mapping[str, int]) -> Int64:
+def _image_index(table: RunTable, order: Mapping[str, int]) -> Int64:
     """Index in the split of every image of a table."""
     return np.fromiter((order[str(name)] for name in table.names), np.int64, table.n_images)
 
 
+class VariantTable(NamedTuple):
+    """An annotation file: the name of the variant, the path in its dataset, what it says."""
+
+    variant: str
+    file: str
+    table: RunTable
+
+
 def pack(
-    tables: Sequence[tuple[str, str, RunTable]], order: Mapping[str, int]
+    tables: Sequence[VariantTable], names: Sequence[str]
 ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
     """Pool the instances of all annotation files of a split.
 
     Parameters
     ----------
-    tables : sequence of (variant name, file name, RunTable)
-    order : mapping
-        Name of every image -> its index in the split.
+    tables : sequence of VariantTable
+    names : sequence of str
+        All images of the split, in its order.
 
     Returns
     -------
@@ -48,11 +56,12 @@ def pack(
         The columns that :mod:`mtfast.store.schema` names; :mod:`mtfast.store.annotations` reads
         them.
     """
+    order = {name: i for i, name in enumerate(names)}
     pool: dict[bytes, int] = {}
     pieces: list[tuple[Int64, Int64, Int64]] = []  # rows, image of each instance, pool index
     first_seen: list[tuple[RunTable, Int64, Int64]] = []
     for _, _, table in tables:
-        rows = image_index(table, order)
+        rows = _image_index(table, order)
         image = rows[table.image_of_instance]
         number, new = _enter(pool, table, image)
         pieces.append((rows, image, number))
@@ -101,7 +110,7 @@ def align(table: RunTable, names: Sequence[str], size: tuple[int, int]) -> RunTa
     ):
         return table
     order = {name: i for i, name in enumerate(names)}
-    index = image_index(table, order)
+    index = _image_index(table, order)
     image = index[table.image_of_instance]
     by_image = np.argsort(image, kind="stable")
     rle, rle_offsets = gather_texts(table.rle, table.rle_offsets, by_image)

@@ -158,10 +158,10 @@ class Split:
         return read_column(self._path / "set_name")
 
     @cached_property
-    def image_sha256(self) -> NDArray[Any]:
-        """SHA-256 of each image file, (n_images,) str of 64 hexadecimal digits."""
+    def image_crc32c(self) -> NDArray[np.uint32]:
+        """CRC-32C of each image file, (n_images,) uint32."""
         self._require_images()
-        return read_column(self._path / "image_sha256")
+        return read_column(self._path / "image_crc32c")
 
     def index(self, image: int | str) -> int:
         """Index of an image, given its index, its file name or its stem (the UUID).

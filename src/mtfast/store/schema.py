@@ -45,10 +45,10 @@ class Column(NamedTuple):
 
 SPLIT = {
     "name": Column("str", ("image",)),
-    "image_sha256": Column("str", ("image",)),
+    "image_crc32c": Column("uint32", ("image",)),
     "set_name": Column("str", ("image",)),
 }
-"""One entry an image; image_sha256 is only there if the images are."""
+"""One entry an image; image_crc32c is only there if the images are."""
 
 INSTANCES = {
     "image": Column("int64", ("instance",)),

@@ -6,12 +6,10 @@ set does not depend on the number of workers, and its annotations not on whether
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import uuid
 from collections.abc import Generator, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ import numpy as np
 
 from mtfast.errors import MtfastError
 from mtfast.kernels.coco_string import MAX_CHARACTERS, encode_counts
+from mtfast.processes import worker_processes
 from mtfast.progress import Progress, silent
 from mtfast.synth.palette import PALETTES
 from mtfast.synth.render import label_map, render
@@ -261,9 +260,7 @@ def _run(plan: _Plan, tasks: list[_Task], workers: int | None) -> Generator[list
             yield _make_images(plan, task)
         return
     # The kernels are compiled by the import above at the latest, so workers find them in the cache.
-    # Forking is out: the caller may have threads, and Python 3.12 warns of it.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n_workers, mp_context=context) as pool:
+    with worker_processes(n_workers) as pool:
         try:
             yield from pool.map(_make_images, [plan] * len(tasks), tasks)
         except BrokenProcessPool as error:

@@ -1,0 +1,132 @@
+"""The kernels on the annotations of 64 images, compiled and run once in ``setup``."""
+
+import numpy as np
+
+import mtfast
+from benchmarks import data
+from mtfast.kernels import coco_string, polygon
+from mtfast.labelmap import scan_labels
+from mtfast.runs import RunTable, offsets_of
+from mtfast.synth.shapes import flake
+
+IMAGES = 64
+POLYGONS = 500
+
+
+class CocoText:
+    """COCO text <-> counts of every instance."""
+
+    def setup(self) -> None:
+        self.table = table = _table("synthetic")
+        self.n_pixels = table.n_pixels
+        self.counts = table.scratch()
+        parts = []
+        for k in range(table.n_instances):
+            start, stop = table.rle_offsets[k : k + 2].tolist()
+            n = coco_string.decode_counts(table.rle, start, stop, self.n_pixels[0], self.counts)
+            parts.append(self.counts[:n].copy())
+        self.all_counts = np.concatenate(parts)
+        self.count_offsets = offsets_of([part.size for part in parts])
+        self.text = np.empty(coco_string.MAX_CHARACTERS * self.all_counts.size, np.uint8)
+        self.text_offsets = np.empty(table.n_instances + 1, np.int64)
+        self.time_decode()
+        self.time_encode()
+
+    def time_decode(self) -> None:
+        table = self.table
+        coco_string.check_strings(
+            table.rle, table.rle_offsets, table.image_offsets, self.n_pixels, self.counts
+        )
+
+    def time_encode(self) -> None:
+        coco_string.encode_batch(self.all_counts, self.count_offsets, self.text, self.text_offsets)
+
+
+class Paint:
+    """One image after another, and the floor: filling its frame."""
+
+    params = ("synthetic", "real")
+    param_names = ("flakes",)
+
+    def setup(self, flakes: str) -> None:
+        self.images = list(_table(flakes))
+        self.frame = np.empty((1, *_size(self.images[0])), np.uint8)
+        self.time_paint(flakes)
+
+    def time_paint(self, flakes: str) -> None:
+        for image in self.images:
+            mtfast.semantic(image, out=self.frame)
+
+    def time_fill(self, flakes: str) -> None:
+        for _ in self.images:
+            self.frame.fill(0)
+
+
+class Measure:
+    """Area and box of every instance."""
+
+    def setup(self) -> None:
+        self.table = _table("synthetic")
+        self.time_area()
+        self.time_bbox()
+
+    def time_area(self) -> None:
+        self.table.area()
+
+    def time_bbox(self) -> None:
+        self.table.bbox()
+
+
+class ScanLabels:
+    """Label map -> COCO text of every label."""
+
+    params = ("uint8", "uint16", "int32")
+    param_names = ("dtype",)
+
+    def setup(self, dtype: str) -> None:
+        # Masks are as sparse as in a real image; a label is a category here.
+        self.label_map = mtfast.semantic(_table("synthetic")[:1])[0].astype(dtype)
+        self.time_scan_labels(dtype)
+
+    def time_scan_labels(self, dtype: str) -> None:
+        scan_labels(self.label_map)
+
+
+class Polygon:
+    """Rings -> COCO text."""
+
+    def setup(self) -> None:
+        rng = np.random.default_rng(data.SEED)
+        height, width = data.scale.size
+        centres = rng.random(POLYGONS) * width + 1j * rng.random(POLYGONS) * height
+        rings = [flake(rng, height * width / 2000) + centre for centre in centres]
+        outline = [int(np.abs(np.diff(ring.real, append=ring[:1].real)).sum()) for ring in rings]
+        rooms = [length + 2 * ring.size + 4 for length, ring in zip(outline, rings, strict=True)]
+        self.arguments = (
+            np.concatenate(rings).view(np.float64),
+            offsets_of([2 * ring.size for ring in rings]),
+            np.arange(POLYGONS + 1),
+            np.full(POLYGONS, height),
+            np.full(POLYGONS, width),
+            np.empty(4 * max(rooms), np.int64),
+            np.empty(coco_string.MAX_CHARACTERS * sum(rooms), np.uint8),
+            np.empty(POLYGONS + 1, np.int64),
+        )
+        self.time_encode_polygons()
+
+    def time_encode_polygons(self) -> None:
+        polygon.encode_polygons(*self.arguments)
+
+
+def _table(flakes: str) -> RunTable:
+    if flakes == "synthetic":
+        return data.label_table(data.scale)[:IMAGES]
+    table = data.demo_table()
+    if table is None:
+        # asv leaves a benchmark out whose setup raises this.
+        raise NotImplementedError("no demo images at hand")
+    return table
+
+
+def _size(image: RunTable) -> tuple[int, int]:
+    return int(image.heights[0]), int(image.widths[0])

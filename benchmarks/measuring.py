@@ -1,0 +1,111 @@
+"""Clocks and scales: jobs timed in turns, and a process with the memory it takes."""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+POLL_SECONDS = 0.02
+
+
+def race(
+    jobs: Sequence[Callable[[int], object]],
+    rounds: int,
+    *,
+    turn: int = 1,
+    before: Callable[[], object] = lambda: None,
+) -> list[float]:
+    """Run the jobs in turns and return the median seconds of a call of each.
+
+    Parameters
+    ----------
+    jobs : sequence of callable
+        Called with 0, 1, 2, ..., which picks the input.
+    rounds : int
+        That count; one more before them warms up. Every job has its turn in each.
+    turn : int
+        Calls of a job before the next one has its turn.
+    before : callable
+        Called before each turn, not timed.
+    """
+    taken: list[list[float]] = [[] for _ in jobs]
+    for k in range(1 + rounds):
+        for job, seconds in zip(jobs, taken, strict=True):
+            before()
+            for i in range(k * turn, (k + 1) * turn):
+                start = time.perf_counter()
+                job(i)
+                seconds.append(time.perf_counter() - start)
+    return [statistics.median(seconds[turn:]) for seconds in taken]
+
+
+class Usage(NamedTuple):
+    """What a process took; peak_bytes is None where the system does not tell."""
+
+    seconds: float
+    peak_bytes: int | None
+
+
+def in_fresh_process(job: str, *arguments: object) -> Usage:
+    """Run a line of Python in a process of its own; ``a`` is the list of the arguments.
+
+    The seconds are those of the line, without start and imports; ``import`` lines go before a
+    line ``---``. The memory is the sum of the highest resident sizes of the process and all its
+    descendants. It is sampled from Linux's /proc: ``getrusage`` would count what this process
+    held when it forked.
+    """
+    imports, _, line = job.rpartition("---\n")
+    code = f"import sys, time\na = sys.argv[1:]\n{imports}\nstart = time.perf_counter()\n{line}\n"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code + "print(time.perf_counter() - start)", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    peaks: dict[int, int] = {}
+    while process.poll() is None:
+        for pid in _family(process.pid):
+            peaks[pid] = max(peaks.get(pid, 0), _peak_bytes(pid))
+        time.sleep(POLL_SECONDS)
+    assert process.stdout is not None
+    printed = process.stdout.read()
+    process.stdout.close()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    return Usage(float(printed.split()[-1]), sum(peaks.values()) or None)
+
+
+def processes_in_turns(jobs: Sequence[Callable[[], Usage]], rounds: int) -> list[Usage]:
+    """Run the jobs in turns; return the median seconds and the highest memory of each."""
+    found: list[list[Usage]] = [[] for _ in jobs]
+    for _ in range(rounds):
+        for job, usages in zip(jobs, found, strict=True):
+            usages.append(job())
+    return [
+        Usage(
+            statistics.median(usage.seconds for usage in usages),
+            max(usage.peak_bytes or 0 for usage in usages) or None,
+        )
+        for usages in found
+    ]
+
+
+def _family(pid: int) -> list[int]:
+    found = [pid]
+    for known in found:
+        for file in Path(f"/proc/{known}/task").glob("*/children"):
+            try:
+                found += map(int, file.read_text().split())
+            except OSError:
+                continue
+    return found
+
+
+def _peak_bytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))

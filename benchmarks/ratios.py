@@ -1,0 +1,232 @@
+"""How many times faster than the ordinary way: the table of the README, measured in one run.
+
+::
+
+    python -m benchmarks.ratios [--quick | --full] [--markdown FILE]
+
+Both sides of a row take turns, on inputs that change from call to call, and medians are compared.
+What is written is removed; the sets are kept, see :func:`benchmarks.data.cache`.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import mtfast
+from benchmarks import data, peers
+from benchmarks.data import Scale
+from benchmarks.measuring import Usage, in_fresh_process, processes_in_turns, race
+from benchmarks.table import Row, markdown
+from mtfast.runs import RunTable
+
+QUICK = Scale((1200, 1920), 16, 512, 20_000)
+USUAL = Scale((1200, 1920), 200, 4096, 20_000)
+FULL = Scale((1200, 1920), 200, 42_274, 400_000)
+
+# Images that the slow ordinary ways are measured on and scaled up from.
+SLICE = 12
+
+# Calls of a side in one turn: a job that is called in a loop finds its own data in the caches, not
+# what the other side has left there.
+TURN = 12
+
+# Times that a job is run which has a process of its own.
+PROCESSES = 3
+IMPORTS = "import mtfast.conversion, mtfast.kernels.coco_string"
+
+
+def measure(scale: Scale, rounds: int) -> Iterator[Row]:
+    """Measure every row; rounds is the number of conversions, readings are many more."""
+    with data.scratch() as folder:
+        yield from _paint(scale, rounds)
+        yield from _convert(scale, rounds, Path(folder))
+        yield from _read(scale, rounds, Path(folder))
+        yield from _labels(scale, Path(folder))
+
+
+def _paint(scale: Scale, rounds: int) -> Iterator[Row]:
+    """Seconds an image, from passes over all of them: real ones hold from 1 to 20 flakes."""
+    masks = {"synthetic": data.label_table(scale)[:SLICE], "real": data.demo_table()}
+    for kind, table in masks.items():
+        if table is None:
+            continue
+        images = list(table)
+        frame = np.empty((1, int(table.heights[0]), int(table.widths[0])), np.uint8)
+
+        def paint(k: int, images: list[RunTable] = images, frame: Any = frame) -> None:
+            for image in images:
+                mtfast.semantic(image, out=frame)
+
+        def loop(k: int, images: list[RunTable] = images) -> None:
+            for image in images:
+                peers.paint_with_pycocotools(image)
+
+        def fill(k: int, images: list[RunTable] = images, frame: Any = frame) -> None:
+            for _ in images:
+                frame.fill(0)
+
+        job = f"paint a mask from RLE, mean of {len(images)} {kind} images"
+        for way, other, n in (
+            ("pycocotools loop", loop, rounds),
+            ("filling the frame with 0", fill, 16 * rounds),
+        ):
+            ours, ordinary = (t / len(images) for t in race([paint, other], n))
+            yield Row(job, ours, way, ordinary)
+
+
+def _convert(scale: Scale, rounds: int, folder: Path) -> Iterator[Row]:
+    """Leave the last store behind, for reading."""
+    source = data.jpeg_set(scale)
+    images, tables = _images_of(source)
+    n = min(SLICE, len(images))
+    number = count()
+
+    def fresh() -> Path:
+        return folder / f"written-{next(number)}"
+
+    def convert(k: int) -> None:
+        mtfast.convert(source, folder / "store")
+
+    def copy(k: int) -> None:
+        peers.copy_and_sync(source / "train_images", fresh())
+
+    def rewrite(k: int) -> None:
+        chosen = [i % len(images) for i in range(k * n, (k + 1) * n)]
+        peers.decode_and_rewrite(
+            [images[i] for i in chosen], [tables[i] for i in chosen], len(images), fresh()
+        )
+
+    def clean() -> None:
+        shutil.rmtree(folder)
+        folder.mkdir()
+        # Nobody pays for what another has written or removed.
+        os.sync()
+
+    ours, copied, rewritten = race([convert, copy, rewrite], rounds, before=clean)
+    clean()
+    convert(0)
+    job = f"convert {len(images)} JPEG images and masks, {_threads()}"
+    scaled = rewritten * len(images) / n
+    way = f"decode and rewrite to Zarr, one thread, from {n} images"
+    yield Row(job, ours, way, scaled)
+    yield Row(job, ours, "cp -r of the images and sync", copied)
+
+
+def _read(scale: Scale, rounds: int, folder: Path) -> Iterator[Row]:
+    import cv2
+    import zarr
+
+    source = data.jpeg_set(scale)
+    images, tables = _images_of(source)
+    pngs = [source / "train_semantic_masks" / f"{path.stem}.png" for path in images]
+    store = mtfast.open(folder / "store")
+    train = store["train"]
+    opened: Any = zarr.open_array(store.path / "train" / "semantic", mode="r")
+    order = np.random.default_rng(data.SEED).permutation(len(train)).tolist()
+
+    def at(k: int) -> int:
+        return order[k % len(order)]
+
+    def read_png(k: int) -> Any:
+        return cv2.imread(str(pngs[at(k)]), cv2.IMREAD_UNCHANGED)
+
+    for k in range(SLICE):
+        assert np.array_equal(train.semantic(at(k)), read_png(k))
+    ours, from_zarr, from_png = race(
+        [lambda k: train.semantic(at(k)), lambda k: opened[at(k)], read_png], rounds, turn=TURN
+    )
+    yield Row("read a random mask", ours, "zarr-python, array opened before", from_zarr)
+    yield Row("read a random mask", ours, "cv2.imread of a PNG file", from_png)
+    ours, ordinary = race(
+        [lambda k: train.image(at(k)), lambda k: peers.read_with_pil(images[at(k)])],
+        rounds,
+        turn=TURN,
+    )
+    yield Row("read a random image", ours, "PIL, JPEG file", ordinary)
+    ours, ordinary = race(
+        [
+            lambda k: (train.image(at(k)), train.semantic(at(k))),
+            lambda k: peers.read_and_paint(images[at(k)], tables[at(k)]),
+        ],
+        rounds,
+        turn=TURN,
+    )
+    way = "cv2.imread, pycocotools loop"
+    yield Row("read a random image and its mask", ours, way, ordinary)
+    (seconds,) = race([lambda k: train.instances(at(k))], rounds, turn=TURN)
+    yield Row("read the instances of a random image", seconds)
+
+
+def _labels(scale: Scale, folder: Path) -> Iterator[Row]:
+    source, store = data.label_set(scale), folder / "labels"
+    images = list(data.label_table(scale)[: 2 * SLICE])
+
+    def convert() -> Usage:
+        shutil.rmtree(store, ignore_errors=True)
+        line = "mtfast.convert(a[0], a[1], images='none')"
+        return in_fresh_process(f"{IMPORTS}\n---\n{line}", source, store)
+
+    def write_pngs() -> Usage:
+        (seconds,) = race([lambda k: peers.pngs_from_rle(images, folder)], 1)
+        return Usage(seconds * scale.labels / len(images), None)
+
+    ours, ordinary = processes_in_turns([convert, write_pngs], PROCESSES)
+    way = f"pycocotools loop and cv2.imwrite, one thread, from {len(images)} images"
+    job = f"RLE of {scale.labels:,} images to a store, {_threads()}"
+    yield Row(job, ours.seconds, way, ordinary.seconds, ours.peak_bytes)
+
+    file = data.coco_file(scale)
+
+    def parse() -> Usage:
+        line = "mtfast.open_source(a[0]).table('train', 'annotations')"
+        return in_fresh_process(f"{IMPORTS}\n---\n{line}", file)
+
+    def parse_ordinary() -> Usage:
+        return in_fresh_process("from pycocotools.coco import COCO\n---\nCOCO(a[0])", file)
+
+    ours, ordinary = processes_in_turns([parse, parse_ordinary], PROCESSES)
+    job = f"read a COCO file, {scale.annotations:,} annotations, {file.stat().st_size / 1e6:.0f} MB"
+    peaks = ours.peak_bytes, ordinary.peak_bytes
+    yield Row(job, ours.seconds, "pycocotools COCO", ordinary.seconds, *peaks)
+
+
+def _images_of(source: Path) -> tuple[list[Path], list[RunTable]]:
+    """Image files of a set and the masks of each."""
+    table = mtfast.open_source(source).table("train", "annotations_with_class_200")
+    return [source / "train_images" / str(name) for name in table.names], list(table)
+
+
+def _threads() -> str:
+    return f"{os.cpu_count()} threads"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.ratios", description=__doc__.partition("\n")[0]
+    )
+    amount = parser.add_mutually_exclusive_group()
+    amount.add_argument("--quick", action="store_true", help="few images, few rounds")
+    amount.add_argument("--full", action="store_true", help="a full set of annotations")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
+    given = parser.parse_args(arguments)
+    scale = QUICK if given.quick else FULL if given.full else USUAL
+    rows = []
+    for row in measure(scale, 2 if given.quick else 5):
+        rows.append(row)
+        print(*row.cells(), sep="  ", file=sys.stderr, flush=True)
+    table = markdown(rows)
+    print(table)
+    if given.markdown:
+        given.markdown.write_text(table, encoding="utf-8")
+    print(f"The sets are kept in {data.cache()}.", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Reading annotations and finding out what is in a folder."""
+
+import mtfast
+from benchmarks import data
+from mtfast.sources.coco_json import parse_coco
+
+
+class CocoJson:
+    """A COCO file, from its bytes to a table."""
+
+    def setup(self) -> None:
+        self.file = data.coco_file(data.scale)
+        self.text = self.file.read_bytes()
+        self.time_parse()
+
+    def time_parse(self) -> None:
+        parse_coco(self.text, self.file.name)
+
+    def time_open_and_read(self) -> None:
+        mtfast.open_source(self.file).table("train", "annotations")
+
+
+class CocoJsonMemory:
+    """The same; its file's bytes are not held by anybody else."""
+
+    def setup(self) -> None:
+        self.file = data.coco_file(data.scale)
+
+    def peakmem_open_and_read(self) -> None:
+        mtfast.open_source(self.file).table("train", "annotations")
+
+
+class MaskTerial:
+    """A folder with a hundred annotation files."""
+
+    def setup(self) -> None:
+        self.folder = data.jpeg_set(data.scale)
+        self.source = mtfast.open_source(self.folder)
+        self.time_all_tables()
+
+    def time_open(self) -> None:
+        mtfast.open_source(self.folder)
+
+    def time_image_names(self) -> None:
+        self.source.image_names("train")
+
+    def time_set_names(self) -> None:
+        self.source.set_names("train")
+
+    def time_all_tables(self) -> None:
+        for variant in self.source.variants("train"):
+            self.source.table("train", variant)
+
+    def peakmem_all_tables(self) -> None:
+        self.time_all_tables()

@@ -1,0 +1,57 @@
+"""What a user waits for before the first result; each benchmark starts a process of its own."""
+
+import os
+import pkgutil
+import subprocess
+import sys
+
+import mtfast.kernels
+from benchmarks import data
+
+KERNELS = [module.name for module in pkgutil.iter_modules(mtfast.kernels.__path__)]
+
+
+class Startup:
+    """From nothing to a first answer, with compiled kernels on disk."""
+
+    def setup(self) -> None:
+        self.time_first_kernel()
+
+    def time_python(self) -> None:
+        """The floor of all others."""
+        _python("-c", "pass")
+
+    def time_import(self) -> None:
+        _python("-c", "import mtfast")
+
+    def time_help(self) -> None:
+        _python("-m", "mtfast", "--help")
+
+    def time_first_kernel(self) -> None:
+        _python(
+            "-c",
+            "import numpy, mtfast.labelmap as m; m.scan_labels(numpy.eye(9, dtype='u1'))",
+        )
+
+
+class Compile:
+    """All kernels, into an empty cache: once for each version of Python, numba and mtfast."""
+
+    number = 1
+    repeat = 1
+    warmup_time = 0
+
+    def time_compile(self) -> None:
+        with data.scratch() as folder:
+            _python(
+                "-c", f"from mtfast.kernels import {', '.join(KERNELS)}", NUMBA_CACHE_DIR=folder
+            )
+
+
+def _python(*arguments: str, **environment: str) -> None:
+    subprocess.run(
+        [sys.executable, *arguments],
+        check=True,
+        env=os.environ | environment,
+        stdout=subprocess.DEVNULL,
+    )

@@ -1,0 +1,102 @@
+"""Writing a store and reading it at random."""
+
+from itertools import count, cycle
+from pathlib import Path
+
+import numpy as np
+
+import mtfast
+from benchmarks import data
+from mtfast.store.mask_chunks import encode_masks
+
+
+class Open:
+    """Open a store, and read the first mask after that."""
+
+    def setup(self) -> None:
+        self.scratch = data.scratch()
+        self.store = mtfast.convert(
+            data.label_set(data.scale), Path(self.scratch.name) / "store", images="none"
+        )
+
+    def teardown(self) -> None:
+        self.scratch.cleanup()
+
+    def time_open(self) -> None:
+        mtfast.open(self.store)
+
+    def time_open_and_read(self) -> None:
+        mtfast.open(self.store)["train"].semantic(0)
+
+    def time_open_and_read_instances(self) -> None:
+        mtfast.open(self.store)["train"].instances(0)
+
+
+class Read:
+    """One random image of an open store a call."""
+
+    def setup(self) -> None:
+        self.scratch = data.scratch()
+        store = mtfast.convert(data.jpeg_set(data.scale), Path(self.scratch.name) / "store")
+        self.train = mtfast.open(store)["train"]
+        self.order = cycle(np.random.default_rng(data.SEED).permutation(len(self.train)).tolist())
+        self.mask = np.empty((self.train.height, self.train.width), np.uint8)
+        self.time_semantic()
+        self.time_image()
+        self.time_instances()
+
+    def teardown(self) -> None:
+        self.scratch.cleanup()
+
+    def time_semantic(self) -> None:
+        self.train.semantic(next(self.order))
+
+    def time_semantic_into_buffer(self) -> None:
+        self.train.semantic(next(self.order), out=self.mask)
+
+    def time_image(self) -> None:
+        self.train.image(next(self.order))
+
+    def time_instances(self) -> None:
+        self.train.instances(next(self.order))
+
+
+class Convert:
+    """A whole set: annotations alone, or with its image files."""
+
+    params = ("none", "jpeg")
+    param_names = ("images",)
+    # A conversion is a second of work; it needs no repetition inside a sample.
+    number = 1
+
+    def setup(self, images: str) -> None:
+        self.source = (data.label_set if images == "none" else data.jpeg_set)(data.scale)
+        self.scratch = data.scratch()
+        self.numbers = count()
+        self.time_convert(images)
+
+    def teardown(self, images: str) -> None:
+        self.scratch.cleanup()
+
+    def time_convert(self, images: str) -> None:
+        self._convert(images)
+
+    def peakmem_convert(self, images: str) -> None:
+        self._convert(images)
+
+    def _convert(self, images: str) -> None:
+        mtfast.convert(
+            self.source, Path(self.scratch.name) / str(next(self.numbers)), images=images
+        )
+
+
+class EncodeMasks:
+    """The mask chunks of a set, without files."""
+
+    def setup(self) -> None:
+        self.table = data.label_table(data.scale)
+        self.time_encode_masks()
+
+    def time_encode_masks(self) -> None:
+        for _ in encode_masks(self.table, np.uint8):
+            pass

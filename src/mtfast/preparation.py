@@ -1,0 +1,128 @@
+"""What a conversion reads before it writes: the annotations of a split, and whether all fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from mtfast.errors import SourceError
+from mtfast.progress import Progress
+from mtfast.raster import frame_size, semantic_dtype
+from mtfast.runs import RunTable
+from mtfast.sources import Source
+from mtfast.sources.source import base_name
+from mtfast.sources.variants import default_variant
+from mtfast.store.pool import VariantTable, align
+
+__all__ = ["SplitInput", "chosen_splits", "read_split"]
+
+
+@dataclass(frozen=True)
+class SplitInput:
+    """All that is known of a split before anything is written.
+
+    ``table`` holds the instances that masks are painted from, for exactly the images ``names``.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    size: tuple[int, int]
+    set_names: tuple[str, ...]
+    sets: tuple[str, ...]
+    semantic_variant: str
+    semantic_dtype: np.dtype[Any]
+    table: RunTable
+    tables: tuple[VariantTable, ...]
+    has_images: bool
+
+
+def chosen_splits(source: Source, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the splits to convert, all if none are named; SourceError if there is no such."""
+    unknown = [split for split in wanted or () if split not in source.splits]
+    if unknown:
+        raise SourceError(
+            f"no split {unknown[0]!r} in {source.path}; "
+            f"expected one of {', '.join(source.splits)}; pick one of these"
+        )
+    return tuple(dict.fromkeys(wanted)) if wanted else source.splits
+
+
+def read_split(
+    source: Source, split: str, semantic: str | None, with_images: bool, report: Progress
+) -> SplitInput:
+    """Read all annotation files of a split and make sure that they fit together."""
+    variants = source.variants(split)
+    chosen = semantic or default_variant(variants)
+    if chosen not in variants:
+        raise SourceError(
+            f"no variant {chosen!r} in split {split!r}; "
+            f"expected one of {', '.join(variants[:8])}{', …' if len(variants) > 8 else ''}; "
+            f"pick one of these for --semantic"
+        )
+    tables: list[VariantTable] = []
+    order: dict[str, int] = {}
+    sizes: dict[tuple[int, int], str] = {}
+    what = f"reading annotations of {split}"
+    for number, variant in enumerate(variants):
+        report(what, number, len(variants))
+        table = source.table(split, variant)
+        file = source.variant_file(split, variant)
+        tables.append(VariantTable(variant, file, table))
+        for name in table.names.tolist():
+            order.setdefault(name, len(order))
+        if table.n_images:
+            sizes.setdefault(frame_size(table), file)
+    report(what, len(variants), len(variants))
+    if not order:
+        raise SourceError(
+            f"split {split!r} of {source.path} has no images; expected at least one; "
+            f"leave it out with --split"
+        )
+    if len(sizes) > 1:
+        (a, in_a), (b, in_b), *_ = sizes.items()
+        raise SourceError(
+            f"{in_a} has images of {a[0]} x {a[1]} and {in_b} of {b[0]} x {b[1]}; "
+            f"expected one size in a split; correct the sizes"
+        )
+    (size,) = sizes
+    names = tuple(order)
+    if with_images:
+        _require_images(source, split, names)
+    found = source.set_names(split)
+    table = align(tables[variants.index(chosen)].table, names, size)
+    return SplitInput(
+        name=split,
+        names=names,
+        size=size,
+        set_names=tuple(found.members.get(PurePosixPath(name).stem, "") for name in names),
+        sets=found.sets,
+        semantic_variant=chosen,
+        semantic_dtype=semantic_dtype(table.category_ids),
+        table=table,
+        tables=tuple(tables),
+        has_images=with_images,
+    )
+
+
+def _require_images(source: Source, split: str, names: Sequence[str]) -> None:
+    """Find missing images before anything is written."""
+    # Names with folders in them may lie elsewhere; the source looks when it reads them.
+    flat = [name for name in names if base_name(name) == name]
+    there = source.image_names(split)
+    if flat and there is None:
+        raise SourceError(
+            f"split {split!r} of {source.path} has no image folder; expected one with "
+            f"{len(names)} images; add it or convert with --images none"
+        )
+    missing = sorted(set(flat) - set(there or ()))
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise SourceError(
+            f"image {missing[0]}{more} of split {split!r} is not in the image folder; "
+            f"expected a file for every image of the annotations; "
+            f"add it or convert with --images none"
+        )
