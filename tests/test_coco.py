@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
+from mtfast import polygons
 from mtfast.errors import MtfastError, RLEError, SourceError
 from mtfast.kernels import polygon
 from mtfast.runs import Category
-from mtfast.sources import coco_json, segmentations
+from mtfast.sources import coco_json
 from mtfast.sources.coco_json import parse_coco
 from naive import counts_of_mask, text_of_mask
 
@@ -119,7 +120,7 @@ def test_many_polygons_are_cut_into_batches(monkeypatch, rng):
     masks = [rng.uniform(0, 40, (rng.integers(1, 3), 12)).tolist() for _ in range(60)]
     data = document(*(annotation(k, segmentation=mask) for k, mask in enumerate(masks)))
     whole = texts(data)
-    monkeypatch.setattr(segmentations, "_BATCH", 200)
+    monkeypatch.setattr(polygons, "_BATCH", 200)
     monkeypatch.setattr(coco_json, "_CHUNK", 23)
     assert texts(data) == whole
 

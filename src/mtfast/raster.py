@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
+from mtfast.overlap import Overlap, paint_rank
 from mtfast.runs import RunTable
 
-__all__ = ["Overlap", "semantic", "semantic_dtype"]
+__all__ = ["semantic", "semantic_dtype"]
 
 _LARGEST = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
-
-Overlap = Literal["last", "first", "largest", "smallest"]
 
 
 def semantic_dtype(category_ids: NDArray[np.int64]) -> np.dtype[Any]:
@@ -81,7 +80,8 @@ def semantic(
             f"expected {shape}, uint8 or uint16, in C order; make it with numpy.empty"
         )
     if overlap != "last":
-        table = table.select(_paint_order(table, overlap))
+        rank = paint_rank(overlap, table.n_instances, table.area)
+        table = table.select(np.lexsort((rank, table.image_of_instance)))
     if table.n_images > 1:
         table.check()
         in_one_image = np.diff(table.image_offsets).max()
@@ -130,18 +130,3 @@ def frame_size(table: RunTable) -> tuple[int, int]:
             f"expected one size; split the set by size"
         )
     return int(table.heights[0]), int(table.widths[0])
-
-
-def _paint_order(table: RunTable, overlap: str) -> NDArray[np.int64]:
-    """Order of instances, image by image, in which painting later over earlier gives overlap."""
-    if overlap == "first":
-        rank = -np.arange(table.n_instances)
-    elif overlap == "largest":
-        rank = table.area()
-    elif overlap == "smallest":
-        rank = -table.area()
-    else:
-        raise MtfastError(
-            f"overlap {overlap!r}; expected 'last', 'first', 'largest' or 'smallest'; pick one"
-        )
-    return np.lexsort((rank, table.image_of_instance))
