@@ -112,7 +112,7 @@ def _convert(scale: Scale, rounds: int, folder: Path) -> Iterator[Row]:
     ours, copied, rewritten = race([convert, copy, rewrite], rounds, before=clean)
     clean()
     convert(0)
-    job = f"convert {len(images)} JPEG images and masks, {_threads()}"
+    job = f"convert {len(images)} JPEG images and masks, {_cores()}"
     scaled = rewritten * len(images) / n
     way = f"decode and rewrite to Zarr, one thread, from {n} images"
     yield Row(job, ours, way, scaled)
@@ -179,7 +179,7 @@ def _labels(scale: Scale, folder: Path) -> Iterator[Row]:
 
     ours, ordinary = processes_in_turns([convert, write_pngs], PROCESSES)
     way = f"pycocotools loop and cv2.imwrite, one thread, from {len(images)} images"
-    job = f"RLE of {scale.labels:,} images to a store, {_threads()}"
+    job = f"RLE of {scale.labels:,} images to a store, {_cores()}"
     yield Row(job, ours.seconds, way, ordinary.seconds, ours.peak_bytes)
 
     file = data.coco_file(scale)
@@ -203,8 +203,8 @@ def _images_of(source: Path) -> tuple[list[Path], list[RunTable]]:
     return [source / "train_images" / str(name) for name in table.names], list(table)
 
 
-def _threads() -> str:
-    return f"{os.cpu_count()} threads"
+def _cores() -> str:
+    return f"{os.cpu_count()} cores"
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -109,6 +109,51 @@ def test_bad_usage_is_one_line_and_status_2(tmp_path, arguments, line):
     assert not list(tmp_path.iterdir())
 
 
+def test_system_errors_are_one_line(tmp_path, small_set):
+    long = "x" * 300
+    for arguments in (["info", long], ["convert", small_set, long], ["synth", long]):
+        done = run(*arguments, cwd=tmp_path)
+        assert done.returncode == 2
+        assert done.stderr.startswith("mtfast: error: ")
+        assert len(done.stderr.splitlines()) == 1
+    command = (
+        f"ulimit -f 8; {sys.executable} -m mtfast synth s --train 2 --size 256x256 --workers 1"
+    )
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "File too large; expected a folder with room" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_command_is_help():
+    done = run()
+    assert done.returncode == 0
+    assert done.stdout == run("--help").stdout
+
+
+def test_names_are_not_markup(tmp_path):
+    """Classes, files and variants may be called anything."""
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "height": 4, "width": 4}],
+        "annotations": [],
+        "categories": [{"id": 1, "name": "[/x] [red]mono[/red] :smile:"}],
+    }
+    (tmp_path / "[b].json").write_text(json.dumps(content))
+    done = run("info", "[b].json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1 [/x] [red]mono[/red] :smile: (0)" in done.stdout
+    assert done.stdout.startswith("[b].json  coco")
+
+
+def test_info_of_a_store_painted_from_few(small_set, tmp_path):
+    variant = "5_shot/run_0/annotations_with_class_300"
+    mtfast.convert(
+        small_set, tmp_path / "s.zarr", semantic=variant, images="none", splits=["train"]
+    )
+    done = run("info", tmp_path / "s.zarr")
+    assert f"{variant} *" in done.stdout, done.stderr
+
+
 def test_debug_shows_the_traceback(tmp_path):
     for arguments in (["--debug", "info", "x"], ["info", "x", "--debug"]):
         done = run(*arguments, cwd=tmp_path)

@@ -46,6 +46,11 @@ def test_default_variant():
     assert default_variant([*with_class[3:], *others]) == "annotations_with_class_full"
     assert default_variant(others) == "annotations_300"
     assert default_variant(["annotations"]) == "annotations"
+    n_shot = "1_shot/run_0/annotations"
+    assert default_variant([n_shot, "annotations"]) == "annotations"
+    assert default_variant([n_shot, "annotations_300_max_10"]) == "annotations_300_max_10"
+    maxed = "annotations_with_class_300_max_10"
+    assert default_variant(["annotations_300", maxed, n_shot]) == maxed
 
 
 def write_coco(folder: Path, n: int = 3, **changes) -> Path:
@@ -236,7 +241,11 @@ def test_names_with_folders(tmp_path):
     assert train.image("deep/1.jpg").shape == (*SHAPE, 3)
     assert train.index("1") == 1
     (tmp_path / "set" / "images" / "deep" / "1.jpg").unlink()
-    with pytest.raises(SourceError, match="image 'deep/1.jpg' is missing"):
+    with pytest.raises(SourceError, match="image deep/1.jpg .* is not in the image folder"):
+        mtfast.convert(file, tmp_path / "other.zarr")
+    content["images"][1]["file_name"] = "elsewhere/2.jpg"
+    file.write_text(json.dumps(content))
+    with pytest.raises(SourceError, match=r"elsewhere/2.jpg and 2.jpg .* both lead to the file"):
         mtfast.convert(file, tmp_path / "other.zarr")
     assert not (tmp_path / "other.zarr").exists()
 
@@ -364,17 +373,33 @@ def test_a_kill_after_the_new_store_is_whole(coco, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["set", "store.zarr"]
 
 
-def test_two_conversions_to_one_place(tmp_path, monkeypatch):
-    """The one that comes second fails and leaves the other's folder alone."""
+def test_two_conversions_to_one_place(coco, tmp_path):
+    """The one that comes second fails and leaves the other's folder alone, whatever it may do."""
     from mtfast.store.target import replacing
 
     target = tmp_path / "store.zarr"
-    monkeypatch.setattr(Path, "exists", lambda self: False)
     with replacing(target):
-        (target / "theirs").touch()
-        with pytest.raises(StoreError, match="cannot be written: File exists"), replacing(target):
-            pass
-        assert os.listdir(target) == ["theirs"]
+        metadata = {"zarr_format": 3, "node_type": "group", "attributes": {"mtfast_format": 1}}
+        (target / "zarr.json").write_text(json.dumps(metadata))
+        with pytest.raises(StoreError, match="being written by another conversion"):
+            mtfast.convert(coco, target, overwrite=True)
+        assert os.listdir(target) == ["zarr.json"]
+    mtfast.convert(coco, target, overwrite=True)
+    assert sorted(os.listdir(tmp_path)) == ["set", "store.zarr"]
+
+
+def test_places_for_a_store(coco, tmp_path):
+    (tmp_path / "empty.zarr").mkdir()
+    store = mtfast.convert(coco, tmp_path / "empty.zarr")
+    with pytest.raises(StoreError, match="which is a Zarr store; expected a place outside"):
+        mtfast.convert(coco, store / "inner.zarr")
+    store.rename(tmp_path / ".gone.zarr.replaced")
+    with pytest.raises(StoreError, match="whose replacement was cut short"):
+        mtfast.convert(coco, tmp_path / "gone.zarr")
+    with pytest.raises(StoreError, match=r"to be replaced is .*\.gone\.zarr\.replaced"):
+        mtfast.open(tmp_path / "gone.zarr")
+    mtfast.convert(coco, tmp_path / "gone.zarr", overwrite=True)
+    assert sorted(os.listdir(tmp_path)) == ["gone.zarr", "set"]
 
 
 def test_a_folder_without_rights(coco, tmp_path):

@@ -54,6 +54,30 @@ def test_the_readme_session(session):
         assert shape(shown) == shape(said[command]), command
 
 
+def test_the_numbers_of_the_readme_session(tmp_path):
+    """The counts and areas shown are those of the set at full size."""
+    (console,) = blocks("README.md", "console")
+    synth, info = re.findall(r"^\$ mtfast ((?:synth|info) .*)$", console, re.MULTILINE)
+    for command in (f"{synth} --no-images", info):
+        done = subprocess.run(
+            [sys.executable, "-m", "mtfast", *shlex.split(command)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    shown = console.partition(f"$ mtfast {info}\n")[2].partition("\n\n$")[0]
+    assert done.stdout.replace("without images", "with images").split() == shown.split()
+
+
+def test_the_readme_states_rates():
+    section = (ROOT / "README.md").read_text().partition("## Rates")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    assert len(rows) > 8
+    assert re.search(r"\d+ cores, Python 3\.\d+", section)
+    assert "42,274" in section
+
+
 @pytest.mark.parametrize("document", ["README.md", "docs/FORMAT.md"])
 def test_python_blocks_run(session, document, monkeypatch, capsys):
     monkeypatch.chdir(session[0])

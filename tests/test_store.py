@@ -254,7 +254,7 @@ def test_open_files_are_bounded(tmp_path):
     for k in range(OPEN_FILES + 20):
         (tmp_path / str(k)).write_bytes(b"x")
     before = len(os.listdir("/dev/fd"))
-    files = Files()
+    files = Files(tmp_path / "marker")
     for k in range(OPEN_FILES + 20):
         assert files.open(str(tmp_path / str(k))).read(0, 1, "") == b"x"
     assert len(os.listdir("/dev/fd")) - before <= OPEN_FILES
@@ -318,7 +318,12 @@ def test_open_refuses(broken, tmp_path):
     set_attributes(broken, complete=False)
     with pytest.raises(StoreError, match="incomplete.*--overwrite"):
         mtfast.open(broken)
-    set_attributes(broken, complete=True, mtfast_format=schema.FORMAT + 1)
+    set_attributes(broken, complete=True)
+    metadata = (broken / "train" / "zarr.json").read_text()
+    (broken / "train" / "zarr.json").write_text(metadata.replace("height", "depth"))
+    with pytest.raises(StoreError, match="damaged: no 'height'"):
+        mtfast.open(broken)
+    set_attributes(broken, mtfast_format=schema.FORMAT + 1)
     with pytest.raises(StoreError, match="layout version 2; expected 1"):
         mtfast.open(broken)
     zarr.create_group(tmp_path / "other.zarr")
@@ -364,6 +369,26 @@ def test_mask_of_another_size_is_an_error(broken):
         write_shard(broken / "train" / "semantic" / "c.0.0.0", [frame] * 7, 7)
         with pytest.raises(StoreError, match="does not decode"):
             mtfast.open(broken)["train"].semantic(0)
+
+
+def test_a_store_that_is_replaced_while_it_is_open(broken, tmp_path):
+    train = mtfast.open(broken)["train"]
+    train.semantic(0)
+    shutil.copytree(broken, tmp_path / "new.zarr", copy_function=shutil.copyfile)
+    shutil.rmtree(broken)
+    (tmp_path / "new.zarr").rename(broken)
+    with pytest.raises(StoreError, match="has been replaced since it was opened"):
+        train.semantic(19)
+    assert mtfast.open(broken)["train"].semantic(19).shape == (240, 320)
+
+
+def test_relative_paths_survive_a_change_of_folder(store_path, tmp_path, monkeypatch):
+    monkeypatch.chdir(store_path.parent)
+    relative = mtfast.open(store_path.name)
+    pickled = pickle.dumps(relative)
+    monkeypatch.chdir(tmp_path)
+    assert relative["train"].semantic(0).shape == (240, 320)
+    assert pickle.loads(pickled)["train"].semantic(0).shape == (240, 320)
 
 
 def test_a_shard_that_changes_under_an_open_store(broken):
@@ -414,12 +439,27 @@ def test_malformed_text_in_a_store_is_an_error(broken):
         mtfast.open(broken)["train"].instances(0).area()
 
 
+def test_two_hundred_images(tmp_path):
+    """Images, files and masks of a set of several shards equal the source."""
+    from mtfast.synth import make_set
+
+    folder = make_set(tmp_path / "set", train=200, test=0, size=(96, 128), workers=1)
+    train = mtfast.open(mtfast.convert(folder, tmp_path / "set.zarr"))["train"]
+    source = mtfast.open_source(folder)
+    for image in source.table("train", train.semantic_variant):
+        name = str(image.names[0])
+        np.testing.assert_array_equal(train.semantic(name), paint_with_pycocotools(image))
+        assert train.image_bytes(name) == source.read_image("train", name)
+        expected = np.asarray(Image.open(folder / "train_images" / name))
+        np.testing.assert_array_equal(train.image(name), expected)
+
+
 def test_two_thousand_images_of_labels(tmp_path):
     """Every mask of a larger set equals painting with pycocotools in annotation order."""
     from mtfast.synth import make_set
 
     folder = make_set(
-        tmp_path / "set", train=2000, test=1, size=(120, 160), images=False, classes=10, workers=1
+        tmp_path / "set", train=2000, test=0, size=(120, 160), images=False, classes=10, workers=1
     )
     train = mtfast.open(mtfast.convert(folder, tmp_path / "set.zarr", images="none"))["train"]
     table = mtfast.open_source(folder).table("train", "annotations_with_class_200")

@@ -18,7 +18,10 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 
 _workers = click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N", help="Default: as many as cores."
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Threads or processes of this machine; by default to keep all cores busy.",
 )
 
 
@@ -29,13 +32,16 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in given
     try:
         status = cli.main([a for a in given if a != "--debug"], "mtfast", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "")
+        status = 0
     except click.ClickException as error:
         _fail(_usage_line(error))
         status = BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
         if debug:
             raise
-        _fail("interrupted; nothing that was being written is left; run it again when you like")
+        _fail("interrupted; nothing half-written is left; run it again when you like")
         status = INTERRUPTED
     except BrokenPipeError:
         # The reader of our output, such as `head`, has what it wanted.
@@ -44,11 +50,23 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         from mtfast.errors import MtfastError
 
-        if debug or not isinstance(error, MtfastError):
+        if debug or not isinstance(error, MtfastError | OSError | MemoryError):
             raise
-        _fail(" ".join(str(error).split()))
+        _fail(_line_of(error))
         status = BAD_INPUT
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _line_of(error: Exception) -> str:
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return (
+            f"{where}{error.strerror or error}; expected it to be read and written freely; "
+            f"check the path, its rights and the room on the disk"
+        )
+    if isinstance(error, MemoryError):
+        return f"out of memory ({error}); expected more to be free; use fewer --workers"
+    return " ".join(str(error).split())
 
 
 def _fail(line: str) -> None:
@@ -170,7 +188,9 @@ def info(path: Path, as_json: bool) -> None:
 @click.option("--semantic", metavar="VARIANT", help="Variant that the masks are painted from.")
 @click.option("--images", type=click.Choice(["jpeg", "none"]), default="jpeg", show_default=True)
 @click.option("--shard", default=64, show_default=True, type=click.IntRange(min=1))
-@click.option("--decode-check", is_flag=True, help="Decode every image to be sure that it can be.")
+@click.option(
+    "--decode-check", is_flag=True, help="Decode every image, to find those that cannot be."
+)
 @click.option(
     "--scheduler",
     default="threads",
@@ -238,17 +258,18 @@ def preview(path: Path, out: Path, split: str | None, n: int) -> None:
 def _print_summary(summary: DatasetSummary) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    # In a pipe there is no width to keep to.
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(f"[bold]{summary.path}[/bold]  {summary.kind}", highlight=False)
+    # In a pipe there is no width to keep to. Names are data, never markup.
+    console = Console(
+        width=None if sys.stdout.isatty() else 120, markup=False, highlight=False, emoji=False
+    )
+    console.print(Text.assemble((summary.path, "bold"), f"  {summary.kind}"))
     for split in summary.splits:
-        size = f"{split.height} x {split.width}" if split.height else "several sizes"
+        size = "several sizes" if split.height is None else f"{split.height} x {split.width}"
         pictures = "with images" if split.has_images else "without images"
-        console.print(
-            f"\n[bold]{split.name}[/bold]  {split.n_images:,} images of {size}, {pictures}",
-            highlight=False,
-        )
+        about = f"  {split.n_images:,} images of {size}, {pictures}"
+        console.print(Text.assemble("\n", (split.name, "bold"), about))
         table = Table(box=None, pad_edge=False, header_style="dim")
         table.add_column("variant", overflow="fold")
         for column in ("images", "empty", "instances", "area min", "median", "max"):
@@ -257,7 +278,7 @@ def _print_summary(summary: DatasetSummary) -> None:
             mark = " *" if variant.name == split.semantic_variant else ""
             areas = (variant.area_min, variant.area_median, variant.area_max)
             table.add_row(
-                variant.name + mark,
+                Text(variant.name + mark),
                 f"{variant.n_images:,}",
                 f"{variant.n_empty_images:,}",
                 f"{variant.n_instances:,}",
@@ -266,6 +287,6 @@ def _print_summary(summary: DatasetSummary) -> None:
         console.print(table)
         (painted,) = [v for v in split.variants if v.name == split.semantic_variant]
         classes = ", ".join(f"{c.id} {c.name} ({c.n_instances:,})" for c in painted.categories)
-        console.print(f"classes of *: {classes or 'none listed'}", highlight=False)
+        console.print(f"classes of *: {classes or 'none listed'}")
         if split.n_shot_variants:
-            console.print(f"and {len(split.n_shot_variants)} n-shot subsets", highlight=False)
+            console.print(f"and {len(split.n_shot_variants)} n-shot subsets")

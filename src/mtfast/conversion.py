@@ -102,7 +102,8 @@ def convert(
     shard : int
         Images in a shard file.
     decode_check : bool
-        Decode every image to be sure that it can be; otherwise only its markers are looked at.
+        Decode every image, to find those that the decoder refuses; otherwise only the markers of
+        a file are looked at. Damage that libjpeg papers over passes either way.
     scheduler : str
         "threads", "processes", "sync", or the address of a Dask scheduler, "tcp://HOST:PORT".
     workers : int, optional
@@ -134,7 +135,7 @@ def convert(
     if shard < 1:
         raise MtfastError(f"{shard} images in a shard; expected at least 1; the default is 64")
     check_scheduler(scheduler)
-    target = Path(store)
+    target = Path(store).absolute()
     refuse_existing(target, overwrite)
     opened = source if isinstance(source, Source) else open_source(source)
     report = progress or silent
@@ -148,7 +149,7 @@ def convert(
 
     with replacing(target):
         _write(target, opened, inputs, shard, decode_check, run, report)
-    return target
+    return Path(store)
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,6 @@ def read_split(
 
 def _require_images(source: Source, split: str, names: Sequence[str]) -> None:
     """Find missing images before anything is written."""
-    # Names with folders in them may lie elsewhere; the source looks when it reads them.
     flat = [name for name in names if base_name(name) == name]
     there = source.image_names(split)
     if flat and there is None:
@@ -119,6 +118,17 @@ def _require_images(source: Source, split: str, names: Sequence[str]) -> None:
             f"{len(names)} images; add it or convert with --images none"
         )
     missing = sorted(set(flat) - set(there or ()))
+    # Names with folders in them are looked up one by one, and may be found without the folders.
+    taken: dict[str, str] = {}
+    for name in names if len(flat) < len(names) else ():
+        path = source.find_image(split, name)
+        if path is None:
+            missing.append(name)
+        elif taken.setdefault(path, name) != name:
+            raise SourceError(
+                f"images {taken[path]} and {name} of split {split!r} both lead to the file {path}; "
+                f"expected a file for each; put them where their names say"
+            )
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise SourceError(

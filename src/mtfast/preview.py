@@ -113,9 +113,12 @@ def preview(
         f"{view.semantic_variant}"
     )
     sheet = _compose(tiles, title, about, _legend(table, colours))
+    partial = target.with_name(f".partial-{target.name}")
     try:
-        sheet.save(target, quality=92)
+        sheet.save(partial, quality=92)
+        partial.replace(target)
     except OSError as error:
+        partial.unlink(missing_ok=True)
         raise MtfastError(
             f"{target} cannot be written: {error.strerror or error}; "
             f"expected a folder with the right to write; choose another place"

@@ -93,7 +93,7 @@ def _make_bar() -> Any:
 
     console = Console(stderr=True)
     columns: list[ProgressColumn] = [
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         MofNCompleteColumn(),
         TimeRemainingColumn(compact=True),
     ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from functools import partial
 from importlib.util import find_spec
@@ -115,8 +116,14 @@ def _run_locally(
     default = 2 * CPU_COUNT if scheduler == "threads" else CPU_COUNT
     with _pool(scheduler, min(workers or default, max(len(jobs), 1))) as pool:
         options = {} if pool is None else {"pool": pool}
-        with Callback(posttask=posttask):
-            dask.compute(*tasks, scheduler=scheduler, optimize_graph=False, **options)
+        try:
+            with Callback(posttask=posttask):
+                dask.compute(*tasks, scheduler=scheduler, optimize_graph=False, **options)
+        except BrokenProcessPool as error:
+            raise MtfastError(
+                "a worker process ended before its work; expected it to live, and memory enough "
+                "for it; use fewer workers, or threads"
+            ) from error
 
 
 def _pool(scheduler: str, workers: int) -> Any:

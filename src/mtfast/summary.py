@@ -91,7 +91,7 @@ def summarise(path: str | os.PathLike[str], progress: Progress | None = None) ->
 
 
 def _summarise_split(split: SplitView, report: Progress) -> SplitSummary:
-    counted = [v for v in split.variants if not is_n_shot(v)] or list(split.variants)
+    counted = [v for v in split.variants if not is_n_shot(v) or v == split.semantic_variant]
     variants = []
     names: set[str] = set()
     sizes: set[tuple[int, int]] = set()

@@ -13,6 +13,7 @@ from mtfast.sources.source import (
     OneSplit,
     base_name,
     expect_one_of,
+    find_listed,
     image_names,
     read_found,
     read_listed,
@@ -59,6 +60,21 @@ class CocoFile(OneSplit):
         self._expect_split(split)
         return None if self.images is None else image_names(self.images, "")
 
+    def find_image(self, split: str, name: str) -> str | None:
+        """Path of the file of an image; None if it is missing."""
+        self._expect_split(split)
+        for files in self._places(name):
+            if files.exists(name):
+                return str(files.root / name)
+        path = None if self.images is None else find_listed(self.images, "", name)
+        return None if path is None or self.images is None else str(self.images.root / path)
+
+    def _places(self, name: str) -> tuple[Files, ...]:
+        """Where a name is looked up with the folders in it, if there are any."""
+        if name == base_name(name):
+            return ()
+        return (self.files,) if self.images is None else (self.images, self.files)
+
     def read_image(self, split: str, name: str) -> bytes:
         """Contents of the file of an image; SourceError if it is missing.
 
@@ -66,15 +82,14 @@ class CocoFile(OneSplit):
         file as it is, and in the folder of images without its folders.
         """
         self._expect_split(split)
-        if name != base_name(name):
-            for files in (self.images, self.files):
-                if files is not None and files.exists(name):
-                    return files.read(name)
+        for files in self._places(name):
+            if files.exists(name):
+                return files.read(name)
         if self.images is None:
             raise SourceError(
                 f"image {name!r} of {self.file} is missing: no folder of images; "
                 f"expected one of {self.looked_for} beside it; "
-                f"name the folder with open_source(path, images=…)"
+                f"make one of these a link to your folder, or use open_source(path, images=…)"
             )
         return read_listed(self.images, "", name, "image")
 

@@ -30,7 +30,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 Int64 = NDArray[np.int64]
 
 Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-Side = Annotated[int, msgspec.Meta(ge=0, le=MAX_PIXELS)]
+Side = Annotated[int, msgspec.Meta(ge=1, le=MAX_PIXELS)]
 
 
 class ImageRecord(msgspec.Struct, gc=False):

@@ -24,7 +24,7 @@ from mtfast.errors import SourceError
 from mtfast.labelmap import LabelRuns, scan_labels
 from mtfast.runs import Category, RunTable, offsets_of
 from mtfast.sources.files import Files
-from mtfast.sources.source import OneSplit, expect_one_of, image_names, read_listed
+from mtfast.sources.source import OneSplit, expect_one_of, find_listed, image_names, read_listed
 
 __all__ = ["IMAGES", "MASKS", "LabelPng", "find_label_png"]
 
@@ -88,6 +88,11 @@ class LabelPng(OneSplit):
         """Sorted names of the image files; None if there is no folder of them."""
         self._expect_split(split)
         return image_names(self.files, IMAGES)
+
+    def find_image(self, split: str, name: str) -> str | None:
+        """Path of the file of an image; None if it is missing."""
+        self._expect_split(split)
+        return find_listed(self.files, IMAGES, name)
 
     def read_image(self, split: str, name: str) -> bytes:
         """Contents of the file of an image; SourceError if it is missing."""

@@ -27,7 +27,14 @@ from mtfast.errors import SourceError
 from mtfast.runs import RunTable
 from mtfast.sources.coco_json import parse_coco
 from mtfast.sources.files import Files, Folder
-from mtfast.sources.source import SetNames, expect_one_of, image_names, read_found, read_listed
+from mtfast.sources.source import (
+    SetNames,
+    expect_one_of,
+    find_listed,
+    image_names,
+    read_found,
+    read_listed,
+)
 
 __all__ = ["ANNOTATION_FOLDERS", "MaskTerial", "find_maskterial", "no_annotation_file"]
 
@@ -83,6 +90,11 @@ class MaskTerial:
         """Sorted names of the image files of a split; None if there is no folder of them."""
         self._expect_split(split)
         return image_names(self.files, f"{split}_images")
+
+    def find_image(self, split: str, name: str) -> str | None:
+        """Path of the file of an image; None if it is missing."""
+        self._expect_split(split)
+        return find_listed(self.files, f"{split}_images", name)
 
     def read_image(self, split: str, name: str) -> bytes:
         """Contents of the file of an image; SourceError if it is missing."""

@@ -71,6 +71,9 @@ class Source(Protocol):
     def image_names(self, split: str) -> tuple[str, ...] | None:
         """Sorted names of the image files of a split; None if there is no folder of them."""
 
+    def find_image(self, split: str, name: str) -> str | None:
+        """Path of the file that :meth:`read_image` reads; None if it is missing."""
+
     def read_image(self, split: str, name: str) -> bytes:
         """Contents of the file of an image; SourceError if it is missing."""
 
@@ -154,6 +157,15 @@ def read_found(files: Files, file: str) -> bytes:
             f"{file} is missing in {files.root.name}; expected it where it was when the dataset "
             f"was opened; put it back or open the dataset again"
         ) from error
+
+
+def find_listed(files: Files, folder: str, name: str) -> str | None:
+    """Path of the file that :func:`read_listed` reads; None if it is missing."""
+    for candidate in dict.fromkeys((name, base_name(name))):
+        path = f"{folder}/{candidate}" if folder else candidate
+        if files.exists(path):
+            return path
+    return None
 
 
 def read_listed(files: Files, folder: str, name: str, what: str) -> bytes:

@@ -21,13 +21,17 @@ def default_variant(variants: Sequence[str]) -> str:
     'annotations_with_class_300'
     """
 
-    def rank(variant: str) -> tuple[bool, bool, int, str]:
-        match = re.fullmatch(r"annotations_(with_class_)?(?:(\d+)|full)", variant)
-        if match is None:
-            return True, True, 0, variant
-        threshold = int(match[2]) if match[2] else 1 << 62
-        # Thresholds below 200 come after all others.
-        return False, match[1] is None, threshold if threshold >= 200 else 2 << 62, variant
+    def rank(variant: str) -> tuple[bool, bool, bool, int, str]:
+        match = re.fullmatch(r"annotations_(?:with_class_)?(?:(\d+)|full)", variant)
+        threshold = int(match[1]) if match and match[1] else 1 << 62
+        return (
+            is_n_shot(variant),
+            "with_class" not in variant,
+            match is None,
+            # Thresholds below 200 come after all others.
+            threshold if threshold >= 200 else 2 << 62,
+            variant,
+        )
 
     return min(variants, key=rank)
 

@@ -87,12 +87,31 @@ class _File:
 class Files:
     """The open files of a store: opened when first read, the least used closed beyond a limit.
 
-    Descriptors are read with ``pread`` only, so threads and forked children share them safely; a
-    pickled store opens its own.
+    ``marker`` is a file of the store that is new if the store is. Descriptors are read with
+    ``pread`` only, so threads and forked children share them safely; a pickled store opens its own.
     """
 
-    def __init__(self) -> None:
-        self.open: Callable[[str], _File] = lru_cache(OPEN_FILES)(_File)
+    def __init__(self, marker: Path) -> None:
+        identity = _identify(marker)
+
+        def open_(path: str) -> _File:
+            # Another store in the same place has other names and offsets than those already read.
+            if _identify(marker) != identity:
+                raise StoreError(
+                    f"{marker.parent} has been replaced since it was opened; expected it to stay; "
+                    f"open the store again"
+                )
+            return _File(path)
+
+        self.open: Callable[[str], _File] = lru_cache(OPEN_FILES)(open_)
+
+
+def _identify(file: Path) -> tuple[int, int]:
+    try:
+        status = file.stat()
+    except OSError:
+        return 0, 0
+    return status.st_ino, status.st_mtime_ns
 
 
 class ImageArray(Protocol):
@@ -305,12 +324,19 @@ class TextArray:
     def __init__(self, path: Path, files: Files) -> None:
         metadata = read_metadata(path)
         self._files = files
-        self.size = int(metadata["shape"][0])
-        self._chunk = int(metadata["chunk_grid"]["configuration"]["chunk_shape"][0])
         self._whole: bytes | None = None
-        if [codec["name"] for codec in metadata["codecs"]] != ["bytes"] or not hasattr(os, "pread"):
+        try:
+            self.size = int(metadata["shape"][0])
+            self._chunk = int(metadata["chunk_grid"]["configuration"]["chunk_shape"][0])
+            codecs = [codec["name"] for codec in metadata["codecs"]]
+            separator = metadata["chunk_key_encoding"]["configuration"]["separator"]
+        except (KeyError, TypeError, IndexError, ValueError) as error:
+            raise StoreError(
+                f"{path} has damaged metadata ({error!r}); expected those of a Zarr v3 array; "
+                f"convert the set again"
+            ) from error
+        if codecs != ["bytes"] or not hasattr(os, "pread"):
             self._whole = read_column(path).tobytes()
-        separator = metadata["chunk_key_encoding"]["configuration"]["separator"]
         self._prefix = f"{path}{os.sep}c{separator}"
 
     def __call__(self, start: int, stop: int) -> bytes:

@@ -50,7 +50,7 @@ def open_store(path: str | os.PathLike[str]) -> Store:
     -----
     The layout is described in docs/FORMAT.md.
     """
-    return Store(Path(path))
+    return Store(Path(path).absolute())
 
 
 class Store:
@@ -59,7 +59,11 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         if not path.is_dir():
-            raise StoreError(f"no store at {path}; expected a folder; check the path")
+            old = schema.replaced_path(path)
+            raise StoreError(
+                f"no store at {path}; expected a folder; check the path"
+                f"{f' (one that was to be replaced is {old})' if old.exists() else ''}"
+            )
         self.attributes: dict[str, Any] = read_metadata(path).get("attributes", {})
         version = self.attributes.get("mtfast_format")
         if version is None:
@@ -125,11 +129,17 @@ class Split:
         self.store = store
         self.name = name
         self._path = store.path / name
-        self._files = Files()
+        self._files = Files(store.path / "zarr.json")
         attributes = read_metadata(self._path).get("attributes", {})
         self.attributes: dict[str, Any] = attributes
-        self.height, self.width = int(attributes["height"]), int(attributes["width"])
-        self.n_images = int(attributes["n_images"])
+        try:
+            self.height, self.width = int(attributes["height"]), int(attributes["width"])
+            self.n_images = int(attributes["n_images"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(
+                f"{self._path} is damaged: no {error} in its attributes; expected the size and "
+                f"number of its images; convert the set again"
+            ) from error
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _open_split, (self.store.path, self.name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,27 +19,33 @@ __all__ = ["refuse_existing", "replacing"]
 
 def refuse_existing(target: Path, overwrite: bool) -> None:
     """Leave alone what is there, unless it is a store and may be replaced."""
+    for parent in target.parents:
+        if (parent / "zarr.json").exists():
+            raise StoreError(
+                f"{target} lies in {parent}, which is a Zarr store; expected a place outside of "
+                f"any; choose another path"
+            )
+    aside = replaced_path(target)
     if not target.exists() and not target.is_symlink():
+        if aside.exists() and not overwrite:
+            raise StoreError(
+                f"{aside} is a store whose replacement was cut short; expected nothing of the "
+                f"kind; rename it to {target.name}, or pass --overwrite to replace it"
+            )
         return
-    ours = target.is_dir() and (not any(target.iterdir()) or "mtfast_format" in _attributes(target))
-    if not ours:
+    if _is_empty(target):
+        return
+    attributes = _attributes(target) if target.is_dir() else {}
+    if "mtfast_format" not in attributes:
         raise StoreError(
             f"{target} exists and is no mtfast store; expected a new path; choose another"
         )
     if not overwrite:
-        kind = "a complete store" if _attributes(target).get("complete") else "an incomplete store"
+        kind = "a complete store" if attributes.get("complete") else "an incomplete store"
         raise StoreError(
             f"{target} exists and is {kind}; expected a new path; "
             f"choose another or pass --overwrite"
         )
-
-
-def _attributes(target: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = read_metadata(target).get("attributes", {})
-    except StoreError:
-        return {}
-    return found
 
 
 @contextmanager
@@ -46,27 +54,70 @@ def replacing(target: Path) -> Iterator[None]:
     aside = replaced_path(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            # With both there, a conversion was killed while it replaced a store: before it was
-            # done the one aside is the last whole one, after that the one in its place.
-            if aside.exists() and not _attributes(target).get("complete"):
-                shutil.rmtree(target)
-            else:
-                shutil.rmtree(aside, ignore_errors=True)
-                target.replace(aside)
-        # Of two conversions to one place only one makes the folder, and may remove it again.
-        target.mkdir()
-        try:
-            yield
-        except BaseException:
-            shutil.rmtree(target, ignore_errors=True)
-            if aside.exists():
-                aside.replace(target)
-            raise
+        with _locked(target):
+            if target.exists():
+                _set_aside(target, aside)
+            target.mkdir()
+            try:
+                yield
+            except BaseException:
+                shutil.rmtree(target, ignore_errors=True)
+                if aside.exists():
+                    aside.replace(target)
+                raise
+            shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
         raise StoreError(
             f"{target} cannot be written: {error.strerror or error}; "
             f"expected a folder with room and the right to write; "
             f"make room or choose another place"
         ) from error
-    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _set_aside(target: Path, aside: Path) -> None:
+    if _is_empty(target):
+        target.rmdir()
+    elif aside.exists() and not _attributes(target).get("complete"):
+        # A conversion was killed while it replaced a store: that one is the last whole one.
+        shutil.rmtree(target)
+    else:
+        shutil.rmtree(aside, ignore_errors=True)
+        target.replace(aside)
+
+
+@contextmanager
+def _locked(target: Path) -> Iterator[None]:
+    """Keep other conversions off a place; the lock of a process that dies is free again."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    path = target.with_name(f".{target.name}.lock")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"{target} is being written by another conversion; expected to be alone; "
+                f"wait for it or choose another path"
+            ) from None
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def _is_empty(target: Path) -> bool:
+    return target.is_dir() and not any(target.iterdir())
+
+
+def _attributes(target: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = read_metadata(target).get("attributes", {})
+    except StoreError:
+        return {}
+    return found

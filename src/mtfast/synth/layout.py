@@ -139,8 +139,13 @@ def make_set(
             partial.rmdir()
         else:
             partial.rename(place)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise MtfastError(
+                f"{out} cannot be written: {error.strerror or error}; expected a folder with room "
+                f"and the right to write; make room or choose another place"
+            ) from error
         raise
     return out
 
