@@ -133,11 +133,15 @@ class ShardedImages:
     """Items in shards of ours: inner chunks of one image, zstd, JPEG or plain bytes."""
 
     def __init__(self, path: Path, metadata: Metadata, files: Files, codec: str, slots: int):
+        import imagecodecs
+
         self.path = path
         self.shape = tuple(metadata["shape"])
         self.dtype = np.dtype(metadata["data_type"]).newbyteorder("<")
         self._codec = codec
         self._slots = slots
+        # Bound here, as the path of a mask is short enough to notice the look-up.
+        self._zstd_decode, self._jpeg_decode = imagecodecs.zstd_decode, imagecodecs.jpeg8_decode
         self._files = files
         self._indexes: dict[int, tuple[Any, NDArray[np.uint64]]] = {}
         separator = metadata["chunk_key_encoding"]["configuration"]["separator"]
@@ -175,18 +179,16 @@ class ShardedImages:
         return file.read(start, length, path)
 
     def read(self, image: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        import imagecodecs
-
         data = self.raw(image)
         if out is None:
             out = np.empty(self.shape[1:], self.dtype)
         try:
             if self._codec == JPEG_CODEC:
-                pixels = imagecodecs.jpeg8_decode(data, outcolorspace="RGB", out=out)
+                pixels = self._jpeg_decode(data, outcolorspace="RGB", out=out)
                 whole = pixels.shape == out.shape
             elif self._codec == "zstd":
                 flat = out.reshape(-1).view(np.uint8)
-                whole = len(imagecodecs.zstd_decode(data, out=flat)) == flat.size
+                whole = len(self._zstd_decode(data, out=flat)) == flat.size
             else:
                 whole = len(data) == out.nbytes
                 if whole:
