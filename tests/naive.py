@@ -92,3 +92,55 @@ def zstd_stretches(frame: bytes) -> tuple[int, list[tuple[int, int]]]:
     assert [head & 1 for head, _ in blocks] == [0] * (len(blocks) - 1) + [1]
     assert {head >> 1 & 3 for head, _ in blocks} == {1}
     return size, [(head >> 3, frame[i + 3]) for head, i in blocks]
+
+
+def counts_with_empty_runs(counts: list[int], rng: np.random.Generator) -> list[int]:
+    """The same mask, with runs of no length strewn in, which are legal."""
+    out: list[int] = []
+    for count in counts:
+        cut = int(rng.integers(count + 1)) if rng.random() < 0.3 else None
+        out += [count] if cut is None else [cut, 0, count - cut]
+    return out + [0] * int(rng.integers(3))
+
+
+def iou(first: np.ndarray, second: np.ndarray, crowd: bool) -> float:
+    common = int(np.count_nonzero(first & second))
+    union = int(np.count_nonzero(first if crowd else first | second))
+    return common / union if common else 0.0
+
+
+def components(pixels: np.ndarray, connectivity: int) -> list[np.ndarray]:
+    """Flood every component from its first pixel in column-major order."""
+    steps = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    if connectivity == 4:
+        steps = [(dy, dx) for dy, dx in steps if not dy or not dx]
+    left = {(int(x), int(y)) for y, x in zip(*np.nonzero(pixels), strict=True)}
+    parts = []
+    for place in sorted(left):
+        if place not in left:
+            continue
+        part = np.zeros_like(pixels)
+        front = [place]
+        left.discard(place)
+        while front:
+            x, y = front.pop()
+            part[y, x] = 1
+            neighbours = {(x + dx, y + dy) for dy, dx in steps} & left
+            left -= neighbours
+            front += neighbours
+        parts.append(part)
+    return parts
+
+
+def eroded(pixels: np.ndarray, n: int, connectivity: int, border: int) -> np.ndarray:
+    """Take n times away what has background beside it."""
+    height, width = pixels.shape
+    for _ in range(n):
+        around = np.pad(pixels, 1, constant_values=border)
+        kept = np.ones_like(pixels)
+        for dy in (0, 1, 2):
+            for dx in (0, 1, 2):
+                if connectivity == 8 or 1 in (dy, dx):
+                    kept &= around[dy : dy + height, dx : dx + width]
+        pixels = kept
+    return pixels

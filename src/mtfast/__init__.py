@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mtfast import mask as mask
     from mtfast.conversion import convert as convert
     from mtfast.errors import MtfastError as MtfastError
     from mtfast.errors import RLEError as RLEError
@@ -43,6 +44,7 @@ __all__ = [
     "SourceError",
     "StoreError",
     "convert",
+    "mask",
     "open",
     "open_source",
     "semantic",
@@ -50,6 +52,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "mask":
+        return import_module("mtfast.mask")
     if name not in _HOMES:
         raise AttributeError(f"module 'mtfast' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), _RENAMED.get(name, name))

@@ -11,13 +11,14 @@ A flake is a few dozen columns wide, so the lines that one column touches are st
 when the next one is painted.
 """
 
-from mtfast._jit import i64, kernel, read, u8, u16, u64, write
+from mtfast._jit import i64, kernel, read, u8, u16, u32, u64, write
 from mtfast.kernels.coco_string import decode_counts
 
 
 @kernel(
     i64(read(i64), i64, i64, i64, write(u8)),
     i64(read(i64), i64, i64, i64, write(u16)),
+    i64(read(i64), i64, i64, i64, write(u32)),
 )
 def paint_counts(counts, n, height, value, frame):
     """Paint one mask, given as n counts that tile the frame, with a value.
@@ -27,7 +28,7 @@ def paint_counts(counts, n, height, value, frame):
     counts : (>= n,) int64
     n, height : int
     value : int
-    frame : (height * width,) uint8 or uint16, out
+    frame : (height * width,) uint8, uint16 or uint32, out
         Rows one after another; pixels outside the mask stay as they are.
     """
     width = frame.size // height if height else 0
@@ -60,6 +61,7 @@ def paint_counts(counts, n, height, value, frame):
 @kernel(
     i64(read(u8), read(i64), read(i64), read(i64), i64, i64, write(i64), write(i64), write(u8)),
     i64(read(u8), read(i64), read(i64), read(i64), i64, i64, write(i64), write(i64), write(u16)),
+    i64(read(u8), read(i64), read(i64), read(i64), i64, i64, write(i64), write(i64), write(u32)),
 )
 def paint_images(text, offsets, image_offsets, values, height, largest, counts, ends, frames):
     """Paint the instances of each image, later ones over earlier ones, on background 0.
@@ -79,7 +81,7 @@ def paint_images(text, offsets, image_offsets, values, height, largest, counts, 
         The largest value that a pixel holds.
     counts, ends : int64, scratch
         As long as all strings of any one image, and as many as its instances.
-    frames : (n_images * height * width,) uint8 or uint16, out
+    frames : (n_images * height * width,) uint8, uint16 or uint32, out
 
     Returns
     -------

@@ -1,0 +1,154 @@
+"""COCO mask dicts <-> flat arrays, checked at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import MtfastError, RLEError
+from mtfast.runops import Rles
+from mtfast.runs import MAX_PIXELS, RunTable, offsets_of
+
+__all__ = ["RLE", "Mask", "Masks", "dicts_of", "rles_of"]
+
+RLE = dict[str, Any]
+"""A mask as it is returned: its size [height, width] and COCO's compressed text as bytes."""
+
+Mask = Mapping[str, Any]
+"""A mask as it is given: counts may also be str, or a list of run lengths."""
+
+Masks = Sequence[Mask] | RunTable
+
+
+def rles_of(masks: Mask | Masks, first: int = 0) -> Rles:
+    """Bring masks into flat arrays; their texts are not decoded yet.
+
+    Parameters
+    ----------
+    masks : dict, or list of dicts, or RunTable
+    first : int
+        Number of the first mask, for messages.
+
+    Raises
+    ------
+    RLEError
+        If one is not a dict with a size and counts, or its size or its uncompressed counts are
+        no such; the message says which one.
+    """
+    if isinstance(masks, RunTable):
+        return Rles.of_table(masks)
+    given = [masks] if isinstance(masks, Mapping) else masks
+    try:
+        # What nearly every list is: dicts with bytes, and sizes of two whole numbers.
+        texts = [mask["counts"] for mask in given]
+        joined = b"".join(texts)
+        pairs = [mask["size"] for mask in given]
+        sizes = np.array(list(chain.from_iterable(pairs)))
+        usual = sizes.dtype == np.int64 and set(map(len, pairs)) <= {2}
+    except (TypeError, KeyError, ValueError, OverflowError):
+        usual = False
+    if not usual:
+        texts, sizes = _one_by_one(given, first)
+        joined = b"".join(texts)
+    heights, widths = sizes.reshape(-1, 2).T.astype(np.int64, order="C")
+    if sizes.size and (
+        sizes.min() < 0 or sizes.max() > 2**31 or (heights * widths).max() > MAX_PIXELS
+    ):
+        for k, size in enumerate(sizes.reshape(-1, 2).tolist()):
+            _size(first + k, size)
+    offsets = offsets_of(np.fromiter(map(len, texts), np.int64, len(texts)))
+    return Rles(np.frombuffer(joined, np.uint8), offsets, heights, widths)
+
+
+def dicts_of(rles: Rles) -> list[RLE]:
+    """Return flat arrays as a list of dicts."""
+    return [
+        {"size": [height, width], "counts": text}
+        for (height, width), text in zip(rles.sizes(), rles.texts(), strict=True)
+    ]
+
+
+def _one_by_one(masks: Any, first: int) -> tuple[list[bytes], NDArray[np.int64]]:
+    """Take text as str, uncompressed counts, and name everything that is wrong."""
+    if isinstance(masks, str | bytes) or not isinstance(masks, Sequence):
+        raise MtfastError(
+            f"a {type(masks).__name__} of masks; expected a list of RLE dicts; put them in a list"
+        )
+    texts, sizes = [], np.empty((len(masks), 2), np.int64)
+    for k, mask in enumerate(masks):
+        number = first + k
+        if not isinstance(mask, Mapping):
+            raise RLEError(
+                f"RLE {number} is a {type(mask).__name__}; expected a dict with size and counts; "
+                f"convert it with frPyObjects"
+            )
+        for key in ("size", "counts"):
+            if key not in mask:
+                raise RLEError(
+                    f"RLE {number} has no {key}; expected a dict with size and counts; add it"
+                )
+        sizes[k] = _size(number, mask["size"])
+        texts.append(_text(number, mask["counts"], *sizes[k].tolist()))
+    return texts, sizes
+
+
+def _size(number: int, size: Any) -> tuple[int, int]:
+    try:
+        height, width = size
+        whole = all(
+            isinstance(side, int | np.integer) and not isinstance(side, bool)
+            for side in (height, width)
+        )
+    except (TypeError, ValueError):
+        whole = False
+    if not whole or min(height, width) < 0 or int(height) * int(width) > MAX_PIXELS:
+        raise RLEError(
+            f"RLE {number} has size {size!r}; expected [height, width] in whole pixels, at most "
+            f"2**40 in all; correct its size"
+        )
+    if max(height, width) > 2**62:
+        raise RLEError(f"RLE {number} has size {size!r}; expected sides below 2**62; correct it")
+    return int(height), int(width)
+
+
+def _text(number: int, counts: Any, height: int, width: int) -> bytes:
+    if isinstance(counts, bytes | bytearray | memoryview):
+        return bytes(counts)
+    if isinstance(counts, str):
+        try:
+            return counts.encode("ascii")
+        except UnicodeEncodeError:
+            raise RLEError(
+                f"RLE {number} has counts with characters that are not ASCII; expected COCO's "
+                f"compressed text; correct or remove it"
+            ) from None
+    return _compressed(number, counts, height, width)
+
+
+def _compressed(number: int, counts: Any, height: int, width: int) -> bytes:
+    """Encode uncompressed counts as text."""
+    from mtfast.kernels import coco_string
+
+    expected = f"expected text, or run lengths that add up to {height} x {width} pixels"
+    try:
+        lengths = np.asarray(counts)
+    except (ValueError, OverflowError):
+        lengths = np.empty((0, 0))
+    if lengths.ndim != 1 or (lengths.dtype.kind not in "ui" and lengths.size):
+        raise RLEError(
+            f"RLE {number} has counts that are neither text nor whole numbers; {expected}; "
+            f"correct or remove it"
+        )
+    total = sum(map(int, lengths.tolist()))
+    if lengths.min(initial=0) < 0 or total != height * width:
+        raise RLEError(
+            f"RLE {number} has runs that add up to {total}, of at least {lengths.min(initial=0)}; "
+            f"{expected}; correct or remove it"
+        )
+    text = np.empty(coco_string.MAX_CHARACTERS * lengths.size, np.uint8)
+    n = coco_string.encode_counts(lengths.astype(np.int64), 0, lengths.size, text, 0)
+    return text[:n].tobytes()

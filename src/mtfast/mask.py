@@ -1,0 +1,787 @@
+"""Everything that ``pycocotools.mask`` has, and more: COCO RLE masks as dicts.
+
+A mask is ``{"size": [height, width], "counts": …}``, its counts the compressed text (``bytes``, or
+``str`` as JSON has it) or the list of run lengths (uncompressed). Results have ``bytes``. Wherever
+a list of masks is expected a :class:`mtfast.RunTable` does as well, and no object is made for a
+mask of it::
+
+    import mtfast.mask as mask          # instead of: import pycocotools.mask as mask
+
+Malformed input raises :class:`mtfast.RLEError` or :class:`mtfast.MtfastError`, both ``ValueError``,
+before anything is written; the message says which mask of the list it is.
+
+Source of the names and of what they mean: mask.py, _mask.pyx and maskApi.c of pycocotools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Literal, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from mtfast import runops
+from mtfast.adoption import Adopted, adopt, restore
+from mtfast.coco_dicts import RLE, Mask, Masks, dicts_of, rles_of
+from mtfast.coding import decode_mask, encode_mask
+from mtfast.errors import MtfastError, RLEError
+from mtfast.labelmap import scan_labels
+from mtfast.overlap import Overlap, paint_rank
+from mtfast.polygons import rasterise
+from mtfast.runops import Rles
+from mtfast.runs import RunTable, explain, gather_texts
+
+__all__ = [
+    "area",
+    "boundary",
+    "components",
+    "crop",
+    "decode",
+    "encode",
+    "erode",
+    "flip",
+    "frPyObjects",
+    "from_label_map",
+    "install",
+    "iou",
+    "merge",
+    "pad",
+    "rot90",
+    "toBbox",
+    "to_label_map",
+    "to_uncompressed",
+    "uninstall",
+    "validate",
+]
+
+
+FRAME_TYPES = (np.uint8, np.uint16, np.uint32)
+
+
+def encode(bimask: NDArray[Any]) -> RLE | list[RLE]:
+    """Encode a binary mask, or many; any value but 0 is foreground.
+
+    Parameters
+    ----------
+    bimask : (height, width) or (height, width, n) integer or bool
+        Any memory order.
+
+    Returns
+    -------
+    dict, or list of n dicts for a three-dimensional array
+
+    Raises
+    ------
+    MtfastError
+        If it is no such array.
+
+    Examples
+    --------
+    >>> encode(np.array([[0, 1], [0, 7]]))
+    {'size': [2, 2], 'counts': b'22'}
+
+    Notes
+    -----
+    ``pycocotools.mask.encode`` takes uint8 in Fortran order only, and values of 0 and 1 only.
+    """
+    pixels = np.asarray(bimask)
+    if pixels.ndim == 2:
+        text, size = encode_mask(pixels)
+        return {"size": list(size), "counts": text}
+    if pixels.ndim != 3:
+        raise MtfastError(
+            f"a mask of shape {pixels.shape}; expected (height, width) or (height, width, n); "
+            f"pass one mask, or a stack of them along the last axis"
+        )
+    encoded = (encode_mask(pixels[:, :, k]) for k in range(pixels.shape[2]))
+    return [{"size": list(size), "counts": text} for text, size in encoded]
+
+
+def decode(
+    rleObjs: Mask | Masks,  # noqa: N803 - pycocotools' name
+    order: Literal["F", "C"] = "F",
+    out: NDArray[Any] | None = None,
+    value: int = 1,
+) -> NDArray[Any]:
+    """Decode a mask, or many of one size.
+
+    Parameters
+    ----------
+    rleObjs : dict, or list of n dicts, or RunTable
+    order : {"F", "C"}
+        Memory order of the result. A list makes (height, width, n) in "F" and (n, height, width)
+        in "C" order, so that every mask is in one piece.
+    out : array of the result's shape and memory order, uint8, uint16 or uint32, optional
+        Overwritten whole.
+    value : int
+        Of foreground pixels.
+
+    Returns
+    -------
+    (height, width), (height, width, n) or (n, height, width) uint8
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+    MtfastError
+        If sizes differ or ``out`` does not fit.
+
+    Examples
+    --------
+    >>> decode({"size": [2, 2], "counts": b"22"})
+    array([[0, 1],
+           [0, 1]], dtype=uint8)
+    """
+    if order not in ("F", "C"):
+        raise MtfastError(f"order {order!r}; expected 'F' or 'C'; pick one")
+    single = isinstance(rleObjs, Mapping)
+    rles = rles_of(rleObjs)
+    n = rles.n
+    height, width = _one_size(rles)
+    shape = (height, width) if single else (height, width, n)
+    if order == "C" and not single:
+        shape = (n, height, width)
+    if out is None:
+        out = np.empty(shape, np.uint8, order=order)
+    else:
+        _check_out(out, shape, order)
+    if not 0 <= value <= np.iinfo(out.dtype).max:
+        raise MtfastError(
+            f"value {value} for {out.dtype}; expected 0 to {np.iinfo(out.dtype).max}; "
+            f"pass a wider out"
+        )
+    text = rles.text.tobytes()
+    ends = rles.offsets.tolist()
+    frames = [out] if single else [out[k] if order == "C" else out[:, :, k] for k in range(n)]
+    _checked(rles)
+    for k, frame in enumerate(frames):
+        decode_mask(text[ends[k] : ends[k + 1]], height, width, frame, value, order)
+    return out
+
+
+def area(rleObjs: Mask | Masks) -> Any:  # noqa: N803
+    """Count foreground pixels, exactly.
+
+    Parameters
+    ----------
+    rleObjs : dict, or list of n dicts, or RunTable
+
+    Returns
+    -------
+    int64, or (n,) int64 for a list
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+
+    Examples
+    --------
+    >>> area([{"size": [2, 2], "counts": b"22"}])
+    array([2])
+    """
+    from mtfast.kernels import measure
+
+    single = isinstance(rleObjs, Mapping)
+    rles = rles_of(rleObjs)
+    out = np.empty(rles.n, np.int64)
+    bad = measure.areas(
+        rles.text,
+        rles.offsets,
+        np.arange(rles.n + 1),
+        rles.heights * rles.widths,
+        _scratch(rles),
+        out,
+    )
+    if bad >= 0:
+        _raise_malformed(rles, bad)
+    return out[0] if single else out
+
+
+def toBbox(rleObjs: Mask | Masks) -> NDArray[np.float64]:  # noqa: N802, N803
+    """Measure the smallest box around each mask; zeros for an empty one.
+
+    Parameters
+    ----------
+    rleObjs : dict, or list of n dicts, or RunTable
+
+    Returns
+    -------
+    (4,) or (n, 4) float64
+        x, y, width and height in pixels. A run that goes on in the next column makes the box as
+        high as the frame, as in pycocotools.
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+
+    Examples
+    --------
+    >>> toBbox({"size": [2, 2], "counts": b"22"})
+    array([1., 0., 1., 2.])
+    """
+    from mtfast.kernels import measure
+
+    single = isinstance(rleObjs, Mapping)
+    rles = rles_of(rleObjs)
+    out = np.empty((rles.n, 4), np.float64)
+    bad = measure.bboxes(
+        rles.text,
+        rles.offsets,
+        np.arange(rles.n + 1),
+        rles.heights,
+        rles.widths,
+        _scratch(rles),
+        out.reshape(-1),
+    )
+    if bad >= 0:
+        _raise_malformed(rles, bad)
+    return out[0] if single else out
+
+
+def iou(dt: Any, gt: Any, pyiscrowd: ArrayLike) -> Any:
+    """Intersection over union of every detection with every mask, or box, of the ground truth.
+
+    Parameters
+    ----------
+    dt, gt : lists of m and n dicts, or RunTables; or boxes, (m, 4) and (n, 4)
+        Both of one kind. Boxes are [x, y, width, height].
+    pyiscrowd : (n,) int or bool
+        Where it is not zero, the area of the detection takes the place of the union.
+
+    Returns
+    -------
+    (m, n) float64, or [] if either side is empty
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+    MtfastError
+        If sizes, kinds or lengths do not match.
+
+    Examples
+    --------
+    >>> a, b = {"size": [1, 6], "counts": b"132"}, {"size": [1, 6], "counts": b"231"}
+    >>> iou([a], [b], [0])
+    array([[0.5]])
+    """
+    boxes = [_as_boxes(dt, "dt"), _as_boxes(gt, "gt")]
+    if len(dt) == 0 or len(gt) == 0:
+        return []
+    if boxes[0] is not None and boxes[1] is not None:
+        return runops.bbox_iou(boxes[0], boxes[1], pyiscrowd)
+    if boxes[0] is not None or boxes[1] is not None:
+        raise MtfastError(
+            "masks on one side and boxes on the other; expected one kind on both; "
+            "convert masks with toBbox, or boxes with frPyObjects"
+        )
+    return runops.iou(rles_of(dt), rles_of(gt), pyiscrowd)
+
+
+def merge(rleObjs: Masks, intersect: bool | int = 0) -> RLE:  # noqa: N803
+    """Merge masks of one size into one: their union, or their intersection.
+
+    Parameters
+    ----------
+    rleObjs : list of dicts, or RunTable
+    intersect : bool
+        Any value but 0 means the intersection.
+
+    Returns
+    -------
+    dict
+        Of no masks, the mask without pixels, as in pycocotools.
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+    MtfastError
+        If sizes differ.
+
+    Examples
+    --------
+    >>> a, b = {"size": [1, 6], "counts": b"132"}, {"size": [1, 6], "counts": b"231"}
+    >>> merge([a, b]), merge([a, b], intersect=True)
+    ({'size': [1, 6], 'counts': b'141'}, {'size': [1, 6], 'counts': b'222'})
+    """
+    return dicts_of(runops.merge(rles_of(rleObjs), intersect))[0]
+
+
+def frPyObjects(pyobj: Any, h: int, w: int) -> Any:  # noqa: N802
+    """Make masks of polygons, boxes or uncompressed RLE.
+
+    Parameters
+    ----------
+    pyobj : one of
+        list of polygons, each [x, y, x, y, …] of more than 4 numbers; an array (n, 4) or list of
+        boxes [x, y, width, height]; a list of dicts with counts; or a single one of these.
+    h, w : int
+        Size of the frame; dicts have their own.
+
+    Returns
+    -------
+    list of dicts, or one dict for a single object
+
+    Raises
+    ------
+    RLEError
+        If the counts of a dict do not tile its frame.
+    MtfastError
+        If coordinates are not finite, or it is none of these.
+
+    Examples
+    --------
+    >>> frPyObjects([[1, 1, 4, 1, 4, 3, 1, 3]], 4, 5)
+    [{'size': [4, 5], 'counts': b'5220003'}]
+
+    Notes
+    -----
+    Byte for byte as pycocotools. Integer vertices are corners of pixels there: a box of [1, 6] in
+    a row covers the pixels 1 to 5.
+    """
+    if isinstance(pyobj, Mapping):
+        return dicts_of(_checked(rles_of(pyobj)))[0]
+    if isinstance(pyobj, np.ndarray):
+        if pyobj.ndim != 2 or pyobj.shape[1] != 4:
+            raise MtfastError(
+                f"an array of shape {pyobj.shape}; expected (n, 4) boxes; "
+                f"give polygons as a list of lists"
+            )
+        pyobj = pyobj.tolist()
+        return _from_rings([_corners(box) for box in pyobj], h, w)
+    if not isinstance(pyobj, Sequence) or isinstance(pyobj, str | bytes):
+        raise MtfastError(
+            f"a {type(pyobj).__name__}; expected polygons, boxes or dicts with counts; "
+            f"give them as a list"
+        )
+    if not pyobj:
+        return []
+    if all(isinstance(item, Mapping) for item in pyobj):
+        return dicts_of(_checked(rles_of(pyobj)))
+    if all(_is_number(item) for item in pyobj):
+        ring = _corners(pyobj) if len(pyobj) == 4 else list(pyobj)
+        return _from_rings([ring], h, w)[0]
+    rings = [list(item) if _is_ring(item) else None for item in pyobj]
+    if any(ring is None for ring in rings):
+        k = rings.index(None)
+        raise MtfastError(
+            f"object {k} is a {type(pyobj[k]).__name__}; expected all polygons, all boxes or all "
+            f"dicts with counts; sort them by kind"
+        )
+    boxes = len(pyobj[0]) == 4
+    return _from_rings([_corners(r) if boxes else r for r in rings if r is not None], h, w)
+
+
+def to_label_map(
+    rles: Masks,
+    labels: ArrayLike | None = None,
+    out: NDArray[Any] | None = None,
+    overlap: Overlap = "last",
+    dtype: DTypeLike | None = None,
+) -> NDArray[Any]:
+    """Paint masks of one size into one map of labels; background is 0.
+
+    Parameters
+    ----------
+    rles : list of n dicts, or RunTable
+    labels : (n,) int, optional
+        By default 1 .. n.
+    out : (height, width) uint8, uint16 or uint32, C order, optional
+        Overwritten whole.
+    overlap : {"last", "first", "largest", "smallest"}
+        Which mask shows where several overlap; of equal ones the last.
+    dtype : optional
+        Of the map, by default the narrowest of the three that holds the labels.
+
+    Returns
+    -------
+    (height, width) uint8, uint16 or uint32
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+    MtfastError
+        If sizes differ, a label does not fit, or ``out`` does not.
+
+    Examples
+    --------
+    >>> a, b = {"size": [1, 6], "counts": b"132"}, {"size": [1, 6], "counts": b"231"}
+    >>> to_label_map([a, b], labels=[5, 300])
+    array([[  0,   5, 300, 300, 300,   0]], dtype=uint16)
+    """
+    from mtfast.kernels import paint
+
+    masks = rles_of(rles)
+    height, width = _one_size(masks)
+    values = np.arange(1, masks.n + 1) if labels is None else _as_labels(labels, masks.n)
+    wanted = _label_dtype(values, out, dtype)
+    if out is None:
+        out = np.empty((height, width), wanted)
+    else:
+        _check_out(out, (height, width), "C")
+    if overlap != "last":
+        order = np.argsort(paint_rank(overlap, masks.n, lambda: area(rles)), kind="stable")
+        text, offsets = gather_texts(masks.text, masks.offsets, order)
+        masks, values = masks._replace(text=text, offsets=offsets), values[order]
+    bad = paint.paint_images(
+        masks.text,
+        masks.offsets,
+        np.array([0, masks.n]),
+        np.ascontiguousarray(values),
+        height,
+        int(np.iinfo(wanted).max),
+        np.empty(masks.text.size, np.int64),
+        np.empty(masks.n, np.int64),
+        out.reshape(-1),
+    )
+    if bad >= 0:
+        _raise_malformed(masks, bad)
+    return out
+
+
+def from_label_map(
+    label_map: NDArray[Any], background: int = 0
+) -> tuple[NDArray[np.int64], list[RLE]]:
+    """Encode every label of a map, in one pass over its pixels.
+
+    Parameters
+    ----------
+    label_map : (height, width) integer or bool
+        Any memory order.
+    background : int
+        The label that is no mask.
+
+    Returns
+    -------
+    labels : (n,) int64
+        In ascending order.
+    rles : list of n dicts
+
+    Raises
+    ------
+    MtfastError
+        If it is no such array.
+
+    Examples
+    --------
+    >>> from_label_map(np.array([[0, 7], [5, 7]]))
+    (array([5, 7]), [{'size': [2, 2], 'counts': b'112'}, {'size': [2, 2], 'counts': b'22'}])
+    """
+    found = scan_labels(np.asarray(label_map), background)
+    size = list(label_map.shape)
+    text, ends = found.rle.tobytes(), found.rle_offsets.tolist()
+    return found.labels, [
+        {"size": [*size], "counts": text[start:stop]} for start, stop in pairwise(ends)
+    ]
+
+
+def to_uncompressed(rleObjs: Mask | Masks) -> Any:  # noqa: N803
+    """Return masks with their counts as lists of run lengths, background first.
+
+    Parameters
+    ----------
+    rleObjs : dict, or list of dicts, or RunTable
+
+    Returns
+    -------
+    dict, or list of dicts
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+
+    Examples
+    --------
+    >>> to_uncompressed({"size": [2, 2], "counts": b"22"})
+    {'size': [2, 2], 'counts': [2, 2]}
+    """
+    from mtfast.kernels import coco_string
+
+    rles = _checked(rles_of(rleObjs))
+    counts = np.empty(int(np.diff(rles.offsets).max(initial=0)), np.int64)
+    ends = rles.offsets.tolist()
+    found = []
+    for k, (height, width) in enumerate(rles.sizes()):
+        n = coco_string.decode_counts(rles.text, ends[k], ends[k + 1], height * width, counts)
+        found.append({"size": [height, width], "counts": counts[:n].tolist()})
+    return found[0] if isinstance(rleObjs, Mapping) else found
+
+
+def components(rle: Mask, connectivity: Literal[4, 8] = 4) -> list[RLE]:
+    """Take a mask apart into its connected components, by their first pixel down the columns.
+
+    Parameters
+    ----------
+    rle : dict
+    connectivity : 4 or 8
+        Whether pixels that share no more than a corner are connected (8) or not (4).
+
+    Examples
+    --------
+    >>> components({"size": [1, 6], "counts": b"0122"})
+    [{'size': [1, 6], 'counts': b'015'}, {'size': [1, 6], 'counts': b'33'}]
+    """
+    return dicts_of(runops.components(rles_of(_single(rle)), connectivity).rles)
+
+
+def erode(
+    rleObjs: Mask | Masks,  # noqa: N803
+    n: int = 1,
+    connectivity: Literal[4, 8] = 8,
+    border: Literal[0, 1] = 0,
+) -> Any:
+    """Take n layers of pixels off masks; see :func:`mtfast.runops.erode`.
+
+    ``border`` says what the pixels outside the frame are: 0 takes masks off its edges as well.
+    """
+    return _like(rleObjs, runops.erode(rles_of(rleObjs), n, connectivity, border))
+
+
+def boundary(
+    rleObjs: Mask | Masks,  # noqa: N803
+    width: int = 1,
+    *,
+    ratio: float | None = None,
+    connectivity: Literal[4, 8] = 8,
+) -> Any:
+    """Keep what erosion takes away; see :func:`mtfast.runops.boundary`.
+
+    ``ratio`` gives the width as a part of the frame's diagonal; boundary IoU takes 0.02.
+    """
+    kept = runops.boundary(rles_of(rleObjs), width, ratio=ratio, connectivity=connectivity)
+    return _like(rleObjs, kept)
+
+
+def crop(rleObjs: Mask | Masks, y: int, x: int, h: int, w: int) -> Any:  # noqa: N803
+    """Cut one window out of masks; see :func:`mtfast.runops.crop`.
+
+    ``y, x`` is its first row and column; it must lie in the frame.
+    """
+    return _like(rleObjs, runops.crop(rles_of(rleObjs), y, x, h, w)[0])
+
+
+def pad(
+    rleObjs: Mask | Masks,  # noqa: N803
+    top: int,
+    bottom: int,
+    left: int,
+    right: int,
+    value: Literal[0, 1] = 0,
+) -> Any:
+    """Add rows and columns of background (0) or foreground (1) around masks."""
+    return _like(rleObjs, runops.pad(rles_of(rleObjs), top, bottom, left, right, value))
+
+
+def flip(rleObjs: Mask | Masks, axis: Literal["horizontal", "vertical"]) -> Any:  # noqa: N803
+    """Mirror masks: left and right ("horizontal") or top and bottom ("vertical")."""
+    return _like(rleObjs, runops.flip(rles_of(rleObjs), axis))
+
+
+def rot90(rleObjs: Mask | Masks, k: int = 1) -> Any:  # noqa: N803
+    """Turn masks by k quarter turns, against the clock as ``numpy.rot90`` does."""
+    return _like(rleObjs, runops.rot90(rles_of(rleObjs), k))
+
+
+def validate(rleObjs: Any) -> list[tuple[int, str]]:  # noqa: N803
+    """Report everything that is wrong with a list of masks, instead of the first thing.
+
+    Parameters
+    ----------
+    rleObjs : anything, a list of dicts if all is well
+
+    Returns
+    -------
+    list of (number in the list, what is wrong)
+        Empty if all are sound.
+
+    Examples
+    --------
+    >>> sound, short = {"size": [2, 2], "counts": b"22"}, {"size": [2, 2], "counts": b"2"}
+    >>> [(number, problem[:37]) for number, problem in validate([sound, short])]
+    [(1, 'RLE 1: runs that end before the frame')]
+    """
+    if isinstance(rleObjs, RunTable):
+        rleObjs = [  # noqa: N806
+            {"size": [int(height), int(width)], "counts": rleObjs.text(k)}
+            for k, (height, width) in enumerate(rles_of(rleObjs).sizes())
+        ]
+    problems = []
+    for k, rle in enumerate([rleObjs] if isinstance(rleObjs, Mapping) else rleObjs):
+        try:
+            _checked(rles_of([rle], first=k), first=k)
+        except MtfastError as error:
+            problems.append((k, str(error)))
+    return problems
+
+
+def install() -> Adopted:
+    """Put these functions into the module ``pycocotools.mask``.
+
+    Everything that calls them through that module runs on mtfast from then on: COCO, COCOeval,
+    detectron2 and others, also if they have imported it before. Names that were imported out of it
+    (``from pycocotools.mask import decode``) stay what they were.
+
+    Returns
+    -------
+    context manager
+        To uninstall at the end of a ``with`` block; may be left unused.
+
+    Raises
+    ------
+    MtfastError
+        If pycocotools is not installed.
+
+    Examples
+    --------
+    >>> with mtfast.mask.install():                      # doctest: +SKIP
+    ...     COCOeval(gt, dt, "segm").evaluate()
+    """
+    ours = (encode, decode, area, toBbox, iou, merge, frPyObjects)
+    return adopt("pycocotools.mask", {function.__name__: function for function in ours})
+
+
+def uninstall() -> None:
+    """Put the functions of pycocotools back into its module."""
+    restore("pycocotools.mask")
+
+
+def _single(rle: Mask) -> Mask:
+    if not isinstance(rle, Mapping):
+        raise MtfastError(
+            f"a {type(rle).__name__}; expected one RLE dict; call it for each mask of a list"
+        )
+    return rle
+
+
+def _like(given: Mask | Masks, result: Rles) -> Any:
+    """Return one dict for one dict, a list for a list."""
+    made = dicts_of(result)
+    return made[0] if isinstance(given, Mapping) else made
+
+
+def _checked(rles: Rles, first: int = 0) -> Rles:
+    """Return the masks if every text tiles its frame; RLEError for the first that does not."""
+    from mtfast.kernels import coco_string
+
+    bad = coco_string.check_strings(
+        rles.text, rles.offsets, np.arange(rles.n + 1), rles.heights * rles.widths, _scratch(rles)
+    )
+    if bad >= 0:
+        _raise_malformed(rles, bad, first)
+    return rles
+
+
+def _raise_malformed(rles: Rles, k: int, first: int = 0) -> NoReturn:
+    text = rles.text[rles.offsets[k] : rles.offsets[k + 1]].tobytes()
+    reason = explain(text, int(rles.heights[k]), int(rles.widths[k]))
+    raise RLEError(f"RLE {first + k}: {reason}")
+
+
+def _scratch(rles: Rles) -> NDArray[np.int64]:
+    return np.empty(int(np.diff(rles.offsets).max(initial=0)), np.int64)
+
+
+def _one_size(rles: Rles) -> tuple[int, int]:
+    if not rles.n:
+        return 0, 0
+    differs = (rles.heights != rles.heights[0]) | (rles.widths != rles.widths[0])
+    if differs.any():
+        k = int(np.argmax(differs))
+        raise MtfastError(
+            f"RLE {k} is {rles.heights[k]} x {rles.widths[k]} pixels and RLE 0 is "
+            f"{rles.heights[0]} x {rles.widths[0]}; expected one size; sort them by size"
+        )
+    return int(rles.heights[0]), int(rles.widths[0])
+
+
+def _check_out(out: NDArray[Any], shape: tuple[int, ...], order: str) -> None:
+    contiguous = out.flags.f_contiguous if order == "F" else out.flags.c_contiguous
+    if out.shape != shape or out.dtype not in FRAME_TYPES or not contiguous:
+        raise MtfastError(
+            f"out has shape {out.shape}, {out.dtype}{'' if contiguous else ', in another order'}; "
+            f"expected {shape} of uint8, uint16 or uint32 in {order} order; "
+            f"make it with numpy.empty"
+        )
+
+
+def _as_labels(labels: ArrayLike, n: int) -> NDArray[np.int64]:
+    values = np.asarray(labels)
+    if values.shape != (n,) or (values.dtype.kind not in "bui" and n):
+        raise MtfastError(
+            f"labels of shape {values.shape}, {values.dtype}; expected ({n},) whole numbers; "
+            f"give one for each mask"
+        )
+    return values.astype(np.int64)
+
+
+def _label_dtype(
+    values: NDArray[np.int64], out: NDArray[Any] | None, dtype: DTypeLike | None
+) -> np.dtype[Any]:
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    fitting = [np.dtype(t) for t in (np.uint8, np.uint16, np.uint32) if high <= np.iinfo(t).max]
+    if out is not None or dtype is not None:
+        asked = out.dtype if out is not None else np.dtype(dtype)
+        fitting = [t for t in fitting if t == asked]
+    if low < 0 or not fitting:
+        raise MtfastError(
+            f"labels from {low} to {high}"
+            f"{f' for {asked}' if out is not None or dtype is not None else ''}; "
+            f"expected 0 up to what uint8, uint16 or uint32 holds; renumber them or widen the map"
+        )
+    return fitting[0]
+
+
+def _as_boxes(given: Any, name: str) -> NDArray[np.float64] | None:
+    """Return boxes (n, 4) if these are boxes, None if they are masks."""
+    if isinstance(given, RunTable):
+        return None
+    if isinstance(given, np.ndarray):
+        boxes = given[np.newaxis] if given.ndim == 1 and given.size == 4 else given
+        if boxes.size and (boxes.ndim != 2 or boxes.shape[1] != 4):
+            raise MtfastError(
+                f"{name} of shape {given.shape}; expected (n, 4) boxes; give masks as dicts"
+            )
+        return boxes.reshape(-1, 4).astype(np.float64)
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes):
+        raise MtfastError(
+            f"{name} is a {type(given).__name__}; expected a list of masks or boxes; make it one"
+        )
+    if all(isinstance(item, Mapping) for item in given):
+        return None
+    if not all(_is_ring(item) and len(item) == 4 for item in given):
+        raise MtfastError(
+            f"{name} holds neither dicts only nor boxes only; expected one kind; sort them"
+        )
+    return np.array([list(item) for item in given], np.float64)
+
+
+def _is_number(item: Any) -> bool:
+    return isinstance(item, int | float | np.integer | np.floating)
+
+
+def _is_ring(item: Any) -> bool:
+    if isinstance(item, np.ndarray):
+        return item.ndim == 1 and item.dtype.kind in "uif"
+    return isinstance(item, Sequence) and not isinstance(item, str) and all(map(_is_number, item))
+
+
+def _corners(box: Sequence[float]) -> list[float]:
+    if len(box) != 4:
+        raise MtfastError(
+            f"a box of {len(box)} numbers; expected [x, y, width, height]; correct it"
+        )
+    x, y, w, h = box
+    return [x, y, x, y + h, x + w, y + h, x + w, y]
+
+
+def _from_rings(rings: list[list[float]], h: int, w: int) -> list[RLE]:
+    texts = rasterise([[ring] for ring in rings], [(h, w)] * len(rings), "object {}".format)
+    return [{"size": [h, w], "counts": text.encode()} for text in texts]

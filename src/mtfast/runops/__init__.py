@@ -1,0 +1,37 @@
+"""Operations on masks that stay runs: no pixel is made on the way, and none is made in the end.
+
+All of them work on a batch of masks, check every text first, and return canonical RLE: what
+``pycocotools.mask.encode`` makes of the same pixels.
+
+==========================================  =====================================================
+:func:`iou`, :func:`bbox_iou`               how much masks, or boxes, overlap
+:func:`merge`, :func:`combine`              all masks into one; masks in pairs
+:func:`components`                          the connected parts of masks
+:func:`erode`, :func:`boundary`             what is left of masks, what they lose
+:func:`crop`, :func:`pad`, :func:`flip`,    moving masks as their images are moved
+:func:`rot90`
+==========================================  =====================================================
+"""
+
+from mtfast.runops.batch import Rles
+from mtfast.runops.move import crop, flip, pad, rot90
+from mtfast.runops.overlap import bbox_iou, combine, iou, merge, minus, xor
+from mtfast.runops.shape import Parts, boundary, components, erode
+
+__all__ = [
+    "Parts",
+    "Rles",
+    "bbox_iou",
+    "boundary",
+    "combine",
+    "components",
+    "crop",
+    "erode",
+    "flip",
+    "iou",
+    "merge",
+    "minus",
+    "pad",
+    "rot90",
+    "xor",
+]

@@ -1,0 +1,191 @@
+"""A batch of masks: the type, the way in and the way out that all operations share."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from itertools import accumulate, chain, pairwise
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import MtfastError, RLEError
+from mtfast.runs import MAX_PIXELS, RunTable, explain
+
+Int64 = NDArray[np.int64]
+
+# A mask of whole columns is a single run whatever the size of its frame, and may turn into one
+# for each column: such a result is refused before the memory is full.
+MAX_BYTES = 2**31
+
+
+class Rles(NamedTuple):
+    """A batch of masks as COCO text.
+
+    Attributes
+    ----------
+    text : (n_bytes,) uint8
+        COCO's compressed RLE text of all masks.
+    offsets : (n + 1,) int64
+        The text of mask k is text[offsets[k]:offsets[k + 1]].
+    heights, widths : (n,) int64
+        Frame of each mask, in pixels.
+
+    Examples
+    --------
+    >>> rles = Rles.of([b"124", b"7"], [(1, 7), (7, 1)])      # .##.... and nothing
+    >>> rles.texts(), rles.sizes()
+    ([b'124', b'7'], [(1, 7), (7, 1)])
+    """
+
+    text: NDArray[np.uint8]
+    offsets: Int64
+    heights: Int64
+    widths: Int64
+
+    @classmethod
+    def of(cls, texts: Sequence[bytes], sizes: Sequence[Sequence[int]]) -> Rles:
+        """Make a batch from a text and a size (height, width) for each mask."""
+        n = len(texts)
+        try:
+            sides = np.fromiter(map(operator.index, chain.from_iterable(sizes)), np.int64)
+        except (TypeError, OverflowError):
+            sides = np.empty(0, np.int64)
+        if sides.size != 2 * n or len(sizes) != n:
+            raise MtfastError(
+                f"{n} texts and the sizes {sizes!r:.80}; expected a pair of integers for each; "
+                f"give them as (height, width)"
+            )
+        offsets = np.fromiter(accumulate(map(len, texts), initial=0), np.int64, n + 1)
+        text = np.frombuffer(b"".join(texts), np.uint8)
+        return cls(text, offsets, sides[::2].copy(), sides[1::2].copy())
+
+    @classmethod
+    def of_table(cls, table: RunTable) -> Rles:
+        """Make a batch of all instances of a table; the text is not copied."""
+        n_instances = np.diff(table.image_offsets)
+        return cls(
+            table.rle,
+            table.rle_offsets,
+            np.repeat(table.heights, n_instances),
+            np.repeat(table.widths, n_instances),
+        )
+
+    @property
+    def n(self) -> int:
+        """Number of masks."""
+        return len(self.heights)
+
+    def texts(self) -> list[bytes]:
+        """Text of each mask."""
+        text, ends = self.text.tobytes(), self.offsets.tolist()
+        return [text[start:stop] for start, stop in pairwise(ends)]
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """Height and width of each mask."""
+        return list(zip(self.heights.tolist(), self.widths.tolist(), strict=True))
+
+
+class Lists(NamedTuple):
+    """A batch of masks as lists of toggles, see mtfast.kernels.toggle_lists."""
+
+    toggles: Int64
+    offsets: Int64
+    heights: Int64
+    widths: Int64
+    longest: int
+    """Length of the longest list."""
+
+    @property
+    def n(self) -> int:
+        """Number of masks."""
+        return len(self.heights)
+
+
+def decode(rles: Rles, name: str) -> Lists:
+    """Check a batch and decode it."""
+    from mtfast.kernels import toggle_lists
+
+    text = _column(rles.text, np.uint8, f"{name}.text")
+    offsets = _column(rles.offsets, np.int64, f"{name}.offsets")
+    heights = _column(rles.heights, np.int64, f"{name}.heights")
+    widths = _column(rles.widths, np.int64, f"{name}.widths")
+    n = heights.size
+    if widths.size != n or offsets.size != n + 1:
+        raise MtfastError(
+            f"{name} has {n} heights, {widths.size} widths and {offsets.size} offsets; expected "
+            f"n, n and n + 1; give every mask one of each"
+        )
+    start, stop = int(offsets[0]), int(offsets[-1])
+    if not 0 <= start <= stop <= text.size:
+        raise MtfastError(
+            f"{name}.offsets run from {start} to {stop}; expected ascending offsets in the "
+            f"{text.size} bytes of the text; recompute them from the lengths"
+        )
+    places, toggle_offsets = room(stop - start + n), np.empty(n + 1, np.int64)
+    longest = toggle_lists.decode_lists(
+        text, offsets, heights, widths, MAX_PIXELS, places, toggle_offsets
+    )
+    if longest < 0:
+        _malformed(name, rles, ~longest)
+    return Lists(places, toggle_offsets, heights, widths, longest)
+
+
+def encode(toggles: Int64, offsets: Int64, heights: Int64, widths: Int64) -> Rles:
+    """Encode lists of toggles, which are overwritten."""
+    from mtfast.kernels import coco_string
+    from mtfast.kernels import toggle_lists as kernels
+
+    text = room(coco_string.MAX_CHARACTERS * int(offsets[-1]), np.uint8)
+    text_offsets = np.empty(len(offsets), np.int64)
+    n = kernels.encode_lists(toggles, offsets, heights, widths, text, text_offsets)
+    return Rles(text[:n].copy(), text_offsets, heights, widths)
+
+
+def room(n: int, dtype: Any = np.int64) -> NDArray[Any]:
+    """Make an array of n values, or refuse to: what is not written to takes no memory."""
+    try:
+        if n * np.dtype(dtype).itemsize <= MAX_BYTES:
+            return np.empty(n, dtype)
+    except MemoryError:
+        pass
+    raise MtfastError(
+        f"up to {n} runs; expected no more than fit into memory; work on smaller frames or fewer "
+        f"masks at a time"
+    )
+
+
+def _column(array: Any, dtype: Any, name: str) -> NDArray[Any]:
+    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != 1:
+        found = (
+            f"{array.ndim}-dimensional {array.dtype}" if hasattr(array, "dtype") else type(array)
+        )
+        raise MtfastError(
+            f"{name} is {found}; expected a one-dimensional array of {np.dtype(dtype)}; convert it"
+        )
+    return np.ascontiguousarray(array)
+
+
+def _malformed(name: str, rles: Rles, k: int) -> NoReturn:
+    height, width = int(rles.heights[k]), int(rles.widths[k])
+    start, stop = int(rles.offsets[k]), int(rles.offsets[k + 1])
+    if min(height, width) < 0 or max(height, width, height * width) > MAX_PIXELS:
+        reason = (
+            f"a frame of {height} x {width} pixels; expected sides of at least 0 and at most "
+            f"2**40 pixels in all; correct its size"
+        )
+    elif not start <= stop <= rles.offsets[-1]:
+        reason = (
+            f"a text from byte {start} to {stop}; expected ascending offsets; recompute them from "
+            f"the lengths"
+        )
+    else:
+        reason = explain(rles.text[start:stop].tobytes(), height, width)
+    raise RLEError(f"{name}[{k}]: {reason}")
+
+
+def one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
+    """Raise MtfastError if an argument has none of the values that are allowed."""
+    if value not in allowed:
+        raise MtfastError(f"{name} is {value!r}; expected one of {allowed}; choose one of them")

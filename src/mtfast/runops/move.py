@@ -1,0 +1,279 @@
+"""Crop, pad, flip and turn masks as their images are cropped, padded, flipped and turned."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import MtfastError
+from mtfast.runops.batch import Int64, Lists, Rles, decode, encode, one_of, room
+from mtfast.runs import MAX_PIXELS
+
+
+def crop(
+    rles: Rles, y: int, x: int, h: int, w: int, drop_empty: bool = False
+) -> tuple[Rles, NDArray[np.bool_]]:
+    """Cut one window out of all masks of a batch.
+
+    Parameters
+    ----------
+    rles : Rles
+    y, x, h, w : int
+        First row and column, height and width of the window, which must lie in every frame. A
+        window without pixels is one.
+    drop_empty : bool
+        Leave out masks that have no pixel in the window.
+
+    Returns
+    -------
+    rles : Rles
+        Masks of h x w pixels.
+    nonempty : (n,) bool
+        Which of the masks have a pixel in the window.
+
+    Raises
+    ------
+    MtfastError
+        If the window leaves a frame.
+    RLEError
+        If a text does not tile its frame.
+
+    Examples
+    --------
+    >>> both = Rles.of([b"132", b"042"], [(1, 6), (1, 6)])      # .###.. and ####..
+    >>> cut, nonempty = crop(both, 0, 3, 1, 2)
+    >>> cut.texts(), nonempty
+    ([b'011', b'011'], array([ True,  True]))
+    """
+    from mtfast.kernels import transform
+
+    y, x, h, w = (_whole(name, v) for name, v in zip("yxhw", (y, x, h, w), strict=True))
+    lists = decode(rles, "rles")
+    nonempty = np.empty(lists.n, np.int64)
+    out, offsets = room(3 * lists.toggles.size), room(lists.n + 1)
+    n = transform.crops(
+        lists.toggles,
+        lists.offsets,
+        lists.heights,
+        lists.widths,
+        y,
+        x,
+        h,
+        w,
+        drop_empty,
+        *_pieces(lists),
+        nonempty,
+        out,
+        offsets,
+    )
+    if n < 0:
+        raise MtfastError(
+            f"a window of {h} x {w} pixels from row {y}, column {x} on; expected it to lie in the "
+            f"frame of rles[{~n}], {lists.heights[~n]} x {lists.widths[~n]} pixels; pad the masks "
+            f"or move the window"
+        )
+    heights, widths = np.empty((2, n), np.int64)
+    heights[:], widths[:] = h, w
+    return encode(out, offsets[: n + 1], heights, widths), nonempty.astype(bool)
+
+
+def pad(rles: Rles, top: int, bottom: int, left: int, right: int, value: Literal[0, 1] = 0) -> Rles:
+    """Add rows and columns around all masks of a batch.
+
+    Parameters
+    ----------
+    rles : Rles
+    top, bottom, left, right : int
+        How many are added on each side, from 0 on.
+    value : 0 or 1
+        What they hold.
+
+    Returns
+    -------
+    Rles
+
+    Raises
+    ------
+    MtfastError
+        If one of the numbers is negative, or a frame grows beyond 2**40 pixels.
+    RLEError
+        If a text does not tile its frame.
+
+    Examples
+    --------
+    >>> pad(Rles.of([b"01"], [(1, 1)]), 1, 1, 1, 0).texts()
+    [b'411']
+    """
+    from mtfast.kernels import toggle_lists, transform
+
+    names = ("top", "bottom", "left", "right")
+    given = (top, bottom, left, right)
+    top, bottom, left, right = (_whole(a, b) for a, b in zip(names, given, strict=True))
+    one_of("value", value, (0, 1))
+    lists = decode(rles, "rles")
+    sizes = [
+        (height + top + bottom, width + left + right)
+        for height, width in dict.fromkeys(rles.sizes())
+    ]
+    for height, width in sizes:
+        if max(height, width, height * width) > MAX_PIXELS:
+            raise MtfastError(
+                f"a frame of {height} x {width} pixels after padding; expected at most 2**40 "
+                f"pixels; add less"
+            )
+    heights, widths = lists.heights + (top + bottom), lists.widths + (left + right)
+    if value:
+        lists = _complement(lists)
+    n_runs = lists.toggles.size
+    if top or bottom:
+        n_runs = toggle_lists.all_column_runs(lists.toggles, lists.offsets, lists.heights)
+    out, offsets = room(2 * n_runs + lists.n), room(lists.n + 1)
+    transform.pads(
+        lists.toggles,
+        lists.offsets,
+        lists.heights,
+        top,
+        bottom,
+        left,
+        *_pieces(lists),
+        out,
+        offsets,
+    )
+    padded = Lists(out, offsets, heights, widths, 0)
+    if value:
+        padded = _complement(padded)
+    return encode(*padded[:4])
+
+
+def flip(rles: Rles, axis: Literal["horizontal", "vertical"]) -> Rles:
+    """Mirror all masks of a batch.
+
+    Parameters
+    ----------
+    rles : Rles
+    axis : "horizontal" or "vertical"
+        "horizontal" swaps left and right, as ``numpy.fliplr``; "vertical" swaps top and bottom.
+
+    Returns
+    -------
+    Rles
+
+    Raises
+    ------
+    MtfastError
+        If the axis is neither.
+    RLEError
+        If a text does not tile its frame.
+
+    Examples
+    --------
+    >>> flip(Rles.of([b"015"], [(2, 3)]), "horizontal").texts()
+    [b'411']
+    """
+    from mtfast.kernels import transform
+
+    one_of("axis", axis, ("horizontal", "vertical"))
+    lists = decode(rles, "rles")
+    out, offsets = room(3 * lists.toggles.size), room(lists.n + 1)
+    transform.flips(
+        lists.toggles,
+        lists.offsets,
+        lists.heights,
+        lists.widths,
+        axis == "vertical",
+        *_pieces(lists),
+        out,
+        offsets,
+    )
+    return encode(out, offsets, lists.heights, lists.widths)
+
+
+def rot90(rles: Rles, k: int = 1) -> Rles:
+    """Turn all masks of a batch by k quarter turns to the left, as ``numpy.rot90`` does.
+
+    Parameters
+    ----------
+    rles : Rles
+    k : int
+        Negative: to the right.
+
+    Returns
+    -------
+    Rles
+
+    Raises
+    ------
+    MtfastError
+        If k is not an integer.
+    RLEError
+        If a text does not tile its frame.
+
+    Examples
+    --------
+    >>> turned = rot90(Rles.of([b"015"], [(2, 3)]))
+    >>> turned.texts(), turned.sizes()
+    ([b'213'], [(3, 2)])
+    """
+    from mtfast.kernels import rotate, row_runs, transform
+
+    k = _whole("k", k, least=None) % 4
+    lists = decode(rles, "rles")
+    offsets = room(lists.n + 1)
+    if k == 0:
+        return encode(*lists[:4])
+    if k == 2:
+        out = room(lists.toggles.size)
+        transform.half_turns(*lists[:4], out, offsets)
+        return encode(out, offsets, lists.heights, lists.widths)
+    height = int(lists.heights.max(initial=0))
+    # As a rule a flake has about as many row runs as column runs, and counting takes its time.
+    most, total = 2 * lists.longest, 2 * lists.toggles.size
+    end = row_runs.TOO_MANY_RUNS
+    while end < 0:
+        rows, starts, stops, order = room(4 * most).reshape(4, most)
+        out = room(total)
+        end = rotate.quarter_turns(
+            *lists[:4],
+            k == 1,
+            room(height),
+            room(height + 1),
+            rows,
+            starts,
+            stops,
+            order,
+            out,
+            offsets,
+        )
+        if end < 0:
+            n_runs = room(lists.n)
+            most = rotate.most_row_runs(*lists[:3], n_runs)
+            total = 2 * int(n_runs.sum()) + lists.n
+    return encode(out, offsets, lists.widths, lists.heights)
+
+
+def _complement(lists: Lists) -> Lists:
+    from mtfast.kernels import toggle_lists
+
+    out, offsets = room(lists.toggles.size + 2 * lists.n), room(lists.n + 1)
+    toggle_lists.complements(*lists[:4], out, offsets)
+    return Lists(out, offsets, lists.heights, lists.widths, lists.longest + 2)
+
+
+def _pieces(lists: Lists) -> Int64:
+    """Room for the column pieces of any one mask, (3, n)."""
+    size = 3 * (lists.longest // 2)
+    return room(3 * size).reshape(3, size)
+
+
+def _whole(name: str, value: Any, least: int | None = 0) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or (least is not None and number < least) or number > MAX_PIXELS:
+        wanted = "an integer" if least is None else f"an integer from {least} to 2**40"
+        raise MtfastError(f"{name} is {value!r}; expected {wanted}; give pixels")
+    return number

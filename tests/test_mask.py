@@ -1,0 +1,405 @@
+"""mtfast.mask against pycocotools.mask, and on input that kills pycocotools."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pycocotools.mask as coco
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import naive
+from conftest import make_table, random_masks
+from mtfast import MtfastError, mask
+
+SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
+STACKS = st.tuples(SHAPES, st.integers(1, 4)).flatmap(
+    lambda a: arrays(np.uint8, (*a[0], a[1]), elements=st.integers(0, 1))
+)
+
+
+def coco_rles(stack: np.ndarray) -> list[dict]:
+    return coco.encode(np.asfortranarray(stack))
+
+
+@settings(deadline=None)
+@given(STACKS, st.sampled_from([bool, np.uint8, np.int16, np.uint32, np.int64]), st.booleans())
+def test_encode(stack, dtype, by_rows):
+    pixels = (stack.astype(dtype) * 3).astype(dtype)
+    pixels = np.ascontiguousarray(pixels) if by_rows else np.asfortranarray(pixels)
+    assert mask.encode(pixels) == coco_rles(stack)
+    assert mask.encode(pixels[:, :, 0]) == coco_rles(stack)[0]
+    assert mask.encode(pixels[::-1, ::2, 0]) == coco_rles(stack[::-1, ::2, :1])[0]
+
+
+@settings(deadline=None)
+@given(STACKS)
+def test_decode(stack):
+    rles = coco_rles(stack)
+    for got, expected in [
+        (mask.decode(rles), coco.decode(rles)),
+        (mask.decode(rles[0]), coco.decode(rles[0])),
+    ]:
+        np.testing.assert_array_equal(got, expected)
+        assert got.dtype == np.uint8
+        assert got.flags.f_contiguous
+    by_rows = mask.decode(rles, order="C", value=7)
+    assert by_rows.flags.c_contiguous
+    np.testing.assert_array_equal(by_rows, 7 * np.moveaxis(coco.decode(rles), 2, 0))
+    out = np.full(stack.shape[:2], 99, np.uint8)
+    assert mask.decode(rles[-1], order="C", out=out) is out
+    np.testing.assert_array_equal(out, stack[:, :, -1])
+
+
+@settings(deadline=None)
+@given(STACKS)
+def test_area_and_box(stack):
+    rles = coco_rles(stack)
+    assert mask.area(rles).dtype == np.int64
+    assert mask.area(rles).tolist() == coco.area(rles).tolist()
+    assert mask.area(rles[0]) == coco.area(rles[0])
+    np.testing.assert_array_equal(mask.toBbox(rles), coco.toBbox(rles))
+    np.testing.assert_array_equal(mask.toBbox(rles[0]), coco.toBbox(rles[0]))
+    assert mask.toBbox(rles).dtype == np.float64
+
+
+@settings(deadline=None)
+@given(STACKS, st.data())
+def test_iou_and_merge(stack, data):
+    rles = coco_rles(stack)
+    n = len(rles)
+    crowd = data.draw(st.lists(st.integers(0, 1), min_size=n, max_size=n))
+    np.testing.assert_array_equal(
+        mask.iou(rles, rles[::-1], crowd), coco.iou(rles, rles[::-1], crowd)
+    )
+    boxes = coco.toBbox(rles) + 0.25
+    for a, b in [(boxes, boxes[::-1]), (boxes.tolist(), boxes.tolist())]:
+        np.testing.assert_array_equal(
+            mask.iou(a, b, crowd), coco.iou(np.array(a), np.array(b), crowd)
+        )
+    for intersect in (0, 1, True):
+        assert mask.merge(rles, intersect) == coco.merge(rles, intersect)
+
+
+def test_edges_of_iou_and_merge():
+    one = coco_rles(np.ones((2, 2, 1), np.uint8))
+    assert mask.iou([], one, [0]) == mask.iou(one, [], []) == []
+    assert mask.merge([]) == coco.merge([]) == {"size": [0, 0], "counts": b""}
+    other = coco_rles(np.ones((2, 3, 1), np.uint8))
+    for call in (lambda: mask.iou(one, other, [0]), lambda: mask.merge(one + other)):
+        with pytest.raises(MtfastError, match="2 x 3"):
+            call()
+    with pytest.raises(MtfastError, match="iscrowd"):
+        mask.iou(one, one, [0, 0])
+    with pytest.raises(MtfastError, match="masks on one side and boxes on the other"):
+        mask.iou(one, [[0, 0, 1, 1]], [0])
+
+
+RINGS = st.lists(
+    st.one_of(st.floats(-30, 60), st.integers(-5, 40).map(float)), min_size=6, max_size=14
+)
+
+
+@settings(deadline=None)
+@given(st.lists(RINGS, min_size=1, max_size=4), SHAPES)
+def test_polygons(rings, size):
+    assert mask.frPyObjects(rings, *size) == coco.frPyObjects(rings, *size)
+
+
+@settings(deadline=None)
+@given(arrays(np.float64, (3, 4), elements=st.floats(-20, 50)), SHAPES)
+def test_boxes(boxes, size):
+    expected = coco.frPyObjects(boxes, *size)
+    assert mask.frPyObjects(boxes, *size) == expected
+    assert mask.frPyObjects(boxes.tolist(), *size) == expected
+    assert mask.frPyObjects(boxes[0].tolist(), *size) == expected[0]
+
+
+def test_other_objects():
+    pixels = np.eye(4, 5, dtype=np.uint8)
+    rle = coco_rles(pixels[:, :, None])[0]
+    uncompressed = mask.to_uncompressed(rle)
+    assert uncompressed == {"size": [4, 5], "counts": naive.counts_of_mask(pixels)}
+    assert mask.frPyObjects(uncompressed, 4, 5) == coco.frPyObjects(uncompressed, 4, 5) == rle
+    assert mask.frPyObjects([uncompressed] * 2, 9, 9) == [rle, rle]
+    assert mask.frPyObjects([], 4, 5) == []
+    assert (
+        mask.frPyObjects([1, 1, 3, 1, 3, 3.5], 4, 5)
+        == coco.frPyObjects([[1, 1, 3, 1, 3, 3.5]], 4, 5)[0]
+    )
+    text = json.loads(json.dumps(rle | {"counts": rle["counts"].decode()}))
+    np.testing.assert_array_equal(mask.decode(text), pixels)
+    np.testing.assert_array_equal(mask.decode(uncompressed), pixels)
+
+
+@settings(deadline=None)
+@given(STACKS, st.sampled_from(["last", "first", "largest", "smallest"]))
+def test_label_maps(stack, overlap):
+    rles = coco_rles(stack)
+    n = len(rles)
+    key = {
+        "last": lambda k: k,
+        "first": lambda k: -k,
+        "largest": lambda k: (stack[:, :, k].sum(), k),
+        "smallest": lambda k: (-int(stack[:, :, k].sum()), k),
+    }[overlap]
+    order = sorted(range(n), key=key)
+    for labels, dtype in [
+        (list(range(1, n + 1)), np.uint8),
+        ([300 + k for k in range(n)], np.uint16),
+        ([70_000 * (k + 1) for k in range(n)], np.uint32),
+    ]:
+        expected = naive.semantic(
+            [stack[:, :, k] for k in order], [labels[k] for k in order], stack.shape[:2]
+        )
+        got = mask.to_label_map(rles, labels, overlap=overlap)
+        np.testing.assert_array_equal(got, expected)
+        assert got.dtype == dtype
+    np.testing.assert_array_equal(
+        mask.to_label_map(rles, overlap=overlap),
+        mask.to_label_map(rles, range(1, n + 1), overlap=overlap),
+    )
+    found, back = mask.from_label_map(mask.to_label_map(rles, overlap=overlap))
+    painted = mask.to_label_map(rles, overlap=overlap)
+    for label, rle in zip(found.tolist(), back, strict=True):
+        np.testing.assert_array_equal(coco.decode(rle), painted == label)
+
+
+def test_wrong_label_maps():
+    rles = coco_rles(np.ones((2, 2, 2), np.uint8))
+    for labels, options in [
+        ([1], {}),
+        ([1.5, 2], {}),
+        ([-1, 2], {}),
+        ([1, 2**32], {}),
+        ([1, 300], {"dtype": np.uint8}),
+        ([1, 2], {"out": np.zeros((2, 3), np.uint8)}),
+        ([1, 2], {"out": np.zeros((2, 2), np.int32)}),
+        ([1, 2], {"overlap": "top"}),
+    ]:
+        with pytest.raises(MtfastError, match="expected"):
+            mask.to_label_map(rles, labels, **options)
+
+
+def test_a_table_is_a_list(rng):
+    masks = random_masks(rng, (17, 23), 6)
+    table = make_table([masks[:4], masks[4:]], (17, 23))
+    rles = coco_rles(np.dstack(masks))
+    assert mask.area(table).tolist() == mask.area(rles).tolist()
+    np.testing.assert_array_equal(mask.toBbox(table), mask.toBbox(rles))
+    np.testing.assert_array_equal(mask.iou(table, table, [0] * 6), mask.iou(rles, rles, [0] * 6))
+    np.testing.assert_array_equal(mask.decode(table), mask.decode(rles))
+    assert mask.merge(table) == mask.merge(rles)
+    assert mask.to_uncompressed(table) == mask.to_uncompressed(rles)
+    assert mask.validate(table) == []
+
+
+MALFORMED = [
+    {"size": [2, 3], "counts": b""},
+    {"size": [2, 3], "counts": b"5"},
+    {"size": [2, 3], "counts": b"7"},
+    {"size": [2, 3], "counts": b"P"},
+    {"size": [2, 3], "counts": b"\xff\xff"},
+    {"size": [2, 3], "counts": b"o" * 50},
+    {"size": [2, 3], "counts": "é6"},
+    {"size": [2, 3], "counts": [1, 2]},
+    {"size": [2, 3], "counts": [7, -1]},
+    {"size": [2, 3], "counts": [2**40, 6]},
+    {"size": [2, 3], "counts": [2**70]},
+    {"size": [2, 3], "counts": [1.5, 4.5]},
+    {"size": [2, 3], "counts": []},
+    {"size": [2, 3], "counts": None},
+    {"size": [2, 3], "counts": {}},
+    {"size": [2, 3]},
+    {"counts": b"6"},
+    {"size": [-2, -3], "counts": b"6"},
+    {"size": [2], "counts": b"2"},
+    {"size": [2, 3, 1], "counts": b"6"},
+    {"size": [2.0, 3.0], "counts": b"6"},
+    {"size": ["2", "3"], "counts": b"6"},
+    {"size": None, "counts": b"6"},
+    {"size": [2**21, 2**21], "counts": b"6"},
+    {"size": [2**62, 4], "counts": b"0"},
+    {"size": [2**70, 1], "counts": b"0"},
+    {"size": [100_000, 100_000], "counts": b"6"},
+    {"size": [0, 0], "counts": b"6"},
+    None,
+    7,
+    "6",
+]
+
+
+@pytest.mark.parametrize("bad", MALFORMED, ids=str)
+def test_malformed(bad):
+    good = {"size": [2, 3], "counts": b"6"}
+    calls = [
+        lambda: mask.decode([good, bad]),
+        lambda: mask.area([good, bad]),
+        lambda: mask.toBbox([good, bad]),
+        lambda: mask.merge([good, bad]),
+        lambda: mask.iou([good, bad], [good], [0]),
+        lambda: mask.to_label_map([good, bad]),
+        lambda: mask.to_uncompressed([good, bad]),
+        lambda: mask.frPyObjects([good, bad], 2, 3),
+    ]
+    for call in calls:
+        with pytest.raises(MtfastError) as caught:
+            call()
+        assert len(str(caught.value).splitlines()) == 1
+    out = np.full((2, 2, 3), 9, np.uint8)
+    with pytest.raises(MtfastError, match="RLE 1"):
+        mask.decode([good, bad], order="C", out=out)
+    assert (out == 9).all()
+    ((number, problem),) = mask.validate([good, bad, good])
+    assert number == 1
+    assert problem.startswith("RLE 1")
+
+
+def test_malformed_arguments():
+    rle = {"size": [2, 3], "counts": b"6"}
+    for call in [
+        lambda: mask.encode(np.zeros(3, np.uint8)),
+        lambda: mask.encode(np.zeros((2, 3))),
+        lambda: mask.decode([rle, {"size": [3, 2], "counts": b"6"}]),
+        lambda: mask.decode(rle, order="K"),
+        lambda: mask.decode(rle, out=np.zeros((2, 2), np.uint8)),
+        lambda: mask.decode(rle, out=np.zeros((2, 3), np.int8, order="F")),
+        lambda: mask.decode(rle, value=256),
+        lambda: mask.decode(rle, value=-1),
+        lambda: mask.area("6"),
+        lambda: mask.area(7),
+        lambda: mask.frPyObjects(7, 2, 3),
+        lambda: mask.frPyObjects([7, "x"], 2, 3),
+        lambda: mask.frPyObjects(np.zeros((2, 3)), 2, 3),
+        lambda: mask.frPyObjects([[np.nan] * 6], 2, 3),
+        lambda: mask.frPyObjects([[1e9] * 6], 2, 3),
+        lambda: mask.frPyObjects([[np.inf, 1, 2, 3, 4, 5]], 2, 3),
+        lambda: mask.iou(rle, rle, [0]),
+        lambda: mask.iou(np.zeros((2, 3)), np.zeros((2, 4)), [0, 0]),
+        lambda: mask.components([rle]),
+    ]:
+        with pytest.raises(MtfastError, match="expected"):
+            call()
+
+
+def test_validate_reports_all():
+    found = mask.validate([*MALFORMED, {"size": [2, 3], "counts": b"6"}])
+    assert [number for number, _ in found] == list(range(len(MALFORMED)))
+
+
+@settings(deadline=None)
+@given(STACKS, st.data())
+def test_geometry(stack, data):
+    rles = coco_rles(stack)
+    height, width = stack.shape[:2]
+    y, x = data.draw(st.integers(0, height)), data.draw(st.integers(0, width))
+    h, w = data.draw(st.integers(0, height - y)), data.draw(st.integers(0, width - x))
+    for got, expected in [
+        (mask.crop(rles, y, x, h, w), stack[y : y + h, x : x + w]),
+        (mask.pad(rles, 1, 2, 3, 0), np.pad(stack, ((1, 2), (3, 0), (0, 0)))),
+        (mask.flip(rles, "horizontal"), stack[:, ::-1]),
+        (mask.flip(rles, "vertical"), stack[::-1]),
+        (mask.rot90(rles, 1), np.rot90(stack)),
+        (mask.rot90(rles, 3), np.rot90(stack, 3)),
+    ]:
+        assert [naive.text_of_mask(expected[:, :, k]) for k in range(len(rles))] == [
+            rle["counts"] for rle in got
+        ]
+        assert all(rle["size"] == list(expected.shape[:2]) for rle in got)
+    eroded = mask.decode(mask.erode(rles))
+    edge = mask.decode(mask.boundary(rles))
+    np.testing.assert_array_equal(eroded | edge, stack)
+    assert not (eroded & edge).any()
+    parts = mask.components(rles[0])
+    if parts:
+        np.testing.assert_array_equal(mask.decode(parts).sum(axis=2), stack[:, :, 0])
+    else:
+        assert not stack[:, :, 0].any()
+    assert mask.flip(rles[0], "vertical") == mask.flip(rles, "vertical")[0]
+
+
+def test_install():
+    originals = {name: getattr(coco, name) for name in ("encode", "decode", "area", "iou")}
+    with mask.install():
+        assert coco.decode is mask.decode
+        assert coco.area([{"size": [2, 2], "counts": b"22"}] * 300).dtype == np.int64
+        mask.install()
+    for name, original in originals.items():
+        assert getattr(coco, name) is original
+    mask.uninstall()
+
+
+def evaluate(gt: dict, dt: list[dict], kind: str) -> np.ndarray:
+    import contextlib
+    import io
+
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO()
+        truth.dataset = json.loads(json.dumps(gt))
+        truth.createIndex()
+        evaluation = COCOeval(truth, truth.loadRes(json.loads(json.dumps(dt))), kind)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation.stats
+
+
+def test_cocoeval_is_the_same(rng):
+    """Unmodified COCO and COCOeval on mtfast: statistics equal to 1e-12, for boxes and masks."""
+    size = (60, 80)
+    images, annotations, detections = [], [], []
+    for i in range(1, 13):
+        images.append({"id": i, "file_name": f"{i}.jpg", "height": size[0], "width": size[1]})
+        for _ in range(rng.integers(1, 8)):
+            y, x = rng.integers(0, 40), rng.integers(0, 60)
+            h, w = rng.integers(4, 30, 2)
+            pixels = np.zeros(size, np.uint8)
+            pixels[y : y + h, x : x + w] = 1
+            crowd = int(rng.random() < 0.15)
+            polygon = [float(v) for v in (x, y, x + w, y, x + w, y + h, x, y + h)]
+            rle = coco.encode(np.asfortranarray(pixels))
+            segmentation = {
+                0: [polygon],
+                1: {"size": list(size), "counts": rle["counts"].decode()},
+                2: {"size": list(size), "counts": naive.counts_of_mask(pixels)},
+            }[2 if crowd else int(rng.integers(0, 2))]
+            category = int(rng.integers(1, 4))
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": i,
+                    "category_id": category,
+                    "segmentation": segmentation,
+                    "area": float(pixels.sum()),
+                    "bbox": [float(v) for v in (x, y, w, h)],
+                    "iscrowd": crowd,
+                }
+            )
+            moved = np.roll(pixels, rng.integers(-4, 5, 2), (0, 1))
+            text = coco.encode(np.asfortranarray(moved))["counts"].decode()
+            detections.append(
+                {
+                    "image_id": i,
+                    "category_id": category,
+                    "segmentation": {"size": list(size), "counts": text},
+                    "score": float(rng.random()),
+                }
+            )
+    truth = {
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": k, "name": str(k)} for k in (1, 2, 3)],
+        "info": {},
+    }
+    for kind in ("segm", "bbox"):
+        theirs = evaluate(truth, detections, kind)
+        with mask.install():
+            ours = evaluate(truth, detections, kind)
+        assert 0.05 < theirs[0] < 0.95
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
