@@ -426,7 +426,9 @@ def test_a_full_disk(coco, tmp_path, monkeypatch):
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
+# A shell that starts the tests in the background has told them to ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import mtfast.conversion as conversion
 write = conversion.write_shard
 def slow(*args):
