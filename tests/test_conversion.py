@@ -432,7 +432,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 import mtfast.conversion as conversion
 write = conversion.write_shard
 def slow(*args):
-    print("writing", flush=True)
+    # One write, as two threads may be here at once.
+    sys.stdout.write("writing\\n")
+    sys.stdout.flush()
     time.sleep(0.4)
     write(*args)
 conversion.write_shard = slow
