@@ -1,0 +1,67 @@
+"""``mtfast info``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from mtfast.summary import DatasetSummary
+
+
+@click.command()
+@click.argument("path", metavar="SRC|STORE", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def info(path: Path, as_json: bool) -> None:
+    """Show what is in a dataset, a source or a store."""
+    from mtfast.progress import ProgressDisplay
+    from mtfast.summary import summarise
+
+    with ProgressDisplay() as progress:
+        summary = summarise(path, progress=progress)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(summary.as_dict(), indent=2))
+    else:
+        _print_summary(summary)
+
+
+def _print_summary(summary: DatasetSummary) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    # In a pipe there is no width to keep to. Names are data, never markup.
+    console = Console(
+        width=None if sys.stdout.isatty() else 120, markup=False, highlight=False, emoji=False
+    )
+    console.print(Text.assemble((summary.path, "bold"), f"  {summary.kind}"))
+    for split in summary.splits:
+        size = "several sizes" if split.height is None else f"{split.height} x {split.width}"
+        pictures = "with images" if split.has_images else "without images"
+        about = f"  {split.n_images:,} images of {size}, {pictures}"
+        console.print(Text.assemble("\n", (split.name, "bold"), about))
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        table.add_column("variant", overflow="fold")
+        for column in ("images", "empty", "instances", "area min", "median", "max"):
+            table.add_column(column, justify="right")
+        for variant in split.variants:
+            mark = " *" if variant.name == split.semantic_variant else ""
+            areas = (variant.area_min, variant.area_median, variant.area_max)
+            table.add_row(
+                Text(variant.name + mark),
+                f"{variant.n_images:,}",
+                f"{variant.n_empty_images:,}",
+                f"{variant.n_instances:,}",
+                *("-" if area is None else f"{area:,.0f}" for area in areas),
+            )
+        console.print(table)
+        (painted,) = [v for v in split.variants if v.name == split.semantic_variant]
+        classes = ", ".join(f"{c.id} {c.name} ({c.n_instances:,})" for c in painted.categories)
+        console.print(f"classes of *: {classes or 'none listed'}")
+        if split.n_shot_variants:
+            console.print(f"and {len(split.n_shot_variants)} n-shot subsets")
