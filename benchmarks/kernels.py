@@ -19,12 +19,12 @@ class CocoText:
     def setup(self) -> None:
         self.table = table = _table("synthetic")
         self.n_pixels = table.n_pixels
-        self.counts = table.scratch()
+        self.places = table.scratch()
         parts = []
         for k in range(table.n_instances):
             start, stop = table.rle_offsets[k : k + 2].tolist()
-            n = coco_string.decode_counts(table.rle, start, stop, self.n_pixels[0], self.counts)
-            parts.append(self.counts[:n].copy())
+            n = coco_string.decode_places(table.rle, start, stop, self.n_pixels[0], self.places)
+            parts.append(np.diff(self.places[:n], prepend=0))
         self.all_counts = np.concatenate(parts)
         self.count_offsets = offsets_of([part.size for part in parts])
         self.text = np.empty(coco_string.MAX_CHARACTERS * self.all_counts.size, np.uint8)
@@ -35,7 +35,7 @@ class CocoText:
     def time_decode(self) -> None:
         table = self.table
         coco_string.check_strings(
-            table.rle, table.rle_offsets, table.image_offsets, self.n_pixels, self.counts
+            table.rle, table.rle_offsets, table.image_offsets, self.n_pixels, self.places
         )
 
     def time_encode(self) -> None:

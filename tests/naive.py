@@ -28,17 +28,37 @@ def mask_of_counts(counts: list[int], height: int, width: int) -> np.ndarray:
 
 def text_of_counts(counts: list[int]) -> bytes:
     """COCO's compressed text, by the rule of the format."""
+    numbers = [count - counts[i - 2] if i > 2 else count for i, count in enumerate(counts)]
+    return b"".join(map(text_of_number, numbers))
+
+
+def text_of_number(number: int) -> bytes:
     text = []
-    for i, count in enumerate(counts):
-        value = count - counts[i - 2] if i > 2 else count
-        while True:
-            group = value & 31
-            value >>= 5
-            more = value != -1 if group & 16 else value != 0
-            text.append(group + 48 + (32 if more else 0))
-            if not more:
-                break
-    return bytes(text)
+    while True:
+        group = number & 31
+        number >>= 5
+        more = number != -1 if group & 16 else number != 0
+        text.append(group + 48 + (32 if more else 0))
+        if not more:
+            return bytes(text)
+
+
+def counts_of_text(text: bytes) -> list[int]:
+    """Counts, which may be negative, of a text; ValueError if it is none."""
+    counts: list[int] = []
+    groups: list[int] = []
+    for character in text:
+        if not 48 <= character <= 111 or len(groups) == 12:
+            raise ValueError(text)
+        groups.append(character - 48)
+        if not character - 48 & 32:
+            number = sum((group & 31) << 5 * i for i, group in enumerate(groups))
+            number -= (groups[-1] & 16) << (5 * len(groups) - 4)
+            counts.append(number + (counts[-2] if len(counts) > 2 else 0))
+            groups = []
+    if groups:
+        raise ValueError(text)
+    return counts
 
 
 def text_of_mask(pixels: np.ndarray) -> bytes:

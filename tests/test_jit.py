@@ -12,11 +12,11 @@ import pytest
 USE_KERNELS = """
 import numpy as np
 from mtfast.kernels import coco_string, paint
-counts, frame = np.empty(3, np.int64), np.zeros(6, np.uint16)
-assert coco_string.decode_counts(np.frombuffer(b"123", np.uint8), 0, 3, 6, counts) == 3
-paint.paint_counts(counts, 3, 2, 5, frame)
+places, frame = np.empty(3, np.int64), np.zeros(6, np.uint16)
+assert coco_string.decode_places(np.frombuffer(b"123", np.uint8), 0, 3, 6, places) == 3
+paint.paint_places(places, 3, 2, 5, frame)
 assert frame.tolist() == [0, 5, 0, 5, 0, 0], frame
-print(sum(len(k.stats.cache_misses) for k in (paint.paint_counts, coco_string.decode_counts)))
+print(sum(len(k.stats.cache_misses) for k in (paint.paint_places, coco_string.decode_places)))
 """
 
 
@@ -38,7 +38,7 @@ def test_eight_processes_start_on_an_empty_cache(tmp_path):
     (folder,) = tmp_path.iterdir()
     assert folder.name.startswith("kernels-")
     files = {p.name for p in folder.rglob("*.nbc")}
-    assert any("paint.paint_counts" in name for name in files)
+    assert any("paint.paint_places" in name for name in files)
 
 
 def test_checked_code_has_a_cache_of_its_own(tmp_path):

@@ -358,9 +358,9 @@ def test_any_text_is_refused_or_sound(given_texts):
     except RLEError:
         return
     for text, height, width in given_texts:
-        counts = np.empty(len(text), np.int64)
+        places = np.empty(len(text), np.int64)
         data = np.frombuffer(text, np.uint8)
-        assert coco_string.decode_counts(data, 0, len(text), height * width, counts) >= 0
+        assert coco_string.decode_places(data, 0, len(text), height * width, places) >= 0
 
 
 @settings(deadline=None, max_examples=250)

@@ -48,7 +48,12 @@ def write(dtype: Any) -> Any:
 def _cache_key() -> str:
     """Hash whatever the machine code of a kernel depends on."""
     key = hashlib.sha256()
-    for source in [Path(__file__), *sorted(Path(__file__).parent.glob("kernels/*.py"))]:
+    here = Path(__file__)
+    for source in [
+        here,
+        here.with_name("_intrinsics.py"),
+        *sorted(here.parent.glob("kernels/*.py")),
+    ]:
         key.update(source.read_bytes())
     flags = (
         numba.config.BOUNDSCHECK,

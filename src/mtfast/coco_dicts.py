@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from mtfast.errors import MtfastError, RLEError
 from mtfast.runops import Rles
 from mtfast.runs import MAX_PIXELS, RunTable, offsets_of
 
-__all__ = ["RLE", "Mask", "Masks", "dicts_of", "rles_of"]
+__all__ = ["RLE", "Mask", "Masks", "dicts_of", "rle_of", "rles_of"]
 
 RLE = dict[str, Any]
 """A mask as it is returned: its size [height, width] and COCO's compressed text as bytes."""
@@ -22,6 +23,9 @@ Mask = Mapping[str, Any]
 """A mask as it is given: counts may also be str, or a list of run lengths."""
 
 Masks = Sequence[Mask] | RunTable
+
+# Frames of two sides up to this have no more than MAX_PIXELS.
+_USUAL_SIDE = 2**20
 
 
 def rles_of(masks: Mask | Masks, first: int = 0) -> Rles:
@@ -43,25 +47,35 @@ def rles_of(masks: Mask | Masks, first: int = 0) -> Rles:
         return Rles.of_table(masks)
     given = [masks] if isinstance(masks, Mapping) else masks
     try:
-        # What nearly every list is: dicts with bytes, and sizes of two whole numbers.
+        # What nearly every list is: dicts with text, and sizes of two whole numbers.
         texts = [mask["counts"] for mask in given]
-        joined = b"".join(texts)
         pairs = [mask["size"] for mask in given]
-        sizes = np.array(list(chain.from_iterable(pairs)))
-        usual = sizes.dtype == np.int64 and set(map(len, pairs)) <= {2}
+        as_str = any(type(text) is str for text in texts[:1])
+        joined = "".join(texts).encode("ascii") if as_str else b"".join(texts)
+        offsets = np.fromiter(accumulate(map(len, texts), initial=0), np.int64, len(texts) + 1)
+        sides = np.fromiter(map(operator.index, chain.from_iterable(pairs)), np.int64)
+        usual = sides.size == 2 * len(texts) and set(map(len, pairs)) <= {2}
+        usual = usual and offsets[-1] == len(joined)
     except (TypeError, KeyError, ValueError, OverflowError):
         usual = False
-    if not usual:
-        texts, sizes = _one_by_one(given, first)
+    # As unsigned numbers, negative ones are above every bound.
+    if not usual or sides.view(np.uint64).max(initial=0) > _USUAL_SIDE:
+        texts, sides = _one_by_one(given, first)
         joined = b"".join(texts)
-    heights, widths = sizes.reshape(-1, 2).T.astype(np.int64, order="C")
-    if sizes.size and (
-        sizes.min() < 0 or sizes.max() > 2**31 or (heights * widths).max() > MAX_PIXELS
-    ):
-        for k, size in enumerate(sizes.reshape(-1, 2).tolist()):
-            _size(first + k, size)
-    offsets = offsets_of(np.fromiter(map(len, texts), np.int64, len(texts)))
+        offsets = offsets_of([len(text) for text in texts])
+    heights, widths = sides.reshape(-1, 2).T.copy()
     return Rles(np.frombuffer(joined, np.uint8), offsets, heights, widths)
+
+
+def rle_of(mask: Mask) -> tuple[NDArray[np.uint8], int, int]:
+    """Return the text, height and width of one mask; see :func:`rles_of`."""
+    text, size = mask.get("counts"), mask.get("size")
+    if type(text) is bytes and type(size) is list and len(size) == 2:
+        height, width = size
+        if type(height) is type(width) is int and 0 <= height <= _USUAL_SIDE >= width >= 0:
+            return np.frombuffer(text, np.uint8), height, width
+    rles = rles_of(mask)
+    return rles.text, int(rles.heights[0]), int(rles.widths[0])
 
 
 def dicts_of(rles: Rles) -> list[RLE]:

@@ -1,4 +1,4 @@
-"""One mask <-> one COCO RLE text."""
+"""One mask <-> one COCO RLE text, about as fast as its frame can be read or filled."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.errors import MtfastError, RLEError
-from mtfast.labelmap import scan_labels
-from mtfast.runs import explain
+from mtfast.errors import MtfastError
 
 __all__ = ["decode_mask", "encode_mask"]
+
+# Room for the text of all but the busiest masks; those are written in a second call.
+_TEXT_ROOM = 1 << 16
 
 
 def encode_mask(mask: NDArray[Any]) -> tuple[bytes, tuple[int, int]]:
@@ -32,65 +33,77 @@ def encode_mask(mask: NDArray[Any]) -> tuple[bytes, tuple[int, int]]:
     MtfastError
         If it is no such array.
     """
+    from mtfast.kernels import encode, toggles
+
     if mask.ndim != 2 or mask.dtype.kind not in "bui":
         raise MtfastError(
             f"a mask of shape {mask.shape}, {mask.dtype}; expected (height, width) of integers "
             f"or bool; compare it with a threshold first"
         )
     height, width = mask.shape
-    found = scan_labels(mask != 0)
-    if found.labels.size:
-        return found.rle.tobytes(), (height, width)
-    return _background(height * width), (height, width)
+    if mask.itemsize > 1:
+        mask = mask != 0
+    by_columns = mask.flags.f_contiguous
+    if by_columns:
+        mask = mask.T
+    pixels = np.ascontiguousarray(mask).reshape(-1).view(np.uint8)
+    n_places, n_words = encode.scratch_sizes(height, width, by_columns)
+    places, words = np.empty(n_places, np.int64), np.empty(n_words, np.uint64)
+    text = np.empty(_TEXT_ROOM, np.uint8)
+    if by_columns:
+        n = encode.encode_columns(pixels, places, words, text)
+    else:
+        n = encode.encode_rows(pixels, height, width, places, words, text)
+    if n < 0:
+        text = np.empty(toggles.text_room(-n, pixels.size), np.uint8)
+        n = encode.encode_toggles(-n, pixels.size, places, words, text)
+    return text[:n].tobytes(), (height, width)
 
 
 def decode_mask(
-    text: bytes,
-    height: int,
-    width: int,
-    out: NDArray[Any] | None = None,
-    value: int = 1,
-    order: Literal["C", "F"] = "F",
-) -> NDArray[Any]:
-    """Decode a text into a frame, which is overwritten whole.
+    text: NDArray[np.uint8],
+    start: int,
+    stop: int,
+    frame: NDArray[Any],
+    value: int,
+    order: Literal["C", "F"],
+    is_clear: bool,
+) -> bool:
+    """Decode ``text[start:stop]`` into a frame, which is overwritten whole.
 
     Parameters
     ----------
-    text : bytes
-    height, width : int
-    out : (height, width) uint8, uint16 or uint32 in the given memory order, optional
+    text : (n,) uint8
+    start, stop : int
+    frame : (height, width) uint8, uint16 or uint32 in the given memory order, out
     value : int
         Of foreground pixels.
     order : {"C", "F"}
+    is_clear : bool
+        Whether the frame is all 0 already.
 
     Returns
     -------
-    (height, width), uint8 unless ``out`` is given
-
-    Raises
-    ------
-    RLEError
-        If the runs do not tile the frame; nothing has been painted then.
+    bool
+        False if the runs do not tile the frame; nothing has been painted then.
     """
-    from mtfast.kernels import coco_string, paint
+    from mtfast.kernels import decode
 
-    counts = np.empty(len(text), np.int64)
-    data = np.frombuffer(text, np.uint8)
-    n = coco_string.decode_counts(data, 0, data.size, height * width, counts)
-    if n < 0:
-        raise RLEError(explain(text, height, width))
-    if out is None:
-        out = np.empty((height, width), np.uint8, order=order)
-    # In column order a mask is one column as high as the frame has pixels.
-    flat, rows = (out.reshape(-1), height) if order == "C" else (out.T.reshape(-1), out.size)
-    flat[:] = 0
-    paint.paint_counts(counts, n, rows, value, flat)
-    return out
-
-
-def _background(n_pixels: int) -> bytes:
-    from mtfast.kernels import coco_string
-
-    text = np.empty(coco_string.MAX_CHARACTERS, np.uint8)
-    n = coco_string.encode_counts(np.array([n_pixels]), 0, 1, text, 0)
-    return text[:n].tobytes()
+    height, width = frame.shape
+    by_columns = order == "F"
+    pixels = (frame.T if by_columns else frame).reshape(-1)
+    if frame.dtype == np.uint8:
+        n_places, n_words = decode.scratch_sizes(stop - start, height, width, by_columns)
+        places, words = np.empty(n_places, np.int64), np.empty(n_words, np.uint64)
+        if by_columns:
+            n = decode.decode_columns(text, start, stop, value, is_clear, places, words, pixels)
+        else:
+            n = decode.decode_rows(
+                text, start, stop, height, width, value, is_clear, places, words, pixels
+            )
+    else:
+        places = np.empty(stop - start, np.int64)
+        # In column order a mask is one column as high as the frame has pixels.
+        rows = pixels.size if by_columns else height
+        n = decode.decode_wide(text, start, stop, rows, value, places, pixels)
+    return n >= 0

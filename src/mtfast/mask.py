@@ -15,7 +15,8 @@ Source of the names and of what they mean: mask.py, _mask.pyx and maskApi.c of p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal, NoReturn
 
@@ -24,7 +25,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from mtfast import runops
 from mtfast.adoption import Adopted, adopt, restore
-from mtfast.coco_dicts import RLE, Mask, Masks, dicts_of, rles_of
+from mtfast.coco_dicts import RLE, Mask, Masks, dicts_of, rle_of, rles_of
 from mtfast.coding import decode_mask, encode_mask
 from mtfast.errors import MtfastError, RLEError
 from mtfast.labelmap import scan_labels
@@ -57,7 +58,10 @@ __all__ = [
 ]
 
 
-FRAME_TYPES = (np.uint8, np.uint16, np.uint32)
+LARGEST = {np.dtype(t): np.iinfo(t).max for t in (np.uint8, np.uint16, np.uint32)}
+
+# A new frame with fewer characters of text than this stays clear for the most part.
+PIXELS_A_CHARACTER = 4096
 
 
 def encode(bimask: NDArray[Any]) -> RLE | list[RLE]:
@@ -137,28 +141,31 @@ def decode(
     """
     if order not in ("F", "C"):
         raise MtfastError(f"order {order!r}; expected 'F' or 'C'; pick one")
-    single = isinstance(rleObjs, Mapping)
-    rles = rles_of(rleObjs)
-    n = rles.n
-    height, width = _one_size(rles)
-    shape = (height, width) if single else (height, width, n)
-    if order == "C" and not single:
-        shape = (n, height, width)
+    if isinstance(rleObjs, Mapping):
+        text, height, width = rle_of(rleObjs)
+        n, ends = 1, [0, text.size]
+        shape: tuple[int, ...] = (height, width)
+    else:
+        rles = rles_of(rleObjs)
+        height, width = _one_size(rles)
+        text, n, ends = rles.text, rles.n, rles.offsets.tolist()
+        shape = (n, height, width) if order == "C" else (height, width, n)
+    is_clear = out is None and text.size * PIXELS_A_CHARACTER < math.prod(shape)
     if out is None:
-        out = np.empty(shape, np.uint8, order=order)
+        # New memory comes zeroed from the system, page by page as it is touched.
+        out = _new(shape, order, np.zeros if is_clear else np.empty)
     else:
         _check_out(out, shape, order)
-    if not 0 <= value <= np.iinfo(out.dtype).max:
+        _checked(rles_of(rleObjs))
+    if not 0 <= value <= LARGEST[out.dtype]:
         raise MtfastError(
-            f"value {value} for {out.dtype}; expected 0 to {np.iinfo(out.dtype).max}; "
-            f"pass a wider out"
+            f"value {value} for {out.dtype}; expected 0 to {LARGEST[out.dtype]}; "
+            f"pass an out of a wider type"
         )
-    text = rles.text.tobytes()
-    ends = rles.offsets.tolist()
-    frames = [out] if single else [out[k] if order == "C" else out[:, :, k] for k in range(n)]
-    _checked(rles)
-    for k, frame in enumerate(frames):
-        decode_mask(text[ends[k] : ends[k + 1]], height, width, frame, value, order)
+    frames = [out] if out.ndim == 2 else out if order == "C" else np.moveaxis(out, -1, 0)
+    for k in range(n):
+        if not decode_mask(text, ends[k], ends[k + 1], frames[k], value, order, is_clear):
+            _raise_malformed(rles_of(rleObjs), k)
     return out
 
 
@@ -506,12 +513,13 @@ def to_uncompressed(rleObjs: Mask | Masks) -> Any:  # noqa: N803
     from mtfast.kernels import coco_string
 
     rles = _checked(rles_of(rleObjs))
-    counts = np.empty(int(np.diff(rles.offsets).max(initial=0)), np.int64)
+    places = _scratch(rles)
     ends = rles.offsets.tolist()
     found = []
     for k, (height, width) in enumerate(rles.sizes()):
-        n = coco_string.decode_counts(rles.text, ends[k], ends[k + 1], height * width, counts)
-        found.append({"size": [height, width], "counts": counts[:n].tolist()})
+        n = coco_string.decode_places(rles.text, ends[k], ends[k + 1], height * width, places)
+        counts = np.diff(places[:n], prepend=0)
+        found.append({"size": [height, width], "counts": counts.tolist()})
     return found[0] if isinstance(rleObjs, Mapping) else found
 
 
@@ -702,9 +710,20 @@ def _one_size(rles: Rles) -> tuple[int, int]:
     return int(rles.heights[0]), int(rles.widths[0])
 
 
+def _new(shape: tuple[int, ...], order: str, make: Callable[..., Any]) -> NDArray[np.uint8]:
+    try:
+        out: NDArray[np.uint8] = make(shape, np.uint8, order)
+    except (MemoryError, ValueError) as error:
+        raise MtfastError(
+            f"frames of {shape}, {math.prod(shape):,} bytes; expected them to fit into the memory; "
+            f"decode fewer at a time, or crop them"
+        ) from error
+    return out
+
+
 def _check_out(out: NDArray[Any], shape: tuple[int, ...], order: str) -> None:
     contiguous = out.flags.f_contiguous if order == "F" else out.flags.c_contiguous
-    if out.shape != shape or out.dtype not in FRAME_TYPES or not contiguous:
+    if out.shape != shape or out.dtype not in LARGEST or not contiguous:
         raise MtfastError(
             f"out has shape {out.shape}, {out.dtype}{'' if contiguous else ', in another order'}; "
             f"expected {shape} of uint8, uint16 or uint32 in {order} order; "

@@ -362,9 +362,9 @@ def explain(text: bytes, height: int, width: int) -> str:
     from mtfast.kernels import coco_string
 
     n_pixels = height * width
-    counts = np.empty(len(text), np.int64)
+    places = np.empty(len(text), np.int64)
     data = np.frombuffer(text, np.uint8)
-    status = coco_string.decode_counts(data, 0, data.size, n_pixels, counts)
+    status = coco_string.decode_places(data, 0, data.size, n_pixels, places)
     expected = f"expected runs that add up to {height} x {width} = {n_pixels} pixels"
     found = {
         coco_string.BAD_CHARACTER: "an RLE text with a character outside '0'..'o'",

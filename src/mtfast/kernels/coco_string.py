@@ -9,9 +9,10 @@ in groups of five bits, lowest first, each group plus 48 as one ASCII character:
 Source: ``rleToString`` and ``rleFrString`` in maskApi.c of pycocotools.
 """
 
-from mtfast._jit import i64, kernel, read, u8, write
+from mtfast._intrinsics import leading_zeros, store64
+from mtfast._jit import i64, kernel, read, u8, u64, write
 
-# Status codes of decode_counts; mtfast.runs.explain puts them into words.
+# Status codes of decode_places; mtfast.runs.explain puts them into words.
 BAD_CHARACTER = -1
 TRUNCATED = -2
 OVERLONG = -3
@@ -23,62 +24,93 @@ TOO_LONG = -6
 MAX_GROUPS = 12
 # Characters that encode_counts may need for one count.
 MAX_CHARACTERS = 9
+# The groups that are drawn together or apart at once, and the bits they hold.
+WORD_GROUPS = 8
+WORD_BITS = 40
+
+
+ZERO, ONE = u64(0), u64(1)
 
 
 @kernel(i64(read(u8), i64, i64, i64, write(i64)))
-def decode_counts(text, start, stop, n_pixels, counts):
-    """Decode ``text[start:stop]`` into counts that tile a frame of n_pixels, or say why not.
+def decode_places(text, start, stop, n_pixels, places):
+    """Decode ``text[start:stop]`` into the places at which its counts end, or say why not.
 
     Parameters
     ----------
     text : (n,) uint8
     start, stop, n_pixels : int
-    counts : (>= stop - start,) int64, out
+    places : (>= stop - start,) int64, out
+        The sum of the counts up to each: ascending from 0 to n_pixels, which is the last.
 
     Returns
     -------
     int
-        How many counts were written, or a negative status.
+        How many places were written, or a negative status.
     """
-    n = 0
-    total = 0
+    n = u64(0)
+    place = 0
     previous = 0
     before_previous = 0
-    i = start
-    while i < stop:
-        group = i64(text[i]) - 48
-        i += 1
-        if group < 0 or group > 63:
-            return BAD_CHARACTER
-        value = group & 31
-        shift = 5
-        while group & 32:
-            if i == stop:
-                return TRUNCATED
-            if shift == 5 * MAX_GROUPS:
-                return OVERLONG
-            group = i64(text[i]) - 48
-            i += 1
+    # Unsigned indices spare the test for those that count from the end.
+    at = u64(start)
+    end = u64(stop)
+    while at < end:
+        group = i64(text[at]) - 48
+        at += ONE
+        number = (group ^ 16) - 16
+        if group < 0 or group > 31:
             if group < 0 or group > 63:
                 return BAD_CHARACTER
-            value |= (group & 31) << shift
-            shift += 5
-        if group & 16:
-            value -= 1 << shift
-        if n > 2:
-            value += before_previous
-        if value < 0:
-            return NEGATIVE_RUN
-        if value > n_pixels - total:
-            return TOO_LONG
-        total += value
-        counts[n] = value
-        n += 1
+            number = group & 31
+            shift = 5
+            while group & 32:
+                if at == end:
+                    return TRUNCATED
+                if shift == 5 * MAX_GROUPS:
+                    return OVERLONG
+                group = i64(text[at]) - 48
+                at += ONE
+                if group < 0 or group > 63:
+                    return BAD_CHARACTER
+                number |= (group & 31) << shift
+                shift += 5
+            if group & 16:
+                number -= 1 << shift
+        count = number + before_previous
+        if count < 0 or count > n_pixels - place:
+            return NEGATIVE_RUN if count < 0 else TOO_LONG
+        place += count
+        places[n] = place
         before_previous = previous
-        previous = value
-    if total != n_pixels:
-        return TOO_SHORT
-    return n
+        # The differences begin with the fourth count, which is compared with the second.
+        previous = count if n > ZERO else 0
+        n += ONE
+    return i64(n) if place == n_pixels else TOO_SHORT
+
+
+@kernel(i64(i64, write(u8), i64))
+def write_number(value, text, at):
+    """Write one number as text from ``text[at]`` on; return the end.
+
+    MAX_CHARACTERS may be overwritten; the number must be below 2**44.
+    """
+    n_bits = 64 - leading_zeros(u64(value ^ (value >> 63)))
+    if n_bits >= WORD_BITS:
+        for _ in range(WORD_GROUPS):
+            text[at] = u8((value & 31) + 80)
+            at += 1
+            value >>= 5
+        text[at] = u8((value & 31) + 48)
+        return at + 1
+    n_more = (n_bits * 13) >> 6  # a fifth
+    word = u64(value & 0xFFFFFFFFFF)
+    word = (word & u64(0x000FFFFF)) | (word & u64(0x000000FFFFF00000)) << u64(12)
+    word = (word & u64(0x000003FF000003FF)) | (word & u64(0x000FFC00000FFC00)) << u64(6)
+    word = (word & u64(0x001F001F001F001F)) | (word & u64(0x03E003E003E003E0)) << u64(3)
+    more = (u64(1) << u64(8 * n_more)) - u64(1)
+    store64(word + u64(0x3030303030303030) + (u64(0x2020202020202020) & more), text, at)
+    return at + n_more + 1
 
 
 @kernel(i64(read(i64), i64, i64, write(u8), i64))
@@ -87,28 +119,23 @@ def encode_counts(counts, start, stop, text, at):
 
     The text needs room for MAX_CHARACTERS per count, and the counts must be below 2**44.
     """
+    previous = 0
+    before_previous = 0
     for i in range(start, stop):
-        value = counts[i]
-        if i - start > 2:
-            value -= counts[i - 2]
-        while True:
-            group = value & 31
-            value >>= 5
-            if value == (-1 if group & 16 else 0):
-                text[at] = u8(group + 48)
-                at += 1
-                break
-            text[at] = u8(group + 80)
-            at += 1
+        count = counts[i]
+        at = write_number(count - before_previous, text, at)
+        before_previous = previous
+        # The differences begin with the fourth count, which is compared with the second.
+        previous = count if i > start else 0
     return at
 
 
 @kernel(i64(read(u8), read(i64), read(i64), read(i64), write(i64)))
-def check_strings(text, offsets, image_offsets, n_pixels, counts):
+def check_strings(text, offsets, image_offsets, n_pixels, places):
     """Decode every string of a table; return -1, or the first that is malformed."""
     for image in range(image_offsets.size - 1):
         for k in range(image_offsets[image], image_offsets[image + 1]):
-            if decode_counts(text, offsets[k], offsets[k + 1], n_pixels[image], counts) < 0:
+            if decode_places(text, offsets[k], offsets[k + 1], n_pixels[image], places) < 0:
                 return k
     return -1
 

@@ -1,4 +1,4 @@
-"""Counts -> pixels of a C-order frame.
+"""COCO text -> pixels of a C-order frame.
 
 The runs of a mask go down the columns, the bytes of a frame along the rows::
 
@@ -12,7 +12,7 @@ when the next one is painted.
 """
 
 from mtfast._jit import i64, kernel, read, u8, u16, u32, u64, write
-from mtfast.kernels.coco_string import decode_counts
+from mtfast.kernels.coco_string import decode_places
 
 
 @kernel(
@@ -20,12 +20,13 @@ from mtfast.kernels.coco_string import decode_counts
     i64(read(i64), i64, i64, i64, write(u16)),
     i64(read(i64), i64, i64, i64, write(u32)),
 )
-def paint_counts(counts, n, height, value, frame):
-    """Paint one mask, given as n counts that tile the frame, with a value.
+def paint_places(places, n, height, value, frame):
+    """Paint one mask, given by the n places at which its counts end, with a value.
 
     Parameters
     ----------
-    counts : (>= n,) int64
+    places : (>= n,) int64
+        Column-major, ascending, from 0 to the size of the frame.
     n, height : int
     value : int
     frame : (height * width,) uint8, uint16 or uint32, out
@@ -34,27 +35,24 @@ def paint_counts(counts, n, height, value, frame):
     width = frame.size // height if height else 0
     down = u64(width)
     x = 0
-    y = 0
-    for i in range(n):
-        left = counts[i]
-        if i & 1:
-            while left > 0:
-                length = min(left, height - y)
-                # An unsigned index spares the test for indices that count from the end.
-                at = u64(y * width + x)
-                for _ in range(length):
-                    frame[at] = value
-                    at += down
-                left -= length
-                y += length
-                if y == height:
-                    y = 0
-                    x += 1
-        else:
-            y += left
-            if y >= height and height:
-                x += y // height
-                y %= height
+    top = 0
+    for i in range(1, n, 2):
+        start = places[i - 1]
+        stop = places[i]
+        while start < stop:
+            if start >= top + height:
+                x += 1
+                top += height
+                if start >= top + height:
+                    x = start // height
+                    top = x * height
+            length = min(stop, top + height) - start
+            # An unsigned index spares the test for indices that count from the end.
+            at = u64((start - top) * width + x)
+            for _ in range(length):
+                frame[at] = value
+                at += down
+            start += length
     return n
 
 
@@ -63,7 +61,7 @@ def paint_counts(counts, n, height, value, frame):
     i64(read(u8), read(i64), read(i64), read(i64), i64, i64, write(i64), write(i64), write(u16)),
     i64(read(u8), read(i64), read(i64), read(i64), i64, i64, write(i64), write(i64), write(u32)),
 )
-def paint_images(text, offsets, image_offsets, values, height, largest, counts, ends, frames):
+def paint_images(text, offsets, image_offsets, values, height, largest, places, ends, frames):
     """Paint the instances of each image, later ones over earlier ones, on background 0.
 
     All instances of an image are checked before the first pixel of its frame is written.
@@ -79,7 +77,7 @@ def paint_images(text, offsets, image_offsets, values, height, largest, counts, 
     height : int
     largest : int
         The largest value that a pixel holds.
-    counts, ends : int64, scratch
+    places, ends : int64, scratch
         As long as all strings of any one image, and as many as its instances.
     frames : (n_images * height * width,) uint8, uint16 or uint32, out
 
@@ -98,7 +96,7 @@ def paint_images(text, offsets, image_offsets, values, height, largest, counts, 
             k = first + i
             if values[k] < 0 or values[k] > largest:
                 return k
-            n = decode_counts(text, offsets[k], offsets[k + 1], n_pixels, counts[end:])
+            n = decode_places(text, offsets[k], offsets[k + 1], n_pixels, places[end:])
             if n < 0:
                 return k
             end += n
@@ -107,6 +105,6 @@ def paint_images(text, offsets, image_offsets, values, height, largest, counts, 
         frame[:] = 0
         start = 0
         for i in range(n_instances):
-            paint_counts(counts[start:], ends[i] - start, height, values[first + i], frame)
+            paint_places(places[start:], ends[i] - start, height, values[first + i], frame)
             start = ends[i]
     return -1

@@ -17,9 +17,9 @@ run cuts away what it hides.
 """
 
 from mtfast._jit import i64, kernel, read, u8, write
-from mtfast.kernels.coco_string import decode_counts
+from mtfast.kernels.coco_string import decode_places
 
-# Status besides those of decode_counts: more row runs than there is room for.
+# Status besides those of decode_places: more row runs than there is room for.
 TOO_MANY_RUNS = -7
 
 # Beyond every toggle, also with a height added to it.
@@ -41,22 +41,6 @@ def scratch_size(longest, height, capacity):
     return (longest + 1) + height + (height + 1) + 5 * capacity
 
 
-@kernel(i64(write(i64), i64))
-def toggles_of_counts(counts, n):
-    """Turn n counts into toggles, in place; return how many, an even number.
-
-    Behind the last toggle comes FAR: there must be room for n + 1 values.
-    """
-    total = 0
-    for i in range(n):
-        total += counts[i]
-        counts[i] = total
-    # An odd number of counts ends with background, which nothing toggles back.
-    n -= n & 1
-    counts[n] = FAR
-    return n
-
-
 @kernel(i64(read(i64), i64, i64, write(i64), write(i64), write(i64), write(i64), i64))
 def rows_of_toggles(toggles, n_toggles, height, opened, rows, starts, stops, n):
     """Append the row runs of one mask, by the column in which they end.
@@ -64,7 +48,7 @@ def rows_of_toggles(toggles, n_toggles, height, opened, rows, starts, stops, n):
     Parameters
     ----------
     toggles : (>= n_toggles + 1,) int64
-        As made by :func:`toggles_of_counts`.
+        Places where the mask begins or ends, an even number, ascending, and FAR behind them.
     n_toggles, height : int
     opened : (height,) int64, scratch
         The column in which the open run of a row starts.
@@ -269,7 +253,7 @@ def row_runs(
     Returns
     -------
     int
-        How many runs were written; or, with nothing written, a status of decode_counts or
+        How many runs were written; or, with nothing written, a status of decode_places or
         TOO_MANY_RUNS.
     """
     capacity = out_starts.size // 2
@@ -281,15 +265,17 @@ def row_runs(
     rest = scratch[5 * capacity :]
     opened = rest[:height]
     row_ends = rest[height : 2 * height + 1]
-    counts = rest[2 * height + 1 :]
+    toggles = rest[2 * height + 1 :]
     n = 0
     for k in range(first, last):
-        n_counts = decode_counts(text, offsets[k], offsets[k + 1], height * width, counts)
-        if n_counts < 0:
-            return n_counts
-        n_toggles = toggles_of_counts(counts, n_counts)
+        n_toggles = decode_places(text, offsets[k], offsets[k + 1], height * width, toggles)
+        if n_toggles < 0:
+            return n_toggles
+        # An odd number of counts ends with background, which nothing toggles back.
+        n_toggles -= n_toggles & 1
+        toggles[n_toggles] = FAR
         before = n
-        n = rows_of_toggles(counts, n_toggles, height, opened, rows, starts, stops, n)
+        n = rows_of_toggles(toggles, n_toggles, height, opened, rows, starts, stops, n)
         if n < 0:
             return n
         for i in range(before, n):

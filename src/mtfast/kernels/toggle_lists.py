@@ -17,7 +17,7 @@ is a third of their time.
 """
 
 from mtfast._jit import i64, kernel, read, u8, u64, write
-from mtfast.kernels.coco_string import decode_counts, encode_counts
+from mtfast.kernels.coco_string import decode_places, encode_counts
 
 # Behind the toggles of every list; beyond every place, also of a frame with a margin of its size.
 FAR = 1 << 60
@@ -75,21 +75,18 @@ def decode_lists(text, offsets, heights, widths, max_pixels, toggles, toggle_off
         # Offsets that ascend so far and stay below the last one lie in the text.
         if offsets[k] > offsets[k + 1] or offsets[k + 1] > offsets[heights.size]:
             return ~k
-        runs = toggles[at:]
-        n = decode_counts(text, offsets[k], offsets[k + 1], height * width, runs)
+        places = toggles[at:]
+        n = decode_places(text, offsets[k], offsets[k + 1], height * width, places)
         if n < 0:
             return ~k
         # An odd number of counts ends with background, which nothing toggles back.
         n -= n & 1
-        place = 0
         n_empty = 0
-        for i in range(n):
-            n_empty += runs[i] == 0
-            place += runs[i]
-            runs[i] = place
-        if n > 0 and n_empty > i64(runs[0] == 0):
-            n = drop_pairs(runs, n)
-        runs[n] = FAR
+        for i in range(1, n):
+            n_empty += places[i] == places[i - 1]
+        if n_empty > 0:
+            n = drop_pairs(places, n)
+        places[n] = FAR
         longest = max(longest, n + 1)
         at += n + 1
         toggle_offsets[k + 1] = at

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.kernels.measure import area_of_counts, bbox_of_counts
+from mtfast.kernels.measure import area_of_places, bbox_of_places
 from mtfast.kernels.polygon import counts_of_toggles, outline_toggles
 from mtfast.kernels.setops import AND, MINUS, combine_counts
 from mtfast.synth.shapes import Ring, blob, flake, half_plane, ring_area
@@ -87,12 +87,12 @@ class Frame:
 
     def area(self, counts: Counts) -> int:
         """Count the foreground pixels."""
-        return int(area_of_counts(counts, counts.size))
+        return int(area_of_places(np.cumsum(counts), counts.size))
 
     def bbox(self, counts: Counts) -> tuple[float, float, float, float]:
         """Return x, y, width, height of the smallest box around the mask."""
         box = np.empty(4, np.float64)
-        bbox_of_counts(counts, counts.size, self.height, box)
+        bbox_of_places(np.cumsum(counts), counts.size, self.height, box)
         x, y, width, height = box.tolist()
         return x, y, width, height
 

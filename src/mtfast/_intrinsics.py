@@ -1,0 +1,301 @@
+"""Vector and bit operations that numba does not offer, for the kernels.
+
+Each is a few lines of LLVM IR and lowers to a handful of instructions on x86-64 and AArch64 alike.
+Bit k of a word stands for element k, so they are for little-endian machines only, as all are that
+numba has wheels for.
+
+An operation on memory looks at no bounds, unless numba's checks are on (``NUMBA_BOUNDSCHECK=1``):
+its caller keeps it inside the array. With ``NUMBA_DISABLE_JIT=1`` each is its plain twin instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+__all__ = [
+    "PLAIN",
+    "below64",
+    "drop_lowest",
+    "leading_zeros",
+    "load64",
+    "nonzero64",
+    "ones",
+    "prefetch",
+    "spread64",
+    "store64",
+    "trailing_zeros",
+    "transpose64",
+]
+
+LANES = 64
+PLAIN: dict[str, Callable[..., Any]] = {}
+"""The plain twin of each operation, by name."""
+
+_bit = ir.IntType(1)
+_word = ir.IntType(64)
+
+
+def _operation(typing: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+    """Make an intrinsic of a typing function; the function below it is its plain twin."""
+
+    def choose(twin: Callable[..., Any]) -> Any:
+        PLAIN[twin.__name__] = twin
+        if numba.config.DISABLE_JIT:
+            return twin
+        typing.__name__ = twin.__name__
+        return intrinsic(typing)
+
+    return choose
+
+
+def _vector(element: ir.Type) -> ir.VectorType:
+    return ir.VectorType(element, LANES)
+
+
+def _address(context: Any, builder: Any, array_type: Any, array: Any, at: Any, target: Any) -> Any:
+    """Pointer to element ``at`` of an array, as a pointer to target."""
+    data = context.make_array(array_type)(context, builder, array).data
+    offset = builder.mul(at, ir.Constant(at.type, array_type.dtype.bitwidth // 8))
+    return cgutils.pointer_add(builder, data, offset, target.as_pointer())
+
+
+def _window_address(
+    context: Any, builder: Any, array_type: Any, array: Any, at: Any, size: int, target: Any
+) -> Any:
+    """Pointer to the ``size`` elements from ``at`` on, as a pointer to target."""
+    if numba.config.BOUNDSCHECK:
+        n = context.make_array(array_type)(context, builder, array).nitems
+        last = builder.add(at, ir.Constant(at.type, size - 1))
+        for index in (at, last):
+            cgutils.do_boundscheck(context, builder, index, n, 0)
+    return _address(context, builder, array_type, array, at, target)
+
+
+def _splat(builder: Any, value: Any) -> Any:
+    """Vector of LANES equal elements."""
+    vector = _vector(value.type)
+    first = ir.Constant(ir.IntType(32), 0)
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, first)
+    lanes = ir.Constant(_vector(ir.IntType(32)), None)
+    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), lanes)
+
+
+def _load(
+    context: Any, builder: Any, array_type: Any, array: Any, at: Any, size: int, target: Any
+) -> Any:
+    pointer = _window_address(context, builder, array_type, array, at, size, target)
+    return builder.load(pointer, align=array_type.dtype.bitwidth // 8)
+
+
+def _window(array: np.ndarray[Any, Any], at: int, size: int) -> np.ndarray[Any, Any]:
+    """The elements at .. at + size - 1, which must all be there."""
+    if not 0 <= at <= array.size - size:
+        raise IndexError(f"elements {at} to {at + size - 1} of an array of {array.size}")
+    return array[at : at + size]
+
+
+def _word_of(bits: np.ndarray[Any, Any]) -> np.uint64:
+    return np.uint64(np.packbits(bits, bitorder="little").view(np.uint64)[0])
+
+
+def _typing_nonzero64(typing_context: Any, pixels: Any, at: Any) -> Any:
+    def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pixels_, at_ = args
+        vector = _vector(ir.IntType(pixels.dtype.bitwidth))
+        here = _load(context, builder, signature.args[0], pixels_, at_, LANES, vector)
+        return builder.bitcast(builder.icmp_unsigned("!=", here, ir.Constant(vector, None)), _word)
+
+    return types.uint64(pixels, types.int64), lower
+
+
+@_operation(_typing_nonzero64)
+def nonzero64(pixels: np.ndarray[Any, Any], at: int) -> np.uint64:
+    """Word whose bit k says whether ``pixels[at + k]``, of any unsigned type, is nonzero."""
+    return _word_of(_window(pixels, at, LANES) != 0)
+
+
+def _typing_prefetch(typing_context: Any, array: Any, at: Any) -> Any:
+    def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array_, at_ = args
+        byte, number = ir.IntType(8), ir.IntType(32)
+        pointer = _address(context, builder, signature.args[0], array_, at_, byte)
+        fetch = builder.module.declare_intrinsic(
+            "llvm.prefetch",
+            [pointer.type],
+            ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number]),
+        )
+        # To be read, kept in all caches, data.
+        builder.call(fetch, [pointer, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), lower
+
+
+@_operation(_typing_prefetch)
+def prefetch(array: np.ndarray[Any, Any], at: int) -> None:
+    """Ask for the memory around ``array[at]``, which may lie outside the array."""
+
+
+def _typing_below64(typing_context: Any, text: Any, at: Any, low: Any, size: Any) -> Any:
+    def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        text_, at_, low_, size_ = args
+        here = _load(context, builder, signature.args[0], text_, at_, LANES, _vector(low_.type))
+        above = builder.sub(here, _splat(builder, low_))
+        return builder.bitcast(builder.icmp_unsigned("<", above, _splat(builder, size_)), _word)
+
+    return types.uint64(text, types.int64, types.uint8, types.uint8), lower
+
+
+@_operation(_typing_below64)
+def below64(text: np.ndarray[Any, Any], at: int, low: int, size: int) -> np.uint64:
+    """Word whose bit k says whether the byte ``text[at + k]`` is in low .. low + size - 1."""
+    return _word_of(_window(text, at, LANES) - np.uint8(low) < np.uint8(size))
+
+
+def _typing_spread64(typing_context: Any, word: Any, value: Any, pixels: Any, at: Any) -> Any:
+    def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word_, value_, pixels_, at_ = args
+        vector = _vector(value_.type)
+        chosen = builder.bitcast(word_, _vector(_bit))
+        values = builder.select(chosen, _splat(builder, value_), ir.Constant(vector, None))
+        pointer = _window_address(context, builder, signature.args[2], pixels_, at_, LANES, vector)
+        builder.store(values, pointer, align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.uint64, types.uint8, pixels, types.int64), lower
+
+
+@_operation(_typing_spread64)
+def spread64(word: int, value: int, pixels: np.ndarray[Any, Any], at: int) -> None:
+    """Set the byte ``pixels[at + k]`` to value where bit k of a word is set, elsewhere to 0."""
+    bits = np.unpackbits(np.array([word], np.uint64).view(np.uint8), bitorder="little")
+    _window(pixels, at, LANES)[:] = bits * np.uint8(value)
+
+
+def _typing_load64(typing_context: Any, text: Any, at: Any) -> Any:
+    def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        text_, at_ = args
+        return _load(context, builder, signature.args[0], text_, at_, 8, _word)
+
+    return types.uint64(text, types.int64), lower
+
+
+@_operation(_typing_load64)
+def load64(text: np.ndarray[Any, Any], at: int) -> np.uint64:
+    """Read the eight bytes from ``text[at]`` on as a word, lowest first."""
+    return np.uint64(_window(text, at, 8).view(np.uint64)[0])
+
+
+def _typing_store64(typing_context: Any, word: Any, text: Any, at: Any) -> Any:
+    def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word_, text_, at_ = args
+        pointer = _window_address(context, builder, signature.args[1], text_, at_, 8, _word)
+        builder.store(word_, pointer, align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.uint64, text, types.int64), lower
+
+
+@_operation(_typing_store64)
+def store64(word: int, text: np.ndarray[Any, Any], at: int) -> None:
+    """Write the eight bytes of a word to ``text[at]`` and on, lowest first."""
+    _window(text, at, 8).view(np.uint64)[0] = word
+
+
+def _typing_trailing_zeros(typing_context: Any, word: Any) -> Any:
+    def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(_bit, 0))
+
+    return types.int64(types.uint64), lower
+
+
+@_operation(_typing_trailing_zeros)
+def trailing_zeros(word: int) -> int:
+    """Zeros below the lowest bit of a word that is set; 64 if none is."""
+    value = int(word)
+    return (value & -value).bit_length() - 1 if value else LANES
+
+
+def _typing_drop_lowest(typing_context: Any, word: Any) -> Any:
+    def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.and_(args[0], builder.sub(args[0], ir.Constant(_word, 1)))
+
+    return types.uint64(types.uint64), lower
+
+
+@_operation(_typing_drop_lowest)
+def drop_lowest(word: int) -> np.uint64:
+    """Clear the lowest bit of a word that is set, if one is."""
+    value = int(word)
+    return np.uint64(value & (value - 1))
+
+
+def _typing_leading_zeros(typing_context: Any, word: Any) -> Any:
+    def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctlz(args[0], ir.Constant(_bit, 0))
+
+    return types.int64(types.uint64), lower
+
+
+@_operation(_typing_leading_zeros)
+def leading_zeros(word: int) -> int:
+    """Zeros above the highest bit of a word that is set; 64 if none is."""
+    return LANES - int(word).bit_length()
+
+
+def _typing_ones(typing_context: Any, word: Any) -> Any:
+    def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.int64(types.uint64), lower
+
+
+@_operation(_typing_ones)
+def ones(word: int) -> int:
+    """Bits of a word that are set."""
+    return int(word).bit_count()
+
+
+def _typing_transpose64(typing_context: Any, squares: Any, at: Any) -> Any:
+    def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        squares_, at_ = args
+        vector = _vector(_word)
+        pointer = _window_address(context, builder, signature.args[0], squares_, at_, LANES, vector)
+        rows = builder.load(pointer, align=8)
+        for distance in (32, 16, 8, 4, 2, 1):
+            # Each row swaps half of its bits with the row at that distance.
+            others = [row ^ distance for row in range(LANES)]
+            partners = builder.shuffle_vector(
+                rows, rows, ir.Constant(_vector(ir.IntType(32)), others)
+            )
+            upper = [not row & distance for row in range(LANES)]
+            low = sum(1 << k for k in range(LANES) if not k & distance)
+            keep = ir.Constant(vector, [low if up else low << distance for up in upper])
+            shift = ir.Constant(vector, [distance] * LANES)
+            given = builder.select(
+                ir.Constant(_vector(_bit), upper),
+                builder.shl(partners, shift),
+                builder.lshr(partners, shift),
+            )
+            rows = builder.or_(builder.and_(rows, keep), builder.and_(given, builder.not_(keep)))
+        builder.store(rows, pointer, align=8)
+        return context.get_dummy_value()
+
+    return types.void(squares, types.int64), lower
+
+
+@_operation(_typing_transpose64)
+def transpose64(squares: np.ndarray[Any, Any], at: int) -> None:
+    """Transpose 64 x 64 bits in place: bit k of ``squares[at + r]`` <-> bit r of at + k."""
+    square = _window(squares, at, LANES)
+    bits = np.unpackbits(square.view(np.uint8).reshape(LANES, 8), axis=1, bitorder="little")
+    turned = np.packbits(np.ascontiguousarray(bits.T), bitorder="little")
+    square[:] = turned.view(np.uint64)

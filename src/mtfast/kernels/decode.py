@@ -1,0 +1,94 @@
+"""COCO text -> frame, in one call.
+
+The text is read and checked to its end before the first pixel is written. A small mask is painted
+pixel by pixel, others 64 pixels at a time.
+"""
+
+from mtfast._jit import i64, kernel, read, u8, u16, u32, u64, write
+from mtfast.kernels.bit_columns import columns_of_toggles
+from mtfast.kernels.bit_rows import rows_of_toggles, scratch_size
+from mtfast.kernels.coco_string import decode_places
+from mtfast.kernels.paint import paint_places
+from mtfast.kernels.toggles import BATCH, SCRATCH, toggles_of_text
+
+# A mask is small if its text is one batch and its area less than this part of the frame: painting
+# a pixel takes as long as filling a hundred.
+SMALL_AREA = 128
+
+
+def scratch_sizes(length: int, height: int, width: int, by_columns: bool) -> tuple[int, int]:
+    """Return how many int64 and how many uint64 the decoders need as scratch."""
+    if by_columns:
+        n_words = min(length, (height * width + 63) >> 6) + 2
+        return n_words + SCRATCH, n_words
+    n_words = min(length, ((height + 63) >> 6) * width) + 2
+    return n_words + SCRATCH, n_words + scratch_size(height, width)
+
+
+@kernel(i64(read(u8), i64, i64, i64, i64, u8, i64, write(i64), write(u64), write(u8)))
+def decode_rows(text, start, stop, height, width, value, is_clear, places, bits, frame):
+    """Decode ``text[start:stop]`` into a C-order frame.
+
+    Parameters
+    ----------
+    text : (n,) uint8
+    start, stop, height, width : int
+    value : uint8
+        Of the foreground; the background becomes 0.
+    is_clear : int
+        Nonzero if the frame is all 0 already.
+    places, bits : int64 and uint64, scratch
+        See :func:`scratch_sizes`.
+    frame : (height * width,) uint8, out
+
+    Returns
+    -------
+    int
+        A negative status, with nothing written, or another number.
+    """
+    n_pixels = height * width
+    batch = places[:SCRATCH]
+    bases = places[SCRATCH:]
+    words = bits[: bases.size]
+    if stop - start <= BATCH:
+        n = decode_places(text, start, stop, n_pixels, batch)
+        if n < 0:
+            return n
+        area = 0
+        for i in range(1, n, 2):
+            area += batch[i] - batch[i - 1]
+        if area * SMALL_AREA < n_pixels:
+            if not is_clear:
+                frame[:] = 0
+            return paint_places(batch, n, height, value, frame)
+    n = toggles_of_text(text, start, stop, height, n_pixels, batch, bases, words)
+    if n >= 0:
+        rows_of_toggles(bases, words, height, width, value, bits[bases.size :], frame)
+    return n
+
+
+@kernel(i64(read(u8), i64, i64, u8, i64, write(i64), write(u64), write(u8)))
+def decode_columns(text, start, stop, value, is_clear, places, bits, frame):
+    """Decode ``text[start:stop]`` into an F-order frame; see :func:`decode_rows`."""
+    batch = places[:SCRATCH]
+    bases = places[SCRATCH:]
+    n = toggles_of_text(text, start, stop, frame.size, frame.size, batch, bases, bits)
+    if n >= 0:
+        columns_of_toggles(bases, bits, value, is_clear, frame)
+    return n
+
+
+@kernel(
+    i64(read(u8), i64, i64, i64, i64, write(i64), write(u16)),
+    i64(read(u8), i64, i64, i64, i64, write(i64), write(u32)),
+)
+def decode_wide(text, start, stop, height, value, places, frame):
+    """Decode ``text[start:stop]`` into a C-order frame of uint16 or uint32.
+
+    ``places`` is (>= stop - start,) int64, scratch; the rest as in :func:`decode_rows`.
+    """
+    n = decode_places(text, start, stop, frame.size, places)
+    if n >= 0:
+        frame[:] = 0
+        paint_places(places, n, height, value, frame)
+    return n

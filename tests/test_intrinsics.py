@@ -1,0 +1,122 @@
+"""Every intrinsic, compiled, against its plain twin."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mtfast import _intrinsics
+from mtfast._intrinsics import PLAIN
+
+WORDS = st.integers(0, 2**64 - 1).map(np.uint64)
+BYTES = arrays(np.uint8, 100)
+PLACES = st.integers(0, 36)
+
+compiled = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
+
+
+def jit(name: str):
+    operation = getattr(_intrinsics, name)
+    n = PLAIN[name].__code__.co_argcount
+    arguments = ", ".join("abcd"[:n])
+    scope = {"operation": operation}
+    exec(f"def call({arguments}): return operation({arguments})", scope)
+    return numba.njit(scope["call"])
+
+
+JITTED = {} if numba.config.DISABLE_JIT else {name: jit(name) for name in PLAIN}
+
+
+@compiled
+@settings(deadline=None)
+@given(WORDS)
+def test_words(word):
+    for name in ("trailing_zeros", "leading_zeros", "ones", "drop_lowest"):
+        assert JITTED[name](word) == PLAIN[name](word), name
+
+
+@pytest.mark.parametrize(
+    ("word", "trailing", "leading", "n_ones", "dropped"),
+    [(0, 64, 64, 0, 0), (1, 0, 63, 1, 0), (0b10100, 2, 59, 2, 0b10000), (2**63, 63, 0, 1, 0)],
+)
+def test_words_by_hand(word, trailing, leading, n_ones, dropped):
+    word = np.uint64(word)
+    assert PLAIN["trailing_zeros"](word) == trailing
+    assert PLAIN["leading_zeros"](word) == leading
+    assert PLAIN["ones"](word) == n_ones
+    assert PLAIN["drop_lowest"](word) == dropped
+
+
+@compiled
+@settings(deadline=None)
+@given(st.sampled_from([np.uint8, np.uint16, np.uint32, np.uint64]), st.data())
+def test_nonzero64(dtype, data):
+    pixels = data.draw(arrays(dtype, 100, fill=st.just(0)))
+    at = data.draw(PLACES)
+    assert JITTED["nonzero64"](pixels, at) == PLAIN["nonzero64"](pixels, at)
+
+
+@compiled
+@settings(deadline=None)
+@given(BYTES, PLACES, st.sampled_from([(48, 64), (48, 32), (0, 255), (250, 20)]))
+def test_below64(text, at, bounds):
+    low, size = map(np.uint8, bounds)
+    assert JITTED["below64"](text, at, low, size) == PLAIN["below64"](text, at, low, size)
+
+
+@compiled
+@settings(deadline=None)
+@given(WORDS, st.integers(0, 255).map(np.uint8), PLACES)
+def test_spread64(word, value, at):
+    ours, twins = np.full((2, 100), 9, np.uint8)
+    JITTED["spread64"](word, value, ours, at)
+    PLAIN["spread64"](word, value, twins, at)
+    np.testing.assert_array_equal(ours, twins)
+
+
+@compiled
+@settings(deadline=None)
+@given(BYTES, WORDS, st.integers(0, 92))
+def test_load_and_store(text, word, at):
+    assert JITTED["load64"](text, at) == PLAIN["load64"](text, at)
+    ours, twins = text.copy(), text.copy()
+    JITTED["store64"](word, ours, at)
+    PLAIN["store64"](word, twins, at)
+    np.testing.assert_array_equal(ours, twins)
+    assert JITTED["load64"](ours, at) == word
+
+
+@compiled
+@settings(deadline=None)
+@given(arrays(np.uint64, 70), st.integers(0, 6))
+def test_transpose64(squares, at):
+    ours, twins = squares.copy(), squares.copy()
+    JITTED["transpose64"](ours, at)
+    PLAIN["transpose64"](twins, at)
+    np.testing.assert_array_equal(ours, twins)
+    JITTED["transpose64"](ours, at)
+    np.testing.assert_array_equal(ours, squares)
+
+
+@compiled
+def test_prefetch_reads_nothing():
+    JITTED["prefetch"](np.zeros(4, np.uint8), 1 << 40)
+
+
+@compiled
+@pytest.mark.skipif(not numba.config.BOUNDSCHECK, reason="bounds are not checked")
+@pytest.mark.parametrize("at", [-1, 37])
+def test_checked_bounds(at):
+    with pytest.raises(IndexError):
+        JITTED["nonzero64"](np.zeros(100, np.uint8), at)
+    with pytest.raises(IndexError):
+        JITTED["spread64"](np.uint64(1), np.uint8(1), np.zeros(100, np.uint8), at)
+
+
+def test_twins_check_bounds():
+    with pytest.raises(IndexError):
+        PLAIN["load64"](np.zeros(10, np.uint8), 3)
