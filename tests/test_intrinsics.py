@@ -62,6 +62,15 @@ def test_nonzero64(dtype, data):
 
 @compiled
 @settings(deadline=None)
+@given(st.sampled_from([np.uint8, np.uint16, np.int64]), PLACES, PLACES, st.data())
+def test_differ64(dtype, at, other, data):
+    pixels = data.draw(arrays(dtype, 100, fill=st.just(0)))
+    found = JITTED["differ64"](pixels, at, pixels, other)
+    assert found == PLAIN["differ64"](pixels, at, pixels, other)
+
+
+@compiled
+@settings(deadline=None)
 @given(BYTES, PLACES, st.sampled_from([(48, 64), (48, 32), (0, 255), (250, 20)]))
 def test_below64(text, at, bounds):
     low, size = map(np.uint8, bounds)

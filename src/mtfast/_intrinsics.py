@@ -23,6 +23,7 @@ from numba.extending import intrinsic
 __all__ = [
     "PLAIN",
     "below64",
+    "differ64",
     "drop_lowest",
     "leading_zeros",
     "load64",
@@ -120,6 +121,25 @@ def _typing_nonzero64(typing_context: Any, pixels: Any, at: Any) -> Any:
 def nonzero64(pixels: np.ndarray[Any, Any], at: int) -> np.uint64:
     """Word whose bit k says whether ``pixels[at + k]``, of any unsigned type, is nonzero."""
     return _word_of(_window(pixels, at, LANES) != 0)
+
+
+def _typing_differ64(typing_context: Any, first: Any, at: Any, second: Any, other: Any) -> Any:
+    def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        first_, at_, second_, other_ = args
+        vector = _vector(ir.IntType(first.dtype.bitwidth))
+        here = _load(context, builder, signature.args[0], first_, at_, LANES, vector)
+        there = _load(context, builder, signature.args[2], second_, other_, LANES, vector)
+        return builder.bitcast(builder.icmp_unsigned("!=", here, there), _word)
+
+    return types.uint64(first, types.int64, second, types.int64), lower
+
+
+@_operation(_typing_differ64)
+def differ64(
+    first: np.ndarray[Any, Any], at: int, second: np.ndarray[Any, Any], other: int
+) -> np.uint64:
+    """Word whose bit k says whether ``first[at + k]`` and ``second[other + k]`` differ."""
+    return _word_of(_window(first, at, LANES) != _window(second, other, LANES))
 
 
 def _typing_prefetch(typing_context: Any, array: Any, at: Any) -> Any:

@@ -8,9 +8,12 @@ a time. Sorted by column they are the runs::
     row 1   . 2 2 1      (column 1, row 1, label 2), (column 2, row 1, label 2)
 """
 
-from mtfast._jit import i64, kernel, read, u8, u16, write
+from mtfast._intrinsics import differ64, drop_lowest, prefetch, trailing_zeros
+from mtfast._jit import i64, kernel, read, u8, u16, u64, write
 
 BLOCK = 64
+# How many labels to ask for in advance.
+AHEAD = 8192
 
 
 @kernel(
@@ -18,15 +21,15 @@ BLOCK = 64
     i64(read(u16), i64, i64, read(u16), write(i64), write(i64)),
     i64(read(i64), i64, i64, read(i64), write(i64), write(i64)),
 )
-def column_changes(labels, height, width, first_above, places, values):
+def column_changes(labels, height, width, background, places, values):
     """Find where a label differs from the one above it; above the first row is background.
 
     Parameters
     ----------
     labels : (height * width,) uint8, uint16 or int64
         Rows one after another.
-    first_above : (>= BLOCK,) of the labels' type
-        What lies above the first row: background.
+    background : (BLOCK,) of the labels' type
+        What lies above the first row, over and over.
     places : int64, out
         column * height + row of each change, row by row.
     values : int64, out
@@ -42,21 +45,26 @@ def column_changes(labels, height, width, first_above, places, values):
     for y in range(height):
         for left in range(0, width, BLOCK):
             start = y * width + left
-            size = min(BLOCK, width - left)
-            here = labels[start : start + size]
-            above = labels[start - width : start - width + size] if y else first_above[:size]
-            # No branch and no offset inside: the compiler compares many pixels at once.
-            differs = here[0] ^ above[0]
-            for x in range(size):
-                differs |= here[x] ^ above[x]
-            if differs == 0:
-                continue
-            for x in range(size):
-                if here[x] != above[x]:
-                    if n < capacity:
-                        places[n] = (left + x) * height + y
-                        values[n] = here[x]
-                    n += 1
+            prefetch(labels, start + AHEAD)
+            word = u64(0)
+            if start + BLOCK > labels.size:
+                for x in range(labels.size - start):
+                    above = labels[start + x - width] if y else background[0]
+                    word |= u64(labels[start + x] != above) << u64(x)
+            elif y:
+                word = differ64(labels, start, labels, start - width)
+            else:
+                word = differ64(labels, start, background, 0)
+            while word:
+                x = left + trailing_zeros(word)
+                word = drop_lowest(word)
+                # A block may stick out of its row.
+                if x >= width:
+                    break
+                if n < capacity:
+                    places[n] = x * height + y
+                    values[n] = labels[y * width + x]
+                n += 1
     return n
 
 
