@@ -221,6 +221,12 @@ MALFORMED = [
     {"size": [2.0, 3.0], "counts": b"6"},
     {"size": ["2", "3"], "counts": b"6"},
     {"size": None, "counts": b"6"},
+    {"size": {2: 0, 3: 0}, "counts": b"6"},
+    {"size": b"\2\3", "counts": b"6"},
+    {"size": [True, 6], "counts": b"6"},
+    {"size": np.ones((2, 2), int), "counts": b"6"},
+    {"size": [2**20, 2**20], "counts": b"6"},
+    {"size": [2**41, 0], "counts": b"0"},
     {"size": [2**21, 2**21], "counts": b"6"},
     {"size": [2**62, 4], "counts": b"0"},
     {"size": [2**70, 1], "counts": b"0"},
@@ -229,6 +235,7 @@ MALFORMED = [
     None,
     7,
     "6",
+    np.zeros(3),
 ]
 
 
@@ -258,9 +265,67 @@ def test_malformed(bad):
     assert problem.startswith("RLE 1")
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, np.uint64])
+def test_counts_in_arrays(dtype):
+    """Their bytes are no text: 48 is a run of 48 pixels, not '0'."""
+    counts = np.array([48, 52], dtype)
+    rles = [{"size": [10, 10], "counts": form} for form in (counts, counts.tolist())]
+    assert mask.area(rles).tolist() == [52, 52]
+    assert mask.area(rles[0]) == 52
+    text = naive.text_of_counts([48, 52])
+    for form in (text.decode(), bytearray(text), memoryview(text)):
+        assert mask.area([{"size": (10, np.int64(10)), "counts": form}]) == [52]
+
+
+def test_boxes_of_small_integers():
+    """200 + 100 is 300, in uint8 too."""
+    expected = mask.frPyObjects([200, 1, 100, 3], 5, 400)
+    for box in ([np.array([200, 1, 100, 3], np.uint8)], np.array([[200, 1, 100, 3]], np.uint8)):
+        assert mask.frPyObjects(box, 5, 400) == [expected]
+
+
+def test_label_map_as_lists():
+    labels, rles = mask.from_label_map([[0, 7], [5, 7]])
+    assert labels.tolist() == [5, 7]
+    assert mask.area(rles).tolist() == [1, 2]
+
+
+def read_only(shape: tuple[int, ...]) -> np.ndarray:
+    frame = np.zeros(shape, np.uint8)
+    frame.flags.writeable = False
+    return frame
+
+
+RAGGED = [[1], [2, 3]]
+
+
 def test_malformed_arguments():
     rle = {"size": [2, 3], "counts": b"6"}
     for call in [
+        lambda: mask.encode(RAGGED),
+        lambda: mask.decode(rle, order=np.zeros(2)),
+        lambda: mask.decode(rle, order="C", out=read_only((2, 3))),
+        lambda: mask.decode(rle, out=[0]),
+        lambda: mask.decode(rle, value=1.5),
+        lambda: mask.decode(rle, value="1"),
+        lambda: mask.to_label_map([rle], RAGGED),
+        lambda: mask.to_label_map([rle], out=[0]),
+        lambda: mask.to_label_map([rle], overlap=np.zeros(2)),
+        lambda: mask.to_label_map([rle], dtype="x"),
+        lambda: mask.from_label_map(RAGGED),
+        lambda: mask.from_label_map(np.ones((2, 2), int), background="1"),
+        lambda: mask.from_label_map(np.ones((2, 2), int), background=2**63),
+        lambda: mask.iou([rle], [rle], RAGGED),
+        lambda: mask.iou(np.array([["1"] * 4]), [[1, 2, 3, 4]], [0]),
+        lambda: mask.erode(rle, RAGGED),
+        lambda: mask.frPyObjects([[]], 2, 3),
+        lambda: mask.frPyObjects([[1, 1, 3, 1, 3, 3], [7]], 2, 3),
+        lambda: mask.frPyObjects([[10**400] * 6], 2, 3),
+        lambda: mask.frPyObjects([10**400] * 4, 2, 3),
+        lambda: mask.frPyObjects(np.array([["1"] * 4]), 2, 3),
+        lambda: mask.frPyObjects([[1, 1, 3, 1, 3, 3]], -2, 3),
+        lambda: mask.frPyObjects([[1, 1, 3, 1, 3, 3]], 2.5, 3),
+        lambda: mask.frPyObjects([[1, 1, 3, 1, 3, 3]], 2**40, 2**40),
         lambda: mask.encode(np.zeros(3, np.uint8)),
         lambda: mask.encode(np.zeros((2, 3))),
         lambda: mask.decode([rle, {"size": [3, 2], "counts": b"6"}]),
@@ -281,8 +346,10 @@ def test_malformed_arguments():
         lambda: mask.iou(np.zeros((2, 3)), np.zeros((2, 4)), [0, 0]),
         lambda: mask.components([rle]),
     ]:
-        with pytest.raises(MtfastError, match="expected"):
+        with pytest.raises(MtfastError, match="expected") as caught:
             call()
+        assert len(str(caught.value).splitlines()) == 1
+    assert mask.erode(rle, np.uint8(200)) == rle
 
 
 def test_validate_reports_all():

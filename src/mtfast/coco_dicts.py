@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, chain
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.errors import MtfastError, RLEError
+from mtfast.errors import MtfastError, RLEError, shown
 from mtfast.runops import Rles
-from mtfast.runs import MAX_PIXELS, RunTable, offsets_of
+from mtfast.runs import MAX_PIXELS, RunTable
 
-__all__ = ["RLE", "Mask", "Masks", "dicts_of", "rle_of", "rles_of"]
+__all__ = ["RLE", "Mask", "Masks", "dicts_of", "frame_size", "rle_of", "rles_of"]
 
 RLE = dict[str, Any]
 """A mask as it is returned: its size [height, width] and COCO's compressed text as bytes."""
@@ -47,23 +46,29 @@ def rles_of(masks: Mask | Masks, first: int = 0) -> Rles:
         return Rles.of_table(masks)
     given = [masks] if isinstance(masks, Mapping) else masks
     try:
-        # What nearly every list is: dicts with text, and sizes of two whole numbers.
+        # What nearly every list is: dicts with text, and sizes of two whole numbers. Arrays have
+        # bytes to join and a length too, and True is a whole number, hence the exact types.
         texts = [mask["counts"] for mask in given]
         pairs = [mask["size"] for mask in given]
-        as_str = any(type(text) is str for text in texts[:1])
-        joined = "".join(texts).encode("ascii") if as_str else b"".join(texts)
-        offsets = np.fromiter(accumulate(map(len, texts), initial=0), np.int64, len(texts) + 1)
-        sides = np.fromiter(map(operator.index, chain.from_iterable(pairs)), np.int64)
-        usual = sides.size == 2 * len(texts) and set(map(len, pairs)) <= {2}
-        usual = usual and offsets[-1] == len(joined)
-    except (TypeError, KeyError, ValueError, OverflowError):
+        sides = list(chain.from_iterable(pairs))
+        kinds = set(map(type, texts))
+        usual = (
+            kinds in ({bytes}, {str})
+            and set(map(type, sides)) == {int}
+            and set(map(type, pairs)) <= {list, tuple}
+            and set(map(len, pairs)) == {2}
+            and len(pairs) == len(texts)
+        )
+        sizes = np.array(sides, np.int64)
+        joined = "".join(texts).encode("ascii") if kinds == {str} else b"".join(texts)
+    except (TypeError, LookupError, ValueError, OverflowError):
         usual = False
     # As unsigned numbers, negative ones are above every bound.
-    if not usual or sides.view(np.uint64).max(initial=0) > _USUAL_SIDE:
-        texts, sides = _one_by_one(given, first)
+    if not usual or sizes.view(np.uint64).max(initial=0) > _USUAL_SIDE:
+        texts, sizes = _one_by_one(given, first)
         joined = b"".join(texts)
-        offsets = offsets_of([len(text) for text in texts])
-    heights, widths = sides.reshape(-1, 2).T.copy()
+    heights, widths = sizes.reshape(-1, 2).T.copy()
+    offsets = np.fromiter(accumulate(map(len, texts), initial=0), np.int64, len(texts) + 1)
     return Rles(np.frombuffer(joined, np.uint8), offsets, heights, widths)
 
 
@@ -86,6 +91,28 @@ def dicts_of(rles: Rles) -> list[RLE]:
     ]
 
 
+def frame_size(name: str, size: Any, error: type[MtfastError] = RLEError) -> tuple[int, int]:
+    """Return height and width, or raise an error with the name of what has the size."""
+    try:
+        height, width = size
+        # Sets have no order, and the two bytes of b"22" are numbers.
+        whole = isinstance(size, list | tuple | np.ndarray) and all(
+            isinstance(side, int | np.integer) and not isinstance(side, bool)
+            for side in (height, width)
+        )
+    except (TypeError, ValueError):
+        whole = False
+    if whole:
+        height, width = int(height), int(width)
+        whole = min(height, width) >= 0 and max(height, width, height * width) <= MAX_PIXELS
+    if not whole:
+        raise error(
+            f"{name} has size {shown(size)}; expected [height, width] in whole pixels, at most "
+            f"2**40 in all; correct its size"
+        )
+    return height, width
+
+
 def _one_by_one(masks: Any, first: int) -> tuple[list[bytes], NDArray[np.int64]]:
     """Take text as str, uncompressed counts, and name everything that is wrong."""
     if isinstance(masks, str | bytes) or not isinstance(masks, Sequence):
@@ -105,28 +132,9 @@ def _one_by_one(masks: Any, first: int) -> tuple[list[bytes], NDArray[np.int64]]
                 raise RLEError(
                     f"RLE {number} has no {key}; expected a dict with size and counts; add it"
                 )
-        sizes[k] = _size(number, mask["size"])
+        sizes[k] = frame_size(f"RLE {number}", mask["size"])
         texts.append(_text(number, mask["counts"], *sizes[k].tolist()))
     return texts, sizes
-
-
-def _size(number: int, size: Any) -> tuple[int, int]:
-    try:
-        height, width = size
-        whole = all(
-            isinstance(side, int | np.integer) and not isinstance(side, bool)
-            for side in (height, width)
-        )
-    except (TypeError, ValueError):
-        whole = False
-    if not whole or min(height, width) < 0 or int(height) * int(width) > MAX_PIXELS:
-        raise RLEError(
-            f"RLE {number} has size {size!r}; expected [height, width] in whole pixels, at most "
-            f"2**40 in all; correct its size"
-        )
-    if max(height, width) > 2**62:
-        raise RLEError(f"RLE {number} has size {size!r}; expected sides below 2**62; correct it")
-    return int(height), int(width)
 
 
 def _text(number: int, counts: Any, height: int, width: int) -> bytes:

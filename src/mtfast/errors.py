@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class MtfastError(ValueError):
     """Bad input or bad usage; the base of every error that mtfast raises on purpose."""
@@ -17,3 +19,15 @@ class SourceError(MtfastError):
 
 class StoreError(MtfastError):
     """A store that is missing, incomplete, damaged or in the way."""
+
+
+def shown(value: Any) -> str:
+    """Return what was given as it may stand in a message: on one line, and not a long one.
+
+    Examples
+    --------
+    >>> shown([[1, 2], "x"])
+    "[[1, 2], 'x']"
+    """
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.errors import MtfastError
+from mtfast.errors import MtfastError, shown
 
 __all__ = ["LabelRuns", "scan_labels"]
 
@@ -60,6 +60,10 @@ def scan_labels(label_map: NDArray[Any], background: int = 0) -> LabelRuns:
         raise MtfastError(
             f"a label map of shape {label_map.shape}, {label_map.dtype}; "
             f"expected (height, width) of integers; pass one image of labels"
+        )
+    if not isinstance(background, int | np.integer) or not -(2**63) <= background < 2**63:
+        raise MtfastError(
+            f"background {shown(background)}; expected a whole number below 2**63; pass a label"
         )
     height, width = label_map.shape
     if label_map.dtype == np.bool_:

@@ -16,7 +16,7 @@ Source of the names and of what they mean: mask.py, _mask.pyx and maskApi.c of p
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal, NoReturn
 
@@ -25,13 +25,14 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from mtfast import runops
 from mtfast.adoption import Adopted, adopt, restore
-from mtfast.coco_dicts import RLE, Mask, Masks, dicts_of, rle_of, rles_of
+from mtfast.coco_dicts import RLE, Mask, Masks, dicts_of, frame_size, rle_of, rles_of
 from mtfast.coding import decode_mask, encode_mask
-from mtfast.errors import MtfastError, RLEError
+from mtfast.errors import MtfastError, RLEError, shown
 from mtfast.labelmap import scan_labels
 from mtfast.overlap import Overlap, paint_rank
-from mtfast.polygons import rasterise
+from mtfast.polygons import as_float, rasterise
 from mtfast.runops import Rles
+from mtfast.runops.batch import as_array, one_of
 from mtfast.runs import RunTable, explain, gather_texts
 
 __all__ = [
@@ -90,7 +91,7 @@ def encode(bimask: NDArray[Any]) -> RLE | list[RLE]:
     -----
     ``pycocotools.mask.encode`` takes uint8 in Fortran order only, and values of 0 and 1 only.
     """
-    pixels = np.asarray(bimask)
+    pixels = as_array("bimask", bimask)
     if pixels.ndim == 2:
         text, size = encode_mask(pixels)
         return {"size": list(size), "counts": text}
@@ -139,8 +140,7 @@ def decode(
     array([[0, 1],
            [0, 1]], dtype=uint8)
     """
-    if order not in ("F", "C"):
-        raise MtfastError(f"order {order!r}; expected 'F' or 'C'; pick one")
+    one_of("order", order, ("F", "C"))
     if isinstance(rleObjs, Mapping):
         text, height, width = rle_of(rleObjs)
         n, ends = 1, [0, text.size]
@@ -153,14 +153,14 @@ def decode(
     is_clear = out is None and text.size * PIXELS_A_CHARACTER < math.prod(shape)
     if out is None:
         # New memory comes zeroed from the system, page by page as it is touched.
-        out = _new(shape, order, np.zeros if is_clear else np.empty)
+        out = _new_frame(shape, np.uint8, order, rleObjs, is_clear)
     else:
         _check_out(out, shape, order)
         _checked(rles_of(rleObjs))
-    if not 0 <= value <= LARGEST[out.dtype]:
+    largest = LARGEST[out.dtype]
+    if not isinstance(value, int | np.integer) or not 0 <= value <= largest:
         raise MtfastError(
-            f"value {value} for {out.dtype}; expected 0 to {LARGEST[out.dtype]}; "
-            f"pass an out of a wider type"
+            f"value {shown(value)} for {out.dtype}; expected 0 to {largest}; pass a wider out"
         )
     frames = [out] if out.ndim == 2 else out if order == "C" else np.moveaxis(out, -1, 0)
     for k in range(n):
@@ -355,12 +355,11 @@ def frPyObjects(pyobj: Any, h: int, w: int) -> Any:  # noqa: N802
     if isinstance(pyobj, Mapping):
         return dicts_of(_checked(rles_of(pyobj)))[0]
     if isinstance(pyobj, np.ndarray):
-        if pyobj.ndim != 2 or pyobj.shape[1] != 4:
+        if pyobj.ndim != 2 or pyobj.shape[1] != 4 or pyobj.dtype.kind not in "uif":
             raise MtfastError(
-                f"an array of shape {pyobj.shape}; expected (n, 4) boxes; "
+                f"an array of shape {pyobj.shape}, {pyobj.dtype}; expected (n, 4) boxes; "
                 f"give polygons as a list of lists"
             )
-        pyobj = pyobj.tolist()
         return _from_rings([_corners(box) for box in pyobj], h, w)
     if not isinstance(pyobj, Sequence) or isinstance(pyobj, str | bytes):
         raise MtfastError(
@@ -428,13 +427,14 @@ def to_label_map(
     masks = rles_of(rles)
     height, width = _one_size(masks)
     values = np.arange(1, masks.n + 1) if labels is None else _as_labels(labels, masks.n)
-    wanted = _label_dtype(values, out, dtype)
-    if out is None:
-        out = np.empty((height, width), wanted)
-    else:
+    if out is not None:
         _check_out(out, (height, width), "C")
+    wanted = _label_dtype(values, dtype if out is None else out.dtype)
+    if out is None:
+        out = _new_frame((height, width), wanted, "C", rles)
+    rank = paint_rank(overlap, masks.n, lambda: area(rles))
     if overlap != "last":
-        order = np.argsort(paint_rank(overlap, masks.n, lambda: area(rles)), kind="stable")
+        order = np.argsort(rank, kind="stable")
         text, offsets = gather_texts(masks.text, masks.offsets, order)
         masks, values = masks._replace(text=text, offsets=offsets), values[order]
     bad = paint.paint_images(
@@ -481,8 +481,9 @@ def from_label_map(
     >>> from_label_map(np.array([[0, 7], [5, 7]]))
     (array([5, 7]), [{'size': [2, 2], 'counts': b'112'}, {'size': [2, 2], 'counts': b'22'}])
     """
-    found = scan_labels(np.asarray(label_map), background)
-    size = list(label_map.shape)
+    pixels = as_array("label_map", label_map)
+    found = scan_labels(pixels, background)
+    size = list(pixels.shape)
     text, ends = found.rle.tobytes(), found.rle_offsets.tolist()
     return found.labels, [
         {"size": [*size], "counts": text[start:stop]} for start, stop in pairwise(ends)
@@ -710,29 +711,39 @@ def _one_size(rles: Rles) -> tuple[int, int]:
     return int(rles.heights[0]), int(rles.widths[0])
 
 
-def _new(shape: tuple[int, ...], order: str, make: Callable[..., Any]) -> NDArray[np.uint8]:
+def _new_frame(
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    order: Literal["F", "C"],
+    masks: Mask | Masks,
+    is_clear: bool = False,
+) -> NDArray[Any]:
     try:
-        out: NDArray[np.uint8] = make(shape, np.uint8, order)
+        return np.zeros(shape, dtype, order) if is_clear else np.empty(shape, dtype, order)
     except (MemoryError, ValueError) as error:
+        # Malformed masks may state any size.
+        _checked(rles_of(masks))
         raise MtfastError(
-            f"frames of {shape}, {math.prod(shape):,} bytes; expected them to fit into the memory; "
-            f"decode fewer at a time, or crop them"
+            f"{' x '.join(map(str, shape))} pixels; expected them to fit into memory; "
+            f"crop the masks, or decode fewer at a time"
         ) from error
-    return out
 
 
-def _check_out(out: NDArray[Any], shape: tuple[int, ...], order: str) -> None:
+def _check_out(out: Any, shape: tuple[int, ...], order: str) -> None:
+    if not isinstance(out, np.ndarray):
+        raise MtfastError(f"out is a {type(out).__name__}; expected an array; use numpy.empty")
     contiguous = out.flags.f_contiguous if order == "F" else out.flags.c_contiguous
-    if out.shape != shape or out.dtype not in LARGEST or not contiguous:
+    wrong = {"in another order": not contiguous, "not writable": not out.flags.behaved}
+    if out.shape != shape or out.dtype not in LARGEST or any(wrong.values()):
+        found = ", ".join([str(out.dtype), *(what for what, is_so in wrong.items() if is_so)])
         raise MtfastError(
-            f"out has shape {out.shape}, {out.dtype}{'' if contiguous else ', in another order'}; "
-            f"expected {shape} of uint8, uint16 or uint32 in {order} order; "
-            f"make it with numpy.empty"
+            f"out has shape {out.shape}, {found}; expected {shape} of uint8, uint16 or uint32 in "
+            f"{order} order; make it with numpy.empty"
         )
 
 
 def _as_labels(labels: ArrayLike, n: int) -> NDArray[np.int64]:
-    values = np.asarray(labels)
+    values = as_array("labels", labels)
     if values.shape != (n,) or (values.dtype.kind not in "bui" and n):
         raise MtfastError(
             f"labels of shape {values.shape}, {values.dtype}; expected ({n},) whole numbers; "
@@ -741,18 +752,20 @@ def _as_labels(labels: ArrayLike, n: int) -> NDArray[np.int64]:
     return values.astype(np.int64)
 
 
-def _label_dtype(
-    values: NDArray[np.int64], out: NDArray[Any] | None, dtype: DTypeLike | None
-) -> np.dtype[Any]:
+def _label_dtype(values: NDArray[np.int64], dtype: DTypeLike | None) -> np.dtype[Any]:
     low, high = int(values.min(initial=0)), int(values.max(initial=0))
-    fitting = [np.dtype(t) for t in (np.uint8, np.uint16, np.uint32) if high <= np.iinfo(t).max]
-    if out is not None or dtype is not None:
-        asked = out.dtype if out is not None else np.dtype(dtype)
+    fitting = [t for t, largest in LARGEST.items() if high <= largest]
+    if dtype is not None:
+        try:
+            asked = np.dtype(dtype)
+        except (TypeError, ValueError, SyntaxError):
+            raise MtfastError(
+                f"dtype {shown(dtype)}; expected uint8, uint16 or uint32; pick one"
+            ) from None
         fitting = [t for t in fitting if t == asked]
     if low < 0 or not fitting:
         raise MtfastError(
-            f"labels from {low} to {high}"
-            f"{f' for {asked}' if out is not None or dtype is not None else ''}; "
+            f"labels from {low} to {high}{f' for {asked}' if dtype is not None else ''}; "
             f"expected 0 up to what uint8, uint16 or uint32 holds; renumber them or widen the map"
         )
     return fitting[0]
@@ -768,6 +781,8 @@ def _as_boxes(given: Any, name: str) -> NDArray[np.float64] | None:
             raise MtfastError(
                 f"{name} of shape {given.shape}; expected (n, 4) boxes; give masks as dicts"
             )
+        if boxes.dtype.kind not in "uif":
+            raise MtfastError(f"{name} of {boxes.dtype}; expected numbers; give masks as dicts")
         return boxes.reshape(-1, 4).astype(np.float64)
     if not isinstance(given, Sequence) or isinstance(given, str | bytes):
         raise MtfastError(
@@ -797,10 +812,12 @@ def _corners(box: Sequence[float]) -> list[float]:
         raise MtfastError(
             f"a box of {len(box)} numbers; expected [x, y, width, height]; correct it"
         )
-    x, y, w, h = box
+    # Sums of numpy's integers may wrap around.
+    x, y, w, h = map(as_float, box)
     return [x, y, x, y + h, x + w, y + h, x + w, y]
 
 
 def _from_rings(rings: list[list[float]], h: int, w: int) -> list[RLE]:
-    texts = rasterise([[ring] for ring in rings], [(h, w)] * len(rings), "object {}".format)
-    return [{"size": [h, w], "counts": text.encode()} for text in texts]
+    size = frame_size("frPyObjects", (h, w), MtfastError)
+    texts = rasterise([[ring] for ring in rings], [size] * len(rings), "object {}".format)
+    return [{"size": [*size], "counts": text.encode()} for text in texts]

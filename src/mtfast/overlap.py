@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.errors import MtfastError
+from mtfast.errors import MtfastError, shown
 
 __all__ = ["Overlap", "paint_rank"]
 
@@ -20,14 +20,14 @@ def paint_rank(overlap: str, n: int, area: Callable[[], NDArray[np.int64]]) -> N
 
     ``area`` measures them, if it matters.
     """
-    if overlap == "last":
-        return np.arange(n)
-    if overlap == "first":
-        return -np.arange(n)
-    if overlap == "largest":
-        return area()
-    if overlap == "smallest":
-        return -area()
-    raise MtfastError(
-        f"overlap {overlap!r}; expected 'last', 'first', 'largest' or 'smallest'; pick one"
-    )
+    ranks: dict[str, Callable[[], NDArray[np.int64]]] = {
+        "last": lambda: np.arange(n),
+        "first": lambda: -np.arange(n),
+        "largest": area,
+        "smallest": lambda: -area(),
+    }
+    if not isinstance(overlap, str) or overlap not in ranks:
+        raise MtfastError(
+            f"overlap {shown(overlap)}; expected 'last', 'first', 'largest' or 'smallest'; pick one"
+        )
+    return ranks[overlap]()

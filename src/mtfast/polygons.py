@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import chain, pairwise
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from mtfast.errors import MtfastError
 from mtfast.runs import offsets_of
 
-__all__ = ["cut_texts", "rasterise"]
+__all__ = ["as_float", "cut_texts", "rasterise"]
 
 Int64 = NDArray[np.int64]
 
@@ -50,9 +51,19 @@ def rasterise(
         return []
     heights, widths = np.array(sizes, np.int64).T.copy()
     rings = [ring[: len(ring) // 2 * 2] for mask in masks for ring in mask]
-    points = np.fromiter(chain.from_iterable(rings), np.float64)
+    try:
+        points = np.fromiter(chain.from_iterable(rings), np.float64)
+    except OverflowError:
+        points = np.fromiter(map(as_float, chain.from_iterable(rings)), np.float64)
     ring_offsets = offsets_of([len(ring) for ring in rings])
     mask_offsets = offsets_of([len(mask) for mask in masks])
+    if not all(rings):
+        empty = next(r for r, ring in enumerate(rings) if not ring)
+        mask = int(np.searchsorted(mask_offsets, empty, side="right")) - 1
+        raise error(
+            f"{where(mask)} has a polygon without a point; expected [x, y, x, y, ...]; "
+            f"correct or remove it"
+        )
     starts = ring_offsets[mask_offsets]
 
     # Not a number is not small either.
@@ -92,6 +103,14 @@ def rasterise(
         )
         texts += cut_texts(text, offsets)
     return texts
+
+
+def as_float(number: float) -> float:
+    """Return infinity for a whole number that no float can hold."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def _crossings(

@@ -8,9 +8,9 @@ from itertools import accumulate, chain, pairwise
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from mtfast.errors import MtfastError, RLEError
+from mtfast.errors import MtfastError, RLEError, shown
 from mtfast.runs import MAX_PIXELS, RunTable, explain
 
 Int64 = NDArray[np.int64]
@@ -54,7 +54,7 @@ class Rles(NamedTuple):
             sides = np.empty(0, np.int64)
         if sides.size != 2 * n or len(sizes) != n:
             raise MtfastError(
-                f"{n} texts and the sizes {sizes!r:.80}; expected a pair of integers for each; "
+                f"{n} texts and the sizes {shown(sizes)}; expected a pair of integers for each; "
                 f"give them as (height, width)"
             )
         offsets = np.fromiter(accumulate(map(len, texts), initial=0), np.int64, n + 1)
@@ -185,7 +185,18 @@ def _malformed(name: str, rles: Rles, k: int) -> NoReturn:
     raise RLEError(f"{name}[{k}]: {reason}")
 
 
+def as_array(name: str, given: ArrayLike) -> NDArray[Any]:
+    """Make an array of what should be one; MtfastError for lists of different lengths."""
+    try:
+        return np.asarray(given)
+    except (TypeError, ValueError, OverflowError):
+        raise MtfastError(
+            f"{name} is {shown(given)}; expected an array, or lists of one length; make it one"
+        ) from None
+
+
 def one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
     """Raise MtfastError if an argument has none of the values that are allowed."""
-    if value not in allowed:
-        raise MtfastError(f"{name} is {value!r}; expected one of {allowed}; choose one of them")
+    # An array compares with each of them element by element.
+    if isinstance(value, np.ndarray) or value not in allowed:
+        raise MtfastError(f"{name} is {shown(value)}; expected one of {allowed}; choose one")

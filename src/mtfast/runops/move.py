@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.errors import MtfastError
+from mtfast.errors import MtfastError, shown
 from mtfast.runops.batch import Int64, Lists, Rles, decode, encode, one_of, room
 from mtfast.runs import MAX_PIXELS
 
@@ -275,5 +275,5 @@ def _whole(name: str, value: Any, least: int | None = 0) -> int:
         number = None
     if number is None or (least is not None and number < least) or number > MAX_PIXELS:
         wanted = "an integer" if least is None else f"an integer from {least} to 2**40"
-        raise MtfastError(f"{name} is {value!r}; expected {wanted}; give pixels")
+        raise MtfastError(f"{name} is {shown(value)}; expected {wanted}; give pixels")
     return number

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtfast.errors import MtfastError
-from mtfast.runops.batch import Lists, Rles, decode, encode, one_of, room
+from mtfast.runops.batch import Lists, Rles, as_array, decode, encode, one_of, room
 
 
 def iou(dt: Rles, gt: Rles, iscrowd: ArrayLike | None = None) -> NDArray[np.float64]:
@@ -239,7 +239,7 @@ def _sizes_differ(a: str, first: Lists, i: int, b: str, second: Lists, j: int) -
 def _crowd(iscrowd: ArrayLike | None, n: int) -> NDArray[np.uint8]:
     if iscrowd is None:
         return np.zeros(n, np.uint8)
-    crowd = np.asarray(iscrowd)
+    crowd = as_array("iscrowd", iscrowd)
     if crowd.shape != (n,) or (n and crowd.dtype.kind not in "bui"):
         raise MtfastError(
             f"iscrowd has shape {crowd.shape}, {crowd.dtype}; expected (n,) = ({n},) of integers; "

@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtfast.errors import MtfastError
-from mtfast.runops.batch import Int64, Rles, decode, encode, one_of, room
+from mtfast.errors import MtfastError, shown
+from mtfast.runops.batch import Int64, Rles, as_array, decode, encode, one_of, room
 from mtfast.runs import MAX_PIXELS
 
 
@@ -192,13 +192,14 @@ def _eroded(
             )
         diagonals = np.sqrt(lists.heights.astype(float) ** 2 + lists.widths.astype(float) ** 2)
         n = np.clip(np.rint(ratio * diagonals), 1, MAX_PIXELS).astype(np.int64)
-    sizes = np.asarray(n)
+    sizes = as_array("n", n)
     if sizes.dtype.kind not in "iu" or sizes.shape not in ((), (lists.n,)) or (sizes < 0).any():
         raise MtfastError(
-            f"a width of {n!r}; expected an integer from 0 on, or one for each of the {lists.n} "
-            f"masks; give it in pixels"
+            f"a width of {shown(n)}; expected an integer from 0 on, or one for each of the "
+            f"{lists.n} masks; give it in pixels"
         )
-    sizes = np.minimum(sizes, MAX_PIXELS)
+    # The bound must be a number of their own kind.
+    sizes = np.minimum(sizes, min(MAX_PIXELS, np.iinfo(sizes.dtype).max))
     sizes = np.ascontiguousarray(np.broadcast_to(sizes, (lists.n,)), np.int64)
     offsets = room(lists.n + 1)
     # Whole columns side by side are one run, and become as many as there are.
