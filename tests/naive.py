@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 
@@ -61,6 +64,54 @@ def counts_of_text(text: bytes) -> list[int]:
     return counts
 
 
+def counts_of_text(text: bytes) -> np.ndarray | None:
+    """Read COCO's compressed text, all numbers at once; None if it is none."""
+    groups = np.frombuffer(text, np.uint8).astype(np.int64) - 48
+    if not groups.size:
+        return groups
+    if groups.min() < 0 or groups.max() > 63 or groups[-1] >= 32:
+        return None
+    ends = np.flatnonzero(groups < 32) + 1
+    starts = np.concatenate([[0], ends[:-1]])
+    lengths = ends - starts
+    if lengths.max() > 12:
+        return None
+    place = np.arange(groups.size) - np.repeat(starts, lengths)
+    values = np.add.reduceat((groups & 31) << 5 * place, starts)
+    values -= np.where(groups[ends - 1] & 16, 1 << 5 * lengths, 0)
+    values[1::2] = np.cumsum(values[1::2])
+    values[2::2] = np.cumsum(values[2::2])
+    # Sums may wrap around, but not before the first of them is out of range.
+    return None if np.any((values < 0) | (values > 2**40)) else values
+
+
+def read_rle(rle: Any) -> tuple[int, int, np.ndarray] | None:
+    """Height, width and counts of anything that is a mask; None if it is none."""
+
+    def whole(values: Any) -> bool:
+        array = isinstance(values, np.ndarray) and values.ndim == 1
+        return (array or isinstance(values, list | tuple)) and all(
+            isinstance(v, int | np.integer) and not isinstance(v, bool) and v >= 0 for v in values
+        )
+
+    if not isinstance(rle, Mapping) or not {"size", "counts"} <= rle.keys():
+        return None
+    size, counts = rle["size"], rle["counts"]
+    if not whole(size) or len(size) != 2:
+        return None
+    height, width = map(int, size)
+    if isinstance(counts, str):
+        counts = counts.encode(errors="surrogatepass")
+    if isinstance(counts, bytes | bytearray | memoryview):
+        counts = counts_of_text(bytes(counts))
+    elif not whole(counts):
+        return None
+    if counts is None or max(height, width, height * width) > 2**40:
+        return None
+    tiles = sum(map(int, counts)) == height * width
+    return (height, width, np.array(counts, np.int64)) if tiles else None
+
+
 def text_of_mask(pixels: np.ndarray) -> bytes:
     return text_of_counts(counts_of_mask(pixels))
 
@@ -76,7 +127,7 @@ def bbox(pixels: np.ndarray) -> list[float]:
         return [0.0, 0.0, 0.0, 0.0]
     height = pixels.shape[0]
     flat = pixels.flatten(order="F")
-    crosses = any(flat[x * height - 1] and flat[x * height] for x in range(1, pixels.shape[1]))
+    crosses = np.any(flat[height - 1 : -1 : height] & flat[height::height])
     top, bottom = (0, height) if crosses else (ys.min(), ys.max() + 1)
     return [float(v) for v in (xs.min(), top, xs.max() + 1 - xs.min(), bottom - top)]
 
