@@ -46,24 +46,6 @@ def text_of_number(number: int) -> bytes:
             return bytes(text)
 
 
-def counts_of_text(text: bytes) -> list[int]:
-    """Counts, which may be negative, of a text; ValueError if it is none."""
-    counts: list[int] = []
-    groups: list[int] = []
-    for character in text:
-        if not 48 <= character <= 111 or len(groups) == 12:
-            raise ValueError(text)
-        groups.append(character - 48)
-        if not character - 48 & 32:
-            number = sum((group & 31) << 5 * i for i, group in enumerate(groups))
-            number -= (groups[-1] & 16) << (5 * len(groups) - 4)
-            counts.append(number + (counts[-2] if len(counts) > 2 else 0))
-            groups = []
-    if groups:
-        raise ValueError(text)
-    return counts
-
-
 def counts_of_text(text: bytes) -> np.ndarray | None:
     """Read COCO's compressed text, all numbers at once; None if it is none."""
     groups = np.frombuffer(text, np.uint8).astype(np.int64) - 48
