@@ -4,8 +4,9 @@ import numpy as np
 
 import mtfast
 from benchmarks import data
-from mtfast.kernels import coco_string, polygon
+from mtfast.kernels import coco_string
 from mtfast.labelmap import scan_labels
+from mtfast.polygons import rasterise
 from mtfast.runs import RunTable, offsets_of
 from mtfast.synth.shapes import flake
 
@@ -100,22 +101,12 @@ class Polygon:
         height, width = data.scale.size
         centres = rng.random(POLYGONS) * width + 1j * rng.random(POLYGONS) * height
         rings = [flake(rng, height * width / 2000) + centre for centre in centres]
-        outline = [int(np.abs(np.diff(ring.real, append=ring[:1].real)).sum()) for ring in rings]
-        rooms = [length + 2 * ring.size + 4 for length, ring in zip(outline, rings, strict=True)]
-        self.arguments = (
-            np.concatenate(rings).view(np.float64),
-            offsets_of([2 * ring.size for ring in rings]),
-            np.arange(POLYGONS + 1),
-            np.full(POLYGONS, height),
-            np.full(POLYGONS, width),
-            np.empty(4 * max(rooms), np.int64),
-            np.empty(coco_string.MAX_CHARACTERS * sum(rooms), np.uint8),
-            np.empty(POLYGONS + 1, np.int64),
-        )
-        self.time_encode_polygons()
+        self.masks = [[ring.view(np.float64).tolist()] for ring in rings]
+        self.sizes = [(height, width)] * POLYGONS
+        self.time_rasterise()
 
-    def time_encode_polygons(self) -> None:
-        polygon.encode_polygons(*self.arguments)
+    def time_rasterise(self) -> None:
+        rasterise(self.masks, self.sizes, str)
 
 
 def _table(flakes: str) -> RunTable:

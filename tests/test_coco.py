@@ -14,7 +14,6 @@ from pycocotools.coco import COCO
 
 from mtfast import polygons
 from mtfast.errors import MtfastError, RLEError, SourceError
-from mtfast.kernels import polygon
 from mtfast.runs import Category
 from mtfast.sources import coco_json
 from mtfast.sources.coco_json import parse_coco
@@ -129,14 +128,6 @@ def test_a_segmentation_of_four_numbers_is_a_box():
     boxes = [[3, 4, 10, 6.5], [20.2, 1, 5, 5]]
     expected = reference.merge(reference.frPyObjects(np.array(boxes), HEIGHT, WIDTH))["counts"]
     assert texts(document(annotation(segmentation=boxes))) == [expected]
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(-(2**40), 2**40)))
-def test_sort(values):
-    array = np.array([*values, -7], np.int64)
-    polygon.sort_ascending(array, len(values))
-    assert array.tolist() == [*sorted(values), -7]
 
 
 def test_huge_polygons_are_no_work_in_a_small_frame_and_refused_in_a_huge_one():

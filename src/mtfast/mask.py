@@ -804,6 +804,8 @@ def _is_number(item: Any) -> bool:
 def _is_ring(item: Any) -> bool:
     if isinstance(item, np.ndarray):
         return item.ndim == 1 and item.dtype.kind in "uif"
+    if isinstance(item, list | tuple) and set(map(type, item)) <= {int, float}:
+        return True
     return isinstance(item, Sequence) and not isinstance(item, str) and all(map(_is_number, item))
 
 

@@ -19,6 +19,8 @@ Int64 = NDArray[np.int64]
 MAX_COORDINATE = 2**20
 # Columns that the edges of one mask may pass, each time: a second or two of work.
 MAX_CROSSINGS = 2**24
+# Places of as many of the largest frames can be told apart in 64 bits.
+MAX_RINGS = 2**20
 # Toggles of the polygons that are rasterised in one call; bounds its memory.
 _BATCH = 2**20
 
@@ -82,22 +84,42 @@ def rasterise(
             f"{where(mask)} has polygons whose edges pass {crossings[mask]} columns of "
             f"pixels; expected at most 2**24; correct or remove it"
         )
-    rooms = crossings + 2 * np.diff(mask_offsets) + 2
+    n_rings = np.diff(mask_offsets)
+    if n_rings.max() > MAX_RINGS:
+        mask = int(np.argmax(n_rings))
+        raise error(
+            f"{where(mask)} has {n_rings[mask]} polygons; expected at most 2**20; "
+            f"merge masks of fewer"
+        )
+    rooms = crossings + 2 * n_rings + 2
 
     texts: list[str] = []
     ends = np.cumsum(rooms)
     while (start := len(texts)) < len(masks):
         room = ends[start] - rooms[start] + _BATCH
         stop = max(start + 1, int(np.searchsorted(ends, room, side="right")))
-        text = np.empty(coco_string.MAX_CHARACTERS * int(rooms[start:stop].sum()), np.uint8)
-        offsets = np.empty(stop - start + 1, np.int64)
-        polygon.encode_polygons(
+        here = slice(start, stop)
+        toggles = np.empty(int(rooms[here].sum()), np.int64)
+        ring_ends = np.empty(int(n_rings[here].sum()), np.int64)
+        n = polygon.outline_rings(
             points,
             ring_offsets,
+            mask_offsets[start],
+            np.repeat(heights[here], n_rings[here]),
+            np.repeat(widths[here], n_rings[here]),
+            toggles,
+            ring_ends,
+        )
+        toggles[:n].sort()
+        text = np.empty(coco_string.MAX_CHARACTERS * toggles.size, np.uint8)
+        offsets = np.empty(stop - start + 1, np.int64)
+        polygon.encode_rings(
+            toggles,
+            ring_ends,
             mask_offsets[start : stop + 1],
-            heights[start:stop],
-            widths[start:stop],
-            np.empty(4 * int(rooms[start:stop].max()), np.int64),
+            heights[here],
+            widths[here],
+            np.empty(3 * int(rooms[here].max()), np.int64),
             text,
             offsets,
         )

@@ -99,36 +99,48 @@ def counts_of_toggles(toggles, n, n_pixels, counts):
     return m
 
 
-@kernel(i64(write(i64), i64))
-def sort_ascending(values, n):
-    """Sort the first n values in place, by heap sort, which has no bad case; return n."""
-    root = n // 2
-    end = n
-    while end > 1:
-        if root > 0:
-            root -= 1
-            value = values[root]
-        else:
-            end -= 1
-            value = values[end]
-            values[end] = values[0]
-        hole = root
-        child = 2 * hole + 1
-        while child < end:
-            if child + 1 < end and values[child + 1] > values[child]:
-                child += 1
-            if values[child] <= value:
-                break
-            values[hole] = values[child]
-            hole = child
-            child = 2 * hole + 1
-        values[hole] = value
+@kernel(i64(read(f64), read(i64), i64, read(i64), read(i64), write(i64), write(i64)))
+def outline_rings(points, ring_offsets, first, heights, widths, toggles, ends):
+    """Write the toggles of many rings, so that sorting them all sorts those of each.
+
+    Parameters
+    ----------
+    points : (n,) float64
+        x, y, x, y, ... of all rings.
+    ring_offsets : int64
+        Ring first + r has the numbers points[ring_offsets[first + r]:ring_offsets[first + r + 1]],
+        two a point.
+    first : int
+    heights, widths : (n_rings,) int64
+        Frame of each ring from ``first`` on.
+    toggles : int64, out
+        To those of ring r the places of all frames before it, and of one pixel more for each, are
+        added.
+    ends : (n_rings,) int64, out
+        Where in toggles those of each ring end.
+
+    Returns
+    -------
+    int
+        How many toggles were written.
+    """
+    n = 0
+    base = 0
+    for r in range(heights.size):
+        ring = points[ring_offsets[first + r] : ring_offsets[first + r + 1]]
+        own = toggles[n:]
+        n_own = outline_toggles(ring, ring.size // 2, heights[r], widths[r], own)
+        for i in range(n_own):
+            own[i] += base
+        base += heights[r] * widths[r] + 1
+        n += n_own
+        ends[r] = n
     return n
 
 
 @kernel(
     i64(
-        read(f64),
+        write(i64),
         read(i64),
         read(i64),
         read(i64),
@@ -138,20 +150,18 @@ def sort_ascending(values, n):
         write(i64),
     )
 )
-def encode_polygons(points, ring_offsets, mask_offsets, heights, widths, scratch, text, offsets):
-    """Rasterise masks of one or more rings each, whose union they are, into COCO text.
+def encode_rings(toggles, ends, mask_offsets, heights, widths, scratch, text, offsets):
+    """Encode masks of one or more rings each, whose union they are, as COCO text.
 
     Parameters
     ----------
-    points : (n,) float64
-        x, y, x, y, ... of all rings.
-    ring_offsets : (n_rings + 1,) int64
-        Ring r has the numbers points[ring_offsets[r]:ring_offsets[r + 1]], two a point.
+    toggles, ends : int64
+        As made by :func:`outline_rings`, the toggles sorted.
     mask_offsets : (n_masks + 1,) int64
-        Mask k has the rings mask_offsets[k] .. mask_offsets[k + 1] - 1.
+        Mask k has the rings mask_offsets[k] .. mask_offsets[k + 1] - 1, less mask_offsets[0].
     heights, widths : (n_masks,) int64
     scratch : int64
-        Four parts of equal size; one part holds the toggles of all rings of any one mask, and
+        Three parts of equal size; one part holds the toggles of all rings of any one mask, and
         two values more for each ring.
     text : uint8, out
         Room for MAX_CHARACTERS for each of those.
@@ -162,25 +172,27 @@ def encode_polygons(points, ring_offsets, mask_offsets, heights, widths, scratch
     int
         The number of characters written.
     """
-    part = scratch.size // 4
-    toggles = scratch[:part]
-    counts = scratch[part : 2 * part]
-    union = scratch[2 * part : 3 * part]
-    merged = scratch[3 * part : 4 * part]
+    part = scratch.size // 3
+    counts = scratch[:part]
+    union = scratch[part : 2 * part]
+    merged = scratch[2 * part : 3 * part]
     at = 0
+    start = 0
+    base = 0
     offsets[0] = 0
     for k in range(heights.size):
-        height = heights[k]
-        width = widths[k]
+        n_pixels = heights[k] * widths[k]
         n_union = 0
-        for r in range(mask_offsets[k], mask_offsets[k + 1]):
-            ring = points[ring_offsets[r] : ring_offsets[r + 1]]
-            n = outline_toggles(ring, ring.size // 2, height, width, toggles)
-            sort_ascending(toggles, n)
+        for r in range(mask_offsets[k] - mask_offsets[0], mask_offsets[k + 1] - mask_offsets[0]):
+            own = toggles[start : ends[r]]
+            start = ends[r]
+            for i in range(own.size):
+                own[i] -= base
+            base += n_pixels + 1
             if n_union == 0:
-                n_union = counts_of_toggles(toggles, n, height * width, union)
+                n_union = counts_of_toggles(own, own.size, n_pixels, union)
             else:
-                n_counts = counts_of_toggles(toggles, n, height * width, counts)
+                n_counts = counts_of_toggles(own, own.size, n_pixels, counts)
                 n_union = combine_counts(union, n_union, counts, n_counts, OR, merged)
                 union, merged = merged, union
         at = encode_counts(union, 0, n_union, text, at)
