@@ -16,7 +16,7 @@ import naive
 from mtfast import RunTable
 from mtfast.runs import offsets_of
 
-# Pixels of the largest frame that twins are asked about.
+# Pixels, and longest side, of the largest frame that twins are asked about.
 SMALL = 2**18
 
 NUMBERS: tuple[Any, ...] = (
@@ -157,7 +157,7 @@ def a_batch(
         if rng.random() >= soundness:
             rle = malformed(rng, dict(sound))
             new = naive.read_rle(rle)
-            if new and new[0] * new[1] > SMALL and not large:
+            if new and max(*new[:2], new[0] * new[1]) > SMALL and not large:
                 rle = sound
             else:
                 found = new

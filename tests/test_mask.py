@@ -350,6 +350,7 @@ def test_malformed_arguments():
             call()
         assert len(str(caught.value).splitlines()) == 1
     assert mask.erode(rle, np.uint8(200)) == rle
+    assert mask.iou([[0, 0, 10**400, 1]], [[0, 0, 2, 1]], [0]).tolist() == [[0.0]]
 
 
 def test_validate_reports_all():

@@ -794,7 +794,7 @@ def _as_boxes(given: Any, name: str) -> NDArray[np.float64] | None:
         raise MtfastError(
             f"{name} holds neither dicts only nor boxes only; expected one kind; sort them"
         )
-    return np.array([list(item) for item in given], np.float64)
+    return np.array([[as_float(v) for v in item] for item in given], np.float64)
 
 
 def _is_number(item: Any) -> bool:
