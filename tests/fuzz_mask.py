@@ -161,7 +161,9 @@ def iou_of_boxes(rng: random.Random) -> Trial:
 
     dt, gt = boxes(), boxes()
     crowd = [rng.randrange(2) for _ in gt]
-    answer: Any = coco.iou(np.array(dt, float), np.array(gt, float), crowd)
+    answer: Any = REFUSED
+    if np.isfinite(np.array(dt, float)).all() and np.isfinite(np.array(gt, float)).all():
+        answer = coco.iou(np.array(dt, float), np.array(gt, float), crowd)
     given: list[Any] = [np.array(side) if rng.random() < 0.3 else side for side in (dt, gt)]
     if rng.random() < 0.3:
         given[rng.randrange(2)] = rng.choice((*JUNK, [[*dt[0][:3], rng.choice(JUNK)]]))

@@ -188,8 +188,7 @@ def test_polygon_is_pycocotools_polygon(ring, height, width):
 )
 def test_column_changes_count_beyond_capacity(labels, background):
     """The number of changes does not depend on the room for them."""
-    above = np.full(scan.BLOCK, background, np.uint8)
-    args = (labels.reshape(-1), *labels.shape, above)
+    args = (labels.reshape(-1), *labels.shape, background)
     padded = np.vstack([np.full((1, labels.shape[1]), background), labels])
     expected = int((np.diff(padded.astype(int), axis=0) != 0).sum())
     for room in (0, 1, labels.size):

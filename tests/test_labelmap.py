@@ -27,9 +27,10 @@ def assert_equals_pycocotools(label_map: np.ndarray, background: int) -> None:
 
 
 @settings(deadline=None)
-@given(LABEL_MAPS, st.integers(0, 3))
+@given(LABEL_MAPS, st.integers(-1, 300))
 def test_every_label_is_encoded(label_map, background):
     assert_equals_pycocotools(label_map, background)
+    assert_equals_pycocotools(np.asfortranarray(label_map), background)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

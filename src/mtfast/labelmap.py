@@ -74,18 +74,18 @@ def scan_labels(label_map: NDArray[Any], background: int = 0) -> LabelRuns:
                 f"label {label_map.max()}; expected labels below 2**63; renumber the labels"
             )
         label_map = label_map.astype(np.int64)
+    if label_map.flags.f_contiguous:
+        # In memory it is one column as high as the map has pixels.
+        height, width = label_map.size, 1
+        label_map = label_map.T
     pixels = np.ascontiguousarray(label_map).reshape(-1)
-
-    if not np.can_cast(np.min_scalar_type(background), pixels.dtype):
-        pixels = pixels.astype(np.int64)
-    above = np.full(scan.BLOCK, background, pixels.dtype)
 
     # One change for each pixel of a flake's outline: a few thousand in an image, rarely more.
     capacity = 1 << 14
     while True:
         places = np.empty(capacity, np.int64)
         values = np.empty(capacity, np.int64)
-        n = scan.column_changes(pixels, height, width, above, places, values)
+        n = scan.column_changes(pixels, height, width, background, places, values)
         if n <= capacity:
             break
         capacity = n

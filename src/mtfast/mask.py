@@ -368,20 +368,19 @@ def frPyObjects(pyobj: Any, h: int, w: int) -> Any:  # noqa: N802
         )
     if not pyobj:
         return []
-    if all(isinstance(item, Mapping) for item in pyobj):
+    if _are_masks(pyobj):
         return dicts_of(_checked(rles_of(pyobj)))
     if all(_is_number(item) for item in pyobj):
         ring = _corners(pyobj) if len(pyobj) == 4 else list(pyobj)
         return _from_rings([ring], h, w)[0]
-    rings = [list(item) if _is_ring(item) else None for item in pyobj]
-    if any(ring is None for ring in rings):
-        k = rings.index(None)
-        raise MtfastError(
-            f"object {k} is a {type(pyobj[k]).__name__}; expected all polygons, all boxes or all "
-            f"dicts with counts; sort them by kind"
-        )
-    boxes = len(pyobj[0]) == 4
-    return _from_rings([_corners(r) if boxes else r for r in rings if r is not None], h, w)
+    if set(map(type, pyobj)) != {list} or len(pyobj[0]) == 4:
+        _expect_rings(pyobj)
+    try:
+        boxes = len(pyobj[0]) == 4
+        return _from_rings([_corners(ring) for ring in pyobj] if boxes else pyobj, h, w)
+    except TypeError:
+        _expect_rings(pyobj)
+        raise
 
 
 def to_label_map(
@@ -783,18 +782,33 @@ def _as_boxes(given: Any, name: str) -> NDArray[np.float64] | None:
             )
         if boxes.dtype.kind not in "uif":
             raise MtfastError(f"{name} of {boxes.dtype}; expected numbers; give masks as dicts")
-        return boxes.reshape(-1, 4).astype(np.float64)
+        return _finite(name, boxes.reshape(-1, 4).astype(np.float64))
     if not isinstance(given, Sequence) or isinstance(given, str | bytes):
         raise MtfastError(
             f"{name} is a {type(given).__name__}; expected a list of masks or boxes; make it one"
         )
-    if all(isinstance(item, Mapping) for item in given):
+    if _are_masks(given):
         return None
     if not all(_is_ring(item) and len(item) == 4 for item in given):
         raise MtfastError(
             f"{name} holds neither dicts only nor boxes only; expected one kind; sort them"
         )
-    return np.array([[as_float(v) for v in item] for item in given], np.float64)
+    return _finite(name, np.array([[as_float(v) for v in item] for item in given], np.float64))
+
+
+def _finite(name: str, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    if not np.isfinite(boxes).all():
+        k = int(np.argmin(np.isfinite(boxes).all(axis=1)))
+        raise MtfastError(
+            f"{name} {k} is the box {boxes[k].tolist()}; expected finite numbers; "
+            f"correct or remove it"
+        )
+    return boxes
+
+
+def _are_masks(items: Sequence[Any]) -> bool:
+    kinds = set(map(type, items))
+    return kinds == {dict} or all(issubclass(kind, Mapping) for kind in kinds)
 
 
 def _is_number(item: Any) -> bool:
@@ -804,9 +818,16 @@ def _is_number(item: Any) -> bool:
 def _is_ring(item: Any) -> bool:
     if isinstance(item, np.ndarray):
         return item.ndim == 1 and item.dtype.kind in "uif"
-    if isinstance(item, list | tuple) and set(map(type, item)) <= {int, float}:
-        return True
     return isinstance(item, Sequence) and not isinstance(item, str) and all(map(_is_number, item))
+
+
+def _expect_rings(items: Sequence[Any]) -> None:
+    for k, item in enumerate(items):
+        if not _is_ring(item):
+            raise MtfastError(
+                f"object {k} is {shown(item)}; expected all polygons, all boxes or all dicts with "
+                f"counts; sort them by kind"
+            )
 
 
 def _corners(box: Sequence[float]) -> list[float]:
@@ -819,7 +840,7 @@ def _corners(box: Sequence[float]) -> list[float]:
     return [x, y, x, y + h, x + w, y + h, x + w, y]
 
 
-def _from_rings(rings: list[list[float]], h: int, w: int) -> list[RLE]:
+def _from_rings(rings: Sequence[Sequence[float]], h: int, w: int) -> list[RLE]:
     size = frame_size("frPyObjects", (h, w), MtfastError)
     texts = rasterise([[ring] for ring in rings], [size] * len(rings), "object {}".format)
     return [{"size": [*size], "counts": text.encode()} for text in texts]

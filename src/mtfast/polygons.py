@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable, Sequence
 from itertools import chain, pairwise
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,33 +53,28 @@ def rasterise(
 
     if not masks:
         return []
-    heights, widths = np.array(sizes, np.int64).T.copy()
-    rings = [ring[: len(ring) // 2 * 2] for mask in masks for ring in mask]
-    try:
-        points = np.fromiter(chain.from_iterable(rings), np.float64)
-    except OverflowError:
-        points = np.fromiter(map(as_float, chain.from_iterable(rings)), np.float64)
-    ring_offsets = offsets_of([len(ring) for ring in rings])
-    mask_offsets = offsets_of([len(mask) for mask in masks])
-    if not all(rings):
-        empty = next(r for r, ring in enumerate(rings) if not ring)
-        mask = int(np.searchsorted(mask_offsets, empty, side="right")) - 1
+    heights, widths = np.array(list(chain.from_iterable(sizes)), np.int64).reshape(-1, 2).T.copy()
+    rings = list(chain.from_iterable(masks))
+    points = _flat(rings)
+    ring_offsets = offsets_of(list(map(len, rings)))
+    mask_offsets = offsets_of(list(map(len, masks)))
+    shortest = int(np.argmin(np.diff(ring_offsets)))
+    if len(rings[shortest]) < 2:
+        mask = int(np.searchsorted(mask_offsets, shortest, side="right")) - 1
         raise error(
             f"{where(mask)} has a polygon without a point; expected [x, y, x, y, ...]; "
             f"correct or remove it"
         )
-    starts = ring_offsets[mask_offsets]
-
     # Not a number is not small either.
-    absurd = ~(np.abs(points) <= MAX_COORDINATE)
-    if absurd.any():
-        at = int(np.argmax(absurd))
-        mask = int(np.searchsorted(starts, at, side="right")) - 1
+    if not np.abs(points).max() <= MAX_COORDINATE:
+        at = int(np.argmin(np.abs(points) <= MAX_COORDINATE))
+        mask = int(np.searchsorted(ring_offsets[mask_offsets], at, side="right")) - 1
         raise error(
             f"{where(mask)} has a polygon with the coordinate {points[at]}; "
             f"expected finite ones of at most 2**20; correct or remove it"
         )
-    crossings = _crossings(points, ring_offsets, starts, widths)
+    crossings = np.empty(len(masks), np.int64)
+    polygon.count_crossings(points, ring_offsets, mask_offsets, widths, crossings)
     if crossings.max() > MAX_CROSSINGS:
         mask = int(np.argmax(crossings))
         raise error(
@@ -127,27 +124,24 @@ def rasterise(
     return texts
 
 
+def _flat(rings: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """Join the numbers of all rings; TypeError for what is no number."""
+    flat = list(chain.from_iterable(rings))
+    try:
+        # Half the time that numpy takes for a list.
+        return np.frombuffer(struct.pack(f"{len(flat)}d", *flat))
+    except struct.error:
+        if not all(isinstance(number, Real) for number in flat):
+            raise TypeError("a ring of something else than numbers") from None
+        return np.array(list(map(as_float, flat)))
+
+
 def as_float(number: float) -> float:
     """Return infinity for a whole number that no float can hold."""
     try:
         return float(number)
     except OverflowError:
         return math.inf
-
-
-def _crossings(
-    points: NDArray[np.float64], ring_offsets: Int64, starts: Int64, widths: Int64
-) -> Int64:
-    """At most how many columns the edges of each mask pass, and so how many toggles it has.
-
-    An edge passes the middles of at most dx + 2 columns, and of the frame's no more than there are.
-    """
-    x = points[0::2]
-    following = np.arange(1, x.size + 1)
-    following[ring_offsets[1:] // 2 - 1] = ring_offsets[:-1] // 2
-    dx = np.abs(x[following] - x)
-    passed = np.ceil(np.minimum(dx + 2, np.repeat(widths, np.diff(starts) // 2)))
-    return np.add.reduceat(passed.astype(np.int64), starts[:-1] // 2)
 
 
 def cut_texts(text: NDArray[np.uint8], offsets: Int64) -> list[str]:

@@ -24,6 +24,32 @@ def _fine(coordinate):
     return i64(SCALE * coordinate + 0.5)
 
 
+@kernel(i64(read(f64), read(i64), read(i64), read(i64), write(i64)))
+def count_crossings(points, ring_offsets, mask_offsets, widths, crossings):
+    """Count at most how many columns the edges of each mask pass, and so how many toggles it has.
+
+    Parameters
+    ----------
+    points, ring_offsets, mask_offsets
+        As in :func:`outline_rings` and :func:`encode_rings`; finite, and every ring has a point.
+    widths : (n_masks,) int64
+    crossings : (n_masks,) int64, out
+        An edge passes the middles of at most dx + 2 columns, and of the frame's no more than
+        there are.
+    """
+    for k in range(widths.size):
+        crossings[k] = 0
+        for r in range(mask_offsets[k], mask_offsets[k + 1]):
+            ring = points[ring_offsets[r] : ring_offsets[r + 1]]
+            n_points = ring.size // 2
+            before = ring[2 * n_points - 2]
+            for j in range(n_points):
+                x = ring[2 * j]
+                crossings[k] += min(i64(abs(x - before)) + 3, widths[k])
+                before = x
+    return 0
+
+
 @kernel(i64(read(f64), i64, i64, i64, write(i64)))
 def outline_toggles(ring, n_points, height, width, toggles):
     """Write the toggles of a ring of n_points (x, y) pairs, unsorted; return how many.
@@ -109,7 +135,7 @@ def outline_rings(points, ring_offsets, first, heights, widths, toggles, ends):
         x, y, x, y, ... of all rings.
     ring_offsets : int64
         Ring first + r has the numbers points[ring_offsets[first + r]:ring_offsets[first + r + 1]],
-        two a point.
+        two a point; an odd one at the end is ignored.
     first : int
     heights, widths : (n_rings,) int64
         Frame of each ring from ``first`` on.

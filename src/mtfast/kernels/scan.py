@@ -17,9 +17,9 @@ AHEAD = 8192
 
 
 @kernel(
-    i64(read(u8), i64, i64, read(u8), write(i64), write(i64)),
-    i64(read(u16), i64, i64, read(u16), write(i64), write(i64)),
-    i64(read(i64), i64, i64, read(i64), write(i64), write(i64)),
+    i64(read(u8), i64, i64, i64, write(i64), write(i64)),
+    i64(read(u16), i64, i64, i64, write(i64), write(i64)),
+    i64(read(i64), i64, i64, i64, write(i64), write(i64)),
 )
 def column_changes(labels, height, width, background, places, values):
     """Find where a label differs from the one above it; above the first row is background.
@@ -27,9 +27,8 @@ def column_changes(labels, height, width, background, places, values):
     Parameters
     ----------
     labels : (height * width,) uint8, uint16 or int64
-        Rows one after another.
-    background : (BLOCK,) of the labels' type
-        What lies above the first row, over and over.
+        Rows one after another. Columns one after another are the rows of a map of width 1.
+    height, width, background : int
     places : int64, out
         column * height + row of each change, row by row.
     values : int64, out
@@ -42,29 +41,23 @@ def column_changes(labels, height, width, background, places, values):
     """
     n = 0
     capacity = places.size
-    for y in range(height):
-        for left in range(0, width, BLOCK):
-            start = y * width + left
-            prefetch(labels, start + AHEAD)
-            word = u64(0)
-            if start + BLOCK > labels.size:
-                for x in range(labels.size - start):
-                    above = labels[start + x - width] if y else background[0]
-                    word |= u64(labels[start + x] != above) << u64(x)
-            elif y:
-                word = differ64(labels, start, labels, start - width)
-            else:
-                word = differ64(labels, start, background, 0)
-            while word:
-                x = left + trailing_zeros(word)
-                word = drop_lowest(word)
-                # A block may stick out of its row.
-                if x >= width:
-                    break
-                if n < capacity:
-                    places[n] = x * height + y
-                    values[n] = labels[y * width + x]
-                n += 1
+    for start in range(0, labels.size, BLOCK):
+        prefetch(labels, start + AHEAD)
+        word = u64(0)
+        if width <= start and start + BLOCK <= labels.size:
+            word = differ64(labels, start, labels, start - width)
+        else:
+            for i in range(start, min(start + BLOCK, labels.size)):
+                above = i64(labels[i - width]) if i >= width else background
+                word |= u64(i64(labels[i]) != above) << u64(i - start)
+        while word:
+            i = start + trailing_zeros(word)
+            word = drop_lowest(word)
+            if n < capacity:
+                y = i // width
+                places[n] = (i - y * width) * height + y
+                values[n] = labels[i]
+            n += 1
     return n
 
 
