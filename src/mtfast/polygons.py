@@ -18,11 +18,6 @@ __all__ = ["as_float", "cut_texts", "rasterise"]
 
 Int64 = NDArray[np.int64]
 
-MAX_COORDINATE = 2**20
-# Columns that the edges of one mask may pass, each time: a second or two of work.
-MAX_CROSSINGS = 2**24
-# Places of as many of the largest frames can be told apart in 64 bits.
-MAX_RINGS = 2**20
 # Toggles of the polygons that are rasterised in one call; bounds its memory.
 _BATCH = 2**20
 
@@ -49,7 +44,7 @@ def rasterise(
     -----
     Source: ``rleFrPoly`` in maskApi.c of pycocotools; equal to it byte for byte.
     """
-    from mtfast.kernels import coco_string, polygon
+    from mtfast.kernels import polygon
 
     if not masks:
         return []
@@ -58,70 +53,69 @@ def rasterise(
     points = _flat(rings)
     ring_offsets = offsets_of(list(map(len, rings)))
     mask_offsets = offsets_of(list(map(len, masks)))
-    shortest = int(np.argmin(np.diff(ring_offsets)))
-    if len(rings[shortest]) < 2:
-        mask = int(np.searchsorted(mask_offsets, shortest, side="right")) - 1
-        raise error(
-            f"{where(mask)} has a polygon without a point; expected [x, y, x, y, ...]; "
-            f"correct or remove it"
-        )
-    # Not a number is not small either.
-    if not np.abs(points).max() <= MAX_COORDINATE:
-        at = int(np.argmin(np.abs(points) <= MAX_COORDINATE))
-        mask = int(np.searchsorted(ring_offsets[mask_offsets], at, side="right")) - 1
-        raise error(
-            f"{where(mask)} has a polygon with the coordinate {points[at]}; "
-            f"expected finite ones of at most 2**20; correct or remove it"
-        )
-    crossings = np.empty(len(masks), np.int64)
-    polygon.count_crossings(points, ring_offsets, mask_offsets, widths, crossings)
-    if crossings.max() > MAX_CROSSINGS:
-        mask = int(np.argmax(crossings))
-        raise error(
-            f"{where(mask)} has polygons whose edges pass {crossings[mask]} columns of "
-            f"pixels; expected at most 2**24; correct or remove it"
-        )
-    n_rings = np.diff(mask_offsets)
-    if n_rings.max() > MAX_RINGS:
-        mask = int(np.argmax(n_rings))
-        raise error(
-            f"{where(mask)} has {n_rings[mask]} polygons; expected at most 2**20; "
-            f"merge masks of fewer"
-        )
-    rooms = crossings + 2 * n_rings + 2
-
+    rooms = np.empty(len(masks), np.int64)
+    total = polygon.count_toggles(points, ring_offsets, mask_offsets, widths, rooms)
+    if total < 0:
+        first, last = mask_offsets[~total : ~total + 2].tolist()
+        raise error(f"{where(~total)} has {_reason(rings[first:last])}")
+    if total <= _BATCH:
+        return _encode(points, ring_offsets, mask_offsets, heights, widths, rooms)
     texts: list[str] = []
     ends = np.cumsum(rooms)
     while (start := len(texts)) < len(masks):
         room = ends[start] - rooms[start] + _BATCH
         stop = max(start + 1, int(np.searchsorted(ends, room, side="right")))
         here = slice(start, stop)
-        toggles = np.empty(int(rooms[here].sum()), np.int64)
-        ring_ends = np.empty(int(n_rings[here].sum()), np.int64)
-        n = polygon.outline_rings(
+        texts += _encode(
             points,
             ring_offsets,
-            mask_offsets[start],
-            np.repeat(heights[here], n_rings[here]),
-            np.repeat(widths[here], n_rings[here]),
-            toggles,
-            ring_ends,
-        )
-        toggles[:n].sort()
-        text = np.empty(coco_string.MAX_CHARACTERS * toggles.size, np.uint8)
-        offsets = np.empty(stop - start + 1, np.int64)
-        polygon.encode_rings(
-            toggles,
-            ring_ends,
             mask_offsets[start : stop + 1],
             heights[here],
             widths[here],
-            np.empty(3 * int(rooms[here].max()), np.int64),
-            text,
-            offsets,
+            rooms[here],
         )
-        texts += cut_texts(text, offsets)
     return texts
+
+
+def _encode(
+    points: NDArray[np.float64],
+    ring_offsets: Int64,
+    mask_offsets: Int64,
+    heights: Int64,
+    widths: Int64,
+    rooms: Int64,
+) -> list[str]:
+    from mtfast.kernels import coco_string, polygon
+
+    toggles = np.empty(int(rooms.sum()), np.int64)
+    ends = np.empty(int(mask_offsets[-1] - mask_offsets[0]), np.int64)
+    n = polygon.outline_rings(points, ring_offsets, mask_offsets, heights, widths, toggles, ends)
+    toggles[:n].sort()
+    text = np.empty(coco_string.MAX_CHARACTERS * toggles.size, np.uint8)
+    offsets = np.empty(rooms.size + 1, np.int64)
+    scratch = np.empty(3 * int(rooms.max()), np.int64)
+    polygon.encode_rings(toggles, ends, mask_offsets, heights, widths, scratch, text, offsets)
+    return cut_texts(text, offsets)
+
+
+def _reason(rings: Sequence[Sequence[float]]) -> str:
+    """Say what is wrong with the rings of a mask."""
+    from mtfast.kernels import polygon
+
+    if len(rings) > polygon.MAX_RINGS:
+        return f"{len(rings)} polygons; expected at most 2**20; merge masks of fewer"
+    if min(map(len, rings)) < 2:
+        return "a polygon without a point; expected [x, y, x, y, ...]; correct or remove it"
+    for number in map(as_float, chain.from_iterable(rings)):
+        if not abs(number) <= polygon.MAX_COORDINATE:
+            return (
+                f"a polygon with the coordinate {number}; "
+                f"expected finite ones of at most 2**20; correct or remove it"
+            )
+    return (
+        "polygons whose edges pass too many columns of pixels; expected at most 2**24; "
+        "correct or remove it"
+    )
 
 
 def _flat(rings: Sequence[Sequence[float]]) -> NDArray[np.float64]:

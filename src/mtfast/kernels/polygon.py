@@ -17,6 +17,12 @@ from mtfast.kernels.setops import OR, combine_counts
 
 SCALE = 5.0
 
+MAX_COORDINATE = 2.0**20
+# Columns that the edges of one mask may pass, each time: a second or two of work.
+MAX_CROSSINGS = 2**24
+# Places of as many of the largest frames can be told apart in 64 bits.
+MAX_RINGS = 2**20
+
 
 @kernel(i64(f64))
 def _fine(coordinate):
@@ -25,29 +31,49 @@ def _fine(coordinate):
 
 
 @kernel(i64(read(f64), read(i64), read(i64), read(i64), write(i64)))
-def count_crossings(points, ring_offsets, mask_offsets, widths, crossings):
-    """Count at most how many columns the edges of each mask pass, and so how many toggles it has.
+def count_toggles(points, ring_offsets, mask_offsets, widths, rooms):
+    """Count at most how many toggles each mask has, and two values more for each ring.
+
+    An edge passes the middles of at most dx + 2 columns, and of the frame's no more than there are.
 
     Parameters
     ----------
     points, ring_offsets, mask_offsets
-        As in :func:`outline_rings` and :func:`encode_rings`; finite, and every ring has a point.
-    widths : (n_masks,) int64
-    crossings : (n_masks,) int64, out
-        An edge passes the middles of at most dx + 2 columns, and of the frame's no more than
-        there are.
+        As in :func:`outline_rings`.
+    widths, rooms : (n_masks,) int64
+        The latter out.
+
+    Returns
+    -------
+    int
+        The sum of rooms; or ~k if mask k has a ring without a point, a number that is not finite
+        or larger than MAX_COORDINATE, more rings than MAX_RINGS, or edges that pass more columns
+        than MAX_CROSSINGS.
     """
+    total = 0
     for k in range(widths.size):
-        crossings[k] = 0
+        n_rings = mask_offsets[k + 1] - mask_offsets[k]
+        if n_rings > MAX_RINGS:
+            return ~k
+        crossings = 0
         for r in range(mask_offsets[k], mask_offsets[k + 1]):
             ring = points[ring_offsets[r] : ring_offsets[r + 1]]
             n_points = ring.size // 2
+            if n_points == 0:
+                return ~k
             before = ring[2 * n_points - 2]
             for j in range(n_points):
                 x = ring[2 * j]
-                crossings[k] += min(i64(abs(x - before)) + 3, widths[k])
+                # Not a number is not small either.
+                if not max(abs(x), abs(ring[2 * j + 1]), abs(before)) <= MAX_COORDINATE:
+                    return ~k
+                crossings += min(i64(abs(x - before)) + 3, widths[k])
                 before = x
-    return 0
+        if crossings > MAX_CROSSINGS:
+            return ~k
+        rooms[k] = crossings + 2 * n_rings + 2
+        total += rooms[k]
+    return total
 
 
 @kernel(i64(read(f64), i64, i64, i64, write(i64)))
@@ -125,23 +151,23 @@ def counts_of_toggles(toggles, n, n_pixels, counts):
     return m
 
 
-@kernel(i64(read(f64), read(i64), i64, read(i64), read(i64), write(i64), write(i64)))
-def outline_rings(points, ring_offsets, first, heights, widths, toggles, ends):
-    """Write the toggles of many rings, so that sorting them all sorts those of each.
+@kernel(i64(read(f64), read(i64), read(i64), read(i64), read(i64), write(i64), write(i64)))
+def outline_rings(points, ring_offsets, mask_offsets, heights, widths, toggles, ends):
+    """Write the toggles of all rings, so that sorting them all sorts those of each.
 
     Parameters
     ----------
     points : (n,) float64
         x, y, x, y, ... of all rings.
     ring_offsets : int64
-        Ring first + r has the numbers points[ring_offsets[first + r]:ring_offsets[first + r + 1]],
-        two a point; an odd one at the end is ignored.
-    first : int
-    heights, widths : (n_rings,) int64
-        Frame of each ring from ``first`` on.
+        Ring r has the numbers points[ring_offsets[r]:ring_offsets[r + 1]], two a point; an odd one
+        at the end is ignored.
+    mask_offsets : (n_masks + 1,) int64
+        Mask k has the rings mask_offsets[k] .. mask_offsets[k + 1] - 1.
+    heights, widths : (n_masks,) int64
     toggles : int64, out
-        To those of ring r the places of all frames before it, and of one pixel more for each, are
-        added.
+        To those of a ring the places of the frames of all rings before it, and of one pixel more
+        for each, are added.
     ends : (n_rings,) int64, out
         Where in toggles those of each ring end.
 
@@ -152,15 +178,17 @@ def outline_rings(points, ring_offsets, first, heights, widths, toggles, ends):
     """
     n = 0
     base = 0
-    for r in range(heights.size):
-        ring = points[ring_offsets[first + r] : ring_offsets[first + r + 1]]
-        own = toggles[n:]
-        n_own = outline_toggles(ring, ring.size // 2, heights[r], widths[r], own)
-        for i in range(n_own):
-            own[i] += base
-        base += heights[r] * widths[r] + 1
-        n += n_own
-        ends[r] = n
+    first = mask_offsets[0]
+    for k in range(heights.size):
+        for r in range(mask_offsets[k], mask_offsets[k + 1]):
+            ring = points[ring_offsets[r] : ring_offsets[r + 1]]
+            own = toggles[n:]
+            n_own = outline_toggles(ring, ring.size // 2, heights[k], widths[k], own)
+            for i in range(n_own):
+                own[i] += base
+            base += heights[k] * widths[k] + 1
+            n += n_own
+            ends[r - first] = n
     return n
 
 
@@ -183,9 +211,8 @@ def encode_rings(toggles, ends, mask_offsets, heights, widths, scratch, text, of
     ----------
     toggles, ends : int64
         As made by :func:`outline_rings`, the toggles sorted.
-    mask_offsets : (n_masks + 1,) int64
-        Mask k has the rings mask_offsets[k] .. mask_offsets[k + 1] - 1, less mask_offsets[0].
-    heights, widths : (n_masks,) int64
+    mask_offsets, heights, widths
+        As there.
     scratch : int64
         Three parts of equal size; one part holds the toggles of all rings of any one mask, and
         two values more for each ring.
