@@ -1,7 +1,7 @@
 # make demo      the main job on a set that it makes, in ./mtfast-demo
 # make test      the tests
 # make check     lint, types and layers
-# make bench     asv benchmarks
+# make bench     beside the ordinary ways and the peers, then asv
 # PYTHON=python3.13 picks the interpreter, VENV=.venv-3.13 the folder of its environment.
 
 PYTHON ?= python3
@@ -36,6 +36,7 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks.ratios
+	$(BIN)/python -m benchmarks.peers
 	$(BIN)/asv machine --yes
 	$(BIN)/asv run --python=same --quick
 

@@ -6,17 +6,18 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 POLL_SECONDS = 0.02
 
 
 def race(
-    jobs: Sequence[Callable[[int], object]],
+    jobs: Sequence[Callable[[Any], object]],
     rounds: int,
     *,
-    turn: int = 1,
+    turn: int | Sequence[int] = 1,
     before: Callable[[], object] = lambda: None,
+    inputs: Sequence[Callable[[int], object]] | None = None,
 ) -> list[float]:
     """Run the jobs in turns and return the median seconds of a call of each.
 
@@ -26,20 +27,26 @@ def race(
         Called with 0, 1, 2, ..., which picks the input.
     rounds : int
         That count; one more before them warms up. Every job has its turn in each.
-    turn : int
+    turn : int, or one for each job
         Calls of a job before the next one has its turn.
     before : callable
         Called before each turn, not timed.
+    inputs : one callable for each job, optional
+        Called with that number before each call, not timed; makes what the job is called with
+        in its place.
     """
+    turns = [turn] * len(jobs) if isinstance(turn, int) else turn
+    makers = [_itself] * len(jobs) if inputs is None else inputs
     taken: list[list[float]] = [[] for _ in jobs]
     for k in range(1 + rounds):
-        for job, seconds in zip(jobs, taken, strict=True):
+        for job, n, make, seconds in zip(jobs, turns, makers, taken, strict=True):
             before()
-            for i in range(k * turn, (k + 1) * turn):
+            for i in range(k * n, (k + 1) * n):
+                given = make(i)
                 start = time.perf_counter()
-                job(i)
+                job(given)
                 seconds.append(time.perf_counter() - start)
-    return [statistics.median(seconds[turn:]) for seconds in taken]
+    return [statistics.median(seconds[n:]) for n, seconds in zip(turns, taken, strict=True)]
 
 
 class Usage(NamedTuple):
@@ -90,6 +97,10 @@ def processes_in_turns(jobs: Sequence[Callable[[], Usage]], rounds: int) -> list
         )
         for usages in found
     ]
+
+
+def _itself(k: int) -> int:
+    return k
 
 
 def _family(pid: int) -> list[int]:

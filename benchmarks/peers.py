@@ -1,61 +1,330 @@
-"""The ordinary ways: what people write with pycocotools, OpenCV, zarr-python and cp."""
+"""mtfast.mask beside its peers: one process, equal inputs, answers compared before they are timed.
 
-import os
-import subprocess
-from collections.abc import Sequence
+::
+
+    python -m benchmarks.peers [--quick] [--markdown FILE] [--picture FILE]
+
+All take turns, and medians are compared. Inputs change from call to call, and each call gets a
+copy of its own, so that nobody is faster for having seen it. A peer that is not installed is left
+out; the group ``bench`` has them all.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from mtfast.demo import paint_with_pycocotools
+import mtfast.mask
+from benchmarks import data, libraries
+from benchmarks.data import Scale
+from benchmarks.measuring import race
+from benchmarks.table import amount, grid, machine, times
 from mtfast.runs import RunTable
 
+INPUTS = 30
+CHECKED = 3
+# Masks of a frame, and of a list.
+FEW = 30
+MANY = 1000
+# Pixels between a flake and its detection.
+SHIFT = 4
 
-def decode_and_rewrite(
-    images: Sequence[Path], tables: Sequence[RunTable], n_images: int, store: Path
-) -> None:
-    """Decode every JPEG and every mask and write both to Zarr arrays of n_images images."""
-    import cv2
-    import zarr
+ROUNDS = 7
+# A turn is as many calls as take that long, at most MOST: what a job has in the caches is its own.
+TURN_SECONDS = 0.02
+MOST = 20
 
-    size = (int(tables[0].heights[0]), int(tables[0].widths[0]))
-    group = zarr.open_group(store, mode="w")
-    pixels: Any = group.create_array(
-        "image", shape=(n_images, *size, 3), chunks=(1, *size, 3), dtype="u1"
+FASTEST = "fastest"
+FILLING = "filling the frame"
+ENCODE_GOALS = {
+    "flake": {"pycocotools": 15, "rlemasklib": 2},
+    "blob": {"pycocotools": 15, "rlemasklib": 1.5},
+    "specks": {"pycocotools": 5, "rlemasklib": 4},
+    "noise": {"pycocotools": 4, "rlemasklib": 7},
+}
+DECODE_GOALS = {
+    "flake": {"pycocotools": 20, "rlemasklib": 1.1},
+    "blob": {"pycocotools": 20, "rlemasklib": 1.1},
+    "specks": {"pycocotools": 7, "rlemasklib": 2.5},
+    "noise": {"pycocotools": 6, "rlemasklib": 2.5},
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """An operation on inputs of one kind."""
+
+    name: str
+    operation: str
+    inputs: list[tuple]
+    """Arguments of each call; they are taken in turns."""
+    own_inputs: list[tuple] | None = None
+    """Those of mtfast, where it has a form for the same that no peer has."""
+    frame: tuple[int, int] | None = None
+    """Size of the frame that is the last argument, reused from call to call."""
+    beside_filling: bool = False
+    """Whether to time filling that frame as well: nobody can be faster."""
+    goals: dict[str, float] = field(default_factory=dict)
+    """How many times as fast as whom mtfast is to be."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Median seconds of a job: mtfast's, each peer's, and those of filling the frame."""
+
+    job: str
+    ours: float
+    peers: dict[str, float]
+    goals: dict[str, float]
+    filling: float | None = None
+
+    @property
+    def fastest(self) -> str:
+        """Name of the fastest peer."""
+        return min(self.peers, key=self.peers.__getitem__, default="-")
+
+    def ratio(self, name: str) -> float | None:
+        """How many times as fast as that one mtfast is; None if it does not do this."""
+        seconds = {**self.peers, FILLING: self.filling}.get(
+            self.fastest if name == FASTEST else name
+        )
+        return None if seconds is None else seconds / self.ours
+
+    def cells(self, names: list[str]) -> list[str]:
+        """Return the row of the table; names are those of the peers."""
+        ratios = [self.ratio(name) for name in names]
+        goals = []
+        for name, goal in self.goals.items():
+            ratio = self.ratio(name)
+            if ratio is not None:
+                reached = "" if name in names else f" ({times(ratio)})"
+                wanted = f"{goal:.2f}".rstrip("0").rstrip(".")
+                goals.append(f"{'✓' if ratio >= goal else '✗'} {wanted}x {name}{reached}")
+        return [
+            self.job,
+            amount(self.ours),
+            *("-" if ratio is None else times(ratio) for ratio in ratios),
+            self.fastest,
+            ", ".join(goals),
+        ]
+
+
+def jobs(size: tuple[int, int], goals: bool) -> Iterator[Job]:
+    """Make the jobs for frames of a size; with goals, what mtfast is to reach."""
+    for job in (job for make in (_single, _frames, _lists) for job in make(size)):
+        yield job if goals else replace(job, goals={})
+
+
+def _single(size: tuple[int, int]) -> Iterator[Job]:
+    """One mask <-> pixels."""
+    for kind in data.KINDS:
+        rles = data.masks(kind, size, INPUTS)
+        in_f = [(mtfast.mask.decode(rle),) for rle in rles]
+        in_c = [(np.ascontiguousarray(pixels),) for (pixels,) in in_f]
+        texts = [(rle,) for rle in rles]
+        name = kind if kind in ("specks", "noise") else f"a {kind}"
+        yield Job(f"decode {name}, F order", "decode, F order", texts)
+        yield Job(
+            f"decode {name}, C order", "decode, C order", texts, goals=DECODE_GOALS.get(kind, {})
+        )
+        yield Job(f"encode {name}, F order", "encode, F order", in_f)
+        yield Job(
+            f"encode {name}, C order", "encode, C order", in_c, goals=ENCODE_GOALS.get(kind, {})
+        )
+        if kind == "flake":
+            yield Job(
+                f"decode {name} into a frame",
+                "decode into",
+                texts,
+                frame=size,
+                beside_filling=True,
+                goals={FILLING: 1 / 1.3},
+            )
+
+
+def _frames(size: tuple[int, int]) -> Iterator[Job]:
+    """All masks of a frame <-> its label map."""
+    sets = _windows(data.masks("flake", size, INPUTS + FEW), FEW)
+    labels = list(range(1, FEW + 1))
+    yield Job(
+        f"{FEW} flakes into a frame",
+        "paint",
+        [(rles, labels) for rles in sets],
+        frame=size,
+        goals={"pycocotools": 300, "rlemasklib": 2},
     )
-    masks: Any = group.create_array(
-        "semantic", shape=(n_images, *size), chunks=(1, *size), dtype="u1"
+    maps = [mtfast.mask.to_label_map(rles, labels) for rles in sets]
+    for order in "CF":
+        yield Job(
+            f"label map to {FEW} masks, {order} order",
+            "labels",
+            [(np.asarray(label_map, order=order),) for label_map in maps],
+            goals={"rlemasklib": 3},
+        )
+
+
+def _lists(size: tuple[int, int]) -> Iterator[Job]:
+    """Lists of masks."""
+    many = data.masks("flake", size, MANY)
+    rolled = [([*many[k:], *many[:k]],) for k in range(INPUTS)]
+    tables = [(data.table_of(rles),) for (rles,) in rolled]
+    for operation, name in (("area", "area"), ("box", "toBbox")):
+        job = Job(f"{name} of {MANY:,} flakes", operation, rolled, goals={FASTEST: 1})
+        yield job
+        yield replace(
+            job, name=f"{job.name}, as a RunTable", own_inputs=tables, goals={FASTEST: 10}
+        )
+    goals: dict[str, float] = {FASTEST: 1.5}
+    for kind in ("flake", "blob"):
+        gt = data.masks(kind, size, INPUTS + FEW)
+        dt = data.masks(kind, size, INPUTS + FEW, SHIFT)
+        sets, detected = _windows(gt, FEW), _windows(dt, FEW)
+        pairs = list(zip(detected, sets, strict=True))
+        yield Job(f"iou of {FEW} x {FEW} {kind}s", "iou", pairs, goals=goals)
+        for operation in ("or", "and"):
+            name = f"merge {FEW} {kind}s, {operation}"
+            yield Job(name, operation, [(rles,) for rles in sets], goals=goals)
+        if kind == "flake":
+            boxes = [tuple(mtfast.mask.toBbox(side) for side in pair) for pair in pairs]
+            yield Job(f"iou of {FEW} x {FEW} boxes", "box iou", boxes, goals=goals)
+            outlines = _windows(data.rings(kind, size, INPUTS + FEW), FEW)
+            polygons = [(rings, *size) for rings in outlines]
+            yield Job(f"{FEW} polygons to masks", "polygons", polygons, goals=goals)
+            height, width = size
+            window = height // 4, width // 4, height // 2, width // 2
+            yield Job(f"crop {FEW} flakes", "crop", [(rles, *window) for rles in sets])
+
+
+def _windows(items: list, n: int) -> list[list]:
+    return [items[k : k + n] for k in range(len(items) - n)]
+
+
+def measure(scale: Scale, rounds: int, names: list[str]) -> Iterator[tuple[tuple[int, int], Row]]:
+    """Measure every job, beside those peers, for small and for large frames."""
+    ours = libraries.mtfast()
+    peers = {name: libraries.PEERS[name]() for name in names}
+    for size in scale.frames:
+        for job in jobs(size, goals=size == scale.frames[-1]):
+            yield size, _measure(job, rounds, ours[job.operation], peers)
+
+
+def _measure(job: Job, rounds: int, ours: Callable, peers: dict[str, dict[str, Callable]]) -> Row:
+    able = {
+        name: operations[job.operation]
+        for name, operations in peers.items()
+        if job.operation in operations
+    }
+    compare(job, ours, able)
+    makers = [maker(job.own_inputs or job.inputs, job.frame)]
+    makers += [maker(job.inputs, job.frame) for _ in able]
+    functions = [ours, *able.values()]
+    if job.beside_filling:
+        functions.append(lambda rle, frame: frame.fill(0))
+        makers.append(makers[0])
+    calls = [lambda given, function=function: function(*given) for function in functions]
+    turns = [
+        max(1, min(MOST, int(TURN_SECONDS / _seconds(call, make))))
+        for call, make in zip(calls, makers, strict=True)
+    ]
+    mine, *others = race(calls, rounds, turn=turns, inputs=makers)
+    filling = others.pop() if job.beside_filling else None
+    return Row(job.name, mine, dict(zip(able, others, strict=True)), job.goals, filling)
+
+
+def compare(job: Job, ours: Callable, peers: dict[str, Callable]) -> None:
+    """Stop if the answers to the first inputs differ."""
+    for k in range(CHECKED):
+        expected = ours(*maker(job.own_inputs or job.inputs, job.frame)(k))
+        for name, function in peers.items():
+            if not same(expected, function(*maker(job.inputs, job.frame)(k))):
+                raise SystemExit(f"{job.name}, input {k}: mtfast and {name} differ")
+
+
+def maker(inputs: list[tuple], size: tuple[int, int] | None) -> Callable[[int], tuple]:
+    """Return what makes the arguments of a call: fresh copies, and a frame that stays."""
+    frame = () if size is None else (np.empty(size, np.uint8),)
+    return lambda k: (*_copy(inputs[k % len(inputs)]), *frame)
+
+
+def _copy(given: Any) -> Any:
+    if isinstance(given, dict):
+        return {key: _copy(value) for key, value in given.items()}
+    if isinstance(given, list | tuple):
+        return type(given)(map(_copy, given))
+    if isinstance(given, np.ndarray):
+        return given.copy(order="K")
+    if isinstance(given, RunTable):
+        return replace(given, rle=given.rle.copy())
+    return bytes(bytearray(given)) if isinstance(given, bytes) else given
+
+
+def _seconds(call: Callable, make: Callable[[int], tuple]) -> float:
+    given = make(0)
+    start = perf_counter()
+    call(given)
+    return perf_counter() - start
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two answers agree: masks byte for byte, pixels in the same memory order, numbers.
+
+    Floating-point numbers may differ by a part in 10**12, or in 10**6 where one has 32 bits.
+    """
+    if isinstance(a, dict):
+        return bytes(a["counts"]) == bytes(b["counts"]) and [*a["size"]] == [*b["size"]]
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    a, b = np.asarray(a), np.asarray(b)
+    if a.shape != b.shape or (a.dtype == np.uint8 and a.flags.c_contiguous != b.flags.c_contiguous):
+        return False
+    if "f" not in a.dtype.kind + b.dtype.kind:
+        return np.array_equal(a, b)
+    tolerance = 1e-6 if np.float32 in (a.dtype, b.dtype) else 1e-12
+    return np.allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+def markdown(rows: list[tuple[tuple[int, int], Row]], names: list[str]) -> str:
+    """Lay out a table for each size of frame, and below them the machine."""
+    headings = ["job", "mtfast", *names, "fastest peer", "goal"]
+    aligned = ["---", "---:", *["---:"] * len(names), "---", "---"]
+    parts = []
+    for size in dict(rows):
+        cells = [row.cells(names) for row_size, row in rows if row_size == size]
+        parts.append(f"{size[0]} x {size[1]}\n\n{grid([headings, aligned, *cells])}")
+    return "\n".join([*parts, f"{machine(('mtfast', 'numpy', *names))}\n"])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.peers", description=__doc__.partition("\n")[0]
     )
-    for i, (path, table) in enumerate(zip(images, tables, strict=True)):
-        pixels[i] = cv2.imread(str(path))[:, :, ::-1]
-        masks[i] = paint_with_pycocotools(table)
+    parser.add_argument("--quick", action="store_true", help="few rounds")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there too")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the ratios there")
+    given = parser.parse_args(arguments)
+    names = libraries.installed()
+    for name in libraries.PEERS:
+        if name not in names:
+            print(f"{name} is not installed and left out.", file=sys.stderr)
+    rows = []
+    for size, row in measure(data.SUITE, 2 if given.quick else ROUNDS, names):
+        rows.append((size, row))
+        print(size, *row.cells(names), sep="  ", file=sys.stderr, flush=True)
+    table = markdown(rows, names)
+    print(table)
+    if given.markdown:
+        given.markdown.write_text(table, encoding="utf-8")
+    if given.picture:
+        from benchmarks.chart import draw
+
+        large = data.SUITE.frames[-1]
+        draw([row for size, row in rows if size == large], names, large, given.picture)
 
 
-def copy_and_sync(folder: Path, copy: Path) -> None:
-    """Copy a folder and wait until the copy is on the disk."""
-    subprocess.run(["cp", "-r", folder, copy], check=True)
-    os.sync()
-
-
-def pngs_from_rle(tables: Sequence[RunTable], folder: Path) -> None:
-    """Write the semantic mask of every image as a PNG file."""
-    import cv2
-
-    for i, table in enumerate(tables):
-        cv2.imwrite(str(folder / f"{i}.png"), paint_with_pycocotools(table))
-
-
-def read_and_paint(image: Path, table: RunTable) -> tuple[Any, Any]:
-    """Decode an image file and paint its mask, as a training loop does."""
-    import cv2
-
-    return cv2.imread(str(image)), paint_with_pycocotools(table)
-
-
-def read_with_pil(image: Path) -> Any:
-    """Decode an image file."""
-    from PIL import Image
-
-    with Image.open(image) as picture:
-        return np.asarray(picture)
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,13 @@ import mtfast.kernels
 from benchmarks import data
 
 KERNELS = [module.name for module in pkgutil.iter_modules(mtfast.kernels.__path__)]
+MASK = "{'size': [2, 2], 'counts': b'22'}"
+CALLS = {
+    "encode": "import numpy, mtfast.mask as m; m.encode(numpy.eye(9, dtype='u1'))",
+    "decode": f"import mtfast.mask as m; m.decode({MASK})",
+    "area": f"import mtfast.mask as m; m.area({MASK})",
+    "iou": f"import mtfast.mask as m; m.iou([{MASK}], [{MASK}], [0])",
+}
 
 
 class Startup:
@@ -24,6 +31,9 @@ class Startup:
     def time_import(self) -> None:
         _python("-c", "import mtfast")
 
+    def time_import_mask(self) -> None:
+        _python("-c", "import mtfast.mask")
+
     def time_help(self) -> None:
         _python("-m", "mtfast", "--help")
 
@@ -32,6 +42,21 @@ class Startup:
             "-c",
             "import numpy, mtfast.labelmap as m; m.scan_labels(numpy.eye(9, dtype='u1'))",
         )
+
+
+class FirstCall:
+    """One operation, into an empty cache: only the kernels that it needs are compiled."""
+
+    params = tuple(CALLS)
+    param_names = ("operation",)
+    number = 1
+    repeat = 1
+    warmup_time = 0
+    timeout = 120
+
+    def time_first_call(self, operation: str) -> None:
+        with data.scratch() as folder:
+            _python("-c", CALLS[operation], NUMBA_CACHE_DIR=folder)
 
 
 class Compile:

@@ -1,7 +1,8 @@
-"""The table that the ratios are printed as."""
+"""The tables that ratios are printed as."""
 
 import os
 import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,38 +24,45 @@ class Row:
     @property
     def ratio(self) -> str:
         """How many times as fast mtfast is."""
-        if self.ordinary is None:
-            return ""
-        times = self.ordinary / self.ours
-        return f"{times:,.0f}x" if times >= 20 else f"{times:.{1 if times >= 2 else 2}f}x"
+        return "" if self.ordinary is None else times(self.ordinary / self.ours)
 
     def cells(self) -> tuple[str, str, str, str]:
         """Return the row of the table."""
         ordinary = "-"
         if self.ordinary is not None:
-            ordinary = f"{_amount(self.ordinary, self.ordinary_peak)} ({self.way})"
-        return self.job, _amount(self.ours, self.our_peak), ordinary, self.ratio
+            ordinary = f"{amount(self.ordinary, self.ordinary_peak)} ({self.way})"
+        return self.job, amount(self.ours, self.our_peak), ordinary, self.ratio
 
 
 def markdown(rows: list[Row]) -> str:
     """Lay out the table, and below it the machine that it was measured on."""
     lines = [("job", "mtfast", "ordinary way", "times as fast"), ("---", "---:", "---", "---:")]
-    lines += [row.cells() for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{machine()}\n"
+    return f"{grid([*lines, *(row.cells() for row in rows)])}\n{machine(PACKAGES)}\n"
 
 
-def machine() -> str:
+def grid(lines: Iterable[Iterable[str]]) -> str:
+    """Lay out lines of cells: headings, alignments, rows."""
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def times(ratio: float) -> str:
+    """Round a ratio to what a reader can use."""
+    return f"{ratio:,.0f}x" if ratio >= 20 else f"{ratio:.{1 if ratio >= 2 else 2}f}x"
+
+
+def machine(packages: Iterable[str]) -> str:
     """Name the processor and the versions that matter."""
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         models = [x for x in cpuinfo.read_text().splitlines() if x.startswith("model name")]
         processor = models[0].partition(": ")[2] if models else processor
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
     return f"{processor}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}."
 
 
-def _amount(seconds: float, peak_bytes: int | None) -> str:
+def amount(seconds: float, peak_bytes: int | None = None) -> str:
+    """Name seconds in the unit that suits, and the memory where it is known."""
     unit, factor = next(scale for scale in _UNITS if seconds * scale[1] >= 1 or scale == _UNITS[-1])
     number = seconds * factor
     text = f"{number:,.0f} {unit}" if number >= 100 else f"{number:.3g} {unit}"

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+import re
 import sys
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import benchmarks
-from benchmarks import data, measuring, ratios, table
+from benchmarks import data, libraries, mask, measuring, peers, ratios, startup, table
+
+import mtfast.mask
 
 MODULES = [m.name for m in pkgutil.iter_modules(benchmarks.__path__, "benchmarks.")]
 CLASSES = [
@@ -34,29 +39,134 @@ def cache(tmp_path_factory):
 def tiny(cache, monkeypatch):
     monkeypatch.setenv("MTFAST_BENCH_CACHE", str(cache))
     monkeypatch.setattr(data, "scale", data.TINY)
-    monkeypatch.setattr("benchmarks.startup.KERNELS", ["coco_string"])
+    monkeypatch.setattr(startup, "KERNELS", ["coco_string"])
+    monkeypatch.setattr(startup, "CALLS", dict.fromkeys(startup.CALLS, "import mtfast"))
+    monkeypatch.setattr(peers, "TURN_SECONDS", 0)
 
 
 @pytest.mark.parametrize("benchmark", CLASSES)
 def test_benchmark_runs(benchmark, cache):
-    for parameter in getattr(benchmark, "params", [None]):
-        arguments = () if parameter is None else (parameter,)
+    missing, ran = "", False
+    for arguments in _arguments(getattr(benchmark, "params", ())):
         instance = benchmark()
         try:
             instance.setup(*arguments) if hasattr(instance, "setup") else None
         except NotImplementedError as error:
-            pytest.skip(str(error))
+            missing = str(error)
+            continue
         for name in vars(benchmark):
             if name.startswith(("time_", "peakmem_")):
                 getattr(instance, name)(*arguments)
         if hasattr(instance, "teardown"):
             instance.teardown(*arguments)
+        ran = True
     assert not list(cache.glob("scratch-*"))
+    if not ran:
+        pytest.skip(missing)
+
+
+def _arguments(params):
+    """Combine parameters as asv does: one list of values, or a list for each parameter."""
+    several = params and not isinstance(params[0], str)
+    return product(*(params if several else [params] if params else []))
 
 
 def test_every_room_has_benchmarks():
     rooms = {parameter.values[0].__module__.rpartition(".")[2] for parameter in CLASSES}
-    assert rooms == {"kernels", "sources", "startup", "store", "synth"}
+    assert rooms == {"kernels", "mask", "sources", "startup", "store", "synth"}
+
+
+def test_every_mask_operation_is_timed():
+    timed = {name.partition(",")[0] for name in mask.OPERATIONS}
+    assert timed == set(mtfast.mask.__all__) - {"install", "uninstall"}
+
+
+@pytest.mark.parametrize("call", startup.CALLS.values(), ids=startup.CALLS)
+def test_first_calls_are_right(call):
+    exec(call, {})
+
+
+@pytest.mark.parametrize(("kind", "share"), [("blob", 0.5), ("specks", 0.019), ("noise", 0.5)])
+def test_masks_are_as_dense_as_they_say(kind, share):
+    size = data.SUITE.frames[0]
+    first, second = (mtfast.mask.decode(rle) for rle in data.masks(kind, size, 2))
+    assert first.mean() == pytest.approx(share, rel=0.05)
+    assert not np.array_equal(first, second)
+
+
+def test_peers_are_compared_and_timed(tmp_path):
+    names = libraries.installed()
+    assert "pycocotools" in names
+    rows = list(peers.measure(data.TINY, 1, names))
+    small, large = ([row for size, row in rows if size == frame] for frame in data.TINY.frames)
+    assert [row.job for row in small] == [row.job for row in large]
+    assert len({row.job for row in large}) == len(large) >= 30
+    assert not any(row.goals for row in small)
+    assert all(row.ours > 0 and all(s > 0 for s in row.peers.values()) for row in large)
+    text = peers.markdown(rows, names)
+    assert all(version in text for version in ("24 x 32", "60 x 96", "pycocotools 2"))
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in lines} == {5 + len(names)}
+    assert len(lines) == len(rows) + 4
+    assert re.search(r"[✓✗] 300x pycocotools", text)
+
+
+def test_picture_of_the_ratios(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is in the group 'bench'")
+    from benchmarks import chart
+
+    rows = [peers.Row("decode", 1e-3, {"pycocotools": 5e-3, "rlemasklib": 1e-3}, {})]
+    chart.draw(rows, ["pycocotools", "rlemasklib"], (480, 640), tmp_path / "peers.png")
+    assert (tmp_path / "peers.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_row_of_peers():
+    row = peers.Row(
+        "decode",
+        1e-3,
+        {"pycocotools": 25e-3, "rlemasklib": 0.9e-3},
+        {"pycocotools": 20, "rlemasklib": 1.1, "hotcoco": 2, peers.FASTEST: 1, peers.FILLING: 0.5},
+        0.8e-3,
+    )
+    assert row.cells(["pycocotools", "hotcoco", "rlemasklib"]) == [
+        "decode",
+        "1 ms",
+        "25x",
+        "-",
+        "0.90x",
+        "rlemasklib",
+        "✓ 20x pycocotools, ✗ 1.1x rlemasklib, ✗ 1x fastest (0.90x), "
+        "✓ 0.5x filling the frame (0.80x)",
+    ]
+
+
+def test_answers_that_differ_are_found():
+    a, b = {"size": [2, 2], "counts": b"22"}, {"size": (2, 2), "counts": b"22"}
+    assert peers.same([a], [b])
+    assert not peers.same([a], [{**b, "counts": b"4"}])
+    assert not peers.same([a], [a, a])
+    pixels = np.eye(3, dtype=np.uint8)
+    assert peers.same(pixels, pixels.copy())
+    assert not peers.same(pixels, np.asfortranarray(pixels))
+    assert not peers.same(pixels, 1 - pixels)
+    third = np.array([1 / 3])
+    assert peers.same(third, third.astype(np.float32))
+    assert not peers.same(third, third + 1e-7)
+    wrong = peers.Job("area", "area", [([a],)] * 3)
+    with pytest.raises(SystemExit, match="area, input 0: mtfast and naive differ"):
+        peers.compare(wrong, lambda rles: 4, {"naive": lambda rles: 3})
+
+
+def test_every_call_gets_a_copy():
+    masks = data.masks("flake", (24, 32), 2)
+    job = peers.Job("paint", "paint", [([masks[0]],), ([masks[1]],)], frame=(24, 32))
+    make = peers.maker(job.inputs, job.frame)
+    (first, frame), (again, same_frame) = make(0), make(2)
+    assert frame is same_frame
+    assert first == again == [masks[0]]
+    assert first[0]["counts"] is not again[0]["counts"] is not masks[0]["counts"]
+    (table,) = peers.maker([(data.table_of(masks),)], None)(0)
+    assert np.array_equal(table.area(), mtfast.mask.area(masks))
 
 
 def test_ratios_are_measured_and_laid_out(cache):
