@@ -20,7 +20,7 @@ INK = "#24292f"
 FAINT = "#d0d7de"
 SLOWER = "#f3f4f6"
 LINE_INCHES = 0.25
-MOST_WITH_STEPS = 20_000
+MOST_WITH_STEPS = 40_000
 
 
 def draw(rows: list[Row], names: list[str], size: tuple[int, int], file: Path) -> None:
