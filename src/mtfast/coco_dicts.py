@@ -45,30 +45,39 @@ def rles_of(masks: Mask | Masks, first: int = 0) -> Rles:
     if isinstance(masks, RunTable):
         return Rles.of_table(masks)
     given = [masks] if isinstance(masks, Mapping) else masks
+    rles = _usual(given)
+    if rles is None:
+        texts, sizes = _one_by_one(given, first)
+        rles = Rles.of(texts, sizes)
+    return rles
+
+
+def _usual(masks: Any) -> Rles | None:
+    """Return what nearly every list is: dicts with text, and sizes of two small whole numbers.
+
+    Arrays have bytes to join and a length too, and True is a whole number: types are exact here.
+    """
     try:
-        # What nearly every list is: dicts with text, and sizes of two whole numbers. Arrays have
-        # bytes to join and a length too, and True is a whole number, hence the exact types.
-        texts = [mask["counts"] for mask in given]
-        pairs = [mask["size"] for mask in given]
+        texts = [mask["counts"] for mask in masks]
+        pairs = [mask["size"] for mask in masks]
         sides = list(chain.from_iterable(pairs))
         kinds = set(map(type, texts))
-        usual = (
-            kinds in ({bytes}, {str})
-            and set(map(type, sides)) == {int}
-            and set(map(type, pairs)) <= {list, tuple}
-            and set(map(len, pairs)) == {2}
-            and len(pairs) == len(texts)
-        )
-        sizes = np.array(sides, np.int64)
+        if kinds not in ({bytes}, {str}) or set(map(type, sides)) != {int}:
+            return None
+        # Masks of one image have one size, and equal lists are of one type and length.
+        alike = pairs.count(pairs[0]) == len(texts)
+        for pair in pairs[:1] if alike else pairs:
+            if type(pair) not in (list, tuple) or len(pair) != 2:
+                return None
         joined = "".join(texts).encode("ascii") if kinds == {str} else b"".join(texts)
-    except (TypeError, LookupError, ValueError, OverflowError):
-        usual = False
-    # As unsigned numbers, negative ones are above every bound.
-    if not usual or sizes.view(np.uint64).max(initial=0) > _USUAL_SIDE:
-        texts, sizes = _one_by_one(given, first)
-        joined = b"".join(texts)
-    heights, widths = sizes.reshape(-1, 2).T.copy()
-    offsets = np.fromiter(accumulate(map(len, texts), initial=0), np.int64, len(texts) + 1)
+    except (TypeError, LookupError, ValueError):
+        return None
+    if len(sides) != 2 * len(texts) or min(sides) < 0 or max(sides) > _USUAL_SIDE:
+        return None
+    n = len(texts)
+    offsets = np.fromiter(accumulate(map(len, texts), initial=0), np.int64, n + 1)
+    heights = np.full(n, sides[0]) if alike else np.array(sides[::2])
+    widths = np.full(n, sides[1]) if alike else np.array(sides[1::2])
     return Rles(np.frombuffer(joined, np.uint8), offsets, heights, widths)
 
 
@@ -113,13 +122,13 @@ def frame_size(name: str, size: Any, error: type[MtfastError] = RLEError) -> tup
     return height, width
 
 
-def _one_by_one(masks: Any, first: int) -> tuple[list[bytes], NDArray[np.int64]]:
+def _one_by_one(masks: Any, first: int) -> tuple[list[bytes], list[tuple[int, int]]]:
     """Take text as str, uncompressed counts, and name everything that is wrong."""
     if isinstance(masks, str | bytes) or not isinstance(masks, Sequence):
         raise MtfastError(
             f"a {type(masks).__name__} of masks; expected a list of RLE dicts; put them in a list"
         )
-    texts, sizes = [], np.empty((len(masks), 2), np.int64)
+    texts, sizes = [], []
     for k, mask in enumerate(masks):
         number = first + k
         if not isinstance(mask, Mapping):
@@ -132,8 +141,8 @@ def _one_by_one(masks: Any, first: int) -> tuple[list[bytes], NDArray[np.int64]]
                 raise RLEError(
                     f"RLE {number} has no {key}; expected a dict with size and counts; add it"
                 )
-        sizes[k] = frame_size(f"RLE {number}", mask["size"])
-        texts.append(_text(number, mask["counts"], *sizes[k].tolist()))
+        sizes.append(frame_size(f"RLE {number}", mask["size"]))
+        texts.append(_text(number, mask["counts"], *sizes[-1]))
     return texts, sizes
 
 

@@ -87,23 +87,25 @@ def decode_mask(
     bool
         False if the runs do not tile the frame; nothing has been painted then.
     """
-    from mtfast.kernels import decode
+    from mtfast.kernels import decode, toggles
 
     height, width = frame.shape
+    length = stop - start
     by_columns = order == "F"
     pixels = (frame.T if by_columns else frame).reshape(-1)
-    if frame.dtype == np.uint8:
-        n_places, n_words = decode.scratch_sizes(stop - start, height, width, by_columns)
-        places, words = np.empty(n_places, np.int64), np.empty(n_words, np.uint64)
-        if by_columns:
-            n = decode.decode_columns(text, start, stop, value, is_clear, places, words, pixels)
-        else:
-            n = decode.decode_rows(
-                text, start, stop, height, width, value, is_clear, places, words, pixels
-            )
-    else:
-        places = np.empty(stop - start, np.int64)
+    is_narrow = frame.dtype == np.uint8
+    if not is_narrow or (length <= toggles.BATCH and not by_columns):
         # In column order a mask is one column as high as the frame has pixels.
         rows = pixels.size if by_columns else height
-        n = decode.decode_wide(text, start, stop, rows, value, places, pixels)
+        largest = pixels.size // (decode.SMALL_PART if is_narrow else 1)
+        places = np.empty(length, np.int64)
+        n = decode.decode_small(text, start, stop, rows, largest, value, is_clear, places, pixels)
+        if n != decode.TOO_LARGE:
+            return n >= 0
+    n_places, n_words = decode.scratch_sizes(length, height, width, by_columns)
+    places, words = np.empty(n_places, np.int64), np.empty(n_words, np.uint64)
+    if by_columns:
+        n = decode.decode_columns(text, start, stop, value, is_clear, places, words, pixels)
+    else:
+        n = decode.decode_rows(text, start, stop, height, width, value, places, words, pixels)
     return n >= 0

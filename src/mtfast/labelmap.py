@@ -88,7 +88,7 @@ def scan_labels(label_map: NDArray[Any], background: int = 0) -> LabelRuns:
         n = scan.column_changes(pixels, height, width, background, places, values)
         if n <= capacity:
             break
-        capacity = n
+        capacity *= 16
     labels, starts, stops = np.empty((3, n), np.int64)
     n_runs = scan.runs_of_changes(
         places[:n],

@@ -156,7 +156,8 @@ def decode(
         out = _new_frame(shape, np.uint8, order, rleObjs, is_clear)
     else:
         _check_out(out, shape, order)
-        _checked(rles_of(rleObjs))
+        if n > 1:
+            _checked(rles)
     largest = LARGEST[out.dtype]
     if not isinstance(value, int | np.integer) or not 0 <= value <= largest:
         raise MtfastError(
@@ -428,7 +429,7 @@ def to_label_map(
     values = np.arange(1, masks.n + 1) if labels is None else _as_labels(labels, masks.n)
     if out is not None:
         _check_out(out, (height, width), "C")
-    wanted = _label_dtype(values, dtype if out is None else out.dtype)
+    wanted = _label_dtype(values.tolist(), dtype if out is None else out.dtype)
     if out is None:
         out = _new_frame((height, width), wanted, "C", rles)
     rank = paint_rank(overlap, masks.n, lambda: area(rles))
@@ -442,7 +443,7 @@ def to_label_map(
         np.array([0, masks.n]),
         np.ascontiguousarray(values),
         height,
-        int(np.iinfo(wanted).max),
+        LARGEST[wanted],
         np.empty(masks.text.size, np.int64),
         np.empty(masks.n, np.int64),
         out.reshape(-1),
@@ -698,16 +699,17 @@ def _scratch(rles: Rles) -> NDArray[np.int64]:
 
 
 def _one_size(rles: Rles) -> tuple[int, int]:
+    heights, widths = set(rles.heights.tolist()), set(rles.widths.tolist())
+    if len(heights) == len(widths) == 1:
+        return heights.pop(), widths.pop()
     if not rles.n:
         return 0, 0
     differs = (rles.heights != rles.heights[0]) | (rles.widths != rles.widths[0])
-    if differs.any():
-        k = int(np.argmax(differs))
-        raise MtfastError(
-            f"RLE {k} is {rles.heights[k]} x {rles.widths[k]} pixels and RLE 0 is "
-            f"{rles.heights[0]} x {rles.widths[0]}; expected one size; sort them by size"
-        )
-    return int(rles.heights[0]), int(rles.widths[0])
+    k = int(np.argmax(differs))
+    raise MtfastError(
+        f"RLE {k} is {rles.heights[k]} x {rles.widths[k]} pixels and RLE 0 is "
+        f"{rles.heights[0]} x {rles.widths[0]}; expected one size; sort them by size"
+    )
 
 
 def _new_frame(
@@ -751,8 +753,8 @@ def _as_labels(labels: ArrayLike, n: int) -> NDArray[np.int64]:
     return values.astype(np.int64)
 
 
-def _label_dtype(values: NDArray[np.int64], dtype: DTypeLike | None) -> np.dtype[Any]:
-    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+def _label_dtype(values: list[int], dtype: DTypeLike | None) -> np.dtype[Any]:
+    low, high = min(values, default=0), max(values, default=0)
     fitting = [t for t, largest in LARGEST.items() if high <= largest]
     if dtype is not None:
         try:

@@ -37,7 +37,7 @@ def column_changes(labels, height, width, background, places, values):
     Returns
     -------
     int
-        The number of changes, of which only those that fit into the outputs were written.
+        The number of changes; more than fit into the outputs if there are more.
     """
     n = 0
     capacity = places.size
@@ -53,10 +53,11 @@ def column_changes(labels, height, width, background, places, values):
         while word:
             i = start + trailing_zeros(word)
             word = drop_lowest(word)
-            if n < capacity:
-                y = i // width
-                places[n] = (i - y * width) * height + y
-                values[n] = labels[i]
+            if n == capacity:
+                return n + 1
+            y = i // width
+            places[n] = (i - y * width) * height + y
+            values[n] = labels[i]
             n += 1
     return n
 
