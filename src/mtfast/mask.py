@@ -18,22 +18,39 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from mtfast import runops
 from mtfast.adoption import Adopted, adopt, restore
-from mtfast.coco_dicts import RLE, Mask, Masks, dicts_of, frame_size, rle_of, rles_of
+from mtfast.coco_dicts import RLE, Mask, Masks, dicts_of, rle_of, rles_of
 from mtfast.coding import decode_mask, encode_mask
-from mtfast.errors import MtfastError, RLEError, shown
+from mtfast.errors import MtfastError, shown
 from mtfast.labelmap import scan_labels
+from mtfast.mask_arguments import (
+    LARGEST,
+    are_masks,
+    as_boxes,
+    as_given,
+    as_labels,
+    checked,
+    common_size,
+    corners,
+    expect_frame,
+    expect_one,
+    expect_rings,
+    from_rings,
+    is_number,
+    label_dtype,
+    new_frame,
+    places_room,
+    refuse,
+)
 from mtfast.overlap import Overlap, paint_rank
-from mtfast.polygons import as_float, rasterise
-from mtfast.runops import Rles
 from mtfast.runops.batch import as_array, one_of
-from mtfast.runs import RunTable, explain, gather_texts
+from mtfast.runs import RunTable, gather_texts
 
 __all__ = [
     "area",
@@ -58,8 +75,6 @@ __all__ = [
     "validate",
 ]
 
-
-LARGEST = {np.dtype(t): np.iinfo(t).max for t in (np.uint8, np.uint16, np.uint32)}
 
 # A new frame with fewer characters of text than this stays clear for the most part.
 PIXELS_A_CHARACTER = 4096
@@ -147,17 +162,17 @@ def decode(
         shape: tuple[int, ...] = (height, width)
     else:
         rles = rles_of(rleObjs)
-        height, width = _one_size(rles)
+        height, width = common_size(rles)
         text, n, ends = rles.text, rles.n, rles.offsets.tolist()
         shape = (n, height, width) if order == "C" else (height, width, n)
     is_clear = out is None and text.size * PIXELS_A_CHARACTER < math.prod(shape)
     if out is None:
         # New memory comes zeroed from the system, page by page as it is touched.
-        out = _new_frame(shape, np.uint8, order, rleObjs, is_clear)
+        out = new_frame(shape, np.uint8, order, rleObjs, is_clear)
     else:
-        _check_out(out, shape, order)
+        expect_frame(out, shape, order)
         if n > 1:
-            _checked(rles)
+            checked(rles)
     largest = LARGEST[out.dtype]
     if not isinstance(value, int | np.integer) or not 0 <= value <= largest:
         raise MtfastError(
@@ -166,7 +181,7 @@ def decode(
     frames = [out] if out.ndim == 2 else out if order == "C" else np.moveaxis(out, -1, 0)
     for k in range(n):
         if not decode_mask(text, ends[k], ends[k + 1], frames[k], value, order, is_clear):
-            _raise_malformed(rles_of(rleObjs), k)
+            refuse(rles_of(rleObjs), k)
     return out
 
 
@@ -201,11 +216,11 @@ def area(rleObjs: Mask | Masks) -> Any:  # noqa: N803
         rles.offsets,
         np.arange(rles.n + 1),
         rles.heights * rles.widths,
-        _scratch(rles),
+        places_room(rles),
         out,
     )
     if bad >= 0:
-        _raise_malformed(rles, bad)
+        refuse(rles, bad)
     return out[0] if single else out
 
 
@@ -243,11 +258,11 @@ def toBbox(rleObjs: Mask | Masks) -> NDArray[np.float64]:  # noqa: N802, N803
         np.arange(rles.n + 1),
         rles.heights,
         rles.widths,
-        _scratch(rles),
+        places_room(rles),
         out.reshape(-1),
     )
     if bad >= 0:
-        _raise_malformed(rles, bad)
+        refuse(rles, bad)
     return out[0] if single else out
 
 
@@ -278,7 +293,7 @@ def iou(dt: Any, gt: Any, pyiscrowd: ArrayLike) -> Any:
     >>> iou([a], [b], [0])
     array([[0.5]])
     """
-    boxes = [_as_boxes(dt, "dt"), _as_boxes(gt, "gt")]
+    boxes = [as_boxes(dt, "dt"), as_boxes(gt, "gt")]
     if len(dt) == 0 or len(gt) == 0:
         return []
     if boxes[0] is not None and boxes[1] is not None:
@@ -354,14 +369,14 @@ def frPyObjects(pyobj: Any, h: int, w: int) -> Any:  # noqa: N802
     a row covers the pixels 1 to 5.
     """
     if isinstance(pyobj, Mapping):
-        return dicts_of(_checked(rles_of(pyobj)))[0]
+        return dicts_of(checked(rles_of(pyobj)))[0]
     if isinstance(pyobj, np.ndarray):
         if pyobj.ndim != 2 or pyobj.shape[1] != 4 or pyobj.dtype.kind not in "uif":
             raise MtfastError(
                 f"an array of shape {pyobj.shape}, {pyobj.dtype}; expected (n, 4) boxes; "
                 f"give polygons as a list of lists"
             )
-        return _from_rings([_corners(box) for box in pyobj], h, w)
+        return from_rings([corners(box) for box in pyobj], h, w)
     if not isinstance(pyobj, Sequence) or isinstance(pyobj, str | bytes):
         raise MtfastError(
             f"a {type(pyobj).__name__}; expected polygons, boxes or dicts with counts; "
@@ -369,18 +384,18 @@ def frPyObjects(pyobj: Any, h: int, w: int) -> Any:  # noqa: N802
         )
     if not pyobj:
         return []
-    if _are_masks(pyobj):
-        return dicts_of(_checked(rles_of(pyobj)))
-    if all(_is_number(item) for item in pyobj):
-        ring = _corners(pyobj) if len(pyobj) == 4 else list(pyobj)
-        return _from_rings([ring], h, w)[0]
+    if are_masks(pyobj):
+        return dicts_of(checked(rles_of(pyobj)))
+    if all(is_number(item) for item in pyobj):
+        ring = corners(pyobj) if len(pyobj) == 4 else list(pyobj)
+        return from_rings([ring], h, w)[0]
     if set(map(type, pyobj)) != {list} or len(pyobj[0]) == 4:
-        _expect_rings(pyobj)
+        expect_rings(pyobj)
     try:
         boxes = len(pyobj[0]) == 4
-        return _from_rings([_corners(ring) for ring in pyobj] if boxes else pyobj, h, w)
+        return from_rings([corners(ring) for ring in pyobj] if boxes else pyobj, h, w)
     except TypeError:
-        _expect_rings(pyobj)
+        expect_rings(pyobj)
         raise
 
 
@@ -425,13 +440,13 @@ def to_label_map(
     from mtfast.kernels import paint
 
     masks = rles_of(rles)
-    height, width = _one_size(masks)
-    values = np.arange(1, masks.n + 1) if labels is None else _as_labels(labels, masks.n)
+    height, width = common_size(masks)
+    values = np.arange(1, masks.n + 1) if labels is None else as_labels(labels, masks.n)
     if out is not None:
-        _check_out(out, (height, width), "C")
-    wanted = _label_dtype(values.tolist(), dtype if out is None else out.dtype)
+        expect_frame(out, (height, width), "C")
+    wanted = label_dtype(values.tolist(), dtype if out is None else out.dtype)
     if out is None:
-        out = _new_frame((height, width), wanted, "C", rles)
+        out = new_frame((height, width), wanted, "C", rles)
     rank = paint_rank(overlap, masks.n, lambda: area(rles))
     if overlap != "last":
         order = np.argsort(rank, kind="stable")
@@ -449,7 +464,7 @@ def to_label_map(
         out.reshape(-1),
     )
     if bad >= 0:
-        _raise_malformed(masks, bad)
+        refuse(masks, bad)
     return out
 
 
@@ -513,8 +528,8 @@ def to_uncompressed(rleObjs: Mask | Masks) -> Any:  # noqa: N803
     """
     from mtfast.kernels import coco_string
 
-    rles = _checked(rles_of(rleObjs))
-    places = _scratch(rles)
+    rles = checked(rles_of(rleObjs))
+    places = places_room(rles)
     ends = rles.offsets.tolist()
     found = []
     for k, (height, width) in enumerate(rles.sizes()):
@@ -538,7 +553,7 @@ def components(rle: Mask, connectivity: Literal[4, 8] = 4) -> list[RLE]:
     >>> components({"size": [1, 6], "counts": b"0122"})
     [{'size': [1, 6], 'counts': b'015'}, {'size': [1, 6], 'counts': b'33'}]
     """
-    return dicts_of(runops.components(rles_of(_single(rle)), connectivity).rles)
+    return dicts_of(runops.components(rles_of(expect_one(rle)), connectivity).rles)
 
 
 def erode(
@@ -551,7 +566,7 @@ def erode(
 
     ``border`` says what the pixels outside the frame are: 0 takes masks off its edges as well.
     """
-    return _like(rleObjs, runops.erode(rles_of(rleObjs), n, connectivity, border))
+    return as_given(rleObjs, runops.erode(rles_of(rleObjs), n, connectivity, border))
 
 
 def boundary(
@@ -566,7 +581,7 @@ def boundary(
     ``ratio`` gives the width as a part of the frame's diagonal; boundary IoU takes 0.02.
     """
     kept = runops.boundary(rles_of(rleObjs), width, ratio=ratio, connectivity=connectivity)
-    return _like(rleObjs, kept)
+    return as_given(rleObjs, kept)
 
 
 def crop(rleObjs: Mask | Masks, y: int, x: int, h: int, w: int) -> Any:  # noqa: N803
@@ -574,7 +589,7 @@ def crop(rleObjs: Mask | Masks, y: int, x: int, h: int, w: int) -> Any:  # noqa:
 
     ``y, x`` is its first row and column; it must lie in the frame.
     """
-    return _like(rleObjs, runops.crop(rles_of(rleObjs), y, x, h, w)[0])
+    return as_given(rleObjs, runops.crop(rles_of(rleObjs), y, x, h, w)[0])
 
 
 def pad(
@@ -586,17 +601,17 @@ def pad(
     value: Literal[0, 1] = 0,
 ) -> Any:
     """Add rows and columns of background (0) or foreground (1) around masks."""
-    return _like(rleObjs, runops.pad(rles_of(rleObjs), top, bottom, left, right, value))
+    return as_given(rleObjs, runops.pad(rles_of(rleObjs), top, bottom, left, right, value))
 
 
 def flip(rleObjs: Mask | Masks, axis: Literal["horizontal", "vertical"]) -> Any:  # noqa: N803
     """Mirror masks: left and right ("horizontal") or top and bottom ("vertical")."""
-    return _like(rleObjs, runops.flip(rles_of(rleObjs), axis))
+    return as_given(rleObjs, runops.flip(rles_of(rleObjs), axis))
 
 
 def rot90(rleObjs: Mask | Masks, k: int = 1) -> Any:  # noqa: N803
     """Turn masks by k quarter turns, against the clock as ``numpy.rot90`` does."""
-    return _like(rleObjs, runops.rot90(rles_of(rleObjs), k))
+    return as_given(rleObjs, runops.rot90(rles_of(rleObjs), k))
 
 
 def validate(rleObjs: Any) -> list[tuple[int, str]]:  # noqa: N803
@@ -625,7 +640,7 @@ def validate(rleObjs: Any) -> list[tuple[int, str]]:  # noqa: N803
     problems = []
     for k, rle in enumerate([rleObjs] if isinstance(rleObjs, Mapping) else rleObjs):
         try:
-            _checked(rles_of([rle], first=k), first=k)
+            checked(rles_of([rle], first=k), first=k)
         except MtfastError as error:
             problems.append((k, str(error)))
     return problems
@@ -660,189 +675,3 @@ def install() -> Adopted:
 def uninstall() -> None:
     """Put the functions of pycocotools back into its module."""
     restore("pycocotools.mask")
-
-
-def _single(rle: Mask) -> Mask:
-    if not isinstance(rle, Mapping):
-        raise MtfastError(
-            f"a {type(rle).__name__}; expected one RLE dict; call it for each mask of a list"
-        )
-    return rle
-
-
-def _like(given: Mask | Masks, result: Rles) -> Any:
-    """Return one dict for one dict, a list for a list."""
-    made = dicts_of(result)
-    return made[0] if isinstance(given, Mapping) else made
-
-
-def _checked(rles: Rles, first: int = 0) -> Rles:
-    """Return the masks if every text tiles its frame; RLEError for the first that does not."""
-    from mtfast.kernels import coco_string
-
-    bad = coco_string.check_strings(
-        rles.text, rles.offsets, np.arange(rles.n + 1), rles.heights * rles.widths, _scratch(rles)
-    )
-    if bad >= 0:
-        _raise_malformed(rles, bad, first)
-    return rles
-
-
-def _raise_malformed(rles: Rles, k: int, first: int = 0) -> NoReturn:
-    text = rles.text[rles.offsets[k] : rles.offsets[k + 1]].tobytes()
-    reason = explain(text, int(rles.heights[k]), int(rles.widths[k]))
-    raise RLEError(f"RLE {first + k}: {reason}")
-
-
-def _scratch(rles: Rles) -> NDArray[np.int64]:
-    return np.empty(int(np.diff(rles.offsets).max(initial=0)), np.int64)
-
-
-def _one_size(rles: Rles) -> tuple[int, int]:
-    heights, widths = set(rles.heights.tolist()), set(rles.widths.tolist())
-    if len(heights) == len(widths) == 1:
-        return heights.pop(), widths.pop()
-    if not rles.n:
-        return 0, 0
-    differs = (rles.heights != rles.heights[0]) | (rles.widths != rles.widths[0])
-    k = int(np.argmax(differs))
-    raise MtfastError(
-        f"RLE {k} is {rles.heights[k]} x {rles.widths[k]} pixels and RLE 0 is "
-        f"{rles.heights[0]} x {rles.widths[0]}; expected one size; sort them by size"
-    )
-
-
-def _new_frame(
-    shape: tuple[int, ...],
-    dtype: DTypeLike,
-    order: Literal["F", "C"],
-    masks: Mask | Masks,
-    is_clear: bool = False,
-) -> NDArray[Any]:
-    try:
-        return np.zeros(shape, dtype, order) if is_clear else np.empty(shape, dtype, order)
-    except (MemoryError, ValueError) as error:
-        # Malformed masks may state any size.
-        _checked(rles_of(masks))
-        raise MtfastError(
-            f"{' x '.join(map(str, shape))} pixels; expected them to fit into memory; "
-            f"crop the masks, or decode fewer at a time"
-        ) from error
-
-
-def _check_out(out: Any, shape: tuple[int, ...], order: str) -> None:
-    if not isinstance(out, np.ndarray):
-        raise MtfastError(f"out is a {type(out).__name__}; expected an array; use numpy.empty")
-    contiguous = out.flags.f_contiguous if order == "F" else out.flags.c_contiguous
-    wrong = {"in another order": not contiguous, "not writable": not out.flags.behaved}
-    if out.shape != shape or out.dtype not in LARGEST or any(wrong.values()):
-        found = ", ".join([str(out.dtype), *(what for what, is_so in wrong.items() if is_so)])
-        raise MtfastError(
-            f"out has shape {out.shape}, {found}; expected {shape} of uint8, uint16 or uint32 in "
-            f"{order} order; make it with numpy.empty"
-        )
-
-
-def _as_labels(labels: ArrayLike, n: int) -> NDArray[np.int64]:
-    values = as_array("labels", labels)
-    if values.shape != (n,) or (values.dtype.kind not in "bui" and n):
-        raise MtfastError(
-            f"labels of shape {values.shape}, {values.dtype}; expected ({n},) whole numbers; "
-            f"give one for each mask"
-        )
-    return values.astype(np.int64)
-
-
-def _label_dtype(values: list[int], dtype: DTypeLike | None) -> np.dtype[Any]:
-    low, high = min(values, default=0), max(values, default=0)
-    fitting = [t for t, largest in LARGEST.items() if high <= largest]
-    if dtype is not None:
-        try:
-            asked = np.dtype(dtype)
-        except (TypeError, ValueError, SyntaxError):
-            raise MtfastError(
-                f"dtype {shown(dtype)}; expected uint8, uint16 or uint32; pick one"
-            ) from None
-        fitting = [t for t in fitting if t == asked]
-    if low < 0 or not fitting:
-        raise MtfastError(
-            f"labels from {low} to {high}{f' for {asked}' if dtype is not None else ''}; "
-            f"expected 0 up to what uint8, uint16 or uint32 holds; renumber them or widen the map"
-        )
-    return fitting[0]
-
-
-def _as_boxes(given: Any, name: str) -> NDArray[np.float64] | None:
-    """Return boxes (n, 4) if these are boxes, None if they are masks."""
-    if isinstance(given, RunTable):
-        return None
-    if isinstance(given, np.ndarray):
-        boxes = given[np.newaxis] if given.ndim == 1 and given.size == 4 else given
-        if boxes.size and (boxes.ndim != 2 or boxes.shape[1] != 4):
-            raise MtfastError(
-                f"{name} of shape {given.shape}; expected (n, 4) boxes; give masks as dicts"
-            )
-        if boxes.dtype.kind not in "uif":
-            raise MtfastError(f"{name} of {boxes.dtype}; expected numbers; give masks as dicts")
-        return _finite(name, boxes.reshape(-1, 4).astype(np.float64))
-    if not isinstance(given, Sequence) or isinstance(given, str | bytes):
-        raise MtfastError(
-            f"{name} is a {type(given).__name__}; expected a list of masks or boxes; make it one"
-        )
-    if _are_masks(given):
-        return None
-    if not all(_is_ring(item) and len(item) == 4 for item in given):
-        raise MtfastError(
-            f"{name} holds neither dicts only nor boxes only; expected one kind; sort them"
-        )
-    return _finite(name, np.array([[as_float(v) for v in item] for item in given], np.float64))
-
-
-def _finite(name: str, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    if not np.isfinite(boxes).all():
-        k = int(np.argmin(np.isfinite(boxes).all(axis=1)))
-        raise MtfastError(
-            f"{name} {k} is the box {boxes[k].tolist()}; expected finite numbers; "
-            f"correct or remove it"
-        )
-    return boxes
-
-
-def _are_masks(items: Sequence[Any]) -> bool:
-    kinds = set(map(type, items))
-    return kinds == {dict} or all(issubclass(kind, Mapping) for kind in kinds)
-
-
-def _is_number(item: Any) -> bool:
-    return isinstance(item, int | float | np.integer | np.floating)
-
-
-def _is_ring(item: Any) -> bool:
-    if isinstance(item, np.ndarray):
-        return item.ndim == 1 and item.dtype.kind in "uif"
-    return isinstance(item, Sequence) and not isinstance(item, str) and all(map(_is_number, item))
-
-
-def _expect_rings(items: Sequence[Any]) -> None:
-    for k, item in enumerate(items):
-        if not _is_ring(item):
-            raise MtfastError(
-                f"object {k} is {shown(item)}; expected all polygons, all boxes or all dicts with "
-                f"counts; sort them by kind"
-            )
-
-
-def _corners(box: Sequence[float]) -> list[float]:
-    if len(box) != 4:
-        raise MtfastError(
-            f"a box of {len(box)} numbers; expected [x, y, width, height]; correct it"
-        )
-    # Sums of numpy's integers may wrap around.
-    x, y, w, h = map(as_float, box)
-    return [x, y, x, y + h, x + w, y + h, x + w, y]
-
-
-def _from_rings(rings: Sequence[Sequence[float]], h: int, w: int) -> list[RLE]:
-    size = frame_size("frPyObjects", (h, w), MtfastError)
-    texts = rasterise([[ring] for ring in rings], [size] * len(rings), "object {}".format)
-    return [{"size": [*size], "counts": text.encode()} for text in texts]
