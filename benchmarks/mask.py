@@ -1,6 +1,9 @@
 """Every operation of mtfast.mask, on masks from sparse to dense, in small and large frames."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from statistics import median
+from time import perf_counter
 
 import numpy as np
 
@@ -129,3 +132,30 @@ class Single:
     def time_encode_c(self, frame: str, masks: str) -> None:
         for pixels in self.in_c:
             mask.encode(pixels)
+
+
+class Threads:
+    """The time of two threads for decoding, as a part of one thread's for the same work."""
+
+    params = DENSITIES
+    param_names = ("kind",)
+    unit = "of one thread's time"
+    CALLS = 200
+
+    def setup(self, kind: str) -> None:
+        self.arguments = [Arguments("large", kind) for _ in range(2)]
+        self.track_two_threads(kind)
+
+    def track_two_threads(self, kind: str) -> float:
+        ours = []
+        for n_threads in (1, 2) * 5:
+            arguments = self.arguments[:n_threads]
+            with ThreadPoolExecutor(n_threads) as pool:
+                start = perf_counter()
+                list(pool.map(self.decode, arguments, [self.CALLS // n_threads] * n_threads))
+                ours.append(perf_counter() - start)
+        return median(ours[1::2]) / median(ours[::2])
+
+    def decode(self, arguments: Arguments, n_calls: int) -> None:
+        for i in range(n_calls):
+            mask.decode(arguments.rles[i % BATCH], order="C", out=arguments.frame)
