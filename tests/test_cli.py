@@ -169,7 +169,7 @@ def test_a_closed_pipe_is_no_error(small_set):
     assert "Error" not in done.stderr
 
 
-COMMANDS = ("convert", "demo", "info", "preview", "synth")
+COMMANDS = ("convert", "demo", "doctor", "info", "preview", "synth", "verify")
 
 
 def test_help_and_version():

@@ -6,7 +6,8 @@ from PIL import Image
 
 import mtfast
 from conftest import make_table
-from mtfast.preview import PALETTE, _draw_outlines, _spread, preview
+from mtfast.preview import _draw_outlines, _spread, preview
+from mtfast.sheet import PALETTE
 
 
 def test_outlines_lie_around_instances():

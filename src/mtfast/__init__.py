@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mtfast import mask as mask
     from mtfast.conversion import convert as convert
+    from mtfast.diagnosis import diagnose as diagnose
     from mtfast.errors import MtfastError as MtfastError
     from mtfast.errors import RLEError as RLEError
     from mtfast.errors import SourceError as SourceError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mtfast.runs import RunTable as RunTable
     from mtfast.sources import open_source as open_source
     from mtfast.store.read import open_store as open  # noqa: A004 - the library's own verb
+    from mtfast.verification import verify as verify
 
 __version__ = "0.1.0"
 
@@ -30,9 +32,11 @@ _HOMES = {
     "SourceError": "mtfast.errors",
     "StoreError": "mtfast.errors",
     "convert": "mtfast.conversion",
+    "diagnose": "mtfast.diagnosis",
     "open": "mtfast.store.read",
     "open_source": "mtfast.sources",
     "semantic": "mtfast.raster",
+    "verify": "mtfast.verification",
 }
 _RENAMED = {"open": "open_store"}
 
@@ -44,10 +48,12 @@ __all__ = [
     "SourceError",
     "StoreError",
     "convert",
+    "diagnose",
     "mask",
     "open",
     "open_source",
     "semantic",
+    "verify",
 ]
 
 

@@ -15,7 +15,7 @@ from mtfast.sources import Source, open_source
 from mtfast.sources.variants import default_variant
 from mtfast.store.read import open_store
 
-__all__ = ["DatasetView", "SplitView", "open_dataset"]
+__all__ = ["DatasetView", "SplitView", "decode_image", "expect_source", "open_dataset"]
 
 
 class SplitView(Protocol):
@@ -60,6 +60,24 @@ def open_dataset(path: str | os.PathLike[str]) -> DatasetView:
     )
 
 
+def expect_source(source: Source | str | os.PathLike[str]) -> Source:
+    """Open a dataset of which the files themselves are wanted.
+
+    Raises
+    ------
+    SourceError
+        If it is a store, or nothing that is known.
+    """
+    if isinstance(source, Source):
+        return source
+    if (Path(source) / "zarr.json").is_file():
+        raise SourceError(
+            f"{source} is a store; expected a dataset as it was published, with its files; "
+            f"pass the source that the store was made from"
+        )
+    return open_source(source)
+
+
 class _SourceSplit:
     def __init__(self, source: Source, name: str) -> None:
         self._source = source
@@ -75,14 +93,19 @@ class _SourceSplit:
         return self._source.table(self.name, variant or self.semantic_variant)
 
     def image(self, image: str) -> NDArray[np.uint8]:
-        import imagecodecs
+        return decode_image(self._source, self.name, image)
 
-        data = self._source.read_image(self.name, image)
-        try:
-            pixels: NDArray[np.uint8] = imagecodecs.jpeg8_decode(data, outcolorspace="RGB")
-        except (ValueError, RuntimeError) as error:
-            raise SourceError(
-                f"image {image} of split {self.name!r} does not decode ({error}); "
-                f"expected a JPEG; fetch it again or remove it"
-            ) from error
-        return pixels
+
+def decode_image(source: Source, split: str, image: str) -> NDArray[np.uint8]:
+    """Decode an image of a source, (height, width, 3) uint8 RGB; SourceError if that fails."""
+    import imagecodecs
+
+    data = source.read_image(split, image)
+    try:
+        pixels: NDArray[np.uint8] = imagecodecs.jpeg8_decode(data, outcolorspace="RGB")
+    except (ValueError, RuntimeError) as error:
+        raise SourceError(
+            f"image {image} of split {split!r} does not decode ({error}); "
+            f"expected a JPEG; fetch it again or remove it"
+        ) from error
+    return pixels

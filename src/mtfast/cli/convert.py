@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from mtfast.cli.options import workers_option
+from mtfast.cli.options import splits_option, workers_option
 
 
 @click.command()
 @click.argument("src", type=click.Path(path_type=Path))
 @click.argument("store", type=click.Path(path_type=Path))
-@click.option("--split", "splits", multiple=True, metavar="S", help="May be given several times.")
+@splits_option
 @click.option("--semantic", metavar="VARIANT", help="Variant that the masks are painted from.")
 @click.option("--images", type=click.Choice(["jpeg", "none"]), default="jpeg", show_default=True)
 @click.option("--shard", default=64, show_default=True, type=click.IntRange(min=1))

@@ -8,9 +8,11 @@ import click
 
 from mtfast.cli.convert import convert
 from mtfast.cli.demo import demo
+from mtfast.cli.doctor import doctor
 from mtfast.cli.info import info
 from mtfast.cli.preview import preview
 from mtfast.cli.synth import synth
+from mtfast.cli.verify import verify
 
 __all__ = ["main"]
 
@@ -88,5 +90,5 @@ def cli(debug: bool) -> None:
     """  # noqa: D301 - click reads the backspace
 
 
-for _command in (demo, synth, info, convert, preview):
+for _command in (demo, synth, info, convert, preview, verify, doctor):
     cli.add_command(_command)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from mtfast.cli.options import echo_json, json_option, make_console
 
 if TYPE_CHECKING:
     from mtfast.summary import DatasetSummary
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("path", metavar="SRC|STORE", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@json_option
 def info(path: Path, as_json: bool) -> None:
     """Show what is in a dataset, a source or a store."""
     from mtfast.progress import ProgressDisplay
@@ -23,22 +24,16 @@ def info(path: Path, as_json: bool) -> None:
     with ProgressDisplay() as progress:
         summary = summarise(path, progress=progress)
     if as_json:
-        import json
-
-        click.echo(json.dumps(summary.as_dict(), indent=2))
+        echo_json(summary.as_dict())
     else:
         _print_summary(summary)
 
 
 def _print_summary(summary: DatasetSummary) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    # In a pipe there is no width to keep to. Names are data, never markup.
-    console = Console(
-        width=None if sys.stdout.isatty() else 120, markup=False, highlight=False, emoji=False
-    )
+    console = make_console()
     console.print(Text.assemble((summary.path, "bold"), f"  {summary.kind}"))
     for split in summary.splits:
         size = "several sizes" if split.height is None else f"{split.height} x {split.width}"

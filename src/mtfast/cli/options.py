@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
-__all__ = ["Size", "workers_option"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Size", "echo_json", "json_option", "make_console", "splits_option", "workers_option"]
+
+json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
+splits_option = click.option(
+    "--split", "splits", multiple=True, metavar="S", help="May be given several times."
+)
 
 workers_option = click.option(
     "--workers",
@@ -15,6 +25,20 @@ workers_option = click.option(
     metavar="N",
     help="Threads or processes of this machine; by default to keep all cores busy.",
 )
+
+
+def make_console() -> Console:
+    """Make a console for tables: in a pipe there is no width to keep to; names are no markup."""
+    from rich.console import Console
+
+    return Console(
+        width=None if sys.stdout.isatty() else 120, markup=False, highlight=False, emoji=False
+    )
+
+
+def echo_json(content: Any) -> None:
+    """Print plain dicts, lists, strings and numbers."""
+    click.echo(json.dumps(content, indent=2))
 
 
 class Size(click.ParamType[tuple[int, int]]):

@@ -98,6 +98,17 @@ def common_area(first, second):
     return area
 
 
+@kernel(i64(read(i64), read(i64), i64))
+def common_area_from(first, second, start):
+    """Count the pixels that two masks share; the later of them begins at start."""
+    # The mask that begins later has nothing to skip.
+    if first[0] < start:
+        first = first[2 * runs_before(first, start) :]
+    else:
+        second = second[2 * runs_before(second, start) :]
+    return common_area(first, second)
+
+
 @kernel(
     i64(
         read(i64),
@@ -151,15 +162,73 @@ def ious(dt, dt_offsets, gt, gt_offsets, height, iscrowd, dt_facts, gt_facts, ou
                 continue
             first = dt[dt_offsets[d] : dt_offsets[d + 1]]
             second = gt[gt_offsets[g] : gt_offsets[g + 1]]
-            # The mask that begins later has nothing to skip.
-            if d_first < start:
-                first = first[2 * runs_before(first, start) :]
-            else:
-                second = second[2 * runs_before(second, start) :]
-            common = common_area(first, second)
+            common = common_area_from(first, second, start)
             union = d_area if iscrowd[g] else d_area + gt_facts[FACTS * g + AREA] - common
             out[d * n + g] = common / union
     return m * n
+
+
+@kernel(
+    i64(
+        read(i64),
+        read(i64),
+        read(i64),
+        read(i64),
+        read(i64),
+        write(i64),
+        write(i64),
+        write(i64),
+        write(i64),
+    )
+)
+def overlaps(toggles, offsets, image_offsets, heights, labels, facts, first, second, n_pixels):
+    """Find the pairs of masks of one image that share pixels and have different labels.
+
+    Parameters
+    ----------
+    toggles, offsets : int64 and (n + 1,) int64
+        Lists of toggles of the masks of all images.
+    image_offsets : (n_images + 1,) int64
+        The masks of image i are image_offsets[i] .. image_offsets[i + 1] - 1.
+    heights : (n_images,) int64
+    labels : (n,) int64
+    facts : (FACTS * n,) int64, scratch
+    first, second, n_pixels : int64, out
+        The two masks of each pair, in ascending order, and how many pixels they share.
+
+    Returns
+    -------
+    int
+        The number of pairs, of which only those that fit into the outputs were written.
+    """
+    found = 0
+    for image in range(heights.size):
+        stop = image_offsets[image + 1]
+        for k in range(image_offsets[image], stop):
+            list_ = toggles[offsets[k] : offsets[k + 1]]
+            facts_of_list(list_, heights[image], facts[FACTS * k : FACTS * (k + 1)])
+        for a in range(image_offsets[image], stop):
+            a_first = facts[FACTS * a + FIRST]
+            a_end = facts[FACTS * a + END]
+            a_top = facts[FACTS * a + TOP]
+            a_bottom = facts[FACTS * a + BOTTOM]
+            for b in range(a + 1, stop):
+                begin = max(a_first, facts[FACTS * b + FIRST])
+                if labels[a] == labels[b] or begin >= min(a_end, facts[FACTS * b + END]):
+                    continue
+                if a_top >= facts[FACTS * b + BOTTOM] or facts[FACTS * b + TOP] >= a_bottom:
+                    continue
+                one = toggles[offsets[a] : offsets[a + 1]]
+                other = toggles[offsets[b] : offsets[b + 1]]
+                common = common_area_from(one, other, begin)
+                if common == 0:
+                    continue
+                if found < first.size:
+                    first[found] = a
+                    second[found] = b
+                    n_pixels[found] = common
+                found += 1
+    return found
 
 
 @kernel(f64(f64, f64))

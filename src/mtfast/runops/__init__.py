@@ -5,6 +5,7 @@ All of them work on a batch of masks, check every text first, and return canonic
 
 ==========================================  =====================================================
 :func:`iou`, :func:`bbox_iou`               how much masks, or boxes, overlap
+:func:`class_overlaps`                      which instances of a table do, by how many pixels
 :func:`merge`, :func:`combine`              all masks into one; masks in pairs
 :func:`components`                          the connected parts of masks
 :func:`erode`, :func:`boundary`             what is left of masks, what they lose
@@ -15,14 +16,25 @@ All of them work on a batch of masks, check every text first, and return canonic
 
 from mtfast.runops.batch import Rles
 from mtfast.runops.move import crop, flip, pad, rot90
-from mtfast.runops.overlap import bbox_iou, combine, iou, merge, minus, xor
+from mtfast.runops.overlap import (
+    SharedPixels,
+    bbox_iou,
+    class_overlaps,
+    combine,
+    iou,
+    merge,
+    minus,
+    xor,
+)
 from mtfast.runops.shape import Parts, boundary, components, erode
 
 __all__ = [
     "Parts",
     "Rles",
+    "SharedPixels",
     "bbox_iou",
     "boundary",
+    "class_overlaps",
     "combine",
     "components",
     "crop",

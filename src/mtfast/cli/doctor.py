@@ -1,0 +1,71 @@
+"""``mtfast doctor``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mtfast.cli.options import echo_json, json_option, make_console, splits_option, workers_option
+
+if TYPE_CHECKING:
+    from mtfast.diagnosis import Diagnosis
+
+STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
+
+
+@click.command()
+@click.argument("src", type=click.Path(path_type=Path))
+@splits_option
+@click.option("--decode", is_flag=True, help="Decode every image, not only its header.")
+@workers_option
+@json_option
+def doctor(
+    src: Path, splits: tuple[str, ...], decode: bool, workers: int | None, as_json: bool
+) -> int:
+    """Look for everything in the dataset SRC that silently spoils training.
+
+    Exits with status 1 if there is an error or a warning; notes alone are fine.
+    """
+    from mtfast.diagnosis import diagnose
+    from mtfast.progress import ProgressDisplay
+
+    with ProgressDisplay() as progress:
+        diagnosis = diagnose(
+            src, splits=splits or None, decode=decode, workers=workers, progress=progress
+        )
+    if as_json:
+        echo_json(diagnosis.as_dict())
+    else:
+        _print_diagnosis(diagnosis)
+    return 0 if diagnosis.is_sound else 1
+
+
+def _print_diagnosis(diagnosis: Diagnosis) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    console = make_console()
+    console.print(Text.assemble((diagnosis.path, "bold"), f"  {diagnosis.kind}"))
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(overflow="fold", ratio=1)
+    for found in diagnosis.findings:
+        place = f" in {found.split}" if found.split else ""
+        pixels = f", {found.n_pixels:,} px" if found.n_pixels else ""
+        more = "\n…" if found.count > len(found.examples) else ""
+        about = Text.assemble(
+            (found.check, "bold"),
+            f"{place}{pixels}",
+            ("\n" + "\n".join(found.examples) + more, "dim"),
+            f"\n→ {found.advice}\n",
+        )
+        table.add_row(Text(found.severity, STYLES[found.severity]), f"{found.count:,}", about)
+    if diagnosis.findings:
+        console.print()
+        console.print(table)
+    counts = {kind: sum(f.severity == kind for f in diagnosis.findings) for kind in STYLES}
+    words = [f"{n} {kind}{'' if n == 1 else 's'}" for kind, n in counts.items()]
+    console.print(", ".join(words))

@@ -1,0 +1,150 @@
+"""``mtfast verify``."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mtfast.cli.options import echo_json, json_option, make_console, splits_option, workers_option
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mtfast.comparison import ClassPixels
+    from mtfast.verification import SplitVerification, Verification
+
+# What a person looks at; --json has all of it.
+MOST_IMAGES = 20
+MOST_RULES = 4
+MOST_PAIRS = 3
+
+
+@click.command()
+@click.argument("src", type=click.Path(path_type=Path))
+@splits_option
+@click.option("--variant", metavar="VARIANT", help="Annotations that masks are painted from.")
+@click.option("--min-area", default=0, metavar="PX", type=click.IntRange(min=0))
+@click.option(
+    "--overlap",
+    type=click.Choice(["last", "first", "largest", "smallest"]),
+    default="last",
+    show_default=True,
+    help="Which instance shows where several overlap.",
+)
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="Picture of the masks that differ most."
+)
+@workers_option
+@json_option
+def verify(
+    src: Path,
+    splits: tuple[str, ...],
+    variant: str | None,
+    min_area: int,
+    overlap: Any,
+    out: Path | None,
+    workers: int | None,
+    as_json: bool,
+) -> int:
+    """Compare the semantic masks of the dataset SRC with regenerated ones, pixel by pixel.
+
+    Says, too, which annotation file, smallest area and order of painting explain the masks best.
+    Exits with status 1 if anything differs.
+    """
+    from mtfast.progress import ProgressDisplay
+    from mtfast.verification import verify as verify_masks
+
+    with ProgressDisplay() as progress:
+        found = verify_masks(
+            src,
+            splits=splits or None,
+            variant=variant,
+            min_area=min_area,
+            overlap=overlap,
+            picture=out,
+            workers=workers,
+            progress=progress,
+        )
+    if as_json:
+        echo_json(found.as_dict())
+    else:
+        _print_verification(found)
+        if out is not None:
+            click.echo(str(out) if found.n_different else "no mask differs: no picture drawn")
+    return 1 if found.n_findings else 0
+
+
+def _print_verification(found: Verification) -> None:
+    from rich.text import Text
+
+    console = make_console()
+    console.print(Text(found.path, "bold"))
+    for split in found.splits:
+        if split.n_masks is None:
+            console.print(Text.assemble("\n", (split.name, "bold"), "  no masks come with it"))
+            continue
+        console.print(
+            Text.assemble(
+                "\n",
+                (split.name, "bold"),
+                f"  {split.n_masks:,} masks of {split.n_images:,} images, {split.n_equal:,} equal",
+            )
+        )
+        console.print(f"compared with {split.rule}")
+        _print_images(console, split)
+        _print_rules(console, split)
+        for stated in split.stated:
+            console.print(
+                f"{stated.variant}: {stated.n_area:,} areas and {stated.n_bbox:,} boxes "
+                f"disagree with the RLE, such as {stated.examples[0]}"
+            )
+
+
+def _print_images(console: Console, split: SplitVerification) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    if not split.images:
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("image", overflow="fold")
+    table.add_column("finding")
+    table.add_column("px", justify="right")
+    table.add_column("shipped → regenerated", overflow="fold")
+    for image in split.images[:MOST_IMAGES]:
+        pixels = f"{image.n_pixels:,}" if image.n_pixels else ""
+        words = image.detail or _words(image.classes)
+        table.add_row(Text(image.image), image.kind, pixels, Text(words))
+    console.print(table)
+    if len(split.images) > MOST_IMAGES:
+        console.print(f"and {len(split.images) - MOST_IMAGES:,} more, which --json names")
+        console.print(f"in all {split.n_pixels:,} px: {_words(split.classes)}")
+
+
+def _words(classes: tuple[ClassPixels, ...]) -> str:
+    words = [f"{c.shipped} → {c.regenerated}: {c.n_pixels:,}" for c in classes[:MOST_PAIRS]]
+    return ", ".join(words) + (", …" if len(classes) > MOST_PAIRS else "")
+
+
+def _print_rules(console: Console, split: SplitVerification) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    if not split.n_telling:
+        console.print("no mask tells rules of painting apart")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("rule, the best first", overflow="fold")
+    table.add_column("equal", justify="right")
+    table.add_column("px that differ", justify="right")
+    ranked = groupby(split.scores, key=lambda score: (score.n_images, score.n_pixels))
+    for number, ((n_images, n_pixels), group) in enumerate(ranked):
+        first, *others = (score.rule for score in group)
+        if number < MOST_RULES:
+            alike = f" (and {len(others)} more)" if others else ""
+            table.add_row(Text(f"{first}{alike}"), f"{n_images:,}", f"{n_pixels:,}")
+    console.print(table)
+    console.print(f"{split.n_telling:,} masks tell {len(split.scores)} rules apart")

@@ -1,0 +1,200 @@
+"""Shipped masks beside those that rules paint, many at a time on all cores."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import SourceError
+from mtfast.overlap import Overlap
+from mtfast.painter import Painter, Rule
+from mtfast.progress import Progress
+from mtfast.raster import semantic
+from mtfast.scheduling import run_jobs
+
+__all__ = ["ClassPixels", "MaskFinding", "Tally", "class_pixels", "compare_masks"]
+
+Int64 = NDArray[np.int64]
+
+# A mask takes 10 ms to decode: enough of them for a job to be worth its overhead.
+IMAGES_PER_JOB = 16
+# What is kept of a mask that is nothing like its image; the sums are of all.
+MOST_PAIRS = 32
+
+
+@dataclass(frozen=True)
+class ClassPixels:
+    """Pixels that are of one class in the shipped mask and of another in the regenerated one."""
+
+    shipped: int
+    regenerated: int
+    n_pixels: int
+
+
+@dataclass(frozen=True)
+class MaskFinding:
+    """What is wrong with one mask.
+
+    ``image`` is the name of the image, or of the mask where no image is; ``n_pixels`` and
+    ``classes`` (the most frequent first) are those that differ, ``detail`` says more in words.
+    """
+
+    image: str
+    kind: Literal["different", "no mask", "no image", "other size", "unreadable"]
+    detail: str = ""
+    n_pixels: int = 0
+    classes: tuple[ClassPixels, ...] = ()
+
+
+@dataclass
+class Tally:
+    """What comparing some masks has shown; n_explained and n_pixels have an entry for each rule."""
+
+    n_explained: Int64
+    n_pixels: Int64
+    n_telling: int = 0
+    classes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    images: list[MaskFinding] = field(default_factory=list)
+
+    @classmethod
+    def empty(cls, n_rules: int) -> Tally:
+        """Make a tally of no masks."""
+        return cls(np.zeros(n_rules, np.int64), np.zeros(n_rules, np.int64))
+
+    def add(self, other: Tally) -> None:
+        """Take in what comparing other masks has shown."""
+        self.n_explained += other.n_explained
+        self.n_pixels += other.n_pixels
+        self.n_telling += other.n_telling
+        self.classes += other.classes
+        self.images += other.images
+
+
+@dataclass(frozen=True)
+class _Job:
+    painter: Painter
+    rules: tuple[Rule, ...]
+    pairs: Sequence[tuple[str, str]]
+
+
+def compare_masks(
+    painter: Painter,
+    rules: tuple[Rule, ...],
+    masks: Mapping[str, str],
+    workers: int | None,
+    report: Progress,
+) -> Tally:
+    """Compare shipped masks with what every rule paints; findings are those of the first rule.
+
+    Parameters
+    ----------
+    painter : Painter
+    rules : tuple of Rule
+        The one that is looked at, and others that are only scored. Those that differ in their
+        overlap alone stand next to each other.
+    masks : mapping
+        Name of the mask of each image, at least one.
+    workers : int or None
+        Threads.
+    report : callable
+
+    Returns
+    -------
+    Tally
+        With findings in the order of ``masks``.
+    """
+    pairs = list(masks.items())
+    jobs = [
+        _Job(painter, rules, pairs[start : start + IMAGES_PER_JOB])
+        for start in range(0, len(pairs), IMAGES_PER_JOB)
+    ]
+    tallies: dict[int, Tally] = {}
+    what, done = f"comparing masks of {painter.split}", 0
+    report(what, done, len(pairs))
+
+    def on_result(number: int, tally: Tally) -> None:
+        nonlocal done
+        tallies[number] = tally
+        done += len(jobs[number].pairs)
+        report(what, done, len(pairs))
+
+    # Threads: a decoder of PNG and our kernels leave Python to others while they run.
+    run_jobs(_compare_some, jobs, on_result, "threads", workers)
+    total = Tally.empty(len(rules))
+    for number in range(len(jobs)):
+        total.add(tallies[number])
+    return total
+
+
+def _compare_some(job: _Job) -> Tally:
+    tally = Tally.empty(len(job.rules))
+    for image, mask in job.pairs:
+        if finding := _compare_one(job, image, mask, tally):
+            tally.images.append(finding)
+    return tally
+
+
+def _compare_one(job: _Job, image: str, mask: str, tally: Tally) -> MaskFinding | None:
+    try:
+        shipped = job.painter.shipped(mask)
+    except SourceError as error:
+        return MaskFinding(image, "unreadable", str(error))
+    painted = job.painter.paint(image, job.rules[0])
+    if shipped.shape != painted.shape:
+        (h, w), (height, width) = shipped.shape, painted.shape
+        return MaskFinding(image, "other size", f"{h} x {w}; expected {height} x {width}")
+    n_pixels = _count_differing(job, image, shipped)
+    tally.n_explained += n_pixels == 0
+    tally.n_pixels += n_pixels
+    tally.n_telling += int(n_pixels.min() < n_pixels.max())
+    if not n_pixels[0]:
+        return None
+    classes = _classes_that_differ(shipped, painted)
+    tally.classes += classes
+    pixels = int(n_pixels[0])
+    return MaskFinding(image, "different", "", pixels, class_pixels(classes)[:MOST_PAIRS])
+
+
+def _count_differing(job: _Job, image: str, shipped: NDArray[Any]) -> Int64:
+    """Count the pixels in which a shipped mask is not what each rule paints.
+
+    Most rules paint the same instances, most instances overlap with none, and then one painting
+    stands for all.
+    """
+    counted: dict[tuple[bytes, ...], dict[Overlap, int]] = {}
+    out = np.empty(len(job.rules), np.int64)
+    for selection, rules in groupby(enumerate(job.rules), lambda rule: rule[1][:2]):
+        table = job.painter.instances(image, *selection)
+        columns = (table.rle, table.rle_offsets, table.category_ids)
+        by_overlap = counted.setdefault(tuple(column.tobytes() for column in columns), {})
+        for number, rule in rules:
+            if rule.overlap not in by_overlap:
+                painted = semantic(table, overlap=rule.overlap)[0]
+                n = int(np.count_nonzero(painted != shipped))
+                apart = np.count_nonzero(painted) == table.area().sum()
+                by_overlap |= dict.fromkeys(get_args(Overlap) if apart else (rule.overlap,), n)
+            out[number] = by_overlap[rule.overlap]
+    return out
+
+
+def _classes_that_differ(shipped: NDArray[Any], painted: NDArray[Any]) -> Counter[tuple[int, int]]:
+    differ = shipped != painted
+    pairs = shipped[differ].astype(np.int64) << 32 | painted[differ]
+    found, n = np.unique(pairs, return_counts=True)
+    return Counter(
+        {
+            (pair >> 32, pair & 0xFFFFFFFF): k
+            for pair, k in zip(found.tolist(), n.tolist(), strict=True)
+        }
+    )
+
+
+def class_pixels(classes: Counter[tuple[int, int]]) -> tuple[ClassPixels, ...]:
+    """Return counted pairs of classes, the most frequent first."""
+    return tuple(ClassPixels(*pair, n) for pair, n in classes.most_common())

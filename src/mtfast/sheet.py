@@ -1,0 +1,145 @@
+"""Sheets of tiles: pictures with captions in a grid, under a title and above a legend."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from mtfast.errors import MtfastError
+
+__all__ = [
+    "NO_IMAGE",
+    "PALETTE",
+    "RGB",
+    "TILE",
+    "compose",
+    "make_tile",
+    "palette_of",
+    "picture_path",
+    "save_sheet",
+]
+
+RGB = tuple[int, int, int]
+UInt8 = NDArray[np.uint8]
+
+# Bright on the greys, violets and blues of the microscope, and apart for colour-blind eyes; the
+# first four follow Okabe and Ito, https://jfly.uni-koeln.de/color/.
+PALETTE: tuple[RGB, ...] = (
+    (230, 60, 0),
+    (0, 158, 115),
+    (240, 228, 66),
+    (40, 130, 255),
+    (255, 80, 190),
+    (0, 220, 230),
+    (150, 60, 0),
+    (120, 230, 60),
+    (110, 0, 160),
+    (255, 160, 0),
+)
+PAPER: RGB = (250, 250, 248)
+INK: RGB = (40, 42, 46)
+FAINT: RGB = (125, 128, 134)
+NO_IMAGE: RGB = (214, 216, 220)
+
+TILE = 460
+GAP = 18
+CAPTION = 26
+HEADER = 62
+LEGEND_LINE = 30
+
+
+def picture_path(out: str | os.PathLike[str]) -> Path:
+    """Return where a picture is to be written; MtfastError unless it is a .png or .jpg."""
+    target = Path(out)
+    if target.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise MtfastError(f"{target.name} for the picture; expected .png or .jpg; rename it")
+    return target
+
+
+def palette_of(numbers: Iterable[int]) -> dict[int, RGB]:
+    """Give every class a colour, in ascending order."""
+    return {number: PALETTE[k % len(PALETTE)] for k, number in enumerate(sorted(set(numbers)))}
+
+
+def make_tile(pixels: UInt8, left: str, right: str) -> Image.Image:
+    """Put a caption below a picture of TILE columns, (height, TILE, 3)."""
+    height, width = pixels.shape[:2]
+    tile = Image.new("RGB", (width, height + CAPTION), PAPER)
+    tile.paste(Image.fromarray(pixels), (0, 0))
+    draw = ImageDraw.Draw(tile)
+    draw.text((0, height + 6), left[:44], FAINT, _font(14))
+    draw.text((width, height + 6), right, FAINT, _font(14), anchor="ra")
+    return tile
+
+
+def compose(
+    tiles: Sequence[Image.Image],
+    title: str,
+    about: str,
+    legend: list[tuple[RGB, str]],
+    n_columns: int,
+) -> Image.Image:
+    """Lay tiles out in a grid, row by row, with a header above and a legend below."""
+    n_rows = -(-len(tiles) // n_columns)
+    tile_height = max(tile.height for tile in tiles)
+    width = n_columns * (TILE + GAP) + GAP
+    lines = _wrap(legend, width - 2 * GAP)
+    body = n_rows * (tile_height + GAP)
+    height = HEADER + body + len(lines) * LEGEND_LINE + GAP
+    sheet = Image.new("RGB", (width, height), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((GAP, 14), title, INK, _font(24))
+    left = GAP + draw.textlength(title, _font(24)) + 16
+    draw.text((left, 22), about, FAINT, _font(16))
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, n_columns)
+        sheet.paste(tile, (GAP + column * (TILE + GAP), HEADER + row * (tile_height + GAP)))
+    for number, line in enumerate(lines):
+        x = float(GAP)
+        y = HEADER + body + number * LEGEND_LINE
+        for colour, text, step in line:
+            draw.rounded_rectangle((x, y + 4, x + 16, y + 20), 3, fill=colour)
+            draw.text((x + 24, y + 3), text, INK, _font(16))
+            x += step
+    return sheet
+
+
+def save_sheet(sheet: Image.Image, target: Path) -> None:
+    """Write a picture whole or not at all; MtfastError if it cannot be written."""
+    partial = target.with_name(f".partial-{target.name}")
+    try:
+        sheet.save(partial, quality=92)
+        partial.replace(target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise MtfastError(
+            f"{target} cannot be written: {error.strerror or error}; "
+            f"expected a folder with the right to write; choose another place"
+        ) from error
+
+
+def _wrap(legend: list[tuple[RGB, str]], width: float) -> list[list[tuple[RGB, str, float]]]:
+    lines: list[list[tuple[RGB, str, float]]] = [[]]
+    used = 0.0
+    for colour, text in legend:
+        step = _font(16).getlength(text) + 24 + 28
+        if lines[-1] and used + step > width:
+            lines.append([])
+            used = 0.0
+        lines[-1].append((colour, text, step))
+        used += step
+    return lines
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        raise MtfastError(
+            "Pillow without FreeType; expected it for text; install Pillow from its wheels"
+        )
+    return font

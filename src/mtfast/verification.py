@@ -1,0 +1,231 @@
+"""Shipped semantic masks against those that the annotations make, pixel by pixel.
+
+How the masks of a set were painted is rarely written down: from which annotation file, above which
+area, which instance shows where two overlap. A :class:`Rule` says all three. The masks are compared
+with what one rule paints, and beside it all rules that could have been meant are tried on every
+image, so that the set itself says which of them was.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mtfast.checks import area_differs, bbox_differs, describe_area, describe_bbox
+from mtfast.comparison import ClassPixels, MaskFinding, Tally, class_pixels, compare_masks
+from mtfast.dataset import expect_source
+from mtfast.errors import SourceError
+from mtfast.overlap import Overlap
+from mtfast.painter import Painter, Rule
+from mtfast.preparation import chosen_splits
+from mtfast.progress import Progress, silent
+from mtfast.sheet import picture_path
+from mtfast.sources import Source
+from mtfast.sources.source import expect_one_of
+from mtfast.sources.variants import default_variant, is_n_shot
+
+__all__ = ["MaskFinding", "Rule", "SplitVerification", "Verification", "verify"]
+
+MOST_EXAMPLES = 10
+
+
+@dataclass(frozen=True)
+class RuleScore:
+    """How many masks a rule explains to the pixel, and by how many pixels it misses the others."""
+
+    rule: Rule
+    n_images: int
+    n_pixels: int
+
+
+@dataclass(frozen=True)
+class StatedFinding:
+    """Annotations of a file whose stated area or box is not that of their RLE."""
+
+    variant: str
+    n_area: int
+    n_bbox: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SplitVerification:
+    """The masks of a split, compared with what ``rule`` paints.
+
+    ``n_masks`` is None where no masks come with the split. ``n_telling`` masks can tell rules from
+    each other; ``scores`` has all rules, the best first.
+    """
+
+    name: str
+    rule: Rule
+    n_images: int
+    n_masks: int | None
+    n_equal: int
+    n_pixels: int
+    classes: tuple[ClassPixels, ...]
+    images: tuple[MaskFinding, ...]
+    stated: tuple[StatedFinding, ...]
+    n_telling: int
+    scores: tuple[RuleScore, ...]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What :func:`verify` found."""
+
+    path: str
+    splits: tuple[SplitVerification, ...]
+
+    @property
+    def n_findings(self) -> int:
+        """Masks and annotations with something wrong."""
+        return sum(
+            len(split.images) + sum(s.n_area + s.n_bbox for s in split.stated)
+            for split in self.splits
+        )
+
+    @property
+    def n_different(self) -> int:
+        """Masks that differ from what the rule paints."""
+        return sum(image.kind == "different" for split in self.splits for image in split.images)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain dicts, lists, strings and numbers, as docs/verify.schema.json has them."""
+
+        def plain(items: Any) -> dict[str, Any]:
+            return {k: v._asdict() if isinstance(v, Rule) else v for k, v in items}
+
+        return {"n_findings": self.n_findings, **asdict(self, dict_factory=plain)}
+
+
+def verify(
+    source: Source | str | os.PathLike[str],
+    *,
+    splits: Sequence[str] | None = None,
+    variant: str | None = None,
+    min_area: int = 0,
+    overlap: Overlap = "last",
+    picture: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Verification:
+    """Regenerate the semantic masks of a dataset and compare them with those that it ships.
+
+    Parameters
+    ----------
+    source : Source or path-like
+        A dataset with semantic masks; see :func:`mtfast.open_source`.
+    splits : sequence of str, optional
+        All by default.
+    variant : str, optional
+        What masks are painted from; by default what :func:`mtfast.convert` paints from.
+    min_area : int
+        Smallest area in pixels of an instance that is painted.
+    overlap : {"last", "first", "largest", "smallest"}
+        Which instance shows where several overlap.
+    picture : path-like, optional
+        A .png or .jpg to draw the worst masks into, with the difference marked; nothing is drawn
+        if none differs.
+    workers : int, optional
+        Threads, by default enough to keep all cores busy.
+    progress : callable, optional
+        Called as (what, done, total).
+
+    Returns
+    -------
+    Verification
+        Of each split what differs, and how well every other rule explains its masks.
+
+    Raises
+    ------
+    SourceError, RLEError
+        If no masks come with the dataset, or its annotations are not in order.
+
+    Examples
+    --------
+    >>> found = mtfast.verify("GrapheneH")                       # doctest: +SKIP
+    >>> found.n_findings, found.splits[0].scores[0].rule         # doctest: +SKIP
+    (0, Rule(variant='annotations_with_class_200', min_area=0, overlap='last'))
+    """
+    target = None if picture is None else picture_path(picture)
+    opened = expect_source(source)
+    names = chosen_splits(opened, splits)
+    if all(opened.mask_names(name) is None for name in names):
+        raise SourceError(
+            f"no semantic masks in {opened.name}; expected a folder of PNGs such as "
+            f"train_semantic_masks/ of a MaskTerial set; there is nothing to compare with"
+        )
+    report = progress or silent
+    painters, verified = [], []
+    for name in names:
+        painter, chosen = _read_split(opened, name, variant, report)
+        painters.append(painter)
+        rule = Rule(chosen, min_area, overlap)
+        verified.append(_verify_split(painter, rule, workers, report))
+    found = Verification(str(opened.path), tuple(verified))
+    if target is not None and found.n_different:
+        from mtfast.difference_sheet import Difference, draw_differences
+
+        worst = [
+            Difference(painter, split.rule, finding.image, finding.n_pixels)
+            for painter, split in zip(painters, found.splits, strict=True)
+            for finding in split.images
+            if finding.kind == "different"
+        ]
+        draw_differences(worst, target, opened.name, report)
+    return found
+
+
+def _read_split(
+    source: Source, split: str, variant: str | None, report: Progress
+) -> tuple[Painter, str]:
+    """Read the annotation files that masks may have been painted from, and pick one of them."""
+    known = source.variants(split)
+    chosen = variant or default_variant(known)
+    expect_one_of(chosen, known, f"variant of {split}", source.name)
+    alike = [v for v in known if ("with_class" in v) == ("with_class" in chosen)]
+    read = dict.fromkeys([chosen, *(v for v in alike if not is_n_shot(v))])
+    return Painter.read(source, split, tuple(read), report), chosen
+
+
+def _verify_split(
+    painter: Painter, rule: Rule, workers: int | None, report: Progress
+) -> SplitVerification:
+    images, masks, pairs = painter.images(), painter.masks, painter.pairs()
+    rules = tuple(dict.fromkeys([rule, *painter.rules()]))
+    tally = (
+        compare_masks(painter, rules, pairs, workers, report) if pairs else Tally.empty(len(rules))
+    )
+    if masks is not None:
+        with_image, with_mask = set(pairs.values()), pairs.keys()
+        tally.images += [MaskFinding(i, "no mask") for i in images if i not in with_mask]
+        tally.images += [MaskFinding(m, "no image") for m in masks if m not in with_image]
+    scores = [
+        RuleScore(*score)
+        for score in zip(rules, tally.n_explained.tolist(), tally.n_pixels.tolist(), strict=True)
+    ]
+    return SplitVerification(
+        name=painter.split,
+        rule=rule,
+        n_images=len(images),
+        n_masks=None if masks is None else len(masks),
+        n_equal=scores[0].n_images,
+        n_pixels=scores[0].n_pixels,
+        classes=class_pixels(tally.classes),
+        images=tuple(tally.images),
+        stated=tuple(_stated(painter)),
+        n_telling=tally.n_telling,
+        # Of rules that explain as much the one that was asked for stays the first.
+        scores=tuple(sorted(scores, key=lambda score: (-score.n_images, score.n_pixels))),
+    )
+
+
+def _stated(painter: Painter) -> Iterator[StatedFinding]:
+    for variant, table in painter.tables.items():
+        area, bbox = area_differs(table), bbox_differs(table)
+        if area.size or bbox.size:
+            words = [describe_area(table, k) for k in area[:MOST_EXAMPLES].tolist()]
+            words += [describe_bbox(table, k) for k in bbox[:MOST_EXAMPLES].tolist()]
+            yield StatedFinding(variant, area.size, bbox.size, tuple(words))
