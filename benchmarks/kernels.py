@@ -7,6 +7,7 @@ from benchmarks import data
 from mtfast.kernels import coco_string
 from mtfast.labelmap import scan_labels
 from mtfast.polygons import rasterise
+from mtfast.runops import class_overlaps
 from mtfast.runs import RunTable, offsets_of
 from mtfast.synth.shapes import flake
 
@@ -76,6 +77,17 @@ class Measure:
 
     def time_bbox(self) -> None:
         self.table.bbox()
+
+
+class Overlaps:
+    """Pixels that instances of different classes share."""
+
+    def setup(self) -> None:
+        self.table = _table("synthetic")
+        self.time_class_overlaps()
+
+    def time_class_overlaps(self) -> None:
+        class_overlaps(self.table)
 
 
 class ScanLabels:

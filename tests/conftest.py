@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +83,18 @@ def demo_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no demo images; set MTFAST_DEMO_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic set of few and small images, to be copied and damaged."""
+    from mtfast.synth import make_set
+
+    folder = tmp_path_factory.mktemp("tiny") / "Graphene"
+    return make_set(folder, train=10, test=4, size=(96, 128), seed=3, workers=1)
+
+
+@pytest.fixture
+def damaged(tiny_set: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny set, to plant faults in."""
+    return Path(shutil.copytree(tiny_set, tmp_path / "Graphene"))

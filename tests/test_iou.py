@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import naive
-from conftest import random_masks
+from conftest import make_table, random_masks
 from mtfast import MtfastError, RLEError
-from mtfast.runops import Rles, bbox_iou, iou
+from mtfast.runops import Rles, bbox_iou, class_overlaps, iou
 from test_runops import rles_of
 
 SIDES = st.integers(1, 15)
@@ -132,3 +132,39 @@ def test_bbox_iou_of_anything_like_boxes():
     for bad in ([0, 0, 1, 1], [[0, 0, 1]], np.zeros((1, 1, 4))):
         with pytest.raises(MtfastError, match=r"gt has shape .* expected \(n, 4\)"):
             bbox_iou([], bad)
+
+
+@settings(deadline=None, max_examples=100)
+@given(SIDES, SIDES, st.lists(st.integers(0, 6), max_size=4), SEEDS)
+def test_class_overlaps(height, width, n_masks, seed):
+    """Against counting in frames, over images of none to many masks."""
+    rng = np.random.default_rng(seed)
+    images = [random_masks(rng, (height, width), n) for n in n_masks]
+    table = make_table(images, (height, width), n_categories=2)
+    masks = [m for masks in images for m in masks]
+    image, category = table.image_of_instance, table.category_ids
+    expected = [
+        (a, b, n)
+        for a in range(len(masks))
+        for b in range(a + 1, len(masks))
+        if image[a] == image[b]
+        and category[a] != category[b]
+        and (n := int(np.count_nonzero(masks[a] & masks[b])))
+    ]
+    found = class_overlaps(table)
+    assert list(zip(*(column.tolist() for column in found), strict=True)) == expected
+
+
+def test_class_overlaps_of_many_images(monkeypatch, rng):
+    """In several batches, and with more pairs than masks."""
+    from mtfast.runops import overlap
+
+    images = [random_masks(rng, (9, 7), 12) for _ in range(7)]
+    table = make_table(images, (9, 7), n_categories=5)
+    whole = class_overlaps(table)
+    assert whole.first.size > table.n_instances
+    monkeypatch.setattr(overlap, "IMAGES_AT_A_TIME", 3)
+    for column, same in zip(class_overlaps(table), whole, strict=True):
+        np.testing.assert_array_equal(column, same)
+    empty = class_overlaps(make_table([], (3, 3)))
+    assert [column.size for column in empty] == [0, 0, 0]

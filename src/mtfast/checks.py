@@ -85,8 +85,8 @@ def category_id_0(table: RunTable) -> Found:
 
 def category_not_listed(table: RunTable) -> Found:
     """Training code numbers the classes by the list of categories."""
-    listed = [category.id for category in table.categories]
-    return _annotations(table, ~np.isin(table.category_ids, listed), _with_class)
+    known = [0, *(category.id for category in table.categories)]
+    return _annotations(table, ~np.isin(table.category_ids, known), _with_class)
 
 
 def crowd(table: RunTable) -> Found:

@@ -1,0 +1,18 @@
+"""Validation of what commands print for machines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def validate(content: Any, schema: str) -> None:
+    """Raise unless the content, written as JSON, is as a schema in docs/ says."""
+    document = json.loads((DOCS / schema).read_text())
+    Draft202012Validator.check_schema(document)
+    Draft202012Validator(document).validate(json.loads(json.dumps(content)))

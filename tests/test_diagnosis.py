@@ -1,0 +1,334 @@
+"""Each fault is planted once into a sound set, and found once, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mtfast
+import naive
+from mtfast.diagnosis import CHECKS, Diagnosis
+from schemas import DOCS, validate
+from test_cli import run
+
+Content = dict[str, Any]
+
+
+def edit(folder: Path, name: str, change: Callable[[Content], Any]) -> None:
+    path = folder / "RLE_annotations" / f"{name}.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def images_of(folder: Path, split: str = "train") -> list[Path]:
+    return sorted((folder / f"{split}_images").iterdir())
+
+
+def above_notes(diagnosis: Diagnosis) -> dict[tuple[str, str | None], int]:
+    validate(diagnosis.as_dict(), "doctor.schema.json")
+    return {(f.check, f.split): f.count for f in diagnosis.findings if f.severity != "note"}
+
+
+def finding(diagnosis: Diagnosis, check: str) -> Any:
+    (found,) = [f for f in diagnosis.findings if f.check == check]
+    return found
+
+
+def test_a_sound_set(tiny_set):
+    diagnosis = mtfast.diagnose(tiny_set, decode=True)
+    assert diagnosis.is_sound
+    assert above_notes(diagnosis) == {}
+    assert {f.check for f in diagnosis.findings} <= {"classes overlap"}
+
+
+def first_annotation(**values: Any) -> Callable[[Content], Any]:
+    return lambda content: content["annotations"][0].update(values)
+
+
+def shift_box(content: Content) -> None:
+    content["annotations"][1]["bbox"][3] -= 1
+
+
+def empty(content: Content) -> None:
+    annotation = content["annotations"][0]
+    nothing = naive.text_of_counts([96 * 128]).decode()
+    annotation["segmentation"]["counts"] = nothing
+    annotation |= {"area": 0, "bbox": [0, 0, 0, 0]}
+
+
+def crowd_an_image(content: Content) -> None:
+    annotation = content["annotations"][0]
+    others = [a for a in content["annotations"] if a["image_id"] == annotation["image_id"]]
+    for k in range(256 - len(others)):
+        pixel = np.zeros((96, 128), np.uint8)
+        pixel[k // 32, k % 32] = 1
+        text = naive.text_of_mask(pixel).decode()
+        content["annotations"].append(
+            annotation
+            | {"id": 10_000 + k, "area": 1, "bbox": [k % 32, k // 32, 1, 1]}
+            | {"segmentation": {"size": [96, 128], "counts": text}}
+        )
+
+
+def drop_one(content: Content) -> None:
+    del content["annotations"][0]
+
+
+def swap_ids(content: Content) -> None:
+    a, b = content["annotations"][:2]
+    a["id"], b["id"] = b["id"], a["id"]
+
+
+def break_text(content: Content) -> None:
+    content["annotations"][2]["segmentation"]["counts"] = "0"
+
+
+# Neither a class-agnostic file nor n-shot subsets go with these annotations.
+ALONE = "test_annotations_with_class_200"
+
+IN_A_FILE = [
+    ("annotation id 0", ALONE, first_annotation(id=0), 1),
+    ("category id 0", ALONE, first_annotation(category_id=0), 1),
+    ("category not listed", ALONE, first_annotation(category_id=77), 1),
+    ("iscrowd", ALONE, first_annotation(iscrowd=1), 1),
+    ("empty mask", ALONE, empty, 1),
+    ("area disagrees", ALONE, first_annotation(area=7), 1),
+    ("bbox disagrees", ALONE, shift_box, 1),
+    ("over 255 instances", ALONE, crowd_an_image, 1),
+    ("ids disagree", "test_annotations_300", drop_one, 1),
+    ("ids disagree", "test_annotations_300", swap_ids, 2),
+    ("unreadable file", ALONE, break_text, 1),
+]
+
+
+@pytest.mark.parametrize(("check", "file", "plant", "count"), IN_A_FILE)
+def test_faults_of_annotation_files(damaged, check, file, plant, count):
+    edit(damaged, file, plant)
+    diagnosis = mtfast.diagnose(damaged, splits=["test"])
+    assert above_notes(diagnosis) == {(check, "test"): count}
+    assert not diagnosis.is_sound
+    assert any(file.removeprefix("test_") in text for text in finding(diagnosis, check).examples)
+
+
+def replace_jpeg(folder: Path) -> None:
+    Image.new("RGB", (130, 96)).save(images_of(folder)[0])
+
+
+def cut_jpeg(folder: Path) -> None:
+    data = images_of(folder)[0].read_bytes()
+    images_of(folder)[0].write_bytes(data[: len(data) // 2])
+
+
+def share_a_run(folder: Path) -> None:
+    name = json.loads((folder / "meta_data/train_set_name_to_uuid.json").read_text())
+    path = folder / "meta_data" / "test_set_name_to_uuid.json"
+    path.write_text(json.dumps({"test sets": [next(iter(name))]}))
+
+
+IN_IMAGES = [
+    ("sizes disagree", "train", replace_jpeg),
+    ("image without file", "train", lambda folder: images_of(folder)[0].unlink()),
+    (
+        "file without image",
+        "train",
+        lambda f: shutil.copy(images_of(f)[0], f / "train_images/x.jpg"),
+    ),
+    ("unreadable image", "train", cut_jpeg),
+    ("identical images", "train", lambda f: shutil.copy(images_of(f)[0], images_of(f)[1])),
+    (
+        "identical across splits",
+        None,
+        lambda f: shutil.copy(images_of(f)[0], images_of(f, "test")[1]),
+    ),
+    ("run in two splits", None, share_a_run),
+    (
+        "unreadable file",
+        "test",
+        lambda f: (f / "meta_data" / "test_set_name_to_uuid.json").write_text('{"Set'),
+    ),
+]
+
+
+@pytest.mark.parametrize(("check", "split", "plant"), IN_IMAGES)
+def test_faults_of_images_and_meta_data(damaged, check, split, plant):
+    plant(damaged)
+    assert above_notes(mtfast.diagnose(damaged)) == {(check, split): 1}
+
+
+def test_all_faults_at_once_are_found_once_each(damaged):
+    for check, _, plant, _ in IN_A_FILE[:4]:
+        edit(
+            damaged,
+            f"{'train' if check == 'iscrowd' else 'test'}_annotations_with_class_200",
+            plant,
+        )
+    edit(damaged, "test_annotations_with_class_full", break_text)
+    replace_jpeg(damaged)
+    images_of(damaged)[5].unlink()
+    done = run("doctor", damaged, "--json")
+    assert done.returncode == 1, done.stderr
+    said = json.loads(done.stdout)
+    validate(said, "doctor.schema.json")
+    found = {(f["check"], f["split"]): f["count"] for f in said["findings"]}
+    found.pop(("classes overlap", "train"), None)
+    found.pop(("classes overlap", "test"), None)
+    # The four faults of test are planted in one annotation, each over the one before.
+    assert found == {
+        ("annotation id 0", "test"): 1,
+        ("category not listed", "test"): 1,
+        ("iscrowd", "train"): 1,
+        ("unreadable file", "test"): 1,
+        ("sizes disagree", "train"): 1,
+        ("image without file", "train"): 1,
+    }
+    severities = [f["severity"] for f in said["findings"]]
+    assert severities == sorted(severities, key=["error", "warning", "note"].index)
+
+
+def test_a_fault_in_several_files_counts_once(damaged):
+    ids = []
+
+    def crowd_last(content: Content) -> None:
+        content["annotations"][-1]["iscrowd"] = 1
+        ids.append(content["annotations"][-1]["id"])
+
+    for variant in ("with_class_200", "with_class_300", "300", "with_class_full"):
+        edit(damaged, f"test_annotations_{variant}", crowd_last)
+    found = finding(mtfast.diagnose(damaged, splits=["test"]), "iscrowd")
+    assert found.count == len(set(ids))
+
+
+def test_n_shot_subsets_are_compared_with_the_file_they_come_from(damaged):
+    subset = "10_shot/run_0/train_annotations_with_class_300"
+    edit(damaged, subset, first_annotation(category_id=3, iscrowd=1))
+    edit(damaged, subset, lambda c: c["annotations"][0].update(category_id=4))
+    diagnosis = mtfast.diagnose(damaged, splits=["train"])
+    assert above_notes(diagnosis) == {("ids disagree", "train"): 1}
+    assert subset.replace("train_", "") in finding(diagnosis, "ids disagree").examples[0]
+    # Without that file they are looked at themselves.
+    path = damaged / "RLE_annotations" / "train_annotations_with_class_300.json"
+    path.write_text(path.read_text()[:500])
+    found = above_notes(mtfast.diagnose(damaged, splits=["train"]))
+    assert found == {("unreadable file", "train"): 1, ("iscrowd", "train"): 1}
+
+
+def test_messages_name_what_is_wrong(damaged):
+    edit(damaged, ALONE, break_text)
+    (said,) = finding(mtfast.diagnose(damaged, splits=["test"]), "unreadable file").examples
+    assert said.startswith(f"RLE_annotations/{ALONE}.json: annotation ")
+    assert "(number 2) of image" in said
+    replace_jpeg(damaged)
+    name = images_of(damaged)[0].name
+    found = finding(mtfast.diagnose(damaged, splits=["train"]), "sizes disagree")
+    assert found.examples == (f"{name}: 96 x 128 in annotations, 96 x 130 pixels",)
+
+
+def test_pixels_in_which_classes_overlap(damaged):
+    """Against counting in frames."""
+    table = mtfast.open_source(damaged).table("train", "annotations_with_class_200")
+    n_pairs = n_pixels = 0
+    for image in table:
+        frames = [
+            mtfast.mask.decode({"size": [96, 128], "counts": image.text(k)})
+            for k in range(image.n_instances)
+        ]
+        for b in range(image.n_instances):
+            for a in range(b):
+                if image.category_ids[a] != image.category_ids[b]:
+                    shared = np.count_nonzero(frames[a] & frames[b])
+                    n_pairs += shared > 0
+                    n_pixels += shared
+    assert n_pairs
+    found = finding(mtfast.diagnose(damaged, splits=["train"]), "classes overlap")
+    assert (found.severity, found.count, found.n_pixels) == ("note", n_pairs, n_pixels)
+
+
+def test_decoding_finds_what_headers_do_not_show(damaged):
+    path = images_of(damaged)[0]
+    data = path.read_bytes()
+    start = data.index(b"\xff\xdb")
+    stop = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+    # A table is missing, and so the decoder gives up.
+    path.write_bytes(data[:start] + data[stop:])
+    assert mtfast.diagnose(damaged).is_sound
+    diagnosis = mtfast.diagnose(damaged, decode=True, workers=3)
+    assert above_notes(diagnosis) == {("unreadable image", "train"): 1}
+    assert f"{path.name} does not decode" in finding(diagnosis, "unreadable image").examples[0]
+
+
+def test_sets_without_images(damaged):
+    shutil.rmtree(damaged / "train_images")
+    diagnosis = mtfast.diagnose(damaged)
+    assert diagnosis.is_sound
+    assert finding(diagnosis, "no image files").split == "train"
+
+
+def test_several_sizes_are_a_note(tmp_path):
+    content = {
+        "images": [
+            {"id": 1, "file_name": "a.jpg", "height": 4, "width": 4},
+            {"id": 2, "file_name": "sub/b.jpg", "height": 5, "width": 4},
+        ],
+        "annotations": [
+            {"id": 3, "image_id": 2, "category_id": 1, "segmentation": [[0, 0, 3, 0, 3, 3, 0, 3]]}
+        ],
+        "categories": [{"id": 1, "name": "flake"}],
+    }
+    (tmp_path / "set.json").write_text(json.dumps(content))
+    (tmp_path / "images" / "sub").mkdir(parents=True)
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "images" / "a.jpg")
+    Image.new("RGB", (4, 5), "blue").save(tmp_path / "images" / "sub" / "b.jpg")
+    diagnosis = mtfast.diagnose(tmp_path / "set.json")
+    assert (diagnosis.kind, diagnosis.is_sound) == ("coco", True)
+    assert [(f.check, f.count) for f in diagnosis.findings] == [("several sizes", 2)]
+    (tmp_path / "images" / "sub" / "b.jpg").unlink()
+    assert above_notes(mtfast.diagnose(tmp_path / "set.json")) == {
+        ("image without file", "train"): 1
+    }
+
+
+def test_folders_of_labels(tmp_path):
+    for folder in ("images", "instance_masks"):
+        (tmp_path / folder).mkdir()
+    for k in range(2):
+        Image.new("RGB", (40, 30), (200 * k, 0, 0)).save(tmp_path / "images" / f"{k}.jpg")
+        Image.new("L", (40, 30), k).save(tmp_path / "instance_masks" / f"{k}.png")
+    assert mtfast.diagnose(tmp_path).findings == ()
+    (tmp_path / "instance_masks" / "1.png").unlink()
+    assert above_notes(mtfast.diagnose(tmp_path)) == {
+        ("unreadable file", "train"): 1,
+        ("file without image", "train"): 2,
+    }
+
+
+def test_a_store_is_refused(tiny_set, tmp_path):
+    store = mtfast.convert(tiny_set, tmp_path / "s.zarr", images="none", splits=["test"])
+    with pytest.raises(mtfast.SourceError, match="is a store; .*; pass the source"):
+        mtfast.diagnose(store)
+
+
+def test_the_command_for_people(damaged):
+    done = run("doctor", damaged)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("0 errors, 0 warnings, ")
+    edit(damaged, ALONE, first_annotation(id=0, iscrowd=1))
+    done = run("doctor", damaged, "--decode")
+    assert done.returncode == 1, done.stderr
+    assert "error" in done.stdout
+    assert "annotation id 0 in test" in done.stdout
+    assert "give it another id" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("1 error, 1 warning, ")
+
+
+def test_the_schema_names_every_check():
+    schema = json.loads((DOCS / "doctor.schema.json").read_text())
+    item = schema["properties"]["findings"]["items"]
+    assert item["properties"]["check"]["enum"] == [check.name for check in CHECKS]

@@ -1,0 +1,352 @@
+"""Shipped masks against regenerated ones: what differs is named, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mtfast
+import naive
+from mtfast.comparison import ClassPixels
+from mtfast.difference_sheet import MARK, WHITE, _close_up
+from mtfast.painter import Rule
+from schemas import validate
+from test_cli import run
+
+MASKS = "train_semantic_masks"
+
+
+def masks_of(folder: Path, split: str = "train") -> list[Path]:
+    return sorted((folder / f"{split}_semantic_masks").iterdir())
+
+
+def read(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.array(picture)
+
+
+def write(path: Path, pixels: np.ndarray) -> None:
+    Image.fromarray(pixels).save(path)
+
+
+def jpg(mask: Path) -> str:
+    return f"{mask.stem}.jpg"
+
+
+def test_a_synthetic_set_is_equal_to_the_pixel(tiny_set):
+    found = mtfast.verify(tiny_set)
+    assert found.n_findings == found.n_different == 0
+    for split, n in zip(found.splits, (10, 4), strict=True):
+        assert (split.n_images, split.n_masks, split.n_equal, split.n_pixels) == (n, n, n, 0)
+        assert split.images == split.stated == split.classes == ()
+        assert split.scores[0].rule == split.rule == Rule("annotations_with_class_200")
+    validate(found.as_dict(), "verify.schema.json")
+
+
+def test_exactly_the_damaged_masks_are_named(damaged, tmp_path):
+    altered, deleted, cut, *_ = masks_of(damaged)
+    pixels = read(altered)
+    before = int(pixels[40, 60])
+    pixels[40, 60] = after = 3 if before != 3 else 0
+    write(altered, pixels)
+    deleted.unlink()
+    write(cut, read(cut)[:-1])
+
+    done = run("verify", damaged, "--json", "-o", tmp_path / "worst.png")
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    validate(found, "verify.schema.json")
+    train, test = found["splits"]
+    assert found["n_findings"] == 3
+    assert train["n_equal"] == 7
+    difference = {"shipped": after, "regenerated": before, "n_pixels": 1}
+    assert train["images"] == [
+        {
+            "image": jpg(altered),
+            "kind": "different",
+            "detail": "",
+            "n_pixels": 1,
+            "classes": [difference],
+        },
+        {
+            "image": jpg(cut),
+            "kind": "other size",
+            "detail": "95 x 128; expected 96 x 128",
+            "n_pixels": 0,
+            "classes": [],
+        },
+        {"image": jpg(deleted), "kind": "no mask", "detail": "", "n_pixels": 0, "classes": []},
+    ]
+    assert (train["n_pixels"], train["classes"]) == (1, [difference])
+    assert test["images"] == []
+    assert (tmp_path / "worst.png").is_file()
+    # The sound images are named nowhere.
+    assert not any(jpg(mask) in done.stdout for mask in masks_of(damaged)[3:])
+
+
+def test_masks_that_are_none(damaged):
+    cut_off, coloured, text, *_ = masks_of(damaged)
+    cut_off.write_bytes(cut_off.read_bytes()[:80])
+    Image.open(coloured).convert("RGB").save(coloured)
+    text.write_text("mask")
+    shutil.copy(masks_of(damaged)[3], damaged / MASKS / "other.png")
+    images = mtfast.verify(damaged).splits[0].images
+    assert [(i.image, i.kind) for i in images] == [
+        (name, "unreadable") for name in names_in_order(damaged, [cut_off, coloured, text])
+    ] + [("other.png", "no image")]
+    said = {i.image: i.detail for i in images}
+    assert "expected a whole PNG" in said[jpg(cut_off)]
+    assert "RGB" in said[jpg(coloured)]
+    assert "not a PNG" in said[jpg(text)]
+
+
+def names_in_order(folder: Path, masks: list[Path]) -> list[str]:
+    """Names of the images of some masks, in the order of the annotations."""
+    names = mtfast.open_source(folder).table("train", "annotations_with_class_200").names.tolist()
+    return sorted(map(jpg, masks), key=names.index)
+
+
+def test_pixels_are_counted_by_classes(damaged, rng):
+    """Against counting in plain numpy, in all masks at once."""
+    masks = masks_of(damaged)
+    originals = [read(mask) for mask in masks]
+    noisy = [np.where(rng.random(m.shape) < 0.1, rng.integers(0, 5, m.shape), m) for m in originals]
+    for mask, pixels in zip(masks, noisy, strict=True):
+        write(mask, pixels.astype(np.uint8))
+    (train,) = mtfast.verify(damaged, splits=["train"], workers=3).splits
+    differ = [a != b for a, b in zip(noisy, originals, strict=True)]
+    assert train.n_pixels == sum(d.sum() for d in differ)
+    for finding in train.images:
+        k = [jpg(mask) for mask in masks].index(finding.image)
+        assert finding.n_pixels == differ[k].sum() == sum(c.n_pixels for c in finding.classes)
+    everything = {
+        ClassPixels(a, b, n)
+        for a, b in product(range(5), range(5))
+        if a != b
+        and (
+            n := sum(
+                int(np.count_nonzero((x == a) & (y == b)))
+                for x, y in zip(noisy, originals, strict=True)
+            )
+        )
+    }
+    assert set(train.classes) == everything
+    assert [c.n_pixels for c in train.classes] == sorted(
+        (c.n_pixels for c in train.classes), reverse=True
+    )
+
+
+def box(shape: tuple[int, int], top: int, left: int, height: int, width: int) -> np.ndarray:
+    pixels = np.zeros(shape, np.uint8)
+    pixels[top : top + height, left : left + width] = 1
+    return pixels
+
+
+SHAPE = (60, 80)
+# The images of a set that tells rules apart: areas around the limit, and a pile of three.
+FLAKES = [
+    [(1, box(SHAPE, 2, 2, 10, 20)), (2, box(SHAPE, 20, 2, 1, 70)), (3, box(SHAPE, 30, 2, 3, 67))],
+    [(1, box(SHAPE, 9, 9, 16, 16)), (2, box(SHAPE, 5, 5, 40, 40)), (3, box(SHAPE, 20, 20, 30, 30))],
+    [],
+]
+
+
+def make_telling_set(root: Path, rule: Rule) -> Path:
+    """Write a set with masks that are painted by a rule, in plain numpy."""
+    limits = {"annotations_with_class_200": 201, "annotations_with_class_full": 0}
+    for variant, limit in limits.items():
+        annotations = [
+            {
+                "id": 10 * i + k,
+                "image_id": i,
+                "category_id": category,
+                "segmentation": {"size": SHAPE, "counts": naive.text_of_mask(m).decode()},
+                "area": int(m.sum()),
+            }
+            for i, flakes in enumerate(FLAKES)
+            for k, (category, m) in enumerate(flakes, 1)
+            if m.sum() >= limit
+        ]
+        images = [
+            {"id": i, "file_name": f"{i}.jpg", "height": SHAPE[0], "width": SHAPE[1]}
+            for i in range(len(FLAKES))
+        ]
+        categories = [{"id": k, "name": f"{k} layers"} for k in (1, 2, 3)]
+        content = {"images": images, "annotations": annotations, "categories": categories}
+        path = root / "RLE_annotations" / f"train_{variant}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+    (root / MASKS).mkdir()
+    least = max(rule.min_area, limits[rule.variant])
+    for i, flakes in enumerate(FLAKES):
+        kept = [(c, m) for c, m in flakes if m.sum() >= least]
+        if rule.overlap == "first":
+            kept.reverse()
+        elif rule.overlap in ("largest", "smallest"):
+            kept.sort(key=lambda f: int(f[1].sum()) * (1 if rule.overlap == "largest" else -1))
+        painted = naive.semantic([m for _, m in kept], [c for c, _ in kept], SHAPE)
+        write(root / MASKS / f"{i}.png", painted.astype(np.uint8))
+    return root
+
+
+@pytest.mark.parametrize("overlap", ["last", "first", "largest", "smallest"])
+@pytest.mark.parametrize(
+    ("variant", "min_area"),
+    [
+        ("annotations_with_class_200", 0),
+        ("annotations_with_class_full", 0),
+        ("annotations_with_class_full", 200),
+    ],
+)
+def test_the_rule_of_a_set_is_found(tmp_path, variant, min_area, overlap):
+    rule = Rule(variant, min_area, overlap)
+    folder = make_telling_set(tmp_path / "set", rule)
+    (split,) = mtfast.verify(folder).splits
+    best = [score for score in split.scores if score.n_images == 3]
+    # More than 200 pixels of the full file are what the file of 200 has.
+    alike = (
+        [rule]
+        if min_area or variant.endswith("full")
+        else [rule, Rule("annotations_with_class_full", 201, overlap)]
+    )
+    assert [score.rule for score in best] == alike
+    assert all(score.n_pixels == 0 for score in best)
+    assert split.n_telling == 2
+    assert {score.rule.overlap for score in split.scores} == {
+        "last",
+        "first",
+        "largest",
+        "smallest",
+    }
+    again = mtfast.verify(folder, variant=variant, min_area=min_area, overlap=overlap)
+    assert again.n_findings == 0
+    assert again.splits[0].scores[0].rule == rule
+
+
+def test_an_image_that_the_painted_file_leaves_out_is_background(tmp_path):
+    folder = make_telling_set(tmp_path / "set", Rule("annotations_with_class_200"))
+    path = folder / "RLE_annotations" / "train_annotations_with_class_200.json"
+    content = json.loads(path.read_text())
+    content["images"] = content["images"][:1] + content["images"][2:]
+    content["annotations"] = [a for a in content["annotations"] if a["image_id"] != 1]
+    path.write_text(json.dumps(content))
+    (split,) = mtfast.verify(folder).splits
+    assert split.n_images == 3
+    (finding,) = split.images
+    union = np.any([m for _, m in FLAKES[1]], axis=0)
+    assert (finding.image, finding.n_pixels) == ("1.jpg", union.sum())
+
+
+def test_stated_areas_and_boxes(damaged):
+    path = damaged / "RLE_annotations" / "test_annotations_with_class_200.json"
+    content = json.loads(path.read_text())
+    first, second, third, *_ = content["annotations"]
+    first["area"] += 1
+    second["bbox"][0] += 1
+    del third["area"], third["bbox"]
+    path.write_text(json.dumps(content))
+    found = mtfast.verify(damaged)
+    validate(found.as_dict(), "verify.schema.json")
+    assert found.n_findings == 2
+    (stated,) = found.splits[1].stated
+    assert (stated.variant, stated.n_area, stated.n_bbox) == ("annotations_with_class_200", 1, 1)
+    area, bbox = stated.examples
+    assert f"annotation {first['id']} of" in area
+    assert f"area {first['area']}, {first['area'] - 1} px by its RLE" in area
+    assert f"annotation {second['id']} of" in bbox
+    done = run("verify", damaged)
+    assert done.returncode == 1
+    assert "1 areas and 1 boxes disagree with the RLE" in done.stdout
+
+
+def test_the_picture_shows_where_masks_differ(damaged, tmp_path):
+    worst, little, *_ = masks_of(damaged)
+    pixels = read(worst)
+    pixels[10:20, 30:45] ^= 1
+    write(worst, pixels)
+    pixels = read(little)
+    pixels[0, 0] ^= 1
+    write(little, pixels)
+    (damaged / "train_images" / jpg(little)).unlink()
+    found = mtfast.verify(damaged, picture=tmp_path / "worst.png")
+    assert found.n_different == 2
+    sheet = read(tmp_path / "worst.png")[62:]
+    row = 460 * 96 // 128 + 26 + 18
+    assert sheet.shape[1] == 3 * 478 + 18
+    for k, (top, left, height, width) in enumerate([(10, 30, 10, 15), (0, 0, 1, 1)]):
+        overview = sheet[k * row : (k + 1) * row - 44, 18 : 18 + 460]
+        y, x = np.nonzero((overview == MARK).all(axis=2))
+        scale = 460 / 128
+        assert y.mean() / scale == pytest.approx(top + height / 2, abs=1.5)
+        assert x.mean() / scale == pytest.approx(left + width / 2, abs=1.5)
+        for column in (1, 2):
+            tile = sheet[k * row : (k + 1) * row - 44, 18 + column * 478 :][:, :460]
+            assert 20 < (tile == WHITE).all(axis=2).sum() < 4000
+    # A picture of nothing is not drawn.
+    mtfast.verify(damaged, splits=["test"], picture=tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_close_ups_keep_the_sides_of_the_frame():
+    differs = np.zeros((120, 200), bool)
+    differs[119, 199] = True
+    assert _close_up(differs) == (91, 152, 29, 48)
+    differs[3:30, 5:40] = True
+    window = _close_up(differs)
+    assert window.top <= 3
+    assert window.top + window.height >= 30
+    assert window.height < 70
+    differs[:] = True
+    assert _close_up(differs).width <= 100
+
+
+def test_a_split_without_masks_is_said_to_have_none(damaged):
+    shutil.rmtree(damaged / "test_semantic_masks")
+    found = mtfast.verify(damaged)
+    assert found.n_findings == 0
+    assert found.splits[1].n_masks is None
+    validate(found.as_dict(), "verify.schema.json")
+    done = run("verify", damaged)
+    assert done.returncode == 0, done.stderr
+    assert "no masks come with it" in done.stdout
+    with pytest.raises(mtfast.SourceError, match="no semantic masks in Graphene; expected"):
+        mtfast.verify(damaged, splits=["test"])
+
+
+def test_what_cannot_be_verified(tiny_set, tmp_path):
+    store = mtfast.convert(tiny_set, tmp_path / "s.zarr", images="none", splits=["test"])
+    done = run("verify", store)
+    assert done.returncode == 2
+    assert "is a store; expected a dataset as it was published" in done.stderr
+    assert "pass the source" in done.stderr
+    coco = tiny_set / "RLE_annotations" / "test_annotations_300.json"
+    with pytest.raises(mtfast.SourceError, match="no semantic masks in test_annotations_300"):
+        mtfast.verify(coco)
+    for folder in ("images", "instance_masks"):
+        (tmp_path / "labels" / folder).mkdir(parents=True)
+    with pytest.raises(mtfast.SourceError, match="no semantic masks in labels; expected"):
+        mtfast.verify(tmp_path / "labels")
+    with pytest.raises(mtfast.SourceError, match="no variant of train 'annotations_9' in"):
+        mtfast.verify(tiny_set, variant="annotations_9")
+    with pytest.raises(mtfast.MtfastError, match="expected .png"):
+        mtfast.verify(tiny_set, picture="x.gif")
+
+
+def test_the_command_for_people(damaged):
+    done = run("verify", damaged, "-o", "x.png", cwd=damaged)
+    assert done.returncode == 0, done.stderr
+    assert "10 masks of 10 images, 10 equal" in done.stdout
+    assert "annotations_with_class_200, last on top" in done.stdout
+    assert done.stdout.endswith("no mask differs: no picture drawn\n")
+    for mask in masks_of(damaged):
+        write(mask, 1 - np.minimum(read(mask), 1))
+    done = run("verify", damaged, "--split", "train", "-o", "x.png", cwd=damaged)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.count("different") == 10
+    assert done.stdout.endswith("x.png\n")
