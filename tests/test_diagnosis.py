@@ -295,6 +295,36 @@ def test_several_sizes_are_a_note(tmp_path):
     }
 
 
+def test_files_of_polygons_state_the_measures_of_outlines(tmp_path, rng):
+    annotations = []
+    for k in range(40):
+        angle = np.linspace(0, 2 * np.pi, 23, endpoint=False)
+        radius = rng.uniform(0.8, 1, 23) * rng.uniform(3, 20)
+        x, y = 50 + radius * np.cos(angle), 40 + radius * np.sin(angle)
+        area = abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2
+        box = [x.min(), y.min(), np.ptp(x), np.ptp(y)]
+        ring = np.stack([x, y], axis=1).ravel().tolist()
+        annotations.append(
+            {"id": k + 1, "image_id": 1, "category_id": 1, "segmentation": [ring]}
+            | {"area": area, "bbox": box}
+        )
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "height": 80, "width": 100}],
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "flake"}],
+    }
+    path = tmp_path / "set.json"
+    path.write_text(json.dumps(content))
+    assert above_notes(mtfast.diagnose(path)) == {}
+    annotations[3]["area"] += 300
+    annotations[4]["bbox"][0] += 3
+    path.write_text(json.dumps(content))
+    assert above_notes(mtfast.diagnose(path)) == {
+        ("area disagrees", "train"): 1,
+        ("bbox disagrees", "train"): 1,
+    }
+
+
 def test_folders_of_labels(tmp_path):
     for folder in ("images", "instance_masks"):
         (tmp_path / folder).mkdir()

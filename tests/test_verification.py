@@ -349,4 +349,5 @@ def test_the_command_for_people(damaged):
     done = run("verify", damaged, "--split", "train", "-o", "x.png", cwd=damaged)
     assert done.returncode == 1, done.stderr
     assert done.stdout.count("different") == 10
+    assert " px: 1 instead of 0" in done.stdout
     assert done.stdout.endswith("x.png\n")

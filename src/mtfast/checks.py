@@ -25,6 +25,10 @@ Int64 = NDArray[np.int64]
 MOST_EXAMPLES = 3
 # Instance masks are mostly stored in a byte.
 MOST_INSTANCES = 255
+# How far a stated area (for each pixel of width and height) or a side of a box may be off: files of
+# polygons state those of the outline, which passes through pixels.
+HALF_A_PIXEL = 0.5
+OUTLINE = 2.0
 
 
 class Found(NamedTuple):
@@ -239,12 +243,21 @@ def runs_in_both(splits: Sequence[SplitFacts]) -> Found:
 
 def area_differs(table: RunTable) -> Int64:
     """Instances whose stated area is not that of their RLE; none stated is no difference."""
-    return np.flatnonzero(np.abs(table.stated_area - table.area()) > 0.5)
+    slack = OUTLINE * table.bbox()[:, 2:].sum(axis=1) if _of_outlines(table) else HALF_A_PIXEL
+    return np.flatnonzero(np.abs(table.stated_area - table.area()) > slack)
 
 
 def bbox_differs(table: RunTable) -> Int64:
     """Instances whose stated box is not that of their RLE; none stated is no difference."""
-    return np.flatnonzero((np.abs(table.stated_bbox - table.bbox()) > 0.5).any(axis=1))
+    slack = OUTLINE if _of_outlines(table) else HALF_A_PIXEL
+    return np.flatnonzero((np.abs(table.stated_bbox - table.bbox()) > slack).any(axis=1))
+
+
+def _of_outlines(table: RunTable) -> bool:
+    """Whether a file states areas and boxes of outlines: those have fractions, pixels have none."""
+    stated = np.column_stack([table.stated_area, table.stated_bbox])
+    with np.errstate(invalid="ignore"):
+        return bool(((stated % 1 > 0).any(axis=1)).sum() > table.n_instances / 10)
 
 
 def describe_area(table: RunTable, instance: int) -> str:

@@ -26,7 +26,13 @@ MOST_PAIRS = 3
 @click.argument("src", type=click.Path(path_type=Path))
 @splits_option
 @click.option("--variant", metavar="VARIANT", help="Annotations that masks are painted from.")
-@click.option("--min-area", default=0, metavar="PX", type=click.IntRange(min=0))
+@click.option(
+    "--min-area",
+    default=0,
+    metavar="PX",
+    type=click.IntRange(min=0),
+    help="Smallest area of an instance that is painted.",
+)
 @click.option(
     "--overlap",
     type=click.Choice(["last", "first", "largest", "smallest"]),
@@ -110,14 +116,14 @@ def _print_images(console: Console, split: SplitVerification) -> None:
     if not split.images:
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("finding", no_wrap=True)
+    table.add_column("px", no_wrap=True, justify="right")
     table.add_column("image", overflow="fold")
-    table.add_column("finding")
-    table.add_column("px", justify="right")
-    table.add_column("shipped → regenerated", overflow="fold")
     for image in split.images[:MOST_IMAGES]:
         pixels = f"{image.n_pixels:,}" if image.n_pixels else ""
         words = image.detail or _words(image.classes)
-        table.add_row(Text(image.image), image.kind, pixels, Text(words))
+        about = Text.assemble(image.image, (f"\n{words}" if words else "", "dim"))
+        table.add_row(image.kind, pixels, about)
     console.print(table)
     if len(split.images) > MOST_IMAGES:
         console.print(f"and {len(split.images) - MOST_IMAGES:,} more, which --json names")
@@ -125,7 +131,9 @@ def _print_images(console: Console, split: SplitVerification) -> None:
 
 
 def _words(classes: tuple[ClassPixels, ...]) -> str:
-    words = [f"{c.shipped} → {c.regenerated}: {c.n_pixels:,}" for c in classes[:MOST_PAIRS]]
+    words = [
+        f"{c.n_pixels:,} px: {c.shipped} instead of {c.regenerated}" for c in classes[:MOST_PAIRS]
+    ]
     return ", ".join(words) + (", …" if len(classes) > MOST_PAIRS else "")
 
 
@@ -144,7 +152,7 @@ def _print_rules(console: Console, split: SplitVerification) -> None:
     for number, ((n_images, n_pixels), group) in enumerate(ranked):
         first, *others = (score.rule for score in group)
         if number < MOST_RULES:
-            alike = f" (and {len(others)} more)" if others else ""
+            alike = f" (and {len(others)} alike)" if others else ""
             table.add_row(Text(f"{first}{alike}"), f"{n_images:,}", f"{n_pixels:,}")
     console.print(table)
     console.print(f"{split.n_telling:,} masks tell {len(split.scores)} rules apart")
