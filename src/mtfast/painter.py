@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, get_args
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from mtfast.overlap import Overlap
 from mtfast.progress import Progress, silent
-from mtfast.raster import semantic
+from mtfast.raster import semantic, semantic_dtype
 from mtfast.runs import RunTable
 from mtfast.sources import Source
 from mtfast.sources.label_png import decode_labels
@@ -76,6 +77,12 @@ class Painter:
                 for variant, table in tables.items()
             },
         )
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of pixels that holds the classes of all files."""
+        classes = [table.category_ids for table in self.tables.values()]
+        return semantic_dtype(np.concatenate(classes))
 
     def images(self) -> list[str]:
         """Names of all images that the files list, in the order of the first that does."""
