@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -197,3 +197,26 @@ def eroded(pixels: np.ndarray, n: int, connectivity: int, border: int) -> np.nda
                     kept &= around[dy : dy + height, dx : dx + width]
         pixels = kept
     return pixels
+
+
+def n_shot_subsets(
+    sets: list[dict[str, Any]],
+) -> Iterator[tuple[int, int, int, list[dict[str, Any]], set[int]]]:
+    """The n-shot subsets of several COCO files as the published ones were drawn.
+
+    Yields the number of the file, the run, n, the annotations and the ids of their images.
+    """
+    legacy = np.random.RandomState(42)
+    for number, data in enumerate(sets):
+        shuffled = list(data["annotations"])
+        for run in range(10):
+            for n in (1, 2, 3, 5, 10):
+                legacy.shuffle(shuffled)
+                images = set()
+                for category in data["categories"]:
+                    found = 0
+                    for a in shuffled:
+                        if a["category_id"] == category["id"] and found < n:
+                            found += 1
+                            images.add(a["image_id"])
+                yield number, run, n, [a for a in shuffled if a["image_id"] in images], images

@@ -50,6 +50,16 @@ def test_the_whole_way(tmp_path):
             assert len(sheet.convert("RGB").getcolors(1 << 24)) > 200
 
 
+def test_derive(small_set, tmp_path):
+    done = run("derive", small_set, "a", "--min-area", "400", "--split", "train", cwd=tmp_path)
+    assert done.stdout == (
+        "a: 1 annotation files made, 110 carried over, 26 images and 26 masks linked\n"
+    ), done.stderr
+    done = run("derive", "a", "b", "--validation", "0.2", "--no-images", cwd=tmp_path)
+    assert done.stdout.startswith("b: 14 annotation files made, 4 carried over, 0 images and 0 ")
+    assert "\nnote: n-shot subsets were left out; draw new ones" in done.stdout
+
+
 def test_demo(tmp_path, monkeypatch, capsys):
     from mtfast import demo
     from mtfast.synth import make_set
@@ -94,6 +104,17 @@ def test_demo_notices_a_difference(small_set, tmp_path, monkeypatch):
         (["synth", "x", "--size", "12"], "mtfast: error: Invalid value for '--size': '12' is no"),
         (["synth", "x", "--size", "12x12"], "mtfast: error: height is 12; expected"),
         (["preview", ".", "-o", "x.gif"], "mtfast: error: x.gif for the picture; expected .png"),
+        (["derive", ".", "x"], "mtfast: error: Nothing to derive: one of --min-area and the like"),
+        (
+            ["derive", ".", "x", "--merge", "y", "--validation", ".1"],
+            "mtfast: error: --validation and",
+        ),
+        (["derive", ".", "x", "--validation", ".1", "--at-least"], ".*--at-least without --min-ar"),
+        (
+            ["derive", ".", "x", "--n-shot", "seeded", "--before", "3"],
+            ".*--before without --n-shot",
+        ),
+        (["derive", "nowhere", "x", "--min-area", "3"], "mtfast: error: no such file or folder"),
         (["fly"], "mtfast: error: No such command 'fly'"),
         (["info", ".", "--jsn"], "mtfast: error: No such option"),
     ],
@@ -169,7 +190,7 @@ def test_a_closed_pipe_is_no_error(small_set):
     assert "Error" not in done.stderr
 
 
-COMMANDS = ("convert", "demo", "doctor", "info", "preview", "synth", "verify")
+COMMANDS = ("convert", "demo", "derive", "doctor", "info", "preview", "synth", "verify")
 
 
 def test_help_and_version():

@@ -12,13 +12,15 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from mtfast.derivation.n_shot import upstream_subsets
 from mtfast.errors import MtfastError
+from mtfast.sources.records import AnnotationKeys
 from mtfast.synth import make_set
 from mtfast.synth.palette import PALETTES
 from mtfast.synth.render import label_map, render
 from mtfast.synth.scene import Frame, draw_flakes
 from mtfast.synth.shapes import blob, flake, ring_area
-from mtfast.synth.write import n_shot_orders
+from naive import n_shot_subsets
 
 # pycocotools.mask.decode warns on numpy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -192,35 +194,24 @@ def test_area_and_bbox_are_those_of_pycocotools(full):
 def test_n_shot_subsets_follow_the_published_procedure(root):
     data = load(root, "train_annotations_with_class_300.json")
     agnostic = load(root, "train_annotations_300.json")
-    shuffled = list(data["annotations"])
-    legacy = np.random.RandomState(42)
-    for run in range(10):
-        for n in (1, 2, 3, 5, 10):
-            legacy.shuffle(shuffled)
-            images = set()
-            for category in data["categories"]:
-                found = 0
-                for a in shuffled:
-                    if a["category_id"] == category["id"] and found < n:
-                        found += 1
-                        images.add(a["image_id"])
-            folder = f"{n}_shot/run_{run}/train_annotations"
-            subset = load(root, f"{folder}_with_class_300.json")
-            assert subset["annotations"] == [a for a in shuffled if a["image_id"] in images]
-            assert subset["images"] == [i for i in data["images"] if i["id"] in images]
-            assert subset["categories"] == data["categories"]
-            subset = load(root, f"{folder}_300.json")
-            assert subset["annotations"] == [
-                a for a in agnostic["annotations"] if a["image_id"] in images
-            ]
-            assert subset["images"] == [i for i in data["images"] if i["id"] in images]
+    for _, run, n, annotations, images in n_shot_subsets([data]):
+        folder = f"{n}_shot/run_{run}/train_annotations"
+        subset = load(root, f"{folder}_with_class_300.json")
+        assert subset["annotations"] == annotations
+        assert subset["images"] == [i for i in data["images"] if i["id"] in images]
+        assert subset["categories"] == data["categories"]
+        subset = load(root, f"{folder}_300.json")
+        assert subset["annotations"] == [
+            a for a in agnostic["annotations"] if a["image_id"] in images
+        ]
+        assert subset["images"] == [i for i in data["images"] if i["id"] in images]
     text = (root / "RLE_annotations/1_shot/run_0/train_annotations_300.json").read_text()
     assert text.startswith('{\n    "info"')
 
 
 def test_n_shot_of_nothing_is_empty():
-    none = np.zeros(0, np.int64)
-    assert all(order.size == 0 for _, _, order in n_shot_orders(none, none, 3))
+    none = AnnotationKeys(*np.zeros((3, 0), np.int64))
+    assert all(s.positions.size == 0 for s in upstream_subsets(none, [1, 2, 3]))
 
 
 # Flakes

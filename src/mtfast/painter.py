@@ -19,7 +19,7 @@ from mtfast.runs import RunTable
 from mtfast.sources import Source
 from mtfast.sources.label_png import decode_labels
 from mtfast.sources.source import base_name
-from mtfast.sources.variants import area_limit
+from mtfast.sources.variants import threshold_of
 
 __all__ = ["Painter", "Rule"]
 
@@ -115,7 +115,7 @@ class Painter:
 
     def rules(self) -> Iterator[Rule]:
         """Yield the rules that masks may have been painted by."""
-        limits = {PUBLISHED_LIMIT, *(area_limit(variant) or 0 for variant in self.tables)}
+        limits = {PUBLISHED_LIMIT, *(threshold_of(variant) or 0 for variant in self.tables)}
         for variant, areas in self.areas.items():
             # "At least 200" and "more than 200"; a limit that leaves nothing out is no other rule.
             bounds = {bound for limit in limits for bound in (limit, limit + 1)}

@@ -8,6 +8,7 @@ import click
 
 from mtfast.cli.convert import convert
 from mtfast.cli.demo import demo
+from mtfast.cli.derive import derive
 from mtfast.cli.doctor import doctor
 from mtfast.cli.info import info
 from mtfast.cli.preview import preview
@@ -90,5 +91,5 @@ def cli(debug: bool) -> None:
     """  # noqa: D301 - click reads the backspace
 
 
-for _command in (demo, synth, info, convert, preview, verify, doctor):
+for _command in (demo, synth, info, convert, derive, verify, doctor, preview):
     cli.add_command(_command)

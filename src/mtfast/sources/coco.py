@@ -9,6 +9,7 @@ from mtfast.errors import SourceError
 from mtfast.runs import RunTable
 from mtfast.sources.coco_json import parse_coco
 from mtfast.sources.files import Files, Folder
+from mtfast.sources.records import Records
 from mtfast.sources.source import (
     OneSplit,
     base_name,
@@ -54,6 +55,11 @@ class CocoFile(OneSplit):
         """Read the annotations; see :meth:`mtfast.sources.Source.table`."""
         file = self.variant_file(split, variant)
         return parse_coco(read_found(self.files, file), file)
+
+    def records(self, split: str, variant: str) -> Records:
+        """Read the annotations as JSON text."""
+        file = self.variant_file(split, variant)
+        return Records(read_found(self.files, file), file)
 
     def image_names(self, split: str) -> tuple[str, ...] | None:
         """Sorted names of the image files; None if no folder of them was found."""

@@ -24,7 +24,7 @@ from mtfast.errors import MtfastError, RLEError, SourceError
 from mtfast.runs import MAX_PIXELS, Category, RunTable, offsets_of
 from mtfast.sources.segmentations import Rings, Rle, texts_of
 
-__all__ = ["parse_coco"]
+__all__ = ["BAD_INPUT", "Id", "parse_coco"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 Int64 = NDArray[np.int64]
@@ -75,7 +75,7 @@ _ANNOTATION = msgspec.json.Decoder(AnnotationRecord)
 _CATEGORY = msgspec.json.Decoder(CategoryRecord)
 
 # What msgspec raises on bad input; the last two on bad UTF-8 and on brackets nested too deep.
-_BAD_INPUT = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+BAD_INPUT = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _CHUNK = 1 << 12
 _NO_BOX = (np.nan,) * 4
@@ -205,7 +205,7 @@ def _split(data: bytes, file: str) -> Document:
         return _DOCUMENT.decode(data)
     except msgspec.ValidationError as error:
         found = _found(error, "the file")
-    except _BAD_INPUT as error:
+    except BAD_INPUT as error:
         if "truncated" in str(error):
             raise SourceError(
                 f"{file} is cut off: its JSON ends unfinished after {len(data)} bytes; "
@@ -228,7 +228,7 @@ def _decode_all(
     decoded: list[T] = []
     try:
         decoded.extend(map(decoder.decode, records))
-    except _BAD_INPUT as error:
+    except BAD_INPUT as error:
         # The list holds those before the bad one.
         i = len(decoded)
         found = _found(error, "the record")
@@ -256,7 +256,7 @@ def _found(error: Exception, whole: str) -> str:
 def _id_of(record: msgspec.Raw) -> str:
     try:
         return f"{msgspec.json.decode(record)['id']!r} "
-    except (*_BAD_INPUT, LookupError, TypeError):
+    except (*BAD_INPUT, LookupError, TypeError):
         return ""
 
 

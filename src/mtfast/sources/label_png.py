@@ -24,6 +24,7 @@ from mtfast.errors import SourceError
 from mtfast.labelmap import LabelRuns, scan_labels
 from mtfast.runs import Category, RunTable, offsets_of
 from mtfast.sources.files import Files
+from mtfast.sources.records import Records, records_of
 from mtfast.sources.source import OneSplit, expect_one_of, find_listed, image_names, read_listed
 
 __all__ = ["IMAGES", "MASKS", "LabelPng", "find_label_png"]
@@ -83,6 +84,10 @@ class LabelPng(OneSplit):
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             scans = list(pool.map(self._scan, (masks[stem] for stem in images)))
         return _table(tuple(images.values()), scans)
+
+    def records(self, split: str, variant: str) -> Records:
+        """Write the masks as COCO JSON."""
+        return records_of(self.table(split, variant), MASKS)
 
     def image_names(self, split: str) -> tuple[str, ...] | None:
         """Sorted names of the image files; None if there is no folder of them."""

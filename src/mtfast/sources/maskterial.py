@@ -25,8 +25,9 @@ import msgspec
 
 from mtfast.errors import SourceError
 from mtfast.runs import RunTable
-from mtfast.sources.coco_json import parse_coco
+from mtfast.sources.coco_json import BAD_INPUT, parse_coco
 from mtfast.sources.files import Files, Folder
+from mtfast.sources.records import Records
 from mtfast.sources.source import (
     SetNames,
     expect_one_of,
@@ -86,6 +87,11 @@ class MaskTerial:
         file = self.variant_file(split, variant)
         return parse_coco(read_found(self.files, file), file)
 
+    def records(self, split: str, variant: str) -> Records:
+        """Read the annotations of a variant as JSON text."""
+        file = self.variant_file(split, variant)
+        return Records(read_found(self.files, file), file)
+
     def image_names(self, split: str) -> tuple[str, ...] | None:
         """Sorted names of the image files of a split; None if there is no folder of them."""
         self._expect_split(split)
@@ -109,20 +115,9 @@ class MaskTerial:
         Two shapes are about: ``{"Set_A": ["<uuid>.png", …], …}`` and ``{"test sets": ["Set_A",
         …]}``, of which the second does not say which images belong to a set.
         """
-        self._expect_split(split)
-        file = f"meta_data/{split}_set_name_to_uuid.json"
-        if not self.files.exists(file):
-            return SetNames((), {})
-        try:
-            lists = msgspec.json.decode(read_found(self.files, file), type=dict[str, list[str]])
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise SourceError(
-                f"{file}: {error}; expected names of sets with a list of names each; "
-                f"correct the file, or remove it to go on without names of sets"
-            ) from error
         sets: list[str] = []
         members: dict[str, str] = {}
-        for key, names in lists.items():
+        for key, names in self.set_lists(split).items():
             if key.lower() in ("sets", f"{split} sets"):
                 sets += names
             else:
@@ -130,10 +125,29 @@ class MaskTerial:
                 members |= {PurePosixPath(name).stem: key for name in names}
         return SetNames(tuple(dict.fromkeys(sets)), members)
 
+    def set_lists(self, split: str) -> dict[str, list[str]]:
+        """Return the file of the named sets of a split as it is; empty where there is none."""
+        self._expect_split(split)
+        file = f"meta_data/{split}_set_name_to_uuid.json"
+        if not self.files.exists(file):
+            return {}
+        try:
+            return msgspec.json.decode(read_found(self.files, file), type=dict[str, list[str]])
+        except BAD_INPUT as error:
+            raise SourceError(
+                f"{file}: {error}; expected names of sets with a list of names each; "
+                f"correct the file, or remove it to go on without names of sets"
+            ) from error
+
     def mask_names(self, split: str) -> tuple[str, ...] | None:
         """Sorted names of the semantic masks of a split; None if there is no folder of them."""
         self._expect_split(split)
         return image_names(self.files, f"{split}_semantic_masks")
+
+    def find_mask(self, split: str, name: str) -> str | None:
+        """Path of the file of a semantic mask; None if it is missing."""
+        self._expect_split(split)
+        return find_listed(self.files, f"{split}_semantic_masks", name)
 
     def read_mask(self, split: str, name: str) -> bytes:
         """Contents of the file of a semantic mask; SourceError if it is missing."""

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from mtfast.errors import SourceError
 from mtfast.runs import RunTable
 from mtfast.sources.files import Files
+from mtfast.sources.records import Records
 
 __all__ = ["SetNames", "Source"]
 
@@ -68,11 +69,23 @@ class Source(Protocol):
             If a mask is malformed; the message names the file and the annotation.
         """
 
+    def records(self, split: str, variant: str) -> Records:
+        """Read the annotations of a variant as JSON text, with all that a table leaves out.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split or variant, or its file is missing.
+        """
+
     def image_names(self, split: str) -> tuple[str, ...] | None:
         """Sorted names of the image files of a split; None if there is no folder of them."""
 
     def find_image(self, split: str, name: str) -> str | None:
-        """Path of the file that :meth:`read_image` reads; None if it is missing."""
+        """Path of the file that :meth:`read_image` reads, absolute or from :attr:`path`.
+
+        None if it is missing.
+        """
 
     def read_image(self, split: str, name: str) -> bytes:
         """Contents of the file of an image; SourceError if it is missing."""
@@ -80,8 +93,14 @@ class Source(Protocol):
     def set_names(self, split: str) -> SetNames:
         """Return the named sets of a split; empty where the dataset has none."""
 
+    def set_lists(self, split: str) -> dict[str, list[str]]:
+        """Return what the dataset's own file says of the sets; empty where it has none."""
+
     def mask_names(self, split: str) -> tuple[str, ...] | None:
         """Sorted names of the semantic masks that come with a split; None if none do."""
+
+    def find_mask(self, split: str, name: str) -> str | None:
+        """Path of the file that :meth:`read_mask` reads, as :meth:`find_image` gives it."""
 
     def read_mask(self, split: str, name: str) -> bytes:
         """Contents of the file of a semantic mask; SourceError if it is missing."""
@@ -110,7 +129,17 @@ class OneSplit(ABC):
         self._expect_split(split)
         return SetNames((), {})
 
+    def set_lists(self, split: str) -> dict[str, list[str]]:
+        """No sets have names here."""
+        self._expect_split(split)
+        return {}
+
     def mask_names(self, split: str) -> tuple[str, ...] | None:
+        """No semantic masks come with it."""
+        self._expect_split(split)
+        return None
+
+    def find_mask(self, split: str, name: str) -> str | None:
         """No semantic masks come with it."""
         self._expect_split(split)
         return None

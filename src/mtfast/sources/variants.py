@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-__all__ = ["area_limit", "default_variant", "is_n_shot", "taken_from", "without_classes"]
-
-_NAME = re.compile(r"annotations_(?:with_class_)?(?:(\d+)|full)")
+__all__ = [
+    "default_variant",
+    "has_classes",
+    "is_n_shot",
+    "taken_from",
+    "threshold_of",
+    "without_classes",
+]
 
 
 def default_variant(variants: Sequence[str]) -> str:
@@ -24,30 +29,36 @@ def default_variant(variants: Sequence[str]) -> str:
     """
 
     def rank(variant: str) -> tuple[bool, bool, bool, int, str]:
-        limit = area_limit(variant)
-        threshold = 1 << 62 if limit is None else limit
+        threshold = threshold_of(variant)
+        # `_full` comes after all thresholds but those below 200.
+        place = 1 << 62 if threshold == 0 else threshold or 0
         return (
             is_n_shot(variant),
-            "with_class" not in variant,
-            _NAME.fullmatch(variant) is None,
-            # Thresholds below 200 come after all others.
-            threshold if threshold >= 200 else 2 << 62,
+            not has_classes(variant),
+            threshold is None,
+            place if place >= 200 else 2 << 62,
             variant,
         )
 
     return min(variants, key=rank)
 
 
-def area_limit(variant: str) -> int | None:
-    """Return the smallest area in pixels that the name of a variant speaks of, if it does.
+def threshold_of(variant: str) -> int | None:
+    """Return the minimum area that a variant's name states, 0 for ``_full``; None for others.
 
     Examples
     --------
-    >>> area_limit("annotations_with_class_300"), area_limit("annotations_with_class_full")
-    (300, None)
+    >>> threshold_of("annotations_with_class_300"), threshold_of("annotations_full")
+    (300, 0)
+    >>> threshold_of("annotations_300_max_10")
     """
-    match = _NAME.fullmatch(variant)
-    return int(match[1]) if match and match[1] else None
+    match = re.fullmatch(r"annotations_(?:with_class_)?(?:(\d+)|full)", variant)
+    return int(match[1] or 0) if match else None
+
+
+def has_classes(variant: str) -> bool:
+    """Whether the name of a variant says that its categories are classes."""
+    return "with_class" in variant
 
 
 def is_n_shot(variant: str) -> bool:

@@ -7,7 +7,6 @@ set does not depend on the number of workers, and its annotations not on whether
 from __future__ import annotations
 
 import os
-import shutil
 import uuid
 from collections.abc import Generator, Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -20,6 +19,7 @@ import imagecodecs
 import numpy as np
 
 from mtfast.errors import MtfastError
+from mtfast.growing import new_folder
 from mtfast.kernels.coco_string import MAX_CHARACTERS, encode_counts
 from mtfast.processes import worker_processes
 from mtfast.progress import Progress, silent
@@ -126,48 +126,10 @@ def make_set(
     if workers is not None:
         _check("workers", workers, 1, 1024)
 
-    out = Path(out)
-    place = out.resolve()
-    partial = _make_partial(out, place)
-    try:
-        plan = _Plan(partial, seed, (int(size[0]), int(size[1])), classes, images)
+    with new_folder(out) as folder:
+        plan = _Plan(folder, seed, (int(size[0]), int(size[1])), classes, images)
         _fill(plan, name, dict(zip(SPLITS, (train, test), strict=True)), workers, progress)
-        if partial.parent == place:
-            # Annotations go last: until then nothing takes the folder for a set.
-            for child in sorted(partial.iterdir(), reverse=True):
-                child.rename(place / child.name)
-            partial.rmdir()
-        else:
-            partial.rename(place)
-    except BaseException as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise MtfastError(
-                f"{out} cannot be written: {error.strerror or error}; expected a folder with room "
-                f"and the right to write; make room or choose another place"
-            ) from error
-        raise
-    return out
-
-
-def _make_partial(out: Path, place: Path) -> Path:
-    """Make the folder in which the set grows: inside an empty one, else beside the new one."""
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise MtfastError(
-            f"{out} is not empty; expected an empty folder or a new name; "
-            "choose another folder or remove this one"
-        )
-    partial = place.with_name(f".{place.name}.partial-{os.getpid()}")
-    if place.exists():
-        partial = place / partial.name
-    try:
-        partial.mkdir(parents=True)
-    except OSError as error:
-        raise MtfastError(
-            f"{partial.parent} cannot be written to ({error.strerror}); expected a folder of "
-            "yours; choose another one"
-        ) from error
-    return partial
+    return Path(out)
 
 
 def _check(what: str, value: int, low: int, high: int | None) -> None:
@@ -309,8 +271,6 @@ def _make_image(plan: _Plan, frame: Frame, split: str, position: int, palette: i
         stem,
         [category_id for category_id, _ in flakes],
         [_coco_text(counts) for _, counts in flakes],
-        [frame.area(counts) for _, counts in flakes],
-        [frame.bbox(counts) for _, counts in flakes],
     )
 
 

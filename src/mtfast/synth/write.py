@@ -13,22 +13,32 @@ An annotation keeps its id in every file that has it. A limit of 300 means more 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["ImageRecord", "n_shot_orders", "write_meta_data", "write_split"]
+from mtfast.derivation.n_shot import upstream_subsets, write_subsets
+from mtfast.derivation.rules import Rule
+from mtfast.runs import Category, RunTable, as_strings, offsets_of
+from mtfast.sources.records import Records, records_of
 
-N_SHOTS = (1, 2, 3, 5, 10)
-N_RUNS = 10
-N_SHOT_SEED = 42
+__all__ = ["ImageRecord", "write_meta_data", "write_split"]
+
 MAX_LAYERS = 10
 
-FLAKE = [{"id": 1, "name": "flake"}]
+FULL = "annotations_with_class_full"
+WITH_CLASS = Rule("annotations_with_class_300", FULL, min_area=300)
+ONE_CLASS = Rule("annotations_300", FULL, min_area=300, one_class=True)
+RULES = (Rule("annotations_with_class_200", FULL, min_area=200), WITH_CLASS, ONE_CLASS)
+TRAIN_RULES = tuple(
+    replace(rule, name=f"{rule.name}_max_{MAX_LAYERS}", max_category=MAX_LAYERS)
+    for rule in (WITH_CLASS, ONE_CLASS)
+)
 
 
 class ImageRecord(NamedTuple):
@@ -37,38 +47,6 @@ class ImageRecord(NamedTuple):
     stem: str
     category_ids: list[int]
     counts: list[str]
-    areas: list[int]
-    boxes: list[tuple[float, float, float, float]]
-
-
-class _Image(msgspec.Struct, frozen=True, gc=False):
-    id: int
-    width: int
-    height: int
-    file_name: str
-
-
-class _Segmentation(msgspec.Struct, frozen=True, gc=False):
-    size: tuple[int, int]
-    counts: str
-
-
-class _Annotation(msgspec.Struct, frozen=True, gc=False):
-    id: int
-    image_id: int
-    category_id: int
-    segmentation: _Segmentation
-    area: int
-    bbox: tuple[float, float, float, float]
-    iscrowd: int = 0
-
-
-class _File(msgspec.Struct, frozen=True):
-    info: dict[str, str]
-    licenses: list[dict[str, Any]]
-    images: Sequence[_Image]
-    annotations: Sequence[_Annotation]
-    categories: list[dict[str, Any]]
 
 
 def write_split(
@@ -98,86 +76,48 @@ def write_split(
     """
     folder = out / "RLE_annotations"
     folder.mkdir(parents=True, exist_ok=True)
-    info = {"description": f"Synthetic {name} flakes, {split}", "contributor": "mtfast synth"}
-    licenses = [{"id": 1, "name": "No rights reserved", "url": ""}]
-    layers = [
-        {"id": k, "name": f"{k} layer" if k == 1 else f"{k} layers"}
-        for k in range(1, n_classes + 1)
-    ]
-    images = [
-        _Image(id=i, width=size[1], height=size[0], file_name=f"{record.stem}.jpg")
-        for i, record in enumerate(records, start=1)
-    ]
-    full = list(_annotations(records, size))
-    above_300 = [annotation for annotation in full if annotation.area > 300]
-
-    def write(
-        path: Path,
-        annotations: Sequence[_Annotation],
-        categories: list[dict[str, Any]],
-        some: Sequence[_Image] = images,
-        indent: int | None = None,
-    ) -> None:
-        text = msgspec.json.encode(_File(info, licenses, some, annotations, categories))
-        if indent is not None:
-            text = msgspec.json.format(text, indent=indent)
-        path.write_bytes(text)
-
-    stem = f"{split}_annotations"
-    write(folder / f"{stem}_with_class_full.json", full, layers)
-    write(folder / f"{stem}_with_class_200.json", [a for a in full if a.area > 200], layers)
-    write(folder / f"{stem}_with_class_300.json", above_300, layers)
-    write(folder / f"{stem}_300.json", _class_agnostic(above_300), FLAKE)
-    if split != "train":
-        return
-
-    thin = [annotation for annotation in above_300 if annotation.category_id <= MAX_LAYERS]
-    write(folder / f"{stem}_with_class_300_max_10.json", thin, layers[:MAX_LAYERS])
-    write(folder / f"{stem}_300_max_10.json", _class_agnostic(thin), FLAKE)
-
-    category_ids = np.array([a.category_id for a in above_300], np.int64)
-    image_ids = np.array([a.image_id for a in above_300], np.int64)
-    for n, run, order in n_shot_orders(category_ids, image_ids, n_classes):
-        subset = folder / f"{n}_shot" / f"run_{run}"
-        subset.mkdir(parents=True)
-        shuffled = [above_300[k] for k in order.tolist()]
-        some = [images[i - 1] for i in np.unique(image_ids[order]).tolist()]
-        in_file_order = _class_agnostic(above_300[k] for k in np.sort(order).tolist())
-        write(subset / f"{stem}_with_class_300.json", shuffled, layers, some, indent=4)
-        write(subset / f"{stem}_300.json", in_file_order, FLAKE, some, indent=4)
+    table = _table(records, size, n_classes)
+    full = records_of(
+        table,
+        FULL,
+        info={"description": f"Synthetic {name} flakes, {split}", "contributor": "mtfast synth"},
+        licenses=[{"id": 1, "name": "No rights reserved", "url": ""}],
+    )
+    areas = table.area()
+    texts = {FULL: full.text}
+    for rule in RULES + TRAIN_RULES if split == "train" else RULES:
+        texts[rule.name] = rule.apply(full, areas)
+    for variant, text in texts.items():
+        (folder / f"{split}_{variant}.json").write_bytes(text)
+    if split == "train":
+        with_class = Records(texts[WITH_CLASS.name], WITH_CLASS.name)
+        one_class = Records(texts[ONE_CLASS.name], ONE_CLASS.name)
+        write_subsets(folder, split, with_class, one_class, upstream_subsets)
 
 
-def n_shot_orders(
-    category_ids: NDArray[np.int64], image_ids: NDArray[np.int64], n_classes: int
-) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
-    """Choose the annotations of the n-shot subsets.
-
-    Parameters
-    ----------
-    category_ids, image_ids : (n_annotations,) int64
-        Of the with-class annotations above 300 pixels, in file order.
-    n_classes : int
-
-    Yields
-    ------
-    n, run, order
-        The positions of the subset's annotations, in shuffled order: the first n of each category,
-        and with them all others of their images.
-
-    Notes
-    -----
-    Follows the published sets: one generator, shuffles that accumulate, runs outside, n inside.
-    Shuffling positions draws the same numbers as shuffling the list of annotations.
-    """
-    rng = np.random.RandomState(N_SHOT_SEED)
-    order = np.arange(category_ids.size, dtype=np.int64)
-    for run in range(N_RUNS):
-        for n in N_SHOTS:
-            rng.shuffle(order)
-            shuffled = category_ids[order]
-            first = [np.flatnonzero(shuffled == k)[:n] for k in range(1, n_classes + 1)]
-            chosen_images = image_ids[order[np.concatenate(first)]]
-            yield n, run, order[np.isin(image_ids[order], chosen_images)]
+def _table(records: Sequence[ImageRecord], size: tuple[int, int], n_classes: int) -> RunTable:
+    """Give images and annotations their ids: 1, 2, ... image after image."""
+    n_images = len(records)
+    texts = list(chain.from_iterable(record.counts for record in records))
+    n = len(texts)
+    return RunTable(
+        names=as_strings([f"{record.stem}.jpg" for record in records]),
+        image_ids=np.arange(1, n_images + 1),
+        heights=np.full(n_images, size[0]),
+        widths=np.full(n_images, size[1]),
+        image_offsets=offsets_of([len(record.counts) for record in records]),
+        instance_ids=np.arange(1, n + 1),
+        category_ids=np.array([*chain.from_iterable(r.category_ids for r in records)], np.int64),
+        iscrowd=np.zeros(n, np.uint8),
+        positions=np.arange(n),
+        stated_area=np.full(n, np.nan),
+        stated_bbox=np.full((n, 4), np.nan),
+        rle=np.frombuffer("".join(texts).encode("ascii"), np.uint8),
+        rle_offsets=offsets_of([len(text) for text in texts]),
+        categories=tuple(
+            Category(k, f"{k} layer" if k == 1 else f"{k} layers") for k in range(1, n_classes + 1)
+        ),
+    )
 
 
 def write_meta_data(out: Path, split: str, sets: dict[str, list[str]]) -> None:
@@ -187,19 +127,3 @@ def write_meta_data(out: Path, split: str, sets: dict[str, list[str]]) -> None:
     names = {key: [f"{stem}.png" for stem in stems] for key, stems in sets.items()}
     text = msgspec.json.format(msgspec.json.encode(names), indent=4)
     (folder / f"{split}_set_name_to_uuid.json").write_bytes(text)
-
-
-def _annotations(records: Sequence[ImageRecord], size: tuple[int, int]) -> Iterator[_Annotation]:
-    """Give the annotations of a split their ids: 1, 2, ... image after image."""
-    next_id = 1
-    for image_id, record in enumerate(records, start=1):
-        for category_id, counts, area, box in zip(*record[1:], strict=True):
-            yield _Annotation(
-                next_id, image_id, category_id, _Segmentation(size, counts), area, box
-            )
-            next_id += 1
-
-
-def _class_agnostic(annotations: Iterable[_Annotation]) -> list[_Annotation]:
-    """Give every annotation the one category of the class-agnostic files."""
-    return [_Annotation(a.id, a.image_id, 1, a.segmentation, a.area, a.bbox) for a in annotations]

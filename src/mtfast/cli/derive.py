@@ -1,0 +1,125 @@
+"""``mtfast derive``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("src", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--min-area",
+    "min_areas",
+    multiple=True,
+    metavar="PX",
+    type=click.IntRange(min=0),
+    help="Make annotations_with_class_PX: instances of more than PX pixels. May be repeated.",
+)
+@click.option("--at-least", is_flag=True, help="With --min-area: of PX pixels or more.")
+@click.option(
+    "--max-category",
+    "max_categories",
+    multiple=True,
+    metavar="ID",
+    type=click.IntRange(min=0),
+    help="Make ..._max_ID beside every with-class file: categories up to ID. May be repeated.",
+)
+@click.option(
+    "--class-agnostic",
+    is_flag=True,
+    help="Make the file of one class, flake, beside every with-class file; ids are shared.",
+)
+@click.option(
+    "--n-shot",
+    type=click.Choice(["upstream", "seeded"]),
+    help="Draw n-shot subsets of train: as published (needs --before), or from --seed.",
+)
+@click.option(
+    "--before",
+    multiple=True,
+    metavar="SET|COUNT",
+    help="With --n-shot upstream: a set that comes before SRC, or how many annotations its "
+    "train_annotations_with_class_300.json has. Once for each, in upstream's order; 0 if none.",
+)
+@click.option("--split", "splits", multiple=True, metavar="S", help="Only make files for S.")
+@click.option(
+    "--validation",
+    metavar="FRACTION",
+    type=float,
+    help="Move about this share of train to a split val, whole exfoliation runs at a time.",
+)
+@click.option(
+    "--merge",
+    multiple=True,
+    metavar="OTHER",
+    type=click.Path(path_type=Path),
+    help="Put the set OTHER into the same set, ids renumbered. May be repeated.",
+)
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), metavar="N"
+)
+@click.option("--no-images", is_flag=True, help="Annotations and meta data only.")
+def derive(
+    src: Path,
+    out: Path,
+    validation: float | None,
+    merge: tuple[Path, ...],
+    seed: int,
+    no_images: bool,
+    **files: Any,
+) -> None:
+    """Make the new set OUT of the dataset SRC.
+
+    \b
+    One of three:
+      more annotation files   --min-area, --max-category, --class-agnostic, --n-shot, in any mix
+      a validation split      --validation
+      several sets in one     --merge
+
+    To do one after another, derive from OUT again. What does not change is carried over, with
+    everything that the files of SRC hold; images and masks are linked, which takes no space.
+    Areas are counted in the masks, not taken from what the files state.
+
+    \b
+    Upstream draws n-shot subsets of all sets with one generator, in the order GrapheneH, GrapheneL,
+    GrapheneM, hBN_Thin, MoSe2, WS2, WSe2, WSe2L: for GrapheneM, for example,
+      mtfast derive GrapheneM OUT --n-shot upstream --before GrapheneH --before GrapheneL
+    """  # noqa: D301 - click reads the backspace
+    from mtfast.derivation import derive_merged, derive_validation, derive_variants
+    from mtfast.progress import ProgressDisplay
+
+    _expect_one_of_three(validation is not None, bool(merge), files)
+    common: dict[str, Any] = {"images": not no_images}
+    with ProgressDisplay() as progress:
+        common["progress"] = progress
+        if merge:
+            done = derive_merged([src, *merge], out, **common)
+        elif validation is not None:
+            done = derive_validation(src, out, validation, seed=seed, **common)
+        else:
+            done = derive_variants(src, out, seed=seed, **files, **common)
+    click.echo(
+        f"{out}: {done.n_made:,} annotation files made, {done.n_kept:,} carried over, "
+        f"{done.n_images:,} images and {done.n_masks:,} masks linked"
+    )
+    for note in done.notes:
+        click.echo(f"note: {note}")
+
+
+def _expect_one_of_three(validation: bool, merge: bool, files: dict[str, Any]) -> None:
+    makes = [files[name] for name in ("min_areas", "max_categories", "class_agnostic", "n_shot")]
+    kinds = {"--validation": validation, "--merge": merge, "new annotation files": any(makes)}
+    given = [kind for kind, wanted in kinds.items() if wanted]
+    if len(given) != 1:
+        raise click.UsageError(
+            f"{' and '.join(given) if given else 'Nothing'} to derive: one of --min-area and the "
+            f"like, --validation or --merge is wanted"
+        )
+    if files["at_least"] and not files["min_areas"]:
+        raise click.UsageError("--at-least without --min-area")
+    if files["before"] and files["n_shot"] != "upstream":
+        raise click.UsageError("--before without --n-shot upstream")

@@ -1,0 +1,197 @@
+"""Annotation files of several sets -> one file, with ids of their own for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import MtfastError, SourceError
+from mtfast.sources.records import Records, edited, fields_of
+from mtfast.sources.variants import has_classes
+
+__all__ = ["Shift", "category_names", "is_one_class", "match_categories", "merge", "shifts_of"]
+
+MAX_ID = 2**63 - 1
+
+
+class Shift(NamedTuple):
+    """What is added to the ids of a set."""
+
+    image: int
+    annotation: int
+
+
+def shifts_of(sets: Sequence[Sequence[Records]]) -> list[Shift]:
+    """Lift the ids of each set above those of the sets before it.
+
+    Parameters
+    ----------
+    sets : sequence of sequences of Records
+        The files of each set, which share ids.
+
+    Raises
+    ------
+    MtfastError
+        If an id would not fit into 64 bits.
+    """
+    shifts: list[Shift] = []
+    tops = Shift(0, 0)
+    for files in sets:
+        images = _bounds([records.image_keys.ids for records in files])
+        annotations = _bounds([records.annotation_keys.ids for records in files])
+        lows, highs = zip(images, annotations, strict=True)
+        # Ids that start at 1 go on where the others end.
+        lifts = [top + 1 - min(1, low) for top, low in zip(tops, lows, strict=True)]
+        shift = Shift(*lifts) if shifts else Shift(0, 0)
+        tops = Shift(*map(max, tops, map(sum, zip(highs, shift, strict=True))))
+        if max(tops) > MAX_ID:
+            raise MtfastError(
+                f"ids up to {max(tops)} after renumbering; expected at most {MAX_ID}; "
+                f"give the annotations and images of these sets smaller ids first"
+            )
+        shifts.append(shift)
+    return shifts
+
+
+def match_categories(sets: Sequence[dict[int, str]]) -> list[dict[int, int]]:
+    """Give the categories of several sets common ids, the same to those of the same name.
+
+    Parameters
+    ----------
+    sets : sequence of dict
+        For each set, the names of its categories by their ids.
+
+    Returns
+    -------
+    list of dict
+        For each set, the common ids by its own ones; the first set's stay as they are.
+
+    Examples
+    --------
+    >>> match_categories([{1: "1 layer", 2: "2 layers"}, {1: "2 layers", 2: "bulk", 7: "tape"}])
+    [{1: 1, 2: 2}, {1: 2, 2: 3, 7: 7}]
+    """
+    common: dict[tuple[str, int], int] = {}
+    matched = []
+    for names in sets:
+        ids = {}
+        for number, (id_, name) in enumerate(names.items()):
+            # Two categories of one set stay two, whatever their names.
+            key = (name, list(names.values())[:number].count(name))
+            taken = common.values()
+            if key not in common:
+                common[key] = max(taken) + 1 if id_ in taken else id_
+            ids[id_] = common[key]
+        matched.append(ids)
+    return matched
+
+
+def category_names(records: Records) -> dict[int, str]:
+    """Names of the categories of a file by their ids."""
+    fields = [fields_of(category) for category in records.categories]
+    return {field["id"]: str(field.get("name") or field["id"]) for field in fields}
+
+
+def is_one_class(variant: str, files: Sequence[Records]) -> bool:
+    """Whether files are class-agnostic: their one category is the same, whatever it is called."""
+    return not has_classes(variant) and all(len(records.categories) == 1 for records in files)
+
+
+def merge(
+    variant: str,
+    files: Sequence[Records],
+    shifts: Sequence[Shift],
+    matched: Sequence[dict[int, int]],
+) -> bytes:
+    """Write the files of a variant, one of each set, as one file.
+
+    Parameters
+    ----------
+    variant : str
+    files : sequence of Records
+    shifts : sequence of Shift
+        Of the ids of each set.
+    matched : sequence of dict
+        The common ids of each set's categories by its own ones.
+    """
+    if is_one_class(variant, files):
+        (first,) = category_names(files[0])
+        matched = [dict.fromkeys(category_names(records), first) for records in files]
+    categories: dict[int, msgspec.Raw] = {}
+    for records, ids in zip(files, matched, strict=True):
+        for old, category in zip(category_names(records), records.categories, strict=True):
+            new = category if ids[old] == old else edited(category, id=ids[old])
+            categories.setdefault(ids[old], new)
+    licenses, lifts = _merge_licenses(files)
+    values: dict[str, Any] = {
+        "images": list(chain.from_iterable(map(_images, files, shifts, lifts))),
+        "annotations": list(chain.from_iterable(map(_annotations, files, shifts, matched))),
+        "categories": list(categories.values()),
+    }
+    if licenses:
+        values["licenses"] = licenses
+    # Of what else a file may say, that of the first set that says it.
+    for records in files[1:]:
+        values |= {k: v for k, v in records.fields.items() if k not in files[0].fields | values}
+    return files[0].encode(**values)
+
+
+def _images(records: Records, shift: Shift, lift: int) -> list[msgspec.Raw]:
+    if not shift.image and not lift:
+        return records.images
+    images = []
+    for id_, image in zip(records.image_keys.ids.tolist(), records.images, strict=True):
+        license_ = fields_of(image).get("license") if lift else None
+        more = {"license": license_ + lift} if isinstance(license_, int) else {}
+        images.append(edited(image, id=id_ + shift.image, **more))
+    return images
+
+
+def _annotations(records: Records, shift: Shift, ids: dict[int, int]) -> list[msgspec.Raw]:
+    keys = records.annotation_keys
+    unlisted = set(np.unique(keys.category_ids).tolist()) - ids.keys()
+    if unlisted:
+        raise SourceError(
+            f"{records.file}: annotations of category {min(unlisted)}, which is not listed; "
+            f"expected all categories with their names, to be matched with those of other sets; "
+            f"add it to the categories"
+        )
+    if not any(shift) and all(old == new for old, new in ids.items()):
+        return records.annotations
+    image_ids = (keys.image_ids + shift.image).tolist()
+    new_ids = (keys.ids + shift.annotation).tolist()
+    category_ids = [ids[c] for c in keys.category_ids.tolist()]
+    return [
+        edited(record, id=id_, image_id=image_id, category_id=category_id)
+        for record, id_, image_id, category_id in zip(
+            records.annotations, new_ids, image_ids, category_ids, strict=True
+        )
+    ]
+
+
+def _merge_licenses(files: Sequence[Records]) -> tuple[list[Any], list[int]]:
+    """Return all licenses, and what is added to their ids in each file; nothing if all agree."""
+    lists: list[list[dict[str, Any]]] = [
+        msgspec.json.decode(records.fields.get("licenses", b"[]")) for records in files
+    ]
+    if all(some == lists[0] or not some for some in lists):
+        return [], [0] * len(files)
+    merged: list[Any] = []
+    lifts = []
+    for some in lists:
+        lift = max((one["id"] for one in merged), default=0)
+        merged += [one | {"id": one["id"] + lift} for one in some]
+        lifts.append(lift)
+    return merged, lifts
+
+
+def _bounds(ids: Sequence[NDArray[np.int64]]) -> tuple[int, int]:
+    some = [column for column in ids if column.size]
+    if not some:
+        return 1, 0
+    return min(int(column.min()) for column in some), max(int(column.max()) for column in some)

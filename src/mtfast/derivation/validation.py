@@ -1,0 +1,187 @@
+"""A validation split out of the training split, with no exfoliation run on both sides.
+
+Images of one run show the same chip under the same lamp: a model that trains on some of them is
+not measured by the others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names
+from mtfast.errors import MtfastError
+from mtfast.growing import new_folder
+from mtfast.progress import Progress, silent
+from mtfast.sources import Source, open_source
+from mtfast.sources.records import Records
+from mtfast.sources.source import expect_one_of
+from mtfast.sources.variants import is_n_shot
+
+__all__ = ["choose_runs", "derive_validation"]
+
+TRAIN, VALIDATION = "train", "val"
+
+
+def derive_validation(
+    source: Source | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    fraction: float,
+    *,
+    seed: int = 0,
+    images: bool = True,
+    progress: Progress | None = None,
+) -> Derived:
+    """Make a set in which whole exfoliation runs have moved from ``train`` to a new ``val``.
+
+    Parameters
+    ----------
+    source : Source or path
+    out : path
+        Folder of the new set; it must be empty or not exist. It appears when the set is whole.
+    fraction : float
+        Share of the images that is to go to ``val``; as near to it as whole runs come.
+    seed : int
+        Which runs; the order of images and files does not matter.
+    images : bool
+        Whether the set gets links to the images and semantic masks of its source.
+
+    Raises
+    ------
+    MtfastError
+        If there is no ``train``, a ``val`` already, or but one run.
+
+    Examples
+    --------
+    >>> derive_validation("GrapheneH", "GrapheneH_val", 0.2, seed=1)      # doctest: +SKIP
+    """
+    if not isinstance(source, Source):
+        source = open_source(source)
+    expect_one_of(TRAIN, source.splits, "split", source.name)
+    if VALIDATION in source.splits:
+        raise MtfastError(
+            f"{source.name} has a split {VALIDATION!r}; expected none yet; take it as it is"
+        )
+    names = listed_names(source, TRAIN)
+    members = source.set_names(TRAIN).members
+    stems = [PurePosixPath(name).stem for name in names]
+    validates = choose_runs(
+        [members.get(stem, name) for stem, name in zip(stems, names, strict=True)], fraction, seed
+    )
+    sides = {
+        TRAIN: [name for name, out_of in zip(names, validates, strict=True) if not out_of],
+        VALIDATION: [name for name, out_of in zip(names, validates, strict=True) if out_of],
+    }
+    report = progress or silent
+    with new_folder(out) as folder:
+        new = NewSet(folder, Path(out), images, report)
+        variants = {v: t for v, t in layout_variants(source, TRAIN).items() if not is_n_shot(v)}
+        for number, (variant, there) in enumerate(variants.items()):
+            report("dividing annotations", number, len(variants))
+            records = source.records(TRAIN, there)
+            for side, some in sides.items():
+                new.write_variant(side, variant, _of_images(records, some))
+        report("dividing annotations", len(variants), len(variants))
+        for side, some in sides.items():
+            chosen = {PurePosixPath(name).stem for name in some}
+            new.write_set_lists(side, _set_lists(source, side, chosen))
+            new.link_pictures(source, TRAIN, some, to=side)
+        for split in source.splits:
+            if split != TRAIN:
+                new.keep_split(source, split)
+        lonely = sum(stem not in members for stem in stems)
+        if lonely:
+            new.note(
+                f"the exfoliation run of {lonely:,} of {len(names):,} images is not known: "
+                f"they were drawn one by one, and images of one run may be on both sides"
+            )
+        if any(map(is_n_shot, source.variants(TRAIN))):
+            new.note("n-shot subsets were left out; draw new ones with --n-shot seeded")
+        new.note(f"{len(sides[TRAIN]):,} images in train, {len(sides[VALIDATION]):,} in val")
+    return new.done
+
+
+def choose_runs(runs: Sequence[str], fraction: float, seed: int) -> NDArray[np.bool_]:
+    """Choose whole runs that have about a fraction of all images.
+
+    Parameters
+    ----------
+    runs : sequence of str
+        The run of each image.
+    fraction : float
+        Between 0 and 1.
+    seed : int
+
+    Returns
+    -------
+    (n_images,) bool
+        Which images were chosen; at least one run is, and at least one is not.
+
+    Raises
+    ------
+    MtfastError
+        If there are fewer than two runs, or the fraction is no fraction.
+
+    Examples
+    --------
+    >>> choose_runs(["a", "b", "a", "c"], 0.5, seed=0).tolist()
+    [True, False, True, False]
+    """
+    if not 0 < fraction < 1:
+        raise MtfastError(
+            f"a fraction of {fraction:g} for validation; expected more than 0 and less than 1; "
+            f"0.2 is usual"
+        )
+    names, run_of_image, n_images = np.unique(
+        np.array(runs, np.dtypes.StringDType()), return_inverse=True, return_counts=True
+    )
+    if names.size < 2:
+        raise MtfastError(
+            f"{names.size} exfoliation run; expected at least two, one for each side; "
+            f"take the validation images from another set"
+        )
+    target = fraction * len(runs)
+    taken = np.zeros(names.size, np.bool_)
+    for run in np.random.RandomState(seed).permutation(names.size).tolist():
+        so_far = n_images[taken].sum()
+        taken[run] = abs(so_far + n_images[run] - target) < abs(so_far - target)
+    smallest = int(np.argmin(n_images))
+    if taken.all() or not taken.any():
+        taken[smallest] = not taken[smallest]
+    chosen: NDArray[np.bool_] = taken[run_of_image]
+    return chosen
+
+
+def _of_images(records: Records, names: Sequence[str]) -> bytes:
+    """Write the part of a file that is about some of its images."""
+    wanted = set(names)
+    keep = np.array([name in wanted for name in records.image_keys.names], np.bool_)
+    belongs = np.isin(records.annotation_keys.image_ids, records.image_keys.ids[keep])
+
+    def pick(pieces: list[Any], chosen: NDArray[np.bool_]) -> list[Any]:
+        return [pieces[k] for k in np.flatnonzero(chosen).tolist()]
+
+    return records.encode(
+        images=pick(records.images, keep), annotations=pick(records.annotations, belongs)
+    )
+
+
+def _set_lists(source: Source, side: str, stems: set[str]) -> dict[str, list[str]]:
+    """Return the named sets of the images of a side.
+
+    A list of mere names of sets, which says nothing of images, stays with the training split.
+    """
+    members = source.set_names(TRAIN).members
+    moved = set(members.values()) - {members[stem] for stem in stems if stem in members}
+    lists = {}
+    for key, names in source.set_lists(TRAIN).items():
+        if key in members.values():
+            lists[key] = [name for name in names if PurePosixPath(name).stem in stems]
+        elif side == TRAIN:
+            lists[key] = [name for name in names if name not in moved]
+    return {key: names for key, names in lists.items() if names}

