@@ -60,6 +60,13 @@ def test_derive(small_set, tmp_path):
     assert "\nnote: n-shot subsets were left out; draw new ones" in done.stdout
 
 
+def test_areas_and_plots(small_set, tmp_path):
+    arguments = ("--areas", "a.csv", "--plots", "a.html", "--um2-per-px", "0.5")
+    done = run("info", small_set, *arguments, cwd=tmp_path)
+    assert done.stdout == "a.csv\na.html\n", done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.html"]
+
+
 def test_demo(tmp_path, monkeypatch, capsys):
     from mtfast import demo
     from mtfast.synth import make_set
@@ -115,6 +122,9 @@ def test_demo_notices_a_difference(small_set, tmp_path, monkeypatch):
             ".*--before without --n-shot",
         ),
         (["derive", "nowhere", "x", "--min-area", "3"], "mtfast: error: no such file or folder"),
+        (["info", ".", "--um2-per-px", "1"], "mtfast: error: --um2-per-px without --areas or"),
+        (["info", ".", "--json", "--areas", "a.csv"], "mtfast: error: --json with --areas or --p"),
+        (["info", ".", "--plots", "a.gif"], "mtfast: error: a.gif for plots; expected .html or"),
         (["fly"], "mtfast: error: No such command 'fly'"),
         (["info", ".", "--jsn"], "mtfast: error: No such option"),
     ],

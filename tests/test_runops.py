@@ -17,6 +17,7 @@ from conftest import make_table, random_masks
 from mtfast import MtfastError, RLEError, runops
 from mtfast.kernels import coco_string, morphology, rotate, toggle_lists
 from mtfast.runops import Rles, batch
+from mtfast.runs import offsets_of
 
 SIDES = st.integers(1, 13)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -65,6 +66,16 @@ def test_merge_of_none_and_of_one():
     assert runops.merge(Rles.of([odd], [(2, 3)]), 1).texts() == [odd]
     nothing = Rles.of([b"0", b"0"], [(0, 5)] * 2)
     assert runops.merge(nothing).texts() == runops.merge(nothing, True).texts() == [b"0"]
+
+
+@settings(deadline=None, max_examples=250)
+@given(st.lists(NS, max_size=4), SEEDS)
+def test_union_areas(n_masks, seed):
+    rng = np.random.default_rng(seed)
+    groups = [random_masks(rng, tuple(rng.integers(1, 14, 2)), n) for n in n_masks]
+    rles = rles_of([m for masks in groups for m in masks], rng)
+    expected = [naive.area(np.bitwise_or.reduce(masks)) if masks else 0 for masks in groups]
+    assert runops.union_areas(rles, offsets_of(n_masks)).tolist() == expected
 
 
 @settings(deadline=None, max_examples=250)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +16,24 @@ from mtfast.sources import Source, open_source
 from mtfast.sources.variants import default_variant
 from mtfast.store.read import open_store
 
-__all__ = ["DatasetView", "SplitView", "decode_image", "expect_source", "open_dataset"]
+__all__ = [
+    "CategorySummary",
+    "DatasetView",
+    "SplitView",
+    "count_categories",
+    "decode_image",
+    "expect_source",
+    "open_dataset",
+]
+
+
+@dataclass(frozen=True)
+class CategorySummary:
+    """A class and the number of its instances."""
+
+    id: int
+    name: str
+    n_instances: int
 
 
 class SplitView(Protocol):
@@ -32,6 +50,11 @@ class SplitView(Protocol):
     @property
     def has_images(self) -> bool:
         """Whether there are images, not only their masks."""
+        ...
+
+    @property
+    def set_members(self) -> dict[str, str]:
+        """The exfoliation run of each image whose run is known, by its stem."""
         ...
 
     def image(self, image: str) -> NDArray[np.uint8]:
@@ -89,6 +112,10 @@ class _SourceSplit:
     def has_images(self) -> bool:
         return bool(self._source.image_names(self.name))
 
+    @property
+    def set_members(self) -> dict[str, str]:
+        return self._source.set_names(self.name).members
+
     def table(self, variant: str | None = None) -> RunTable:
         return self._source.table(self.name, variant or self.semantic_variant)
 
@@ -109,3 +136,14 @@ def decode_image(source: Source, split: str, image: str) -> NDArray[np.uint8]:
             f"expected a JPEG; fetch it again or remove it"
         ) from error
     return pixels
+
+
+def count_categories(table: RunTable) -> tuple[CategorySummary, ...]:
+    """Count the instances of every category that a table lists or uses, by id."""
+    ids, counts = np.unique(table.category_ids, return_counts=True)
+    n_instances = dict(zip(ids.tolist(), counts.tolist(), strict=True))
+    named = {c.id: c.name for c in table.categories}
+    return tuple(
+        CategorySummary(number, named.get(number, "(not listed)"), n_instances.get(number, 0))
+        for number in sorted({*named, *n_instances})
+    )

@@ -1,4 +1,4 @@
-"""New folders that appear when they are whole, or not at all."""
+"""New folders and files that appear when they are whole, or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mtfast.errors import MtfastError
 
-__all__ = ["new_folder"]
+__all__ = ["new_file", "new_folder"]
 
 
 @contextmanager
@@ -77,3 +77,32 @@ def _make_partial(out: Path, place: Path) -> Path:
             "yours; choose another one"
         ) from error
     return partial
+
+
+@contextmanager
+def new_file(out: str | os.PathLike[str]) -> Iterator[Path]:
+    """Make a file that takes its place, also another's, when the block ends without an error.
+
+    Yields
+    ------
+    Path
+        Where to write it, with the ending of ``out``.
+
+    Raises
+    ------
+    MtfastError
+        For an OSError in the block; what was there stays then.
+    """
+    out = Path(out)
+    partial = out.with_name(f".partial-{os.getpid()}-{out.name}")
+    try:
+        yield partial
+        partial.replace(out)
+    except BaseException as error:
+        partial.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise MtfastError(
+                f"{out} cannot be written: {error.strerror or error}; expected a folder with the "
+                f"right to write; choose another place"
+            ) from error
+        raise

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mtfast.dataset import SplitView, open_dataset
+from mtfast.dataset import SplitView, count_categories, open_dataset
 from mtfast.errors import MtfastError, SourceError
 from mtfast.progress import Progress, silent
 from mtfast.raster import semantic
@@ -26,7 +26,7 @@ from mtfast.sheet import (
     save_sheet,
 )
 
-__all__ = ["preview"]
+__all__ = ["class_colours", "draw_tiles", "legend", "preview"]
 
 UInt8 = NDArray[np.uint8]
 
@@ -79,25 +79,34 @@ def preview(
         )
     view = dataset.splits[name]
     table = view.table()
-    chosen = _spread(np.diff(table.image_offsets), n)
-    if not chosen.size:
+    if not table.n_images:
         raise SourceError(f"split {name!r} of {path} has no images; expected one; pick another")
-    used = np.unique(table.category_ids).tolist()
-    colours = palette_of([*used, *(category.id for category in table.categories)])
-    tiles = []
-    for number, index in enumerate(chosen):
-        report("drawing", number, len(chosen))
-        tiles.append(_draw_tile(view, table[int(index)], colours))
-    report("drawing", len(chosen), len(chosen))
-    title = Path(path).resolve().name
+    tiles = draw_tiles(view, table, n, report)
     about = (
         f"{name}  ·  {table.n_images:,} images  ·  {table.n_instances:,} instances  ·  "
         f"{view.semantic_variant}"
     )
-    n_columns = min(len(tiles), 3 if len(tiles) <= 9 else 4)
-    sheet = compose(tiles, title, about, _legend(table, colours), n_columns)
+    sheet = compose(tiles, Path(path).resolve().name, about, legend(table))
     save_sheet(sheet, target)
     return target
+
+
+def draw_tiles(
+    view: SplitView, table: RunTable, n: int, report: Progress, on_image: bool | None = None
+) -> list[Image.Image]:
+    """Draw up to n images of a table, small, with the outlines of their instances.
+
+    ``on_image`` says whether to draw on the images or on plain grey; by default on what there is.
+    """
+    chosen = _spread(np.diff(table.image_offsets), n)
+    colours = class_colours(table)
+    drawn_on = view.has_images if on_image is None else on_image
+    tiles = []
+    for number, index in enumerate(chosen):
+        report(f"drawing images of {view.name}", number, len(chosen))
+        tiles.append(_draw_tile(view, table[int(index)], colours, drawn_on))
+    report(f"drawing images of {view.name}", len(chosen), len(chosen))
+    return tiles
 
 
 def _spread(n_instances: NDArray[np.int64], n: int) -> NDArray[np.int64]:
@@ -109,11 +118,18 @@ def _spread(n_instances: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     return candidates[picks]
 
 
-def _draw_tile(view: SplitView, table: RunTable, colours: dict[int, RGB]) -> Image.Image:
+def class_colours(table: RunTable) -> dict[int, RGB]:
+    """Return the colour of each category of a table, listed or used, by its id."""
+    return palette_of(c.id for c in count_categories(table))
+
+
+def _draw_tile(
+    view: SplitView, table: RunTable, colours: dict[int, RGB], on_image: bool
+) -> Image.Image:
     height, width = int(table.heights[0]), int(table.widths[0])
     scale = TILE / width
     size = (TILE, max(1, round(height * scale)))
-    if view.has_images:
+    if on_image:
         picture = Image.fromarray(view.image(str(table.names[0])))
         thumbnail = np.array(picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0))
     else:
@@ -148,12 +164,7 @@ def _draw_outlines(thumbnail: UInt8, table: RunTable, colours: dict[int, RGB]) -
 _NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 
 
-def _legend(table: RunTable, colours: dict[int, RGB]) -> list[tuple[RGB, str]]:
-    named = {c.id: c.name for c in table.categories}
-    ids, counts = np.unique(table.category_ids, return_counts=True)
-    counted = dict(zip(ids.tolist(), counts.tolist(), strict=True))
-    return [
-        (colour, f"{named.get(number, f'category {number}')}  ({counted.get(number, 0):,})")
-        for number, colour in colours.items()
-        if number in named or number in counted
-    ]
+def legend(table: RunTable) -> list[tuple[RGB, str]]:
+    """Return the colour of each category of a table, with its name and number of instances."""
+    colours = class_colours(table)
+    return [(colours[c.id], f"{c.name}  ({c.n_instances:,})") for c in count_categories(table)]

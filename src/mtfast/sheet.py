@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from mtfast.errors import MtfastError
+from mtfast.growing import new_file
 
 __all__ = [
     "NO_IMAGE",
@@ -82,9 +83,10 @@ def compose(
     title: str,
     about: str,
     legend: list[tuple[RGB, str]],
-    n_columns: int,
+    n_columns: int | None = None,
 ) -> Image.Image:
     """Lay tiles out in a grid, row by row, with a header above and a legend below."""
+    n_columns = n_columns or min(len(tiles), 3 if len(tiles) <= 9 else 4)
     n_rows = -(-len(tiles) // n_columns)
     tile_height = max(tile.height for tile in tiles)
     width = n_columns * (TILE + GAP) + GAP
@@ -111,16 +113,8 @@ def compose(
 
 def save_sheet(sheet: Image.Image, target: Path) -> None:
     """Write a picture whole or not at all; MtfastError if it cannot be written."""
-    partial = target.with_name(f".partial-{target.name}")
-    try:
+    with new_file(target) as partial:
         sheet.save(partial, quality=92)
-        partial.replace(target)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise MtfastError(
-            f"{target} cannot be written: {error.strerror or error}; "
-            f"expected a folder with the right to write; choose another place"
-        ) from error
 
 
 def _wrap(legend: list[tuple[RGB, str]], width: float) -> list[list[tuple[RGB, str, float]]]:

@@ -8,21 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from mtfast.dataset import SplitView, open_dataset
+from mtfast.dataset import CategorySummary, SplitView, count_categories, open_dataset
 from mtfast.progress import Progress, silent
 from mtfast.runs import RunTable
 from mtfast.sources.variants import is_n_shot
 
-__all__ = ["DatasetSummary", "SplitSummary", "VariantSummary", "summarise"]
-
-
-@dataclass(frozen=True)
-class CategorySummary:
-    """A class and the number of its instances."""
-
-    id: int
-    name: str
-    n_instances: int
+__all__ = [
+    "DatasetSummary",
+    "SplitSummary",
+    "VariantSummary",
+    "summarise",
+]
 
 
 @dataclass(frozen=True)
@@ -118,9 +114,6 @@ def _summarise_split(split: SplitView, report: Progress) -> SplitSummary:
 
 def _summarise_variant(name: str, table: RunTable) -> VariantSummary:
     areas = table.area()
-    ids, counts = np.unique(table.category_ids, return_counts=True)
-    n_instances = dict(zip(ids.tolist(), counts.tolist(), strict=True))
-    named = {c.id: c.name for c in table.categories}
     return VariantSummary(
         name=name,
         n_images=table.n_images,
@@ -129,8 +122,5 @@ def _summarise_variant(name: str, table: RunTable) -> VariantSummary:
         area_min=int(areas.min()) if areas.size else None,
         area_median=float(np.median(areas)) if areas.size else None,
         area_max=int(areas.max()) if areas.size else None,
-        categories=tuple(
-            CategorySummary(number, named.get(number, "(not listed)"), n_instances.get(number, 0))
-            for number in sorted({*named, *n_instances})
-        ),
+        categories=count_categories(table),
     )

@@ -16,9 +16,37 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("path", metavar="SRC|STORE", type=click.Path(path_type=Path))
 @json_option
-def info(path: Path, as_json: bool) -> None:
+@click.option(
+    "--areas",
+    metavar="OUT.csv",
+    type=click.Path(path_type=Path),
+    help="Write a table with a row for each instance instead.",
+)
+@click.option(
+    "--plots",
+    metavar="OUT.html|.png",
+    type=click.Path(path_type=Path),
+    help="Draw classes, areas, coverage and example images instead. Needs matplotlib.",
+)
+@click.option(
+    "--um2-per-px",
+    metavar="F",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Area of a pixel in square micrometres, for --areas and --plots.",
+)
+def info(
+    path: Path, as_json: bool, areas: Path | None, plots: Path | None, um2_per_px: float | None
+) -> None:
     """Show what is in a dataset, a source or a store."""
     from mtfast.progress import ProgressDisplay
+
+    if areas or plots:
+        if as_json:
+            raise click.UsageError("--json with --areas or --plots")
+        _write_report(path, areas, plots, um2_per_px)
+        return
+    if um2_per_px is not None:
+        raise click.UsageError("--um2-per-px without --areas or --plots")
     from mtfast.summary import summarise
 
     with ProgressDisplay() as progress:
@@ -27,6 +55,28 @@ def info(path: Path, as_json: bool) -> None:
         echo_json(summary.as_dict())
     else:
         _print_summary(summary)
+
+
+def _write_report(
+    path: Path, areas: Path | None, plots: Path | None, um2_per_px: float | None
+) -> None:
+    from mtfast.progress import ProgressDisplay
+    from mtfast.report import check_plots, read_instances, write_area_table, write_plots
+
+    if plots:
+        check_plots(plots)
+    with ProgressDisplay() as progress:
+        splits = read_instances(path, progress)
+        made = []
+        if areas:
+            made.append(write_area_table(splits, areas, um2_per_px))
+        if plots:
+            title = path.resolve().name
+            made.append(
+                write_plots(splits, plots, title=title, um2_per_px=um2_per_px, progress=progress)
+            )
+    for file in made:
+        click.echo(str(file))
 
 
 def _print_summary(summary: DatasetSummary) -> None:

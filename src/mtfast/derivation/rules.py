@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mtfast.errors import MtfastError
 from mtfast.runs import RunTable
 from mtfast.sources.records import Records, edited, fields_of
-from mtfast.sources.variants import has_classes, is_n_shot, threshold_of
+from mtfast.sources.variants import fullest_variant, has_classes, is_n_shot, threshold_of
 
 __all__ = ["FLAKE", "Rule", "areas_in_file_order", "one_class_name", "plan_rules"]
 
@@ -117,7 +117,7 @@ def plan_rules(
         )
     made: dict[str, Rule] = {}
     for pixels in min_areas:
-        base = _base_for(pixels, at_least, classed or there)
+        base = _base_for(pixels, at_least, there)
         name = re.sub(r"(\d+|full)$", str(pixels), base)
         made[name] = Rule(name, base, pixels, at_least)
 
@@ -155,10 +155,10 @@ def _with_class(classed: Sequence[str], made: dict[str, Rule]) -> list[Rule]:
 
 def _base_for(pixels: int, at_least: bool, variants: Sequence[str]) -> str:
     """Return the most complete variant; MtfastError if it leaves out what is asked for."""
-    limits = {v: limit for v in variants if (limit := threshold_of(v)) is not None}
-    base = min(limits, key=lambda v: limits[v], default=None)
+    base = fullest_variant(variants)
+    limit = threshold_of(base) if base else None
     # The file of a threshold holds what is above it, and perhaps not what is equal to it.
-    if base is None or limits[base] > pixels or (at_least and limits[base] == pixels > 0):
+    if base is None or limit is None or limit > pixels or (at_least and limit == pixels > 0):
         raise MtfastError(
             f"a minimum area of {pixels} pixels, and {base or 'no file'} is the most complete; "
             f"expected one with all these instances, such as annotations_with_class_full; "

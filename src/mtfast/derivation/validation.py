@@ -130,7 +130,7 @@ def choose_runs(runs: Sequence[str], fraction: float, seed: int) -> NDArray[np.b
     Examples
     --------
     >>> choose_runs(["a", "b", "a", "c"], 0.5, seed=0).tolist()
-    [True, False, True, False]
+    [False, True, False, True]
     """
     if not 0 < fraction < 1:
         raise MtfastError(

@@ -7,6 +7,7 @@ All of them work on a batch of masks, check every text first, and return canonic
 :func:`iou`, :func:`bbox_iou`               how much masks, or boxes, overlap
 :func:`class_overlaps`                      which instances of a table do, by how many pixels
 :func:`merge`, :func:`combine`              all masks into one; masks in pairs
+:func:`union_areas`                         how much groups of masks cover
 :func:`components`                          the connected parts of masks
 :func:`erode`, :func:`boundary`             what is left of masks, what they lose
 :func:`crop`, :func:`pad`, :func:`flip`,    moving masks as their images are moved
@@ -24,6 +25,7 @@ from mtfast.runops.overlap import (
     iou,
     merge,
     minus,
+    union_areas,
     xor,
 )
 from mtfast.runops.shape import Parts, boundary, components, erode
@@ -45,5 +47,6 @@ __all__ = [
     "minus",
     "pad",
     "rot90",
+    "union_areas",
     "xor",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal, NamedTuple, NoReturn
 
 import numpy as np
@@ -206,6 +207,51 @@ def merge(rles: Rles, intersect: bool | int = False) -> Rles:
     moved = kernels.fold(lists.toggles, lists.offsets, table, other)
     out = other if moved else lists.toggles
     return encode(out, lists.offsets[:2], lists.heights[:1], lists.widths[:1])
+
+
+def union_areas(rles: Rles, offsets: Int64) -> Int64:
+    """Measure the unions of groups of masks, those of each image for instance.
+
+    Parameters
+    ----------
+    rles : Rles
+        The masks of a group have one size.
+    offsets : (n_groups + 1,) int64
+        Group g has the masks offsets[g] .. offsets[g + 1] - 1.
+
+    Returns
+    -------
+    (n_groups,) int64
+        Pixels in at least one of the masks of each group.
+
+    Raises
+    ------
+    RLEError
+        If a text does not tile its frame.
+
+    Examples
+    --------
+    >>> three = Rles.of([b"132", b"231", b"132"], [(1, 6)] * 3)     # .###.., ..###. and .###..
+    >>> union_areas(three, np.array([0, 2, 3])).tolist()
+    [4, 3]
+    """
+    from mtfast.kernels import merge as kernels
+    from mtfast.kernels import setops
+
+    lists = decode(rles, "rles")
+    other = room(lists.toggles.size)
+    areas = np.zeros(len(offsets) - 1, np.int64)
+    for group, (first, stop) in enumerate(pairwise(np.asarray(offsets).tolist())):
+        if first == stop:
+            continue
+        # Of the group alone, so that the kernel may overwrite them.
+        starts = lists.offsets[first : stop + 1] - lists.offsets[first]
+        toggles = lists.toggles[lists.offsets[first] :][: starts[-1]]
+        if stop - first > 1 and kernels.fold(toggles, starts, setops.OR, other):
+            toggles = other
+        ends = toggles[: starts[1] - 1]
+        areas[group] = (ends[1::2] - ends[::2]).sum()
+    return areas
 
 
 Operation = Literal["or", "and", "minus", "xor"]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 __all__ = [
     "default_variant",
+    "fullest_variant",
     "has_classes",
     "is_n_shot",
     "taken_from",
@@ -41,6 +42,21 @@ def default_variant(variants: Sequence[str]) -> str:
         )
 
     return min(variants, key=rank)
+
+
+def fullest_variant(variants: Sequence[str]) -> str | None:
+    """Pick the variant that leaves out the fewest instances; None if no name states a threshold.
+
+    With classes if there are such, ``_full`` before any number.
+
+    Examples
+    --------
+    >>> fullest_variant(["annotations_100", "annotations_with_class_300_max_10",
+    ...                  "annotations_with_class_300", "annotations_with_class_200"])
+    'annotations_with_class_200'
+    """
+    limits = {v: limit for v in variants if (limit := threshold_of(v)) is not None}
+    return min(limits, key=lambda v: (not has_classes(v), limits[v]), default=None)
 
 
 def threshold_of(variant: str) -> int | None:

@@ -167,6 +167,12 @@ class Split:
         """Exfoliation run of each image, (n_images,) str; empty where it is not known."""
         return read_column(self._path / "set_name")
 
+    @property
+    def set_members(self) -> dict[str, str]:
+        """Exfoliation run of each image whose run is known, by the stem of its name."""
+        stems = (PurePosixPath(name).stem for name in self.names.tolist())
+        return {k: v for k, v in zip(stems, self.set_names.tolist(), strict=True) if v}
+
     @cached_property
     def image_crc32c(self) -> NDArray[np.uint32]:
         """CRC-32C of each image file, (n_images,) uint32."""

@@ -1,0 +1,71 @@
+"""A CSV file with one row for each instance."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from itertools import repeat
+from pathlib import Path
+
+from mtfast.growing import new_file
+from mtfast.report.instances import SplitInstances
+
+__all__ = ["write_area_table"]
+
+
+def write_area_table(
+    splits: Sequence[SplitInstances],
+    out: str | os.PathLike[str],
+    um2_per_px: float | None = None,
+) -> Path:
+    """Write a table with one row for each instance, as CSV.
+
+    Parameters
+    ----------
+    splits : sequence of SplitInstances
+    out : path
+        Replaced if it is there.
+    um2_per_px : float, optional
+        Area of a pixel in square micrometres; adds a column ``area_um2``.
+
+    Returns
+    -------
+    Path
+        Of the table. Its columns: ``split``, ``set`` (the exfoliation run, empty where it is not
+        known), ``image``, ``id`` of the annotation, ``class_id``, ``class``, ``area_px`` measured
+        from the RLE, ``x``, ``y``, ``width``, ``height`` of the box in pixels.
+
+    Raises
+    ------
+    MtfastError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> write_area_table(read_instances("GrapheneH"), "areas.csv")     # doctest: +SKIP
+    """
+    header = ["split", "set", "image", "id", "class_id", "class", "area_px"]
+    header += [] if um2_per_px is None else ["area_um2"]
+    with new_file(out) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*header, "x", "y", "width", "height"])
+        for split in splits:
+            table = split.table
+            images = table.image_of_instance.tolist()
+            names = table.names.tolist()
+            class_names = {c.id: c.name for c in split.categories}
+            columns = [
+                repeat(split.view.name),
+                (split.runs[image] for image in images),
+                (names[image] for image in images),
+                table.instance_ids.tolist(),
+                table.category_ids.tolist(),
+                (class_names[c] for c in table.category_ids.tolist()),
+                split.areas.tolist(),
+            ]
+            if um2_per_px is not None:
+                columns.append([f"{area:.6g}" for area in (split.areas * um2_per_px).tolist()])
+            columns += table.bbox().T.astype(int).tolist()
+            writer.writerows(zip(*columns, strict=False))
+    return Path(out)

@@ -1,0 +1,199 @@
+"""Plots of a dataset: one page that needs nothing else, or one picture."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Sequence
+from html import escape
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from mtfast.errors import MtfastError, SourceError
+from mtfast.growing import new_file
+from mtfast.preview import draw_tiles, legend
+from mtfast.progress import Progress, silent
+from mtfast.report.figures import draw_picture, draw_svg, panels_of, require_matplotlib
+from mtfast.report.instances import SplitInstances
+from mtfast.sheet import compose
+
+__all__ = ["check_plots", "write_plots"]
+
+N_EXAMPLES = 12
+
+
+def write_plots(
+    splits: Sequence[SplitInstances],
+    out: str | os.PathLike[str],
+    *,
+    title: str,
+    um2_per_px: float | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Draw the classes, areas and images of a dataset.
+
+    Parameters
+    ----------
+    splits : sequence of SplitInstances
+    out : path
+        ``.html`` for a page that shows without a network, ``.png`` or ``.jpg`` for a picture.
+        Replaced if it is there.
+    title : str
+        Name of the dataset.
+    um2_per_px : float, optional
+        Area of a pixel in square micrometres; areas then have a second axis.
+
+    Returns
+    -------
+    Path
+        Of the file.
+
+    Raises
+    ------
+    MtfastError
+        If the file cannot be written, is of another kind, or matplotlib is missing.
+
+    Examples
+    --------
+    >>> write_plots(read_instances("GrapheneH"), "plots.html", title="GrapheneH")  # doctest: +SKIP
+    """
+    out = Path(out)
+    check_plots(out)
+    report = progress or silent
+    if out.suffix.lower() in (".html", ".htm"):
+        sections = "".join(_section(split, um2_per_px, report) for split in splits)
+        page = _PAGE.format(title=escape(title), sections=sections, style=_STYLE)
+        with new_file(out) as partial:
+            partial.write_text(page, encoding="utf-8")
+        return out
+    pictures = [
+        picture for split in splits for picture in _pictures(split, um2_per_px, title, report)
+    ]
+    with new_file(out) as partial:
+        _stack(pictures).save(partial, quality=92)
+    return out
+
+
+def check_plots(out: Path) -> None:
+    """Raise MtfastError if plots cannot be drawn into such a file, before hours of reading."""
+    if out.suffix.lower() not in (".html", ".htm", ".png", ".jpg", ".jpeg"):
+        raise MtfastError(f"{out.name} for plots; expected .html or .png; rename it")
+    require_matplotlib()
+
+
+def _section(split: SplitInstances, um2_per_px: float | None, report: Progress) -> str:
+    """Write the part of the page that is about one split."""
+    figures = []
+    panels = panels_of(split, um2_per_px)
+    for number, panel in enumerate(panels):
+        report(f"drawing {split.view.name}", number, len(panels))
+        figures.append(
+            f"<figure><h3>{panel.title}</h3>{draw_svg(panel)}"
+            f"<figcaption>{escape(panel.caption)}</figcaption></figure>"
+        )
+    report(f"drawing {split.view.name}", len(panels), len(panels))
+    tiles, remark = _tiles(split, report)
+    keys = "".join(
+        f'<li><span style="background:rgb{colour}"></span>{escape(text)}</li>'
+        for colour, text in legend(split.table)
+    )
+    images = "".join(f'<img src="{_data_uri(tile)}" alt="example image">' for tile in tiles)
+    return (
+        f"<section><h2>{escape(split.view.name)}</h2><p>{escape(_about(split))}</p>"
+        f'<div class="figures">{"".join(figures)}</div>'
+        f"<h3>Examples</h3><p>{escape(remark)}</p>"
+        f'<ul class="key">{keys}</ul><div class="examples">{images}</div></section>'
+    )
+
+
+def _pictures(
+    split: SplitInstances, um2_per_px: float | None, title: str, report: Progress
+) -> list[Image.Image]:
+    """Draw the part of the picture that is about one split."""
+    report(f"drawing {split.view.name}", 0, 1)
+    name = f"{title}  ·  {split.view.name}"
+    picture = draw_picture(panels_of(split, um2_per_px), f"{name}  ·  {_about(split)}")
+    report(f"drawing {split.view.name}", 1, 1)
+    tiles, remark = _tiles(split, report)
+    if not tiles:
+        return [picture]
+    return [picture, compose(tiles, name, remark, legend(split.table))]
+
+
+def _about(split: SplitInstances) -> str:
+    table = split.table
+    sizes = set(zip(table.heights.tolist(), table.widths.tolist(), strict=True))
+    size = "several sizes" if len(sizes) != 1 else "{} x {} pixels".format(*next(iter(sizes)))
+    return (
+        f"{table.n_images:,} images of {size}, {table.n_instances:,} instances "
+        f"in {split.variant}; areas are counted in the masks"
+    )
+
+
+def _tiles(split: SplitInstances, report: Progress) -> tuple[list[Image.Image], str]:
+    """Draw examples and say what they are drawn on: a page is worth having without images too."""
+    remark = "Outlines of the instances"
+    if not split.view.has_images:
+        return draw_tiles(split.view, split.table, N_EXAMPLES, report), (
+            f"{remark} alone, as there are no images."
+        )
+    try:
+        return draw_tiles(split.view, split.table, N_EXAMPLES, report), f"{remark} on the images."
+    except SourceError as error:
+        tiles = draw_tiles(split.view, split.table, N_EXAMPLES, report, on_image=False)
+        return tiles, f"{remark} alone: {error}."
+
+
+def _stack(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Put pictures of one width below each other."""
+    width = max(picture.width for picture in pictures)
+    scaled = [p.resize((width, round(p.height * width / p.width))) for p in pictures]
+    sheet = Image.new("RGB", (width, sum(p.height for p in scaled)), "white")
+    y = 0
+    for picture in scaled:
+        sheet.paste(picture, (0, y))
+        y += picture.height
+    return sheet
+
+
+def _data_uri(picture: Image.Image) -> str:
+    out = BytesIO()
+    picture.save(out, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
+
+
+_STYLE = """
+:root { color-scheme: light; }
+body { margin: 0 auto; padding: 1rem; max-width: 84rem; background: #fafaf8; color: #28292e;
+  font: 16px/1.45 system-ui, sans-serif; overflow-wrap: anywhere; }
+h1, h2, h3 { line-height: 1.2; }
+h2 { margin-top: 2.5rem; }
+h3 { margin: 0 0 .4rem; font-size: 1rem; }
+.figures, .examples { display: grid; gap: 1rem; margin-bottom: 1.5rem; }
+.figures { grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); }
+.examples { grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); }
+figure { margin: 0; padding: .8rem; background: #fff;
+  border: 1px solid #e3e3e0; border-radius: 6px; }
+svg, img { display: block; width: 100%; height: auto; }
+figcaption, section > p { color: #55585e; font-size: .9rem; }
+.key { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; padding: 0; list-style: none; }
+.key span { display: inline-block; width: .8em; height: .8em; margin-right: .4em;
+  border-radius: 2px; }
+"""
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<h1>{title}</h1>
+{sections}
+</body>
+</html>
+"""

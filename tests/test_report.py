@@ -1,0 +1,201 @@
+"""The table of instances and the plots, against pycocotools and painted masks."""
+
+from __future__ import annotations
+
+import csv
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+import mtfast
+import naive
+from conftest import make_table, random_masks
+from mtfast.report import figures, read_instances, write_area_table, write_plots
+from mtfast.report.instances import SplitInstances, _covered
+
+FULL = "annotations_with_class_full"
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+class Page(HTMLParser):
+    """Counts the elements of a page and collects its text and what it loads."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.counts: dict[str, int] = {}
+        self.words = ""
+        self.loads: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.counts[tag] = self.counts.get(tag, 0) + 1
+        self.loads += [v for k, v in attrs if k in ("src", "href", "xlink:href", "srcset")]
+
+    def handle_data(self, data):
+        self.words += data
+
+
+def test_a_row_for_each_instance(small_set, tmp_path):
+    store = mtfast.convert(small_set, tmp_path / "set.zarr")
+    tables = []
+    for path in (small_set, store):
+        out = write_area_table(read_instances(path), tmp_path / "areas.csv", um2_per_px=0.25)
+        tables.append(out.read_text())
+    assert tables[0] == tables[1]
+    rows = rows_of(tmp_path / "areas.csv")
+    for split in ("train", "test"):
+        data = json.loads((small_set / f"RLE_annotations/{split}_{FULL}.json").read_bytes())
+        sets = json.loads((small_set / f"meta_data/{split}_set_name_to_uuid.json").read_bytes())
+        set_of = {Path(n).stem: key for key, names in sets.items() for n in names}
+        names = {image["id"]: image["file_name"] for image in data["images"]}
+        classes = {c["id"]: c["name"] for c in data["categories"]}
+        expected = []
+        for a in data["annotations"]:
+            area = int(coco_mask.area(a["segmentation"]))
+            box = [str(int(v)) for v in coco_mask.toBbox(a["segmentation"])]
+            name = names[a["image_id"]]
+            expected.append(
+                [split, set_of[Path(name).stem], name, str(a["id"]), str(a["category_id"]),
+                 classes[a["category_id"]], str(area), f"{area / 4:.6g}", *box]
+            )  # fmt: skip
+        assert [list(row.values()) for row in rows if row["split"] == split] == expected
+    assert list(rows[0]) == [
+        *("split", "set", "image", "id", "class_id", "class", "area_px", "area_um2"),
+        *("x", "y", "width", "height"),
+    ]
+
+
+def test_odd_names_and_places(tmp_path):
+    content = {
+        "images": [{"id": 1, "file_name": 'a "b", ü.jpg', "height": 4, "width": 5}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 7, "segmentation": [[0, 0, 3, 0, 3, 3]]}
+        ],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    instances = read_instances(tmp_path / "a.json")
+    (row,) = rows_of(write_area_table(instances, tmp_path / "a.csv"))
+    assert (row["image"], row["class"], row["set"]) == ('a "b", ü.jpg', "(not listed)", "")
+    assert "area_um2" not in row
+    with pytest.raises(mtfast.MtfastError, match="nowhere.* cannot be written"):
+        write_area_table(instances, tmp_path / "nowhere" / "a.csv")
+
+
+def test_coverage_and_co_occurrence_are_those_of_painted_masks(rng):
+    shape = (13, 17)
+    masks = [random_masks(rng, shape, n) for n in (0, 1, 4, 7, 2)]
+    table = make_table(masks, shape)
+    covered = _covered(table, "train", lambda *_: None)
+    expected = [naive.area(np.bitwise_or.reduce(some)) if some else 0 for some in masks]
+    assert covered.tolist() == expected
+    split = SplitInstances(None, "v", table, covered)
+    np.testing.assert_allclose(split.coverage, np.array(expected) / (13 * 17))
+    assert split.n_per_image.tolist() == [0, 1, 4, 7, 2]
+    classes = [set(image.category_ids.tolist()) for image in table]
+    together = split.co_occurrence([1, 2, 3])
+    for i, j in np.ndindex(3, 3):
+        assert together[i, j] == sum({i + 1, j + 1} <= some for some in classes)
+
+
+def test_a_page_that_needs_nothing_else(small_set, tmp_path):
+    instances = read_instances(small_set)
+    out = write_plots(instances, tmp_path / "a.html", title="<Set> & $x$", um2_per_px=0.25)
+    text = out.read_text()
+    page = Page(text)
+    assert page.counts["svg"] == 10
+    n_examples = [min(12, np.count_nonzero(split.n_per_image)) for split in instances]
+    assert page.counts["img"] == sum(n_examples)
+    # Parts of the same drawing, and pictures in the page itself.
+    assert {load.partition(":")[0] for load in page.loads if not load.startswith("#")} == {"data"}
+    assert "url(http" not in text
+    assert "@import" not in text
+    assert "<Set> & $x$" in page.words
+    assert page.words.count("area in µm²") == 2
+    assert page.words.count("on the images") == 2
+    n_train = instances[0].table.n_instances
+    assert f"20 images of 240 x 320 pixels, {n_train} instances in {FULL}" in page.words
+    assert "mathdefault" not in text
+    again = [write_plots(instances[:1], tmp_path / f"{k}.html", title="x") for k in range(2)]
+    assert again[0].read_text() == again[1].read_text()
+    assert "µm²" not in again[0].read_text()
+
+
+def test_one_picture(small_set, tmp_path):
+    instances = read_instances(small_set)[1:]
+    for name, kind in (("a.png", "PNG"), ("a.JPG", "JPEG")):
+        write_plots(instances, tmp_path / name, title="set")
+        with Image.open(tmp_path / name) as picture:
+            assert picture.format == kind
+            assert picture.height > picture.width > 1000
+            assert len(picture.convert("RGB").getcolors(1 << 24)) > 1000
+
+
+@pytest.mark.parametrize("n_classes", [0, 1, 30])
+def test_any_number_of_classes(tmp_path, n_classes):
+    annotations = [
+        {"id": k, "image_id": 1, "category_id": k, "segmentation": [[0, 0, 3, 0, 3, 3]]}
+        for k in range(1, n_classes + 1)
+    ]
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "height": 4, "width": 5}],
+        "annotations": annotations,
+        "categories": [
+            {"id": a["id"], "name": f"<{a['id']}> $a_b$ " + "long " * 9} for a in annotations
+        ],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    out = write_plots(read_instances(tmp_path / "a.json"), tmp_path / "a.html", title="a")
+    page = Page(out.read_text())
+    assert page.counts["svg"] == 5
+    assert page.counts["img"] == 1
+    assert "alone, as there are no images" in page.words
+    assert ("no instances" in page.words) == (n_classes == 0)
+    assert ("the 20 most frequent" in page.words) == (n_classes > 20)
+    if n_classes:
+        assert "<1> $a_b$ long" in page.words
+
+
+def test_images_that_do_not_decode_are_left_out(small_set, tmp_path):
+    (tmp_path / "images").mkdir()
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "height": 4, "width": 5}],
+        "annotations": [
+            {
+                "id": 1,
+                "image_id": 1,
+                "category_id": 1,
+                "segmentation": {"size": [4, 5], "counts": [20]},
+            }
+        ],
+        "categories": [{"id": 1, "name": "x"}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    (tmp_path / "images" / "a.jpg").write_bytes(b"no JPEG")
+    out = write_plots(read_instances(tmp_path / "a.json"), tmp_path / "a.html", title="a")
+    words = Page(out.read_text()).words
+    assert "instances alone: image a.jpg of split 'train' does not decode" in words
+    assert "1 empty ones are not shown" in words
+
+
+def test_a_split_without_images(tmp_path):
+    (tmp_path / "a.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    for name in ("a.html", "a.png"):
+        write_plots(read_instances(tmp_path / "a.json"), tmp_path / name, title="a")
+        assert (tmp_path / name).stat().st_size > 1000
+
+
+def test_bad_plots(small_set, tmp_path, monkeypatch):
+    with pytest.raises(mtfast.MtfastError, match=r"a.svg for plots; expected .html or .png; ren"):
+        write_plots((), tmp_path / "a.svg", title="a")
+    monkeypatch.setattr(figures, "find_spec", lambda name: None)
+    with pytest.raises(mtfast.MtfastError, match=r"run: pip install 'mtfast\[plots\]'$"):
+        write_plots((), tmp_path / "a.html", title="a")
