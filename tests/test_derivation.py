@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from itertools import chain
 from pathlib import Path
 
@@ -597,6 +598,14 @@ def test_pictures_are_copied_where_they_cannot_be_linked(small_set, tmp_path, mo
     assert {k: after[k] for k in pictures} == pictures
     name = next(iter(pictures))
     assert not (tmp_path / "out" / name).samefile(small_set / name)
+
+
+def test_masks_come_over_without_images(small_set, tmp_path):
+    src = tmp_path / "src"
+    make_copy(small_set, src)
+    shutil.rmtree(src / "train_images")
+    done = derive_variants(src, tmp_path / "out", min_areas=[400])
+    assert (done.n_images, done.n_masks, done.notes) == (6, 26, [])
 
 
 def test_pictures_of_coco_files(tmp_path):

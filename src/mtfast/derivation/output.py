@@ -88,22 +88,24 @@ class NewSet:
         A file that cannot be linked, to another disk for instance, is copied. Nothing happens
         where the set is to have no images, or the source has none.
         """
-        if not self._images or source.image_names(split) is None:
+        if not self._images:
             return
         to = to or split
+        has_images = source.image_names(split) is not None
         there = {PurePosixPath(name).stem: name for name in source.mask_names(split) or ()}
-        what = f"linking images of {to}"
-        missing = [name for name in names if source.find_image(split, name) is None]
+        missing = []
         for number, name in enumerate(names):
-            self._report(what, number, len(names))
-            if found := source.find_image(split, name):
+            self._report(f"linking images of {to}", number, len(names))
+            if found := source.find_image(split, name) if has_images else None:
                 _link(source.path / found, self._folder / f"{to}_images" / _inside(name))
                 self.done.n_images += 1
+            elif has_images:
+                missing.append(name)
             mask = there.get(PurePosixPath(base_name(name)).stem)
             if masks and mask and (found := source.find_mask(split, mask)):
                 _link(source.path / found, self._folder / f"{to}_semantic_masks" / mask)
                 self.done.n_masks += 1
-        self._report(what, len(names), len(names))
+        self._report(f"linking images of {to}", len(names), len(names))
         if missing:
             more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
             self.note(f"image {missing[0]}{more} of {split} is missing in {source.name}")

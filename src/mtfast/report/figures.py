@@ -185,6 +185,8 @@ def _areas(split: SplitInstances, um2_per_px: float | None) -> Panel:
         ax.set_xlabel("area in pixels")
         ax.set_ylabel("instances")
         ax.yaxis.set_major_formatter("{x:,.0f}")
+        # Room for the names of the limits.
+        ax.set_ylim(top=1.12 * ax.get_ylim()[1])
         for px, side in zip(THRESHOLDS, ("right", "left"), strict=True):
             ax.axvline(px, color=INK, linestyle="--", linewidth=0.8)
             ax.annotate(
