@@ -381,7 +381,7 @@ def test_two_conversions_to_one_place(coco, tmp_path):
     with replacing(target):
         metadata = {"zarr_format": 3, "node_type": "group", "attributes": {"mtfast_format": 1}}
         (target / "zarr.json").write_text(json.dumps(metadata))
-        with pytest.raises(StoreError, match="being written by another conversion"):
+        with pytest.raises(StoreError, match="being written by another run"):
             mtfast.convert(coco, target, overwrite=True)
         assert os.listdir(target) == ["zarr.json"]
     mtfast.convert(coco, target, overwrite=True)

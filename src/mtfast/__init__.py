@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mtfast.errors import RLEError as RLEError
     from mtfast.errors import SourceError as SourceError
     from mtfast.errors import StoreError as StoreError
+    from mtfast.export.masks import export_masks as export_masks
     from mtfast.raster import semantic as semantic
     from mtfast.runs import Category as Category
     from mtfast.runs import RunTable as RunTable
@@ -33,6 +34,7 @@ _HOMES = {
     "StoreError": "mtfast.errors",
     "convert": "mtfast.conversion",
     "diagnose": "mtfast.diagnosis",
+    "export_masks": "mtfast.export",
     "open": "mtfast.store.read",
     "open_source": "mtfast.sources",
     "semantic": "mtfast.raster",
@@ -49,6 +51,7 @@ __all__ = [
     "StoreError",
     "convert",
     "diagnose",
+    "export_masks",
     "mask",
     "open",
     "open_source",

@@ -33,7 +33,13 @@ from mtfast.store.mask_chunks import encode_masks
 from mtfast.store.pool import pack
 from mtfast.store.shard import write_shard
 from mtfast.store.target import refuse_existing, replacing
-from mtfast.store.write import StoreWriter, shard_path
+from mtfast.store.write import (
+    StoreWriter,
+    declare_images,
+    declare_masks,
+    shard_path,
+    write_columns,
+)
 
 if TYPE_CHECKING:
     import zarr
@@ -205,13 +211,13 @@ def _write(
 
     # The columns are Python's work and the shards are not: they share the time.
     with ThreadPoolExecutor(1) as aside:
-        columns = aside.submit(_write_columns, writer, groups, inputs)
+        columns = aside.submit(_write_columns, groups, inputs)
         run(jobs, on_result)
         columns.result()
     for split in inputs:
         if split.has_images:
             checksums = {"image_crc32c": sums[split.name]}
-            writer.columns(groups[split.name], schema.SPLIT, checksums)
+            write_columns(groups[split.name], schema.SPLIT, checksums)
     writer.finish()
 
 
@@ -228,22 +234,20 @@ def _declare(writer: StoreWriter, split: SplitInput, shard: int) -> zarr.Group:
             "sets": list(split.sets),
         },
     )
-    writer.masks(group, len(split.names), split.size, split.semantic_dtype, shard)
+    declare_masks(group, len(split.names), split.size, split.semantic_dtype, shard)
     if split.has_images:
-        writer.images(group, len(split.names), split.size, shard)
+        declare_images(group, len(split.names), split.size, shard)
     return group
 
 
-def _write_columns(
-    writer: StoreWriter, groups: Mapping[str, zarr.Group], inputs: Sequence[SplitInput]
-) -> None:
+def _write_columns(groups: Mapping[str, zarr.Group], inputs: Sequence[SplitInput]) -> None:
     for split in inputs:
         group = groups[split.name]
         strings = {"name": split.names, "set_name": split.set_names}
-        writer.columns(group, schema.SPLIT, {k: as_strings(v) for k, v in strings.items()})
+        write_columns(group, schema.SPLIT, {k: as_strings(v) for k, v in strings.items()})
         instances, variants = pack(split.tables, split.names)
-        writer.columns(group.create_group("instances"), schema.INSTANCES, instances)
-        writer.columns(group.create_group("variants"), schema.VARIANTS, variants)
+        write_columns(group.create_group("instances"), schema.INSTANCES, instances)
+        write_columns(group.create_group("variants"), schema.VARIANTS, variants)
 
 
 def _job(

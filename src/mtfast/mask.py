@@ -48,7 +48,7 @@ from mtfast.mask_arguments import (
     places_room,
     refuse,
 )
-from mtfast.overlap import Overlap, paint_rank
+from mtfast.overlap import Overlap, find_overlap, paint_rank
 from mtfast.runops.batch import as_array, one_of
 from mtfast.runs import RunTable, gather_texts
 
@@ -415,8 +415,9 @@ def to_label_map(
         By default 1 .. n.
     out : (height, width) uint8, uint16 or uint32, C order, optional
         Overwritten whole.
-    overlap : {"last", "first", "largest", "smallest"}
-        Which mask shows where several overlap; of equal ones the last.
+    overlap : {"last", "first", "largest", "smallest", "error"}
+        Which mask shows where several overlap; of equal ones the last. "error" refuses masks that
+        do.
     dtype : optional
         Of the map, by default the narrowest of the three that holds the labels.
 
@@ -429,7 +430,8 @@ def to_label_map(
     RLEError
         If a mask is malformed.
     MtfastError
-        If sizes differ, a label does not fit, or ``out`` does not.
+        If sizes differ, a label does not fit, or ``out`` does not; and if masks overlap that must
+        not.
 
     Examples
     --------
@@ -447,7 +449,13 @@ def to_label_map(
     wanted = label_dtype(values.tolist(), dtype if out is None else out.dtype)
     if out is None:
         out = new_frame((height, width), wanted, "C", rles)
-    rank = paint_rank(overlap, masks.n, lambda: area(rles))
+
+    def overlapping(masks: Rles = masks) -> str | None:
+        one_image = np.array([0, masks.n])
+        pair = find_overlap(masks.text, masks.offsets, one_image, masks.heights, masks.widths)
+        return None if pair is None else f"masks {pair[0]} and {pair[1]} of the list"
+
+    rank = paint_rank(overlap, masks.n, lambda: area(rles), overlapping)
     if overlap != "last":
         order = np.argsort(rank, kind="stable")
         text, offsets = gather_texts(masks.text, masks.offsets, order)

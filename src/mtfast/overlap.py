@@ -3,31 +3,92 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, shown
+from mtfast.runs import MAX_PIXELS, RunTable
 
-__all__ = ["Overlap", "paint_rank"]
+__all__ = ["OVERLAPS", "Overlap", "find_overlap", "paint_order", "paint_rank"]
 
-Overlap = Literal["last", "first", "largest", "smallest"]
+Overlap = Literal["last", "first", "largest", "smallest", "error"]
+OVERLAPS: tuple[str, ...] = get_args(Overlap)
+
+Int64 = NDArray[np.int64]
 
 
-def paint_rank(overlap: str, n: int, area: Callable[[], NDArray[np.int64]]) -> NDArray[np.int64]:
+def paint_rank(
+    overlap: str, n: int, area: Callable[[], Int64], overlapping: Callable[[], str | None]
+) -> Int64:
     """Rank n masks so that painting them in ascending, stable order gives the overlap.
 
-    ``area`` measures them, if it matters.
+    ``area`` measures them, if it matters; ``overlapping`` says which two overlap, if that does.
     """
-    ranks: dict[str, Callable[[], NDArray[np.int64]]] = {
-        "last": lambda: np.arange(n),
-        "first": lambda: -np.arange(n),
-        "largest": area,
-        "smallest": lambda: -area(),
-    }
-    if not isinstance(overlap, str) or overlap not in ranks:
+    if not isinstance(overlap, str) or overlap not in OVERLAPS:
+        raise MtfastError(f"overlap {shown(overlap)}; expected one of {OVERLAPS}; pick one")
+    if overlap == "first":
+        return -np.arange(n)
+    if overlap == "largest":
+        return area()
+    if overlap == "smallest":
+        return -area()
+    if overlap == "error" and (found := overlapping()):
         raise MtfastError(
-            f"overlap {shown(overlap)}; expected 'last', 'first', 'largest' or 'smallest'; pick one"
+            f"{found} overlap; expected masks that share no pixel; correct them, or say which of "
+            f"them shows: 'last', 'first', 'largest' or 'smallest'"
         )
-    return ranks[overlap]()
+    return np.arange(n)
+
+
+def paint_order(table: RunTable, overlap: str) -> RunTable:
+    """Return the table with the instances of every image in the order in which to paint them.
+
+    Raises
+    ------
+    MtfastError
+        If ``overlap`` is "error" and two instances of an image share a pixel; they are named.
+    RLEError
+        If a text does not tile its frame, where that has to be known.
+    """
+
+    def overlapping() -> str | None:
+        n_instances = np.diff(table.image_offsets)
+        heights, widths = (np.repeat(side, n_instances) for side in (table.heights, table.widths))
+        pair = find_overlap(table.rle, table.rle_offsets, table.image_offsets, heights, widths)
+        if pair is None:
+            return None
+        a, b = (int(table.instance_ids[k]) for k in pair)
+        image = int(np.searchsorted(table.image_offsets, pair[0], "right")) - 1
+        return f"annotations {a} and {b} of image {str(table.names[image])!r}"
+
+    rank = paint_rank(overlap, table.n_instances, table.area, overlapping)
+    if overlap in ("last", "error"):
+        return table
+    return table.select(np.lexsort((rank, table.image_of_instance)))
+
+
+def find_overlap(
+    text: NDArray[np.uint8],
+    offsets: Int64,
+    image_offsets: Int64,
+    heights: Int64,
+    widths: Int64,
+) -> tuple[int, int] | None:
+    """Find two masks of one image that share a pixel; None if there are none.
+
+    Texts, with their offsets and frames, of n masks; those of image i are ``image_offsets[i]`` ..
+    ``image_offsets[i + 1] - 1``. If one of them is malformed that is for others to say.
+    """
+    from mtfast.kernels import iou, overlaps, toggle_lists
+
+    toggles = np.empty(int(offsets[-1] - offsets[0]) + heights.size, np.int64)
+    ends = np.empty(heights.size + 1, np.int64)
+    if toggle_lists.decode_lists(text, offsets, heights, widths, MAX_PIXELS, toggles, ends) < 0:
+        return None
+    pair = np.empty(2, np.int64)
+    facts = np.empty(iou.FACTS * heights.size, np.int64)
+    if not overlaps.first_overlap(toggles, ends, image_offsets, heights, facts, pair):
+        return None
+    return int(pair[0]), int(pair[1])

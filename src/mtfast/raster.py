@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
-from mtfast.overlap import Overlap, paint_rank
+from mtfast.overlap import Overlap, paint_order
 from mtfast.runs import RunTable
 
 __all__ = ["semantic", "semantic_dtype"]
@@ -44,9 +44,10 @@ def semantic(
         Its images must all have one size.
     out : (n_images, height, width) uint8 or uint16, C order, optional
         Overwritten whole; made if not given.
-    overlap : {"last", "first", "largest", "smallest"}
+    overlap : {"last", "first", "largest", "smallest", "error"}
         Which instance shows where several overlap: the last or first in file order, or the one
-        with the largest or smallest area (of equal ones the last in file order).
+        with the largest or smallest area (of equal ones the last in file order). "error" refuses
+        instances that do.
 
     Returns
     -------
@@ -57,7 +58,8 @@ def semantic(
     RLEError
         If an RLE does not tile its frame; nothing has been painted then.
     MtfastError
-        If the sizes differ, ``out`` does not fit, or an id does not fit into it.
+        If the sizes differ, ``out`` does not fit, or an id does not fit into it; and if instances
+        overlap that must not.
 
     Examples
     --------
@@ -79,9 +81,7 @@ def semantic(
             f"{'' if out.flags.c_contiguous else ', not in C order'}; "
             f"expected {shape}, uint8 or uint16, in C order; make it with numpy.empty"
         )
-    if overlap != "last":
-        rank = paint_rank(overlap, table.n_instances, table.area)
-        table = table.select(np.lexsort((rank, table.image_of_instance)))
+    table = paint_order(table, overlap)
     if table.n_images > 1:
         table.check()
         in_one_image = np.diff(table.image_offsets).max()

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mtfast.cli.options import splits_option, workers_option
+from mtfast.cli.options import scheduler_option, splits_option, workers_option
 
 
 @click.command()
@@ -20,13 +20,7 @@ from mtfast.cli.options import splits_option, workers_option
 @click.option(
     "--decode-check", is_flag=True, help="Decode every image, to find those that cannot be."
 )
-@click.option(
-    "--scheduler",
-    default="threads",
-    show_default=True,
-    metavar="NAME",
-    help="threads, processes, sync or tcp://HOST:PORT.",
-)
+@scheduler_option
 @workers_option
 @click.option("--overwrite", is_flag=True, help="Replace a store that is there.")
 def convert(

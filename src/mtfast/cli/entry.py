@@ -11,6 +11,7 @@ from mtfast.cli.demo import demo
 from mtfast.cli.derive import derive
 from mtfast.cli.doctor import doctor
 from mtfast.cli.info import info
+from mtfast.cli.masks import masks
 from mtfast.cli.preview import preview
 from mtfast.cli.synth import synth
 from mtfast.cli.verify import verify
@@ -91,5 +92,5 @@ def cli(debug: bool) -> None:
     """  # noqa: D301 - click reads the backspace
 
 
-for _command in (demo, synth, info, convert, derive, verify, doctor, preview):
+for _command in (demo, synth, info, convert, masks, derive, verify, doctor, preview):
     cli.add_command(_command)

@@ -12,11 +12,26 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Size", "echo_json", "json_option", "make_console", "splits_option", "workers_option"]
+__all__ = [
+    "Size",
+    "echo_json",
+    "json_option",
+    "make_console",
+    "scheduler_option",
+    "splits_option",
+    "workers_option",
+]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
 splits_option = click.option(
     "--split", "splits", multiple=True, metavar="S", help="May be given several times."
+)
+scheduler_option = click.option(
+    "--scheduler",
+    default="threads",
+    show_default=True,
+    metavar="NAME",
+    help="threads, processes, sync or tcp://HOST:PORT.",
 )
 
 workers_option = click.option(

@@ -12,7 +12,6 @@ in pieces refuse large windows. All numbers are little-endian. Source: RFC 8878,
 """
 
 from mtfast._jit import i64, kernel, read, u8, u64, write
-from mtfast.kernels.row_runs import row_runs
 
 MAX_BLOCK = 1 << 17
 HEADER_BYTES = 14
@@ -25,8 +24,6 @@ WINDOW = 7 << 3
 
 RLE_BLOCK = 1 << 1
 LAST_BLOCK = 1
-
-LARGEST = 255
 
 
 @kernel(i64(i64, i64))
@@ -103,71 +100,29 @@ def write_frame(starts, stops, values, n, n_pixels, out, at):
     return at
 
 
-@kernel(
-    i64(
-        read(u8),
-        read(i64),
-        read(i64),
-        read(i64),
-        i64,
-        i64,
-        i64,
-        write(i64),
-        write(i64),
-        write(u8),
-        write(i64),
-    )
-)
-def encode_images(
-    text, offsets, image_offsets, values, first, height, width, scratch, runs, frames, ends
-):
-    """Write the semantic masks of images first, first + 1, ... as one frame each.
-
-    It ends before the first image whose frame might not fit, that has more runs than there is
-    room for, or with an instance whose string or value is bad.
+@kernel(i64(read(i64), read(i64), read(i64), read(i64), i64, write(u8), write(i64)))
+def write_frames(starts, stops, values, run_ends, n_pixels, out, ends):
+    """Write one frame an image; return where the last one ends.
 
     Parameters
     ----------
-    text, offsets : (n_bytes,) uint8 and (n + 1,) int64
-        COCO strings of n instances.
-    image_offsets : (n_images + 1,) int64
-        The instances of image i are image_offsets[i] .. image_offsets[i + 1] - 1.
-    values : (n,) int64
-    first, height, width : int
-    scratch : int64
-        See :func:`mtfast.kernels.row_runs.scratch_size`.
-    runs : (6 * capacity,) int64, scratch
-        Room for the runs of one image.
-    frames : uint8, out
-        Room for :func:`frame_room` (2 * capacity, height * width) bytes, or no image fits.
-    ends : (n_images - first,) int64, out
+    starts, stops, values : int64
+        As for :func:`write_frame`, one image after another.
+    run_ends : (n_images,) int64
+        Where the runs of each image end; those of the first begin at 0.
+    n_pixels : int
+    out : uint8, out
+        Room for :func:`frame_room` of every image.
+    ends : (n_images,) int64, out
         Where each frame ends; the first begins at 0.
-
-    Returns
-    -------
-    int
-        How many frames were written.
     """
-    room = runs.size // 3
-    starts = runs[:room]
-    stops = runs[room : 2 * room]
-    run_values = runs[2 * room : 3 * room]
-    n_pixels = height * width
-    needed = frame_room(room, n_pixels)
     at = 0
-    for image in range(first, image_offsets.size - 1):
-        if needed > frames.size - at:
-            return image - first
-        begin = image_offsets[image]
-        end = image_offsets[image + 1]
-        for k in range(begin, end):
-            if values[k] < 0 or values[k] > LARGEST:
-                return image - first
-        n = row_runs(
-            text, offsets, values, begin, end, height, width, scratch, starts, stops, run_values
+    begin = 0
+    for image in range(run_ends.size):
+        end = run_ends[image]
+        at = write_frame(
+            starts[begin:end], stops[begin:end], values[begin:end], end - begin, n_pixels, out, at
         )
-        if n < 0:
-            return image - first
-        at = write_frame(starts, stops, run_values, n, n_pixels, frames, at)
-        ends[image - first] = at
-    return image_offsets.size - 1 - first
+        ends[image] = at
+        begin = end
+    return at

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from mtfast.errors import StoreError
 
-__all__ = ["MISSING", "index_bytes", "read_index", "sync", "write_shard"]
+__all__ = ["MISSING", "index_bytes", "read_index", "shard_is_whole", "sync", "write_shard"]
 
 MISSING = 2**64 - 1
 _CHECKSUM = struct.Struct("<I")
@@ -68,6 +68,23 @@ def read_index(raw: bytes, path: str) -> NDArray[np.uint64]:
             f"{path} has a damaged index; expected its checksum to match; convert the set again"
         )
     return np.frombuffer(entries, "<u8").reshape(-1, 2)
+
+
+def shard_is_whole(path: Path, n_chunks: int, n_written: int) -> bool:
+    """Whether a file is a shard of n_chunks of which the first n_written are there, all of them."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - index_bytes(n_chunks), 0))
+            index = read_index(file.read(), str(path))
+    except (OSError, StoreError):
+        return False
+    there = index[:, 0] != MISSING
+    return (
+        len(index) == n_chunks
+        and bool(there[:n_written].all() and not there[n_written:].any())
+        and size == int(index[there, 1].sum()) + index_bytes(n_chunks)
+    )
 
 
 def sync(path: Path) -> None:

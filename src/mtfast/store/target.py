@@ -14,17 +14,12 @@ from mtfast.errors import StoreError
 from mtfast.store.arrays import read_metadata
 from mtfast.store.schema import replaced_path
 
-__all__ = ["refuse_existing", "replacing"]
+__all__ = ["locked", "refuse_existing", "refuse_inside_store", "replacing"]
 
 
 def refuse_existing(target: Path, overwrite: bool) -> None:
     """Leave alone what is there, unless it is a store and may be replaced."""
-    for parent in target.parents:
-        if (parent / "zarr.json").exists():
-            raise StoreError(
-                f"{target} lies in {parent}, which is a Zarr store; expected a place outside of "
-                f"any; choose another path"
-            )
+    refuse_inside_store(target)
     aside = replaced_path(target)
     if not target.exists() and not target.is_symlink():
         if aside.exists() and not overwrite:
@@ -48,13 +43,23 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
         )
 
 
+def refuse_inside_store(target: Path) -> None:
+    """Write nothing between the files of a store."""
+    for parent in target.parents:
+        if (parent / "zarr.json").exists():
+            raise StoreError(
+                f"{target} lies in {parent}, which is a Zarr store; expected a place outside of "
+                f"any; choose another path"
+            )
+
+
 @contextmanager
 def replacing(target: Path) -> Iterator[None]:
     """Make an empty folder for a store; on an error remove it and put the old store back."""
     aside = replaced_path(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target):
+        with locked(target):
             if target.exists():
                 _set_aside(target, aside)
             target.mkdir()
@@ -86,8 +91,8 @@ def _set_aside(target: Path, aside: Path) -> None:
 
 
 @contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    """Keep other conversions off a place; the lock of a process that dies is free again."""
+def locked(target: Path) -> Iterator[None]:
+    """Keep others off a place; the lock of a process that dies is free again."""
     if sys.platform == "win32":
         yield
         return
@@ -100,7 +105,7 @@ def _locked(target: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StoreError(
-                f"{target} is being written by another conversion; expected to be alone; "
+                f"{target} is being written by another run; expected to be alone; "
                 f"wait for it or choose another path"
             ) from None
         try:

@@ -17,7 +17,7 @@ from mtfast.store.shard import sync
 if TYPE_CHECKING:
     import zarr
 
-__all__ = ["StoreWriter", "shard_path"]
+__all__ = ["StoreWriter", "declare_images", "declare_masks", "shard_path", "write_columns"]
 
 # Shards of an array lie side by side in one folder, whatever the number of its dimensions.
 _FLAT_KEYS: Any = {"name": "default", "separator": "."}
@@ -51,73 +51,6 @@ class StoreWriter:
         """Create the group of a split."""
         return self._root.create_group(name, attributes=dict(attributes))
 
-    def columns(
-        self,
-        group: zarr.Group,
-        declared: Mapping[str, Column],
-        values: Mapping[str, NDArray[Any]],
-    ) -> None:
-        """Write the declared columns that there are values for."""
-        from zarr.codecs import ZstdCodec
-
-        # The checksum guards what readers will use as indices.
-        zstd = ZstdCodec(level=schema.COLUMN_LEVEL, checksum=True)
-        for name, column in declared.items():
-            if name not in values:
-                continue
-            data = values[name]
-            limit = schema.COLUMN_CHUNK if column.compressed else schema.TEXT_CHUNK
-            chunks = (max(1, min(len(data), limit)), *data.shape[1:])
-            dtype: Any = str if column.dtype == "str" else column.dtype
-            array = group.create_array(
-                name,
-                shape=data.shape,
-                dtype=dtype,
-                chunks=chunks,
-                compressors=zstd if column.compressed else None,
-                dimension_names=column.dimensions,
-                # A chunk file that is not there is damage, never a chunk of zeros.
-                config={"write_empty_chunks": True},
-            )
-            if data.size:
-                array[...] = data
-
-    def masks(
-        self, group: zarr.Group, n_images: int, size: tuple[int, int], dtype: Any, shard: int
-    ) -> None:
-        """Declare the semantic masks of a split, whose shards the workers write."""
-        from zarr.codecs import ZstdCodec
-
-        group.create_array(
-            schema.SEMANTIC,
-            shape=(n_images, *size),
-            dtype=np.dtype(dtype).name,
-            chunks=(1, *size),
-            shards=(shard, *size),
-            compressors=ZstdCodec(level=schema.MASK_LEVEL),
-            chunk_key_encoding=_FLAT_KEYS,
-            dimension_names=("image", "y", "x"),
-            fill_value=0,
-        )
-
-    def images(self, group: zarr.Group, n_images: int, size: tuple[int, int], shard: int) -> None:
-        """Declare the JPEG images of a split, whose shards the workers write."""
-        from mtfast.store.codec import JpegCodec
-
-        group.create_array(
-            schema.JPEG,
-            shape=(n_images, *size, 3),
-            dtype="uint8",
-            chunks=(1, *size, 3),
-            shards=(shard, *size, 3),
-            serializer=JpegCodec(),
-            compressors=None,
-            filters=None,
-            chunk_key_encoding=_FLAT_KEYS,
-            dimension_names=("image", "y", "x", "channel"),
-            fill_value=0,
-        )
-
     def finish(self) -> None:
         """Put everything on the disk, then mark the store complete."""
         for folder, _, files in os.walk(self.path):
@@ -130,3 +63,72 @@ class StoreWriter:
         sync(self.path / "zarr.json")
         sync(self.path)
         sync(self.path.parent)
+
+
+def write_columns(
+    group: zarr.Group,
+    declared: Mapping[str, Column],
+    values: Mapping[str, NDArray[Any]],
+) -> None:
+    """Write the declared columns that there are values for."""
+    from zarr.codecs import ZstdCodec
+
+    # The checksum guards what readers will use as indices.
+    zstd = ZstdCodec(level=schema.COLUMN_LEVEL, checksum=True)
+    for name, column in declared.items():
+        if name not in values:
+            continue
+        data = values[name]
+        limit = schema.COLUMN_CHUNK if column.compressed else schema.TEXT_CHUNK
+        chunks = (max(1, min(len(data), limit)), *data.shape[1:])
+        dtype: Any = str if column.dtype == "str" else column.dtype
+        array = group.create_array(
+            name,
+            shape=data.shape,
+            dtype=dtype,
+            chunks=chunks,
+            compressors=zstd if column.compressed else None,
+            dimension_names=column.dimensions,
+            # A chunk file that is not there is damage, never a chunk of zeros.
+            config={"write_empty_chunks": True},
+        )
+        if data.size:
+            array[...] = data
+
+
+def declare_masks(
+    group: zarr.Group, n_images: int, size: tuple[int, int], dtype: Any, shard: int
+) -> None:
+    """Declare the semantic masks of a split, whose shards the workers write."""
+    from zarr.codecs import ZstdCodec
+
+    group.create_array(
+        schema.SEMANTIC,
+        shape=(n_images, *size),
+        dtype=np.dtype(dtype).name,
+        chunks=(1, *size),
+        shards=(shard, *size),
+        compressors=ZstdCodec(level=schema.MASK_LEVEL),
+        chunk_key_encoding=_FLAT_KEYS,
+        dimension_names=("image", "y", "x"),
+        fill_value=0,
+    )
+
+
+def declare_images(group: zarr.Group, n_images: int, size: tuple[int, int], shard: int) -> None:
+    """Declare the JPEG images of a split, whose shards the workers write."""
+    from mtfast.store.codec import JpegCodec
+
+    group.create_array(
+        schema.JPEG,
+        shape=(n_images, *size, 3),
+        dtype="uint8",
+        chunks=(1, *size, 3),
+        shards=(shard, *size, 3),
+        serializer=JpegCodec(),
+        compressors=None,
+        filters=None,
+        chunk_key_encoding=_FLAT_KEYS,
+        dimension_names=("image", "y", "x", "channel"),
+        fill_value=0,
+    )

@@ -1,0 +1,172 @@
+"""Masks as a file an image, ``OUT/SPLIT_semantic_masks/STEM.png`` or ``.tif``."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import MtfastError
+from mtfast.export.parts import FOLDER, Format, MaskSplit, Part
+from mtfast.export.record import replace_file, write_record
+from mtfast.export.zlib_form import PngFiles, ZlibStreams
+from mtfast.sources.source import base_name
+from mtfast.store.mask_chunks import MaskForm, MaskRuns
+
+__all__ = ["FolderOfPng", "FolderOfTiff", "palette_of"]
+
+LARGEST_SIDE = 2**31 - 1
+
+
+class _Folder(Format):
+    """What folders of either kind of file have in common."""
+
+    one_size = False
+    suffix: ClassVar[str]
+
+    @abstractmethod
+    def form(self, largest: int) -> MaskForm:
+        """Return what a mask is encoded as."""
+
+    @abstractmethod
+    def is_file_whole(self, path: str) -> bool:
+        """Whether a file is there, to its end."""
+
+    def check(self, split: MaskSplit) -> None:
+        """Refuse images that would have one file, and sides that no file may have."""
+        taken: dict[str, str] = {}
+        for name in split.table.names.tolist():
+            stem = _stem(name)
+            if "\0" in stem or not stem:
+                raise MtfastError(
+                    f"image {name!r} of split {split.name!r} has no stem to name a file with; "
+                    f"expected one as in a1b2.jpg; rename it, or write a Zarr array"
+                )
+            if (other := taken.setdefault(stem, name)) != name:
+                raise MtfastError(
+                    f"images {other!r} and {name!r} of split {split.name!r} have one stem; "
+                    f"expected a stem for each, as it names the mask; rename one, or write a Zarr "
+                    f"array"
+                )
+        longest = max(split.table.heights.max(initial=0), split.table.widths.max(initial=0))
+        if longest > LARGEST_SIDE:
+            raise MtfastError(
+                f"an image of {longest} pixels a side; expected at most {LARGEST_SIDE} for a "
+                f"{self.suffix} file; write a Zarr array"
+            )
+
+    def outputs(self, out: Path, split: str) -> list[Path]:
+        """Return the folder of the split."""
+        return [out / FOLDER.format(split=split)]
+
+    def begin(self, out: Path, record: Any, splits: Sequence[MaskSplit]) -> None:
+        """Make the folders."""
+        write_record(out, record)
+        for split in splits:
+            (out / FOLDER.format(split=split.name)).mkdir(exist_ok=True)
+
+    def write(self, part: Part) -> int:
+        """Write the files of a part that are not there."""
+        folder = part.out / FOLDER.format(split=part.split)
+        paths = [f"{folder}{os.sep}{_stem(name)}{self.suffix}" for name in part.table.names]
+        missing = [not self.is_file_whole(path) for path in paths]
+        if not any(missing):
+            return 0
+        partial = f"{folder}{os.sep}.{part.number}.partial"
+        for path, is_missing, data in zip(paths, missing, part.encode(self.form), strict=True):
+            if is_missing:
+                replace_file(path, partial, data)
+        return sum(missing)
+
+
+@dataclass(frozen=True)
+class FolderOfPng(_Folder):
+    """See :class:`mtfast.export.parts.Format`."""
+
+    palette: bool = False
+    suffix = ".png"
+
+    def form(self, largest: int) -> PngFiles:
+        """Grey files, or such with colours."""
+        return PngFiles(largest, palette_of(largest) if self.palette else None)
+
+    def check(self, split: MaskSplit) -> None:
+        """Refuse colours for more values than a palette has, and what other folders refuse."""
+        super().check(split)
+        if self.palette and split.largest > 255:
+            raise MtfastError(
+                f"value {split.largest} in the masks of split {split.name!r}; expected at most 255 "
+                f"for a palette; leave the palette out"
+            )
+
+    def is_file_whole(self, path: str) -> bool:
+        """Whether a file ends as a PNG does."""
+        n = len(PngFiles.ending)
+        try:
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - half the time of Path.open
+                return file.seek(0, os.SEEK_END) > n and _tail(file, n) == PngFiles.ending
+        except FileNotFoundError:
+            return False
+
+
+class FolderOfTiff(_Folder):
+    """See :class:`mtfast.export.parts.Format`."""
+
+    suffix = ".tif"
+
+    def form(self, largest: int) -> _TiffFiles:
+        """Files of one page."""
+        return _TiffFiles(largest)
+
+    def is_file_whole(self, path: str) -> bool:
+        """Whether all pixels of a file are there."""
+        from mtfast.export.tiff_stack import n_whole_pages
+
+        return n_whole_pages(Path(path)) == 1
+
+
+class _TiffFiles(ZlibStreams):
+    """Whole TIFF files of one page."""
+
+    def from_runs(self, runs: MaskRuns) -> list[bytes]:
+        """Put each stream into a file."""
+        return [_tiff_file(s, runs.size, "uint8") for s in super().from_runs(runs)]
+
+    def from_pixels(self, mask: NDArray[Any]) -> bytes:
+        """Put the stream into a file."""
+        height, width = mask.shape
+        return _tiff_file(super().from_pixels(mask), (height, width), mask.dtype.name)
+
+
+def palette_of(largest: int) -> NDArray[np.uint8]:
+    """Colours (largest + 1, 3) uint8 for values: black for 0, then those of previews in turn."""
+    from mtfast.preview import PALETTE
+
+    colours = np.array(PALETTE, np.uint8)[np.arange(-1, largest) % len(PALETTE)]
+    colours[0] = 0
+    return colours
+
+
+def _tiff_file(strip: bytes, size: tuple[int, int], dtype: str) -> bytes:
+    from mtfast.export.tiff_stack import write_pages
+
+    file = BytesIO()
+    write_pages(file, [strip], size, dtype, 1)
+    return file.getvalue()
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(base_name(str(name))).stem
+
+
+def _tail(file: Any, n: int) -> bytes:
+    file.seek(-n, os.SEEK_END)
+    data: bytes = file.read(n)
+    return data
