@@ -450,7 +450,7 @@ def to_label_map(
     if out is None:
         out = new_frame((height, width), wanted, "C", rles)
 
-    def overlapping(masks: Rles = masks) -> str | None:
+    def overlapping() -> str | None:
         one_image = np.array([0, masks.n])
         pair = find_overlap(masks.text, masks.offsets, one_image, masks.heights, masks.widths)
         return None if pair is None else f"masks {pair[0]} and {pair[1]} of the list"

@@ -404,7 +404,7 @@ def _expect_offsets(name: str, offsets: Int64, n: int, total: int) -> None:
             f"{name} has shape {offsets.shape}; expected (n + 1,) = {(n + 1,)}; "
             f"give one more offset than pieces"
         )
-    if offsets[0] != 0 or offsets[-1] != total or np.any(np.diff(offsets) < 0):
+    if offsets[0] != 0 or offsets[-1] != total or np.any(offsets[1:] < offsets[:-1]):
         raise MtfastError(
             f"{name} runs from {offsets[0]} to {offsets[-1]}; expected ascending offsets from 0 "
             f"to {total}; recompute them from the lengths"

@@ -16,7 +16,7 @@ from mtfast.sources.source import (
     expect_one_of,
     find_listed,
     image_names,
-    read_found,
+    open_found,
     read_listed,
 )
 
@@ -54,7 +54,8 @@ class CocoFile(OneSplit):
     def table(self, split: str, variant: str) -> RunTable:
         """Read the annotations; see :meth:`mtfast.sources.Source.table`."""
         file = self.variant_file(split, variant)
-        return parse_coco(read_found(self.files, file), file)
+        with open_found(self.files, file) as stream:
+            return parse_coco(stream, file)
 
     def records(self, split: str, variant: str) -> Records:
         """Read the annotations as JSON text."""

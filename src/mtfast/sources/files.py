@@ -1,7 +1,7 @@
 """Where the files of a dataset are read from.
 
 Sources reach their files through :class:`Files` alone, so that another place to read from (an
-archive, a web address) is one more class with these four methods.
+archive, a web address) is one more class with these methods.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from mtfast.errors import SourceError
 
@@ -35,6 +35,9 @@ class Files(Protocol):
 
     def exists(self, path: str) -> bool:
         """Whether there is such a file."""
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file to read it piece by piece, from any place; raises what :meth:`read` does."""
 
     def read(self, path: str) -> bytes:
         """Contents of a file.
@@ -80,8 +83,13 @@ class Folder:
 
     def read(self, path: str) -> bytes:
         """Contents of a file; FileNotFoundError if there is none, SourceError if unreadable."""
+        with self.open(path) as file:
+            return file.read()
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file; FileNotFoundError if there is none, SourceError if unreadable."""
         try:
-            return self._locate(path).read_bytes()
+            return self._locate(path).open("rb")
         except (FileNotFoundError, NotADirectoryError) as error:
             raise FileNotFoundError(path) from error
         except (OSError, ValueError) as error:

@@ -25,14 +25,16 @@ import msgspec
 
 from mtfast.errors import SourceError
 from mtfast.runs import RunTable
-from mtfast.sources.coco_json import BAD_INPUT, parse_coco
+from mtfast.sources.coco_json import parse_coco
 from mtfast.sources.files import Files, Folder
+from mtfast.sources.json_records import BAD_INPUT
 from mtfast.sources.records import Records
 from mtfast.sources.source import (
     SetNames,
     expect_one_of,
     find_listed,
     image_names,
+    open_found,
     read_found,
     read_listed,
 )
@@ -85,7 +87,8 @@ class MaskTerial:
     def table(self, split: str, variant: str) -> RunTable:
         """Read the annotations of a variant; see :meth:`mtfast.sources.Source.table`."""
         file = self.variant_file(split, variant)
-        return parse_coco(read_found(self.files, file), file)
+        with open_found(self.files, file) as stream:
+            return parse_coco(stream, file)
 
     def records(self, split: str, variant: str) -> Records:
         """Read the annotations of a variant as JSON text."""

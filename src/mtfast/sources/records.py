@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from mtfast.errors import SourceError
 from mtfast.runs import RunTable
-from mtfast.sources.coco_json import BAD_INPUT, Id
+from mtfast.sources.coco_json import Id
+from mtfast.sources.json_records import BAD_INPUT
 
 __all__ = ["AnnotationKeys", "Records", "edited", "fields_of", "records_of"]
 

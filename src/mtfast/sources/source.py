@@ -6,7 +6,7 @@ import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 from mtfast.errors import SourceError
 from mtfast.runs import RunTable
@@ -179,8 +179,14 @@ def image_names(files: Files, folder: str) -> tuple[str, ...] | None:
 
 def read_found(files: Files, file: str) -> bytes:
     """Read a file that was there when the dataset was opened; SourceError if it has gone."""
+    with open_found(files, file) as stream:
+        return stream.read()
+
+
+def open_found(files: Files, file: str) -> BinaryIO:
+    """Open a file that was there when the dataset was opened; SourceError if it has gone."""
     try:
-        return files.read(file)
+        return files.open(file)
     except FileNotFoundError as error:
         raise SourceError(
             f"{file} is missing in {files.root.name}; expected it where it was when the dataset "

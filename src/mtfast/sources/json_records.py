@@ -1,0 +1,150 @@
+"""The records of a COCO JSON file, a few thousand at a time: its text is never in memory whole.
+
+The file is read twice: once to find where its lists begin, end and may be cut, then piece by piece
+in whatever order the lists are wanted in. What lies around them is parsed too, so that a file that
+is no JSON does not pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import BinaryIO, NamedTuple, TypeVar
+
+import msgspec
+import numpy as np
+
+__all__ = ["BAD_INPUT", "Document", "RecordFile", "UnreadableError"]
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+BAD_INPUT = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises; the last two on bad UTF-8 and on brackets nested too deep."""
+
+BOM = b"\xef\xbb\xbf"
+_BLOCK_BYTES = 1 << 22
+# Records with large polygons are cut earlier than by their number.
+_PIECE_BYTES = 1 << 22
+_EVENTS = 1 << 10
+
+
+class Document(msgspec.Struct, gc=False):
+    """A COCO file whose records are still text."""
+
+    images: list[msgspec.Raw]
+    annotations: list[msgspec.Raw]
+    categories: list[msgspec.Raw] | None = None
+
+
+class UnreadableError(Exception):
+    """The file is no COCO file; parsed as a whole, it says why."""
+
+
+class _Piece(NamedTuple):
+    """A range of the file with whole records between commas, and how many, if there are any."""
+
+    start: int
+    stop: int
+    n_records: int
+
+
+_DOCUMENT = msgspec.json.Decoder(Document)
+_TEXT = msgspec.json.Decoder(str)
+
+
+class RecordFile:
+    """The lists of records of a COCO file.
+
+    Parameters
+    ----------
+    stream : binary file
+        That can be read from any place.
+    max_records : int
+        Of one piece.
+
+    Raises
+    ------
+    UnreadableError
+        If it is no COCO file; also raised later on, by a record that is none.
+    """
+
+    def __init__(self, stream: BinaryIO, max_records: int) -> None:
+        self._stream = stream
+        self.n_bytes, lists = _find_lists(stream, max_records)
+        self._pieces: dict[str, list[_Piece]] = {}
+        around: list[bytes] = []
+        at = len(BOM) if self._read(0, len(BOM)) == BOM else 0
+        try:
+            for key, pieces in lists:
+                name = _TEXT.decode(self._read(*key))
+                if name in Document.__struct_fields__:
+                    self._pieces[name] = pieces
+                    around.append(self._read(at, pieces[0].start))
+                    at = pieces[-1].stop
+            _DOCUMENT.decode(b"".join((*around, self._read(at, self.n_bytes))))
+        except BAD_INPUT as error:
+            raise UnreadableError from error
+
+    def at_most(self, name: str) -> int:
+        """How many records a list may have; one too many if it is empty."""
+        return sum(piece.n_records for piece in self._pieces.get(name, ()))
+
+    def read(self, name: str, decoder: msgspec.json.Decoder[list[T]]) -> Iterator[list[T]]:
+        """Decode the records of a list, piece by piece."""
+        pieces = self._pieces.get(name, [])
+        for piece in pieces:
+            try:
+                records = decoder.decode(b"[%b]" % self._read(piece.start, piece.stop))
+            except BAD_INPUT as error:
+                raise UnreadableError from error
+            # A comma too many may stand where a piece begins or ends.
+            if len(records) != piece.n_records and (records or len(pieces) > 1):
+                raise UnreadableError
+            yield records
+
+    def _read(self, start: int, stop: int) -> bytes:
+        self._stream.seek(start)
+        return self._stream.read(stop - start)
+
+
+def _find_lists(
+    stream: BinaryIO, max_records: int
+) -> tuple[int, list[tuple[tuple[int, int], list[_Piece]]]]:
+    """Find the lists directly inside the outermost object: place of the key, and pieces, of each.
+
+    Returns the size of the file, too.
+    """
+    from mtfast.kernels import json_scan
+
+    lists: list[tuple[tuple[int, int], list[_Piece]]] = []
+    state = np.zeros(json_scan.STATE, np.int64)
+    events = np.empty((_EVENTS, json_scan.EVENT), np.int64)
+    quotes: list[int] = []
+    cuts: list[tuple[int, int]] = []
+    key = (0, 0)
+    offset = 0
+    stream.seek(0)
+    while block := stream.read(_BLOCK_BYTES):
+        data = np.frombuffer(block, np.uint8)
+        state[json_scan.AT] = 0
+        while state[json_scan.AT] < data.size:
+            n = json_scan.scan_json(
+                data, offset, max_records, _PIECE_BYTES, state, events.reshape(-1)
+            )
+            for place, character, n_records in events[:n].tolist():
+                if character == json_scan.QUOTE:
+                    quotes = [*quotes[-1:], place]
+                elif character == json_scan.COLON and len(quotes) == 2:
+                    key = quotes[0], place
+                elif character == json_scan.OPEN_LIST:
+                    cuts = [(place, 0)]
+                elif cuts:
+                    cuts.append((place, n_records))
+                    if character != json_scan.COMMA:
+                        pieces = [_Piece(a + 1, b, m) for (a, _), (b, m) in pairwise(cuts)]
+                        lists.append((key, pieces))
+                        cuts = []
+        offset += len(block)
+    if state[json_scan.DEPTH] or state[json_scan.IN_STRING]:
+        raise UnreadableError
+    return offset, lists
