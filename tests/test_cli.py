@@ -200,7 +200,17 @@ def test_a_closed_pipe_is_no_error(small_set):
     assert "Error" not in done.stderr
 
 
-COMMANDS = ("convert", "demo", "derive", "doctor", "info", "preview", "synth", "verify")
+COMMANDS = (
+    "convert",
+    "demo",
+    "derive",
+    "doctor",
+    "info",
+    "masks",
+    "preview",
+    "synth",
+    "verify",
+)
 
 
 def test_help_and_version():

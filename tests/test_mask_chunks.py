@@ -41,7 +41,7 @@ def outcome(function, *arguments):
 def few_runs(monkeypatch):
     """Make most masks too many runs, and a batch short."""
     monkeypatch.setattr(mask_chunks, "MAX_RUNS", 20)
-    monkeypatch.setattr(mask_chunks, "_BATCH_BYTES", 100)
+    monkeypatch.setattr(mask_chunks, "_BATCH_RUNS", 5)
 
 
 def check(table):

@@ -12,9 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive
-from conftest import make_table, random_masks
-from mtfast.kernels import row_runs
-from mtfast.kernels.zstd_frame import MAX_BLOCK, encode_images, frame_room, write_frame
+from mtfast.kernels.zstd_frame import MAX_BLOCK, frame_room, write_frame, write_frames
 
 GUARD = 0xA5
 
@@ -104,70 +102,14 @@ def test_frames_above_four_gigabytes():
     ]
 
 
-class Batch:
-    """A table with the buffers of :func:`encode_images`."""
-
-    def __init__(self, table, capacity, spare):
-        height, width = int(table.heights[0]), int(table.widths[0])
-        self.table, self.size = table, (height, width)
-        longest = table.scratch().size
-        self.scratch = np.zeros(row_runs.scratch_size(longest, height, capacity), np.int64)
-        self.runs = np.zeros(6 * capacity, np.int64)
-        self.frames = np.full(frame_room(2 * capacity, height * width) + spare, GUARD, np.uint8)
-        self.ends = np.zeros(table.n_images, np.int64)
-
-    def encode(self, first, category_ids=None, rle=None):
-        table = self.table
-        n = encode_images(
-            table.rle if rle is None else rle,
-            table.rle_offsets,
-            table.image_offsets,
-            table.category_ids if category_ids is None else np.array(category_ids),
-            first,
-            *self.size,
-            self.scratch,
-            self.runs,
-            self.frames,
-            self.ends,
-        )
-        ends = self.ends[:n].tolist()
-        return [self.frames[a:b].tobytes() for a, b in zip([0, *ends], ends, strict=False)]
-
-
-def test_many_images_a_call(rng):
-    shape = (19, 27)
-    masks = [random_masks(rng, shape, n) for n in (2, 0, 5, 1, 3)]
-    table = make_table(masks, shape)
-    frames = Batch(table, 4000, 1 << 16).encode(0)
-    assert len(frames) == 5
-    for frame, image, drawn in zip(frames, table, masks, strict=True):
-        expected = naive.semantic(drawn, image.category_ids.tolist(), shape)
-        assert imagecodecs.zstd_decode(frame) == expected.astype(np.uint8).tobytes()
-    # Little by little, as there is room for.
-    batch = Batch(table, 4000, 0)
-    little = [batch.encode(first) for first in range(5)]
-    assert [len(part) for part in little] == [1] * 5
-    assert [part[0] for part in little] == frames
-    assert len(Batch(table, 4000, len(frames[0])).encode(0)) == 2
-    assert len(Batch(table, 4000, len(frames[0]) - 1).encode(0)) == 1
-
-
-def test_ends_before_what_it_cannot_write(rng):
-    shape = (4, 9)
-    block = naive.mask("#" * 9 + " " + "#" * 9 + " " + "." * 9 + " " + "." * 9)
-    table = make_table([[block], [block, block], [block]], shape)
-    batch = Batch(table, 4, 1000)
-    assert len(batch.encode(0)) == 3
-    assert len(Batch(table, 3, 1000).encode(0)) == 1
-    assert len(Batch(table, 3, 1000).encode(1)) == 0
-    assert len(Batch(table, 3, 1000).encode(2)) == 1
-    for value in (256, -1, 2**40, -(2**40)):
-        assert len(batch.encode(0, category_ids=[1, 2, value, 3])) == 1
-        assert len(batch.encode(0, category_ids=[1, 255, 0, value])) == 2
-    broken = table.rle.copy()
-    broken[table.rle_offsets[2]] = ord("p")
-    assert len(batch.encode(0, rle=broken)) == 1
-    assert len(batch.encode(1, rle=broken)) == 0
-    assert batch.encode(2, rle=broken) == batch.encode(2)
-    batch.frames = batch.frames[:1]
-    assert batch.encode(0) == []
+def test_many_frames_a_call(rng):
+    frames = rng.integers(0, 3, (5, 7, 11)) * (rng.random((5, 7, 11)) < 0.4)
+    frames[1] = 0
+    runs = [naive.row_runs(frame) for frame in frames]
+    columns = np.array([run for part in runs for run in part], np.int64).T.copy()
+    run_ends = np.cumsum([len(part) for part in runs])
+    out = np.zeros(sum(frame_room(len(part), 77) for part in runs), np.uint8)
+    ends = np.zeros(5, np.int64)
+    assert write_frames(*columns, run_ends, 77, out, ends) == ends[-1] <= out.size
+    found = [out[a:b].tobytes() for a, b in pairwise([0, *ends.tolist()])]
+    assert found == [frame_of_runs(part, 77) for part in runs]

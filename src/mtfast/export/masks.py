@@ -35,7 +35,7 @@ from mtfast.runs import RunTable
 from mtfast.scheduling import check_scheduler, run_jobs
 from mtfast.selection import Kind, Selection, known_categories
 from mtfast.store import schema
-from mtfast.store.target import locked, refuse_inside_store
+from mtfast.store.target import refuse_inside_store, writing
 
 __all__ = ["ExportedMasks", "export_masks"]
 
@@ -149,8 +149,8 @@ def export_masks(
     settings |= {"file_per_image": file_per_image, "source": dataset.path.resolve().name}
     record = describe(_plain(settings), found)
 
-    target.mkdir(parents=True, exist_ok=True)
-    with locked(target):
+    with writing(target):
+        target.mkdir(exist_ok=True)
         before = read_record(target)
         if before and overwrite:
             _remove(target, before)

@@ -9,7 +9,7 @@ outermost object matters, and the commas directly inside a list there::
 Whether the file is JSON is for a parser to say, which reads what lies between.
 """
 
-from mtfast._jit import i64, kernel, read, u8, write
+from mtfast._jit import i64, kernel, read, u8, u64, write
 
 # What is known between two pieces of a file: how far into this one it was read; how many brackets
 # are open; whether in a string, and behind a backslash; whether the second bracket is a list; the
@@ -54,14 +54,20 @@ def scan_json(data, offset, max_records, max_bytes, state, events):
     n = 0
     i = state[AT]
     while i < data.size and n <= room:
-        character = data[i]
+        if in_string and not escaped:
+            # Nearly all of a file is the text of RLEs.
+            while i < data.size and data[u64(i)] != QUOTE and data[u64(i)] != BACKSLASH:
+                i += 1
+            if i == data.size:
+                break
+        character = data[u64(i)]
         reported = False
         if in_string:
             if escaped:
                 escaped = 0
             elif character == BACKSLASH:
                 escaped = 1
-            elif character == QUOTE:
+            else:
                 in_string = 0
                 reported = depth == 1
         elif character == QUOTE:

@@ -60,7 +60,8 @@ class CocoFile(OneSplit):
     def records(self, split: str, variant: str) -> Records:
         """Read the annotations as JSON text."""
         file = self.variant_file(split, variant)
-        return Records(read_found(self.files, file), file)
+        with open_found(self.files, file) as stream:
+            return Records(stream.read(), file)
 
     def image_names(self, split: str) -> tuple[str, ...] | None:
         """Sorted names of the image files; None if no folder of them was found."""

@@ -14,7 +14,7 @@ from mtfast.errors import StoreError
 from mtfast.store.arrays import read_metadata
 from mtfast.store.schema import replaced_path
 
-__all__ = ["locked", "refuse_existing", "refuse_inside_store", "replacing"]
+__all__ = ["refuse_existing", "refuse_inside_store", "replacing", "writing"]
 
 
 def refuse_existing(target: Path, overwrite: bool) -> None:
@@ -57,20 +57,27 @@ def refuse_inside_store(target: Path) -> None:
 def replacing(target: Path) -> Iterator[None]:
     """Make an empty folder for a store; on an error remove it and put the old store back."""
     aside = replaced_path(target)
+    with writing(target):
+        if target.exists():
+            _set_aside(target, aside)
+        target.mkdir()
+        try:
+            yield
+        except BaseException:
+            shutil.rmtree(target, ignore_errors=True)
+            if aside.exists():
+                aside.replace(target)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Be alone with a place while it is written; a system error becomes a StoreError."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with locked(target):
-            if target.exists():
-                _set_aside(target, aside)
-            target.mkdir()
-            try:
-                yield
-            except BaseException:
-                shutil.rmtree(target, ignore_errors=True)
-                if aside.exists():
-                    aside.replace(target)
-                raise
-            shutil.rmtree(aside, ignore_errors=True)
+        with _locked(target):
+            yield
     except OSError as error:
         raise StoreError(
             f"{target} cannot be written: {error.strerror or error}; "
@@ -91,7 +98,7 @@ def _set_aside(target: Path, aside: Path) -> None:
 
 
 @contextmanager
-def locked(target: Path) -> Iterator[None]:
+def _locked(target: Path) -> Iterator[None]:
     """Keep others off a place; the lock of a process that dies is free again."""
     if sys.platform == "win32":
         yield

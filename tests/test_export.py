@@ -1,0 +1,470 @@
+"""Masks written anew: every format, what a later run finds, and what is in the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from click.testing import CliRunner
+from PIL import Image
+
+import mtfast
+from mtfast.cli.masks import masks as command
+from mtfast.errors import MtfastError, SourceError, StoreError
+from mtfast.export import image_files, parts, zarr_arrays
+from mtfast.selection import Selection
+
+FORMATS = ("zarr", "png", "tiff", "tiff files")
+
+
+def export(source, out, form="zarr", **options):
+    per_image = {"file_per_image": True} if form == "tiff files" else {}
+    return mtfast.export_masks(source, out, format=form.split()[0], **per_image, **options)
+
+
+def read(out: Path, form: str, split: str, names: list[str]) -> np.ndarray:
+    """Read masks with what anybody would read them with."""
+    folder = out / f"{split}_semantic_masks"
+    stems = [Path(name).stem for name in names]
+    if form == "zarr":
+        group = zarr.open_group(out, mode="r")[split]
+        assert group["name"][:].tolist() == names
+        return group["semantic"][:]
+    if form == "tiff":
+        listed = (out / f"{split}_semantic_masks.txt").read_text().splitlines()
+        assert listed == names
+        return tifffile.imread(f"{folder}.tif").reshape(len(names), *(240, 320))
+    if form == "png":
+        assert sorted(os.listdir(folder)) == sorted(f"{stem}.png" for stem in stems)
+        return np.array([np.asarray(Image.open(folder / f"{stem}.png")) for stem in stems])
+    assert sorted(os.listdir(folder)) == sorted(f"{stem}.tif" for stem in stems)
+    return np.array([tifffile.imread(folder / f"{stem}.tif") for stem in stems])
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    """Which file lies where, and which one it is."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in ("masks.json", "zarr.json")
+    }
+
+
+@pytest.fixture
+def few_a_part(monkeypatch):
+    """Make a split several parts."""
+    monkeypatch.setattr("mtfast.store.schema.SHARD", 8)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"min_area": 300, "variant": "annotations_with_class_full", "overlap": "smallest"},
+        {"kind": "instance", "overlap": "first"},
+        {"categories": [1, 3], "mapping": {3: 1000, 1: 3}, "kind": "boundary"},
+    ],
+)
+def test_masks_are_the_selection_painted(small_set, tmp_path, form, options, few_a_part):
+    made = export(small_set, tmp_path / "masks", form, **options)
+    assert made.n_images == {"train": 20, "test": 6}
+    assert made.n_written == 26
+    source = mtfast.open_source(small_set)
+    variant = options.get("variant", "annotations_with_class_200")
+    assert made.variants == {"train": variant, "test": variant}
+    options = {key: value for key, value in options.items() if key != "variant"}
+    if "mapping" in options:
+        options["mapping"] = tuple(options["mapping"].items())
+    for split in source.splits:
+        table = source.table(split, variant)
+        expected = mtfast.semantic(Selection(**options).select(table))
+        found = read(tmp_path / "masks", form, split, table.names.tolist())
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+    assert sorted(os.listdir(tmp_path)) == ["masks"]
+    assert not list((tmp_path / "masks").rglob(".*"))
+
+
+def test_png_files_are_those_that_come_with_a_set(small_set, tmp_path):
+    export(small_set, tmp_path / "masks", "png")
+    for split in ("train", "test"):
+        shipped = small_set / f"{split}_semantic_masks"
+        made = tmp_path / "masks" / shipped.name
+        assert sorted(os.listdir(made)) == sorted(os.listdir(shipped))
+        for file in shipped.iterdir():
+            with Image.open(file) as theirs, Image.open(made / file.name) as ours:
+                assert ours.mode == theirs.mode == "L"
+                np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
+
+
+def test_a_store_is_a_source_too(small_set, tmp_path):
+    store = mtfast.convert(small_set, tmp_path / "set.zarr", images="none")
+    export(store, tmp_path / "a")
+    export(small_set, tmp_path / "b")
+    found, expected = (zarr.open_group(tmp_path / x, mode="r")["train/semantic"] for x in "ab")
+    assert found.metadata == expected.metadata
+    np.testing.assert_array_equal(found[:], expected[:])
+    converted = zarr.open_array(store / "train" / "semantic", mode="r")
+    assert expected.metadata == converted.metadata
+    with pytest.raises(StoreError, match="mtfast did not write; expected a store made by"):
+        mtfast.open(tmp_path / "a")
+
+
+def test_a_tiff_stack_opens_everywhere(small_set, tmp_path, few_a_part):
+    export(small_set, tmp_path, "tiff", splits=["train"])
+    file = tmp_path / "train_semantic_masks.tif"
+    table = mtfast.open_source(small_set).table("train", "annotations_with_class_200")
+    expected = mtfast.semantic(table)
+    with tifffile.TiffFile(file) as tiff:
+        assert tiff.is_bigtiff
+        assert len(tiff.pages) == 20
+        assert {page.compression.name for page in tiff.pages} == {"ADOBE_DEFLATE"}
+        (series,) = tiff.series
+        assert series.axes == "ZYX"
+        with series.aszarr() as view:
+            lazy = zarr.open_array(view, mode="r")
+            assert lazy.chunks == (1, 240, 320)
+            np.testing.assert_array_equal(lazy[:], expected)
+    with Image.open(file) as image:
+        assert image.n_frames == 20
+        for page in (0, 7, 19):
+            image.seek(page)
+            np.testing.assert_array_equal(np.asarray(image), expected[page])
+    cv2 = pytest.importorskip("cv2", reason="OpenCV is in the group 'bench'")
+    whole, pages = cv2.imreadmulti(str(file), flags=cv2.IMREAD_UNCHANGED)
+    assert whole
+    np.testing.assert_array_equal(pages, expected)
+
+
+@pytest.mark.parametrize("scheduler", ["sync", "processes"])
+def test_schedulers_write_the_same(small_set, tmp_path, scheduler):
+    seen = []
+    options = {"splits": ["test"], "kind": "instance", "form": "png"}
+    export(small_set, tmp_path / "a", **options)
+    export(
+        small_set,
+        tmp_path / "b",
+        scheduler=scheduler,
+        workers=2,
+        progress=lambda *call: seen.append(call),
+        **options,
+    )
+    for file in (tmp_path / "a").rglob("*.*"):
+        assert file.read_bytes() == (tmp_path / "b" / file.relative_to(tmp_path / "a")).read_bytes()
+    assert ("reading annotations of test", 1, 1) in seen
+    assert seen[-1] == ("writing masks", 6, 6)
+
+
+# --- a later run
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_rerun_writes_what_is_missing_or_damaged(small_set, tmp_path, form, few_a_part):
+    out = tmp_path / "masks"
+    export(small_set, out, form)
+    before = snapshot(out)
+    assert export(small_set, out, form).n_written == 0
+    assert snapshot(out) == before
+    (victim, cut) = sorted(before)[-3:-1] if form != "tiff" else ["test_semantic_masks.tif"] * 2
+    data = (out / victim).read_bytes()
+    (out / victim).unlink()
+    if cut != victim:
+        (out / cut).write_bytes((out / cut).read_bytes()[:-5])
+    made = export(small_set, out, form)
+    assert 0 < made.n_written <= 16
+    assert (out / victim).read_bytes() == data
+    changed = {name for name, file in snapshot(out).items() if before.get(name) != file}
+    expected = {victim, cut}
+    assert changed == (expected | {"test_semantic_masks.txt"} if form == "tiff" else expected)
+    if form == "tiff":
+        (out / victim).write_bytes(data[:-5])
+        assert export(small_set, out, form).n_written == 6
+        assert (out / victim).read_bytes() == data
+
+
+def test_splits_may_come_one_by_one(small_set, tmp_path):
+    for form in FORMATS:
+        export(small_set, tmp_path / form, form, splits=["test"])
+        made = export(small_set, tmp_path / form, form)
+        assert made.n_written == 20
+        assert export(small_set, tmp_path / form, form, splits=["test"]).n_written == 0
+    assert zarr.open_group(tmp_path / "zarr", mode="r").attrs["complete"] is True
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_other_options_are_not_mixed(small_set, tmp_path, form):
+    out = tmp_path / "masks"
+    export(small_set, out, form, splits=["test"])
+    before = snapshot(out)
+    for options, words in [
+        ({"min_area": 500}, "made with min_area unset; expected 500 as asked for now; choose"),
+        ({"kind": "binary"}, 'made with kind "semantic"; expected "binary"'),
+        ({"mapping": {1: 2}}, r"made with mapping unset; expected \[\[1, 2\]\]"),
+        ({"variant": "annotations_300"}, "test masks of other annotations .variant"),
+    ]:
+        with pytest.raises(StoreError, match=words):
+            export(small_set, out, form, splits=["test"], **options)
+    with pytest.raises(StoreError, match="made with f"):
+        export(small_set, out, FORMATS[FORMATS.index(form) - 1])
+    assert snapshot(out) == before
+    made = export(small_set, out, form, splits=["test"], kind="binary", overwrite=True)
+    assert made.n_written == 6
+    table = mtfast.open_source(small_set).table("test", "annotations_with_class_200")
+    assert read(out, form, "test", table.names.tolist()).max() == 1
+    other = FORMATS[FORMATS.index(form) - 1]
+    export(small_set, out, other, splits=["test"], overwrite=True)
+    expected = mtfast.semantic(table)
+    np.testing.assert_array_equal(read(out, other, "test", table.names.tolist()), expected)
+
+
+def test_changed_annotations_are_noticed(small_set, tmp_path):
+    folder = Path(shutil.copytree(small_set, tmp_path / "set"))
+    export(folder, tmp_path / "masks")
+    file = folder / "RLE_annotations" / "test_annotations_with_class_200.json"
+    content = json.loads(file.read_text())
+    content["annotations"][0]["category_id"] ^= 1
+    file.write_text(json.dumps(content))
+    assert export(folder, tmp_path / "masks", splits=["train"]).n_written == 0
+    with pytest.raises(StoreError, match="test masks of other annotations .annotations_sha256"):
+        export(folder, tmp_path / "masks")
+
+
+SLOW = """
+import signal, sys, time
+# A shell that starts the tests in the background has told them to ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from mtfast.store import schema
+schema.SHARD = 2
+from mtfast.export.parts import Part
+encode = Part.encode
+whole = []
+def slow(part, form):
+    for data in encode(part, form):
+        yield data
+        if len(whole) == 2:
+            # One write, as two threads may be here at once.
+            sys.stdout.write("writing\\n")
+            sys.stdout.flush()
+            time.sleep(0.4)
+    whole.append(part)
+Part.encode = slow
+from mtfast.cli import main
+main(["masks", *sys.argv[1:], "--workers", "1"])
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("form", ["zarr", "png", "tiff"])
+def test_an_interrupted_run_is_finished_by_the_next(small_set, tmp_path, monkeypatch, form, how):
+    monkeypatch.setattr("mtfast.store.schema.SHARD", 2)
+    out = tmp_path / "masks"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW, small_set, out, "--format", form],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "writing\n"
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=60)
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert "Traceback" not in errors
+        assert errors.count("mtfast: error: interrupted") == 1
+        assert not list(out.rglob("*.partial"))
+    if form == "zarr":
+        assert zarr.open_group(out, mode="r").attrs["complete"] is False
+    made = export(small_set, out, form)
+    # Two parts were whole, and of the third one perhaps some.
+    assert 26 - 8 <= made.n_written <= 26 - 4
+    export(small_set, tmp_path / "whole", form)
+    for file in (tmp_path / "whole").rglob("*"):
+        if file.is_file() and file.suffix != ".tif":
+            there = out / file.relative_to(tmp_path / "whole")
+            assert file.read_bytes() == there.read_bytes()
+    assert {p.name for p in out.rglob("*")} == {p.name for p in (tmp_path / "whole").rglob("*")}
+
+
+# --- what is in the way, and bad input
+
+
+def test_folders_of_something_else(small_set, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").touch()
+    (tmp_path / "empty").mkdir()
+    store = mtfast.convert(small_set, tmp_path / "set.zarr", images="none", splits=["test"])
+    for place in ("file", "full", "set.zarr"):
+        for options in ({}, {"overwrite": True}):
+            with pytest.raises(StoreError, match="holds no masks of an earlier run; expected a ne"):
+                export(small_set, tmp_path / place, **options)
+    with pytest.raises(StoreError, match="which is a Zarr store; expected a place outside"):
+        export(small_set, store / "masks", "png")
+    assert os.listdir(tmp_path / "full") == ["thesis.txt"]
+    assert export(small_set, tmp_path / "empty").n_written == 26
+    (tmp_path / "empty" / "notes.txt").touch()
+    export(small_set, tmp_path / "empty", kind="binary", overwrite=True)
+    assert (tmp_path / "empty" / "notes.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"splits": ["val"]}, SourceError, "no split 'val' in .*; expected one of train, test"),
+        ({"variant": "annotations_9"}, SourceError, "no variant 'annotations_9' in split 'train'"),
+        ({"categories": [77]}, MtfastError, "no category 77 in the annotations; expected one of 1"),
+        ({"mapping": {77: 1}}, MtfastError, "no category 77 in the annotations"),
+        ({"form": "gif"}, MtfastError, "format 'gif'; expected 'zarr', 'png' or 'tiff'"),
+        ({"palette": True}, MtfastError, "a palette for zarr; expected png"),
+        ({"file_per_image": True}, MtfastError, "one file an image for zarr; expected tiff"),
+        ({"scheduler": "thread"}, MtfastError, "scheduler 'thread'; expected threads"),
+        (
+            {"form": "png", "palette": True, "mapping": {1: 256}},
+            MtfastError,
+            "value 256 in the masks of split 'train'; expected at most 255 for a palette",
+        ),
+        ({"overlap": "error"}, MtfastError, "annotations 1 and 2 of image .* overlap; expected"),
+    ],
+)
+def test_bad_options_write_nothing(small_set, tmp_path, monkeypatch, options, error, words):
+    if "overlap" in options:
+        # Flakes of a set lie apart; these do not.
+        table = mtfast.open_source(small_set).table("train", "annotations_with_class_200")
+        k = int(np.argmax(np.diff(table.image_offsets) > 1))
+        picks = np.repeat(table.image_offsets[k], 2)
+        twice = table.select(picks)
+        monkeypatch.setattr("mtfast.sources.maskterial.MaskTerial.table", lambda *_: twice)
+        words = r"annotations (\d+) and \1 of image .* overlap; expected masks that share no pixel"
+    with pytest.raises(error, match=words):
+        export(small_set, tmp_path / "masks", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def write_coco(file: Path, images: list[tuple[str, int, int]]) -> Path:
+    """A COCO file with one box in every image."""
+    content = {
+        "images": [
+            {"id": i, "file_name": name, "height": height, "width": width}
+            for i, (name, height, width) in enumerate(images)
+        ],
+        "annotations": [
+            {"id": i, "image_id": i, "category_id": 1 + i, "segmentation": [[2, 3, 4, 5]]}
+            for i in range(len(images))
+        ],
+        "categories": [],
+    }
+    file.write_text(json.dumps(content))
+    return file
+
+
+def test_images_of_several_sizes(tmp_path):
+    sizes = [("a.jpg", 12, 15), ("b.jpg", 12, 15), ("x/c.jpg", 15, 12), ("d.jpg", 12, 15)]
+    file = write_coco(tmp_path / "set.json", sizes)
+    for form in ("zarr", "tiff"):
+        with pytest.raises(MtfastError, match="'x/c.jpg' is 15 x 12 .*expected one size"):
+            export(file, tmp_path / form, form)
+    for form, suffix in (("png", ".png"), ("tiff files", ".tif")):
+        export(file, tmp_path / form, form)
+        for i, (name, height, width) in enumerate(sizes):
+            place = tmp_path / form / "train_semantic_masks" / Path(name).with_suffix(suffix).name
+            expected = np.zeros((height, width), np.uint8)
+            expected[3:8, 2:6] = i + 1
+            with Image.open(place) as image:
+                np.testing.assert_array_equal(np.asarray(image), expected)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["a.jpg", "x/a.png"], "images 'a.jpg' and 'x/a.png' of split 'train' have one stem"),
+        (["a.jpg", "\0.jpg"], "image .* of split 'train' has no stem to name a file with"),
+    ],
+)
+def test_names_that_name_no_file(tmp_path, names, words):
+    file = write_coco(tmp_path / "set.json", [(name, 9, 9) for name in names])
+    with pytest.raises(MtfastError, match=words):
+        export(file, tmp_path / "masks", "png")
+    export(file, tmp_path / "masks")
+
+
+def test_wide_values(tmp_path):
+    """Ids and instance numbers above 255 make masks of two bytes."""
+    file = write_coco(tmp_path / "set.json", [(f"{i}.jpg", 9, 9) for i in range(300)])
+    export(file, tmp_path / "ids", "png")
+    with Image.open(tmp_path / "ids" / "train_semantic_masks" / "299.png") as image:
+        assert np.asarray(image)[4, 4] == 300
+    content = json.loads(file.read_text())
+    for annotation in content["annotations"]:
+        annotation |= {"image_id": 0, "category_id": 1}
+    file.write_text(json.dumps(content))
+    export(file, tmp_path / "many", kind="instance")
+    pixels = zarr.open_array(tmp_path / "many" / "train" / "semantic", mode="r")
+    assert pixels.dtype == np.uint16
+    assert pixels[0][4, 4] == 300
+
+
+def test_a_full_disk_is_one_line(small_set, tmp_path, monkeypatch):
+    def no_room(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(zarr_arrays, "write_shard", no_room)
+    monkeypatch.setattr(image_files, "replace_file", no_room)
+    for form in ("zarr", "png"):
+        with pytest.raises(StoreError, match="cannot be written: No space left on device"):
+            export(small_set, tmp_path / form, form)
+
+
+def test_two_runs_at_once(small_set, tmp_path, monkeypatch):
+    def again(part, form):
+        export(small_set, tmp_path / "masks")
+
+    monkeypatch.setattr(parts.Part, "encode", again)
+    with pytest.raises(StoreError, match="being written by another run; expected to be alone"):
+        export(small_set, tmp_path / "masks")
+
+
+# --- the command
+
+
+def test_command(small_set, tmp_path):
+    arguments = [str(small_set), str(tmp_path / "masks"), "--format", "png", "--split", "test"]
+    arguments += ["--min-area", "300", "--category", "1", "--category", "2", "--map", "2=5"]
+    arguments += ["--kind", "boundary", "--overlap", "smallest", "--palette"]
+    runner = CliRunner()
+    done = runner.invoke(command, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    line = f"{tmp_path / 'masks'}: masks of 6 test (annotations_with_class_200)"
+    assert done.stdout == f"{line}\n"
+    assert runner.invoke(command, arguments).stdout == f"{line}; 6 of them were there\n"
+    record = json.loads((tmp_path / "masks" / "masks.json").read_text())
+    assert record["settings"] == {
+        "format": "png",
+        "min_area": 300,
+        "categories": [1, 2],
+        "mapping": [[2, 5]],
+        "kind": "boundary",
+        "overlap": "smallest",
+        "palette": True,
+        "file_per_image": False,
+        "source": "Graphene",
+    }
+    files = list((tmp_path / "masks" / "test_semantic_masks").iterdir())
+    values = {v for file in files for v in np.unique(np.asarray(Image.open(file))).tolist()}
+    assert values <= {0, 1, 5}
+    for wrong in (["--map", "5"], ["--map", "a=b"], ["--map", "1=2=3"], ["--min-area", "-1"]):
+        assert runner.invoke(command, arguments[:2] + wrong).exit_code == 2
+    with pytest.raises(MtfastError, match="category 2 is mapped twice"):
+        runner.invoke(command, [*arguments, "--map", "2=1"], catch_exceptions=False)
+    page = runner.invoke(command, ["--help"]).stdout
+    assert "larger than that (area > PX)" in " ".join(page.split())
