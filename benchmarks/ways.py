@@ -46,6 +46,19 @@ def pngs_from_rle(tables: Sequence[RunTable], folder: Path) -> None:
         cv2.imwrite(str(folder / f"{i}.png"), paint_with_pycocotools(table))
 
 
+def pngs_from_coco(file: Path, folder: Path) -> None:
+    """Write the semantic mask of every image of a COCO file as a PNG file."""
+    import cv2
+    from pycocotools.coco import COCO
+
+    coco = COCO(file)
+    for image in coco.loadImgs(coco.getImgIds()):
+        mask = np.zeros((image["height"], image["width"]), np.uint8)
+        for annotation in coco.loadAnns(coco.getAnnIds(imgIds=image["id"])):
+            mask[coco.annToMask(annotation) > 0] = annotation["category_id"]
+        cv2.imwrite(str(folder / f"{Path(image['file_name']).stem}.png"), mask)
+
+
 def read_and_paint(image: Path, table: RunTable) -> tuple[Any, Any]:
     """Decode an image file and paint its mask, as a training loop does."""
     import cv2

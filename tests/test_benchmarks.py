@@ -16,8 +16,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import benchmarks
-from benchmarks import data, libraries, mask, measuring, peers, ratios, startup, table
+from benchmarks import data, export, libraries, mask, measuring, peers, ratios, startup, table
 
+import mtfast
 import mtfast.mask
 
 MODULES = [m.name for m in pkgutil.iter_modules(benchmarks.__path__, "benchmarks.")]
@@ -73,7 +74,7 @@ def _arguments(params):
 
 def test_every_room_has_benchmarks():
     rooms = {parameter.values[0].__module__.rpartition(".")[2] for parameter in CLASSES}
-    assert rooms == {"kernels", "mask", "sources", "startup", "store", "synth"}
+    assert rooms == {"export", "kernels", "mask", "sources", "startup", "store", "synth"}
 
 
 def test_every_mask_operation_is_timed():
@@ -178,6 +179,19 @@ def test_ratios_are_measured_and_laid_out(cache):
     assert {line.count("|") for line in lines.splitlines()} == {5}
     assert len(lines.splitlines()) == len(rows) + 2
     assert "zarr" in rest
+    assert not list(cache.glob("scratch-*"))
+
+
+def test_masks_are_measured(cache):
+    pytest.importorskip("cv2", reason="OpenCV is in the group 'bench'")
+    rows = list(export.measure(export.TINY))
+    assert len({row.job for row in rows}) == len(rows) == 9
+    assert all(row.ours > 0 for row in rows)
+    table = mtfast.open_source(export.write_coco(12, export.TINY.size)).table(
+        "train", "annotations"
+    )
+    assert table.n_images == 12
+    assert export.table_bytes(12, export.TINY.size) > table.rle.nbytes
     assert not list(cache.glob("scratch-*"))
 
 

@@ -296,6 +296,24 @@ def test_an_interrupted_run_is_finished_by_the_next(small_set, tmp_path, monkeyp
     assert {p.name for p in out.rglob("*")} == {p.name for p in (tmp_path / "whole").rglob("*")}
 
 
+def test_a_record_reaches_nothing_outside_its_folder(small_set, tmp_path):
+    """Whatever it names is removed with --overwrite."""
+    (tmp_path / "precious").mkdir()
+    export(small_set, tmp_path / "masks", "zarr", splits=["test"])
+    metadata = json.loads((tmp_path / "masks" / "zarr.json").read_text())
+    metadata["attributes"]["mtfast_masks"]["splits"] = {"../precious": {}}
+    (tmp_path / "masks" / "zarr.json").write_text(json.dumps(metadata))
+    with pytest.raises(StoreError, match="holds no masks of an earlier run"):
+        export(small_set, tmp_path / "masks", overwrite=True)
+    assert (tmp_path / "precious").exists()
+
+
+def test_a_kill_before_the_record_is_written(small_set, tmp_path):
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / ".masks.json.partial").touch()
+    assert export(small_set, tmp_path / "masks", "png", splits=["test"]).n_written == 6
+
+
 # --- what is in the way, and bad input
 
 
@@ -457,8 +475,8 @@ def test_command(small_set, tmp_path):
         "overlap": "smallest",
         "palette": True,
         "file_per_image": False,
-        "source": "Graphene",
     }
+    assert record["source"] == "Graphene"
     files = list((tmp_path / "masks" / "test_semantic_masks").iterdir())
     values = {v for file in files for v in np.unique(np.asarray(Image.open(file))).tolist()}
     assert values <= {0, 1, 5}

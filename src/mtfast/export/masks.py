@@ -25,7 +25,13 @@ from mtfast.dataset import DatasetView, SplitView, open_dataset
 from mtfast.errors import MtfastError, SourceError, StoreError
 from mtfast.export.image_files import FolderOfPng, FolderOfTiff
 from mtfast.export.parts import Format, MaskSplit, Part
-from mtfast.export.record import RECORD, describe, expect_same, read_record
+from mtfast.export.record import (
+    PARTIAL_RECORD,
+    RECORD,
+    describe,
+    expect_same,
+    read_record,
+)
 from mtfast.export.tiff_stack import TiffStack
 from mtfast.export.zarr_arrays import ZarrArrays
 from mtfast.overlap import Overlap
@@ -146,8 +152,8 @@ def export_masks(
     dataset = open_dataset(source)
     found = _read(dataset, splits, variant, selection, way, report)
     settings = {"format": format, **asdict(selection), "palette": palette}
-    settings |= {"file_per_image": file_per_image, "source": dataset.path.resolve().name}
-    record = describe(_plain(settings), found)
+    settings |= {"file_per_image": file_per_image}
+    record = describe(dataset.path.resolve().name, settings, found)
 
     with writing(target):
         target.mkdir(exist_ok=True)
@@ -185,7 +191,7 @@ def _refuse_other(target: Path) -> None:
     refuse_inside_store(target)
     if not target.exists() or (target.is_dir() and read_record(target)):
         return
-    if not target.is_dir() or any(target.iterdir()):
+    if not target.is_dir() or {path.name for path in target.iterdir()} - {PARTIAL_RECORD}:
         raise StoreError(
             f"{target} exists and holds no masks of an earlier run; expected a new or empty "
             f"folder; choose another"
@@ -257,13 +263,6 @@ def _range_of_values(table: RunTable, selection: Selection) -> tuple[int, int]:
             f"leave small ones out with a minimum area"
         )
     return low, high
-
-
-def _plain(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings as JSON gives them back."""
-    return {k: [list(p) for p in v] if k == "mapping" else v for k, v in settings.items()} | {
-        "categories": None if settings["categories"] is None else list(settings["categories"])
-    }
 
 
 def _remove(target: Path, record: dict[str, Any]) -> None:

@@ -14,18 +14,28 @@ from mtfast.export.parts import MaskSplit
 from mtfast.runs import RunTable
 from mtfast.store.arrays import read_metadata
 
-__all__ = ["RECORD", "describe", "expect_same", "read_record", "replace_file", "write_record"]
+__all__ = [
+    "ATTRIBUTE",
+    "PARTIAL_RECORD",
+    "RECORD",
+    "describe",
+    "expect_same",
+    "read_record",
+    "replace_file",
+    "write_record",
+]
 
 RECORD = "masks.json"
 """File of the record; a Zarr group has it among its attributes, under ATTRIBUTE."""
 ATTRIBUTE = "mtfast_masks"
+PARTIAL_RECORD = f".{RECORD}.partial"
 VERSION = 1
 
 Record = dict[str, Any]
 
 
-def describe(settings: Record, splits: Sequence[MaskSplit]) -> Record:
-    """Put together the settings and, for each split, a digest of its annotations."""
+def describe(source: str, settings: Record, splits: Sequence[MaskSplit]) -> Record:
+    """Put together a record: names, settings and, for each split, a digest of its annotations."""
     entries = {
         split.name: {
             "variant": split.variant,
@@ -35,7 +45,10 @@ def describe(settings: Record, splits: Sequence[MaskSplit]) -> Record:
         }
         for split in splits
     }
-    return {"version": VERSION, "settings": settings, "splits": entries}
+    record = {"version": VERSION, "source": source, "settings": settings, "splits": entries}
+    # As it is when it is read again, with lists for tuples.
+    plain: Record = json.loads(json.dumps(record))
+    return plain
 
 
 def read_record(out: Path) -> Record | None:
@@ -50,14 +63,13 @@ def read_record(out: Path) -> Record | None:
             found = read_metadata(out).get("attributes", {}).get(ATTRIBUTE)
         except StoreError:
             return None
-    known = isinstance(found, dict) and {"version", "settings", "splits"} <= found.keys()
-    return found if known else None
+    return found if _is_record(found) else None
 
 
 def write_record(out: Path, record: Record) -> None:
     """Write the file of the record."""
     text = json.dumps(record, indent=2, ensure_ascii=False)
-    replace_file(out / RECORD, out / f".{RECORD}.partial", (text + "\n").encode())
+    replace_file(out / RECORD, out / PARTIAL_RECORD, (text + "\n").encode())
 
 
 def expect_same(found: Record, wanted: Record, out: Path) -> Record:
@@ -90,6 +102,17 @@ def replace_file(path: str | Path, partial: str | Path, data: bytes) -> None:
     with open(partial, "wb", buffering=0) as file:  # noqa: PTH123 - half the time of Path.open
         file.write(data)
     os.replace(partial, path)  # noqa: PTH105 - paths may be plain strings
+
+
+def _is_record(found: Any) -> bool:
+    return (
+        isinstance(found, dict)
+        and "version" in found
+        and isinstance(found.get("settings"), dict)
+        and isinstance(found.get("splits"), dict)
+        # They name what is removed to be written anew: nothing outside of the folder.
+        and all(Path(split).name == split for split in found["splits"])
+    )
 
 
 def _shown(value: Any) -> str:

@@ -28,8 +28,11 @@ class ZarrArrays(Format):
         """Create groups and arrays, without a shard; those that are there stay as they are."""
         import zarr
 
-        root = zarr.open_group(out, mode="a")
-        root.update_attributes({ATTRIBUTE: record, "complete": False})
+        attributes = {ATTRIBUTE: record, "complete": False}
+        if (out / "zarr.json").exists():
+            root = zarr.open_group(out, mode="a").update_attributes(attributes)
+        else:
+            root = zarr.create_group(out, attributes=attributes)
         for split in splits:
             # The array is declared last: where it is, all of its group is.
             if (out / split.name / schema.SEMANTIC / "zarr.json").exists():

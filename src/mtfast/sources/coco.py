@@ -17,6 +17,7 @@ from mtfast.sources.source import (
     find_listed,
     image_names,
     open_found,
+    read_found,
     read_listed,
 )
 
@@ -60,8 +61,7 @@ class CocoFile(OneSplit):
     def records(self, split: str, variant: str) -> Records:
         """Read the annotations as JSON text."""
         file = self.variant_file(split, variant)
-        with open_found(self.files, file) as stream:
-            return Records(stream.read(), file)
+        return Records(read_found(self.files, file), file)
 
     def image_names(self, split: str) -> tuple[str, ...] | None:
         """Sorted names of the image files; None if no folder of them was found."""

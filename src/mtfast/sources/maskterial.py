@@ -93,8 +93,7 @@ class MaskTerial:
     def records(self, split: str, variant: str) -> Records:
         """Read the annotations of a variant as JSON text."""
         file = self.variant_file(split, variant)
-        with open_found(self.files, file) as stream:
-            return Records(stream.read(), file)
+        return Records(read_found(self.files, file), file)
 
     def image_names(self, split: str) -> tuple[str, ...] | None:
         """Sorted names of the image files of a split; None if there is no folder of them."""
