@@ -38,6 +38,8 @@ __all__ = [
 
 MAX_PIXELS = 2**40
 
+_BLOCK = 1 << 16
+
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
 
@@ -316,7 +318,9 @@ class RunTable:
 
     @cached_property
     def _longest_text(self) -> int:
-        return int(np.diff(self.rle_offsets).max(initial=0))
+        # In blocks, as all lengths at once would be another column.
+        blocks = (self.rle_offsets[k : k + _BLOCK + 1] for k in range(0, self.n_instances, _BLOCK))
+        return max((int(np.diff(block).max()) for block in blocks), default=0)
 
     def scratch(self) -> Int64:
         """Make an int64 array that holds the counts of any one instance."""

@@ -23,6 +23,8 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 LOCAL = ("threads", "processes", "sync")
+# Jobs that Dask knows of at a time on this machine: it takes 16 KB for each.
+AT_ONCE = 256
 # Jobs that wait at each worker of a cluster, so that none runs dry and few are in memory.
 AHEAD = 2
 CONNECT_SECONDS = 10.0
@@ -104,12 +106,6 @@ def _run_locally(
     def posttask(key: Any, result: Any, dsk: Any, state: Any, worker: Any) -> None:
         _deliver(on_result, *result)
 
-    tasks = [
-        dask.delayed(partial(_guarded, function, number, job), pure=False, traverse=False)(
-            dask_key_name=f"job-{number:08d}"
-        )
-        for number, job in enumerate(jobs)
-    ]
     # A pool of our own: leaving it waits for the jobs that are under way, so that nobody writes
     # behind the back of whoever cleans up after an error.
     # Threads wait for the disk for much of their time.
@@ -117,8 +113,19 @@ def _run_locally(
     with _pool(scheduler, min(workers or default, max(len(jobs), 1))) as pool:
         options = {} if pool is None else {"pool": pool}
         try:
-            with Callback(posttask=posttask):
-                dask.compute(*tasks, scheduler=scheduler, optimize_graph=False, **options)
+            for first in range(0, len(jobs), AT_ONCE):
+                calls = [
+                    partial(_guarded, function, number, job)
+                    for number, job in enumerate(jobs[first : first + AT_ONCE], first)
+                ]
+                tasks = [
+                    dask.delayed(call, pure=False, traverse=False)(
+                        dask_key_name=f"job-{number:08d}"
+                    )
+                    for number, call in enumerate(calls, first)
+                ]
+                with Callback(posttask=posttask):
+                    dask.compute(*tasks, scheduler=scheduler, optimize_graph=False, **options)
         except BrokenProcessPool as error:
             raise MtfastError(
                 "a worker process ended before its work; expected it to live, and memory enough "

@@ -75,7 +75,7 @@ class _Folder(Format):
     def write(self, part: Part) -> int:
         """Write the files of a part that are not there."""
         folder = part.out / FOLDER.format(split=part.split)
-        paths = [f"{folder}{os.sep}{_stem(name)}{self.suffix}" for name in part.table.names]
+        paths = [f"{folder}{os.sep}{_stem(name)}{self.suffix}" for name in part.images.names]
         missing = [not self.is_file_whole(path) for path in paths]
         if not any(missing):
             return 0

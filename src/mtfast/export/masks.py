@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -45,7 +45,7 @@ from mtfast.store.target import refuse_inside_store, writing
 
 __all__ = ["ExportedMasks", "export_masks"]
 
-# Images that are selected from at once, to find the largest value of their masks.
+# Images that are looked at together before anything is written.
 _BLOCK = 4096
 
 
@@ -215,7 +215,7 @@ def _read(
                 f"{', '.join(dataset.splits)}; pick one of these"
             )
     tables = {name: _table(dataset.splits[name], variant, report) for name in chosen}
-    selection.expect_known(known_categories(tables.values()))
+    selection.expect_known(known_categories(b for t in tables.values() for b in _blocks(t)))
     found = []
     for name, table in tables.items():
         if way.one_size:
@@ -245,14 +245,26 @@ def _table(split: SplitView, variant: str | None, report: Progress) -> RunTable:
     report(what, 0, 1)
     table = split.table(chosen)
     report(what, 1, 1)
-    return table
+    return _lean(table)
+
+
+def _lean(table: RunTable) -> RunTable:
+    """Let go of what masks do not show, a sixth of a table."""
+    columns = {field.name: getattr(table, field.name) for field in fields(table)}
+    for name in ("stated_area", "stated_bbox"):
+        columns[name] = np.broadcast_to(np.nan, columns[name].shape)
+    return RunTable.unchecked(**columns)
+
+
+def _blocks(table: RunTable) -> Iterator[RunTable]:
+    return (table[start : start + _BLOCK] for start in range(0, table.n_images, _BLOCK))
 
 
 def _range_of_values(table: RunTable, selection: Selection) -> tuple[int, int]:
     """Smallest and largest value of all masks; refuse what :class:`Selection` refuses."""
     low = high = 0
-    for start in range(0, table.n_images, _BLOCK):
-        block = selection.values(table[start : start + _BLOCK])
+    for whole in _blocks(table):
+        block = selection.values(whole)
         low = min(low, int(block.category_ids.min(initial=0)))
         high = max(high, int(block.category_ids.max(initial=0)))
         if selection.overlap == "error":
@@ -290,28 +302,30 @@ def _write(
     report: Progress,
 ) -> int:
     """Write all parts that are not there; return how many masks that were."""
-    by_name = {split.name: split for split in splits if not way.is_whole(target, split)}
-    shards = plan({name: split.table.n_images for name, split in by_name.items()}, schema.SHARD)
     parts = [
         Part(
             out=target,
-            split=shard.split,
+            split=split.name,
             number=shard.number,
-            table=by_name[shard.split].table[shard.start : shard.stop],
+            table=split.table,
+            start=shard.start,
+            stop=shard.stop,
             selection=selection,
-            dtype=by_name[shard.split].dtype.name,
-            largest=by_name[shard.split].largest,
+            dtype=split.dtype.name,
+            largest=split.largest,
         )
-        for shard in shards
+        for split in splits
+        if not way.is_whole(target, split)
+        for shard in plan({split.name: split.table.n_images}, schema.SHARD)
     ]
-    total = sum(part.table.n_images for part in parts)
+    total = sum(part.n_images for part in parts)
     done = n_written = 0
     report("writing masks", done, total)
 
     def on_result(number: int, n: int) -> None:
         nonlocal done, n_written
         n_written += n
-        done += parts[number].table.n_images
+        done += parts[number].n_images
         report("writing masks", done, total)
 
     run_jobs(way.write, parts, on_result, scheduler, workers)

@@ -45,22 +45,44 @@ class MaskSplit:
 
 @dataclass(frozen=True)
 class Part:
-    """Images of a split that one job writes: all that a worker needs to know."""
+    """Images of a split that one job writes: all that a worker needs to know.
+
+    Attributes
+    ----------
+    table : RunTable
+        Of the split. Only the part's own images are sent to another process.
+    start, stop : int
+        Its images are start .. stop - 1.
+    """
 
     out: Path
     split: str
     number: int
     table: RunTable
+    start: int
+    stop: int
     selection: Selection
     dtype: str
     largest: int
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"table": self.images, "start": 0, "stop": self.n_images}
+
+    @property
+    def n_images(self) -> int:
+        """Number of images."""
+        return self.stop - self.start
+
+    @property
+    def images(self) -> RunTable:
+        """Annotations of its images, nothing selected yet."""
+        return self.table[self.start : self.stop]
+
     def encode(self, form: Callable[[int], MaskForm]) -> Iterator[bytes]:
         """Encode the mask of every image; the form is made for the largest value."""
-        table = self.selection.select(self.table)
+        table = self.selection.select(self.images)
         turns = np.flatnonzero(np.diff(table.heights) | np.diff(table.widths)) + 1
-        ends = [0, *turns.tolist(), table.n_images]
-        for start, stop in pairwise(ends):
+        for start, stop in pairwise([0, *turns.tolist(), table.n_images]):
             yield from encode_masks(table[start:stop], self.dtype, form(self.largest))
 
 

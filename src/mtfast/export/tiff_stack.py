@@ -46,7 +46,7 @@ class TiffStack(Format):
 
     def write(self, part: Part) -> int:
         """Write the strips of a part unless they are there."""
-        n_images = part.table.n_images
+        n_images = part.n_images
         path = _parts(part.out, part.split) / f"c.{part.number}"
         if shard_is_whole(path, schema.SHARD, n_images):
             return 0

@@ -53,7 +53,7 @@ class ZarrArrays(Format):
 
     def write(self, part: Part) -> int:
         """Write the shard of a part unless it is there."""
-        n_images = part.table.n_images
+        n_images = part.n_images
         path = shard_path(part.out, f"{part.split}/{schema.SEMANTIC}", part.number, 3)
         if shard_is_whole(path, schema.SHARD, n_images):
             return 0
