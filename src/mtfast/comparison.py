@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import SourceError
-from mtfast.overlap import Overlap
+from mtfast.overlap import ORDERS, Overlap
 from mtfast.painter import Painter, Rule
 from mtfast.progress import Progress
 from mtfast.raster import semantic
@@ -183,7 +183,7 @@ def _count_differing(job: _Job, image: str, shipped: NDArray[Any]) -> Int64:
                 alike: tuple[Overlap, ...] = (rule.overlap,)
                 if not by_overlap:
                     n_covered = np.count_nonzero(np.not_equal(painted, 0, out=flags))
-                    alike = get_args(Overlap) if n_covered == table.area().sum() else alike
+                    alike = ORDERS if n_covered == table.area().sum() else alike
                 by_overlap |= dict.fromkeys(alike, n)
             out[number] = by_overlap[rule.overlap]
     return out

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from mtfast.errors import MtfastError, shown
 from mtfast.runs import MAX_PIXELS, RunTable
 
-__all__ = ["OVERLAPS", "Overlap", "find_overlap", "paint_order", "paint_rank"]
+__all__ = ["ORDERS", "OVERLAPS", "Overlap", "find_overlap", "paint_order", "paint_rank"]
 
 Overlap = Literal["last", "first", "largest", "smallest", "error"]
 OVERLAPS: tuple[str, ...] = get_args(Overlap)
+ORDERS: tuple[Overlap, ...] = ("last", "first", "largest", "smallest")
+"""Those that are orders of painting."""
 
 Int64 = NDArray[np.int64]
 

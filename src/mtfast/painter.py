@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.overlap import Overlap
+from mtfast.overlap import ORDERS, Overlap
 from mtfast.progress import Progress, silent
 from mtfast.raster import semantic, semantic_dtype
 from mtfast.runs import RunTable
@@ -120,7 +120,7 @@ class Painter:
             # "At least 200" and "more than 200"; a limit that leaves nothing out is no other rule.
             bounds = {bound for limit in limits for bound in (limit, limit + 1)}
             telling = sorted(bound for bound in bounds if areas.min(initial=bound) < bound)
-            for min_area, overlap in product((0, *telling), get_args(Overlap)):
+            for min_area, overlap in product((0, *telling), ORDERS):
                 yield Rule(variant, min_area, overlap)
 
 

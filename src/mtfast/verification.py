@@ -105,7 +105,7 @@ def verify(
     *,
     splits: Sequence[str] | None = None,
     variant: str | None = None,
-    min_area: int = 0,
+    min_area: int | None = None,
     overlap: Overlap = "last",
     picture: str | os.PathLike[str] | None = None,
     workers: int | None = None,
@@ -121,8 +121,8 @@ def verify(
         All by default.
     variant : str, optional
         What masks are painted from; by default what :func:`mtfast.convert` paints from.
-    min_area : int
-        Smallest area in pixels of an instance that is painted.
+    min_area : int, optional
+        Only instances of more pixels than that are painted.
     overlap : {"last", "first", "largest", "smallest"}
         Which instance shows where several overlap.
     picture : path-like, optional
@@ -162,7 +162,7 @@ def verify(
     for name in names:
         painter, chosen = _read_split(opened, name, variant, report)
         painters.append(painter)
-        rule = Rule(chosen, min_area, overlap)
+        rule = Rule(chosen, 0 if min_area is None else min_area + 1, overlap)
         verified.append(_verify_split(painter, rule, workers, report))
     found = Verification(str(opened.path), tuple(verified))
     if target is not None and found.n_different:

@@ -28,10 +28,9 @@ MOST_PAIRS = 3
 @click.option("--variant", metavar="VARIANT", help="Annotations that masks are painted from.")
 @click.option(
     "--min-area",
-    default=0,
     metavar="PX",
     type=click.IntRange(min=0),
-    help="Smallest area of an instance that is painted.",
+    help="Paint only instances larger than that (area > PX).",
 )
 @click.option(
     "--overlap",
@@ -49,7 +48,7 @@ def verify(
     src: Path,
     splits: tuple[str, ...],
     variant: str | None,
-    min_area: int,
+    min_area: int | None,
     overlap: Any,
     out: Path | None,
     workers: int | None,

@@ -147,7 +147,7 @@ class _TiffFiles(ZlibStreams):
 
 def palette_of(largest: int) -> NDArray[np.uint8]:
     """Colours (largest + 1, 3) uint8 for values: black for 0, then those of previews in turn."""
-    from mtfast.preview import PALETTE
+    from mtfast.sheet import PALETTE
 
     colours = np.array(PALETTE, np.uint8)[np.arange(-1, largest) % len(PALETTE)]
     colours[0] = 0
