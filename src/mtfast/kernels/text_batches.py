@@ -54,8 +54,21 @@ def read_numbers(text, at, stop, numbers):
                 n += u64(64)
                 at += 64
                 continue
+            more = ~ends & ~beyond
             ends &= ~beyond
             start = 0
+            if not more & (more >> u64(1)) and not more >> u64(63):
+                # No number is longer than two characters.
+                window = text[at : at + 64]
+                while ends:
+                    end = trailing_zeros(ends)
+                    ends = drop_lowest(ends)
+                    # Low five bits of a character are those of its group, bit 4 flipped.
+                    low = (i64(window[u64(start)]) & 31) ^ 16
+                    high = (i64(window[u64(end)]) & 31) - 16
+                    numbers[n] = (high << 5) | low if end > start else high
+                    n += u64(1)
+                    start = end + 1
             while ends:
                 end = trailing_zeros(ends) + 1
                 n_groups = end - start
@@ -154,13 +167,24 @@ def write_numbers(numbers, n, text, at):
     for done in range(0, n, 64):
         here = numbers[done : min(done + 64, n)]
         wide = 0
+        wider = 0
         for k in range(here.size):
             wide |= (here[k] + 16) >> 5
+            wider |= (here[k] + 512) >> 10
         if wide == 0:
             there = text[at : at + here.size]
             for k in range(here.size):
                 there[k] = u8((here[k] & 31) + 48)
             at += here.size
+            continue
+        if wider == 0:
+            # One character or two, the second of which may be overwritten.
+            for k in range(here.size):
+                value = here[k]
+                more = i64((value + 16) >> 5 != 0)
+                text[u64(at)] = u8((value & 31) + 48 + 32 * more)
+                text[u64(at + 1)] = u8(((value >> 5) & 31) + 48)
+                at += 1 + more
             continue
         for k in range(here.size):
             at = write_number(here[k], text, at)
