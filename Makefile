@@ -36,7 +36,8 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks.ratios
-	$(BIN)/python -m benchmarks.peers
+	$(BIN)/python -m benchmarks.peers --picture docs/peers.png
+	$(BIN)/python -m benchmarks.export
 	$(BIN)/asv machine --yes
 	$(BIN)/asv run --python=same --quick
 

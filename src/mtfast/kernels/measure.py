@@ -31,8 +31,12 @@ def bbox_of_places(places, n, height, box):
         if start == stop:
             continue
         if start >= column + height:
-            x = start // height
-            column = x * height
+            # Mostly the next column; a division takes as long as all the rest.
+            x += 1
+            column += height
+            if start >= column + height:
+                x = start // height
+                column = x * height
         if left < 0:
             left = x
         if stop > column + height:
