@@ -146,8 +146,8 @@ def test_find_overlap_is_that_of_the_pixels(rng):
         masks, image = [m for part in drawn for m in part], table.image_of_instance
         pairs = [
             (a, b)
-            for b in range(n)
-            for a in range(b)
+            for a in range(n)
+            for b in range(a + 1, n)
             if image[a] == image[b] and (masks[a] & masks[b]).any()
         ]
         assert pair == (pairs[0] if pairs else None)

@@ -83,14 +83,23 @@ def find_overlap(
     Texts, with their offsets and frames, of n masks; those of image i are ``image_offsets[i]`` ..
     ``image_offsets[i + 1] - 1``. If one of them is malformed that is for others to say.
     """
-    from mtfast.kernels import iou, overlaps, toggle_lists
+    from mtfast.kernels import iou, toggle_lists
 
+    n = heights.size
     toggles = np.empty(int(offsets[-1] - offsets[0]) + heights.size, np.int64)
     ends = np.empty(heights.size + 1, np.int64)
     if toggle_lists.decode_lists(text, offsets, heights, widths, MAX_PIXELS, toggles, ends) < 0:
         return None
-    pair = np.empty(2, np.int64)
-    facts = np.empty(iou.FACTS * heights.size, np.int64)
-    if not overlaps.first_overlap(toggles, ends, image_offsets, heights, facts, pair):
-        return None
-    return int(pair[0]), int(pair[1])
+    first, second, n_pixels = np.empty((3, 1), np.int64)
+    found = iou.overlaps(
+        toggles,
+        ends,
+        image_offsets,
+        heights[np.minimum(image_offsets[:-1], n - 1)] if n else image_offsets[:-1],
+        np.arange(n),
+        np.empty(iou.FACTS * n, np.int64),
+        first,
+        second,
+        n_pixels,
+    )
+    return (int(first[0]), int(second[0])) if found else None

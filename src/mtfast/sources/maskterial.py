@@ -27,7 +27,7 @@ from mtfast.errors import SourceError
 from mtfast.runs import RunTable
 from mtfast.sources.coco_json import parse_coco
 from mtfast.sources.files import Files, Folder
-from mtfast.sources.json_records import BAD_INPUT
+from mtfast.sources.record_file import BAD_INPUT
 from mtfast.sources.records import Records
 from mtfast.sources.source import (
     SetNames,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mtfast.errors import SourceError
 from mtfast.runs import RunTable
 from mtfast.sources.coco_json import Id
-from mtfast.sources.json_records import BAD_INPUT
+from mtfast.sources.record_file import BAD_INPUT
 
 __all__ = ["AnnotationKeys", "Records", "edited", "fields_of", "records_of"]
 
