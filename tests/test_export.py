@@ -116,7 +116,7 @@ def test_a_store_is_a_source_too(small_set, tmp_path):
     np.testing.assert_array_equal(found[:], expected[:])
     converted = zarr.open_array(store / "train" / "semantic", mode="r")
     assert expected.metadata == converted.metadata
-    with pytest.raises(StoreError, match="mtfast did not write; expected a store made by"):
+    with pytest.raises(StoreError, match="did not write; expected a converted dataset"):
         mtfast.open(tmp_path / "a")
 
 

@@ -68,8 +68,8 @@ class Store:
         version = self.attributes.get("mtfast_format")
         if version is None:
             raise StoreError(
-                f"{path} is a Zarr group that mtfast did not write; expected a store made by "
-                f"'mtfast convert'; convert the dataset first"
+                f"{path} is a Zarr group that 'mtfast convert' did not write; expected a converted "
+                f"dataset; convert it first (masks alone are read with zarr.open_group)"
             )
         if version != schema.FORMAT:
             raise StoreError(
