@@ -72,7 +72,7 @@ def read_rle(rle: Any) -> tuple[int, int, np.ndarray] | None:
 
     def whole(values: Any) -> bool:
         array = isinstance(values, np.ndarray) and values.ndim == 1
-        return (array or isinstance(values, list | tuple)) and all(
+        return (array or isinstance(values, list | tuple | range)) and all(
             isinstance(v, int | np.integer) and not isinstance(v, bool) and v >= 0 for v in values
         )
 
