@@ -79,7 +79,7 @@ def read_rle(rle: Any) -> tuple[int, int, np.ndarray] | None:
     if not isinstance(rle, Mapping) or not {"size", "counts"} <= rle.keys():
         return None
     size, counts = rle["size"], rle["counts"]
-    if not whole(size) or len(size) != 2:
+    if isinstance(size, range) or not whole(size) or len(size) != 2:
         return None
     height, width = map(int, size)
     if isinstance(counts, str):
