@@ -122,6 +122,28 @@ def test_thin_frames(shape, rng):
 
 
 @settings(deadline=None)
+@given(st.lists(st.integers(0, 3 * 400), min_size=2, max_size=12), st.integers(1, 9))
+def test_wide_runs(places, height):
+    """They begin, end and meet at any place of the strips of 64 columns, and cover many."""
+    width = 1200 // height
+    places = sorted(place for place in places if place < height * width)
+    counts = np.diff([0, *places, height * width]).tolist()
+    runs = runs_of_texts([naive.text_of_counts(counts)], [5], height, width)
+    mask = naive.mask_of_counts(counts, height, width)
+    expected = naive.row_runs(naive.semantic([mask], [5], (height, width)))
+    assert split_at_rows(joined(runs), width) == expected
+
+
+@pytest.mark.parametrize("start", [0, 1, 190, 192, 195])
+@pytest.mark.parametrize("stop", [575, 576, 577, 3 * 256, 3 * 300])
+@pytest.mark.parametrize("more", [0, 1, 4])
+def test_runs_over_whole_strips(start, stop, more):
+    """From places at and beside the edges of strips of three rows, and a second run behind."""
+    counts = [start, stop - start, more, 1, 3 * 302 - stop - more - 1]
+    check([naive.mask_of_counts(counts, 3, 302)], [5], (3, 302))
+
+
+@settings(deadline=None)
 @given(st.data())
 def test_counts_of_zero(data):
     """Runs of no length, and counts that end with or without background."""
@@ -223,13 +245,13 @@ def test_room_for_just_so_many_runs():
 @given(st.lists(st.tuples(st.integers(0, 29), st.integers(1, 30)), max_size=12))
 def test_laying_runs_is_painting_a_row(laid):
     line = np.zeros((1, 40), np.int64)
-    starts, stops, values = columns = np.full((3, 2 * len(laid) + 2), GUARD)
-    n = first = 1
+    columns = np.full((3, 2 * len(laid) + 2), GUARD)
+    n = 0
     for value, (start, length) in enumerate(laid, 1):
         stop = min(start + length, 40)
-        n = lay_run(start, stop, value, first, starts, stops, values, n)
+        n = lay_run(start, stop, value, *columns[:, 1:], n)
         line[0, start:stop] = value
-        runs = list(zip(*columns[:, first:n].tolist(), strict=True))
+        runs = list(zip(*columns[:, 1 : n + 1].tolist(), strict=True))
         assert joined(runs) == naive.row_runs(line)
-        assert n - first <= 2 * value - 1
+        assert n <= 2 * value - 1
     assert (columns[:, [0, -1]] == GUARD).all()

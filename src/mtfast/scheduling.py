@@ -100,12 +100,15 @@ def _run_locally(
     workers: int | None,
 ) -> None:
     import dask
+    from dask.base import named_schedulers
     from dask.callbacks import Callback
     from dask.system import CPU_COUNT
 
     def posttask(key: Any, result: Any, dsk: Any, state: Any, worker: Any) -> None:
         _deliver(on_result, *result)
 
+    # By its name Dask would look for a cluster first, and import distributed for that: 0.3 s.
+    get = named_schedulers[scheduler]
     # A pool of our own: leaving it waits for the jobs that are under way, so that nobody writes
     # behind the back of whoever cleans up after an error.
     # Threads wait for the disk for much of their time.
@@ -125,7 +128,7 @@ def _run_locally(
                     for number, call in enumerate(calls, first)
                 ]
                 with Callback(posttask=posttask):
-                    dask.compute(*tasks, scheduler=scheduler, optimize_graph=False, **options)
+                    dask.compute(*tasks, scheduler=get, optimize_graph=False, **options)
         except BrokenProcessPool as error:
             raise MtfastError(
                 "a worker process ended before its work; expected it to live, and memory enough "

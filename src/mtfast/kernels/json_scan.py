@@ -9,6 +9,7 @@ outermost object matters, and the commas directly inside a list there::
 Whether the file is JSON is for a parser to say, which reads what lies between.
 """
 
+from mtfast._intrinsics import below64, drop_lowest, trailing_zeros
 from mtfast._jit import i64, kernel, read, u8, u64, write
 
 # What is known between two pieces of a file: how far into this one it was read; how many brackets
@@ -23,16 +24,21 @@ OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT = 91, 93, 123, 125
 # Values of an event: its place in the file, its character, the records that it ends.
 EVENT = 3
 
+# Characters that are looked at together: a piece has as many zeros behind it.
+WINDOW = 64
+ALL = (1 << 64) - 1
 
-@kernel(i64(read(u8), i64, i64, i64, write(i64), write(i64)))
-def scan_json(data, offset, max_records, max_bytes, state, events):
+
+@kernel(i64(read(u8), i64, i64, i64, i64, write(i64), write(i64)))
+def scan_json(data, size, offset, max_records, max_bytes, state, events):
     """Read a piece of a file, to its end or until there is no room for events.
 
     Parameters
     ----------
-    data : uint8
-    offset : int
-        Place in the file at which the piece begins.
+    data : (>= size + WINDOW,) uint8
+        The piece, and zeros behind it.
+    size, offset : int
+        Of the piece, and the place in the file at which it begins.
     max_records, max_bytes : int
         A comma is reported behind so many records, or the first behind so many bytes.
     state : (STATE,) int64, in and out
@@ -52,53 +58,69 @@ def scan_json(data, offset, max_records, max_bytes, state, events):
     last = state[LAST]
     room = events.size - EVENT
     n = 0
-    i = state[AT]
-    while i < data.size and n <= room:
-        if in_string and not escaped:
-            # Nearly all of a file is the text of RLEs.
-            while i < data.size and data[u64(i)] != QUOTE and data[u64(i)] != BACKSLASH:
-                i += 1
-            if i == data.size:
-                break
-        character = data[u64(i)]
-        reported = False
-        if in_string:
-            if escaped:
-                escaped = 0
-            elif character == BACKSLASH:
-                escaped = 1
+    at = state[AT]
+    while at < size and n <= room:
+        quotes = below64(data, at, u8(QUOTE), u8(1))
+        backslashes = below64(data, at, u8(BACKSLASH), u8(1))
+        # With what lies between them, which nothing is done about.
+        brackets = below64(data, at, u8(OPEN_LIST), u8(3))
+        brackets |= below64(data, at, u8(OPEN_OBJECT), u8(3))
+        marks = below64(data, at, u8(COMMA), u8(1)) | below64(data, at, u8(COLON), u8(1))
+        rest = u64(ALL)
+        if escaped:
+            rest = drop_lowest(rest)
+            escaped = 0
+        step = WINDOW
+        while n <= room:
+            # Nearly all of a file is inside of records, most of that the text of RLEs.
+            if in_string:
+                word = rest & (quotes | backslashes)
+            elif depth > 2:
+                word = rest & (quotes | brackets)
             else:
-                in_string = 0
+                word = rest & (quotes | brackets | marks)
+            if word == u64(0):
+                break
+            bit = trailing_zeros(word)
+            rest = (u64(ALL) << u64(bit)) << u64(1)
+            here = at + bit
+            character = data[u64(here)]
+            reported = False
+            if character == QUOTE:
+                in_string = 1 - in_string
                 reported = depth == 1
-        elif character == QUOTE:
-            in_string = 1
-            reported = depth == 1
-        elif character == COMMA:
-            if depth == 2 and in_list:
-                n_records += 1
-                reported = n_records >= max_records or offset + i - last >= max_bytes
-        elif character == COLON:
-            reported = depth == 1
-        elif character in (OPEN_LIST, OPEN_OBJECT):
-            depth += 1
-            if depth == 2:
-                in_list = i64(character == OPEN_LIST)
+            elif in_string:
+                if bit == WINDOW - 1 or here + 1 == size:
+                    escaped = 1
+                else:
+                    rest = drop_lowest(rest)
+            elif character == COMMA:
+                if depth == 2 and in_list:
+                    n_records += 1
+                    reported = n_records >= max_records or offset + here - last >= max_bytes
+            elif character == COLON:
+                reported = depth == 1
+            elif character in (OPEN_LIST, OPEN_OBJECT):
+                depth += 1
+                if depth == 2:
+                    in_list = i64(character == OPEN_LIST)
+                    n_records = 0
+                    reported = in_list == 1
+            elif character in (CLOSE_LIST, CLOSE_OBJECT):
+                if depth == 2 and in_list:
+                    n_records += 1
+                    reported = True
+                depth -= 1
+            if reported:
+                events[n] = offset + here
+                events[n + 1] = character
+                events[n + 2] = n_records
+                n += EVENT
                 n_records = 0
-                reported = in_list == 1
-        elif character in (CLOSE_LIST, CLOSE_OBJECT):
-            if depth == 2 and in_list:
-                n_records += 1
-                reported = True
-            depth -= 1
-        if reported:
-            events[n] = offset + i
-            events[n + 1] = character
-            events[n + 2] = n_records
-            n += EVENT
-            n_records = 0
-            last = offset + i
-        i += 1
-    state[AT] = i
+                last = offset + here
+                step = bit + 1
+        at += step if n > room else WINDOW
+    state[AT] = at
     state[DEPTH] = depth
     state[IN_STRING] = in_string
     state[ESCAPED] = escaped

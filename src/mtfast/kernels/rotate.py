@@ -12,7 +12,7 @@ they come last to first and are read from left to right.
 """
 
 from mtfast._jit import i64, kernel, read, u64, write
-from mtfast.kernels.row_runs import TOO_MANY_RUNS, rows_of_toggles, sort_by_row
+from mtfast.kernels.row_runs import NONE, TOO_MANY_RUNS, rows_of_toggles, sort_by_row
 from mtfast.kernels.toggle_lists import FAR, LAST, ONE, ZERO, append_run
 
 
@@ -21,8 +21,7 @@ def n_row_runs(toggles, height):
     """Count the runs that the rows of a mask have, each taken alone.
 
     A toggle and, one height further on, the same toggle seen from the next column switch whether a
-    pixel differs from its left neighbour, see :mod:`mtfast.kernels.row_runs`; each pixel that does
-    begins a run or ends one.
+    pixel differs from its left neighbour; each pixel that does begins a run or ends one.
     """
     here = ZERO
     left = ZERO
@@ -63,6 +62,7 @@ def most_row_runs(toggles, offsets, heights, out):
         write(i64),
         write(i64),
         write(i64),
+        write(i64),
     )
 )
 def quarter_turns(
@@ -71,6 +71,7 @@ def quarter_turns(
     heights,
     widths,
     left,
+    changes,
     opened,
     row_ends,
     rows,
@@ -87,7 +88,7 @@ def quarter_turns(
     toggles, offsets : int64 and (n + 1,) int64
     heights, widths : (n,) int64
     left : int
-    opened, row_ends : int64, scratch
+    changes, opened, row_ends : int64, scratch
         As many values as the highest frame has rows, and one more.
     rows, starts, stops, order : int64, scratch
         As many values as a mask has row runs.
@@ -99,12 +100,16 @@ def quarter_turns(
     int
         The number of values written, or TOO_MANY_RUNS.
     """
+    changes[:] = 0
+    opened[:] = NONE
     end = 0
     out_offsets[0] = 0
     for k in range(heights.size):
         width = widths[k]
         list_ = toggles[offsets[k] : offsets[k + 1]]
-        n_runs = rows_of_toggles(list_, list_.size - 1, heights[k], opened, rows, starts, stops, 0)
+        n_runs = rows_of_toggles(
+            list_, list_.size - 1, heights[k], changes, opened, rows, starts, stops, 0
+        )
         if n_runs < 0 or end + 2 * n_runs >= out.size:
             return TOO_MANY_RUNS
         # Only the rows that the mask has are sorted: most flakes are small.

@@ -238,8 +238,7 @@ def rot90(rles: Rles, k: int = 1) -> Rles:
         end = rotate.quarter_turns(
             *lists[:4],
             k == 1,
-            room(height),
-            room(height + 1),
+            *room(3 * (height + 1)).reshape(3, -1),
             rows,
             starts,
             stops,

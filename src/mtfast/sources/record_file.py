@@ -124,12 +124,15 @@ def _find_lists(
     key = (0, 0)
     offset = 0
     stream.seek(0)
+    data = np.empty(_BLOCK_BYTES + json_scan.WINDOW, np.uint8)
     while block := stream.read(_BLOCK_BYTES):
-        data = np.frombuffer(block, np.uint8)
+        size = len(block)
+        data[:size] = np.frombuffer(block, np.uint8)
+        data[size : size + json_scan.WINDOW] = 0
         state[json_scan.AT] = 0
-        while state[json_scan.AT] < data.size:
+        while state[json_scan.AT] < size:
             n = json_scan.scan_json(
-                data, offset, max_records, _PIECE_BYTES, state, events.reshape(-1)
+                data, size, offset, max_records, _PIECE_BYTES, state, events.reshape(-1)
             )
             for place, character, n_records in events[:n].tolist():
                 if character == json_scan.QUOTE:
@@ -144,7 +147,7 @@ def _find_lists(
                         pieces = [_Piece(a + 1, b, m) for (a, _), (b, m) in pairwise(cuts)]
                         lists.append((key, pieces))
                         cuts = []
-        offset += len(block)
+        offset += size
     if state[json_scan.DEPTH] or state[json_scan.IN_STRING]:
         raise UnreadableError
     return offset, lists
