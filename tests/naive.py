@@ -220,3 +220,70 @@ def n_shot_subsets(
                             found += 1
                             images.add(a["image_id"])
                 yield number, run, n, [a for a in shuffled if a["image_id"] in images], images
+
+
+def jpeg_entries(data: bytes) -> list[tuple[int, list[int]]]:
+    """For each MCU, and at the end: the bit of the file the one before ends at, and its DCs."""
+    at, restart, tables = 2, 0, {}
+    while data[at + 1] != 0xDA:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        content = data[at + 4 : at + 2 + length]
+        if marker in (0xC0, 0xC1):
+            height, width = (int.from_bytes(content[i : i + 2], "big") for i in (1, 3))
+            factors = [divmod(content[7 + 3 * k], 16) for k in range(content[5])]
+        elif marker == 0xDD:
+            restart = int.from_bytes(content, "big")
+        while marker == 0xC4 and content:
+            symbols = iter(content[17:])
+            code = 0
+            for n in range(1, 17):
+                for _ in range(content[n]):
+                    tables[content[0], f"{code:0{n}b}"] = next(symbols)
+                    code += 1
+                code *= 2
+            content = content[17 + sum(content[1:17]) :]
+        at += 2 + length
+    pairs = [divmod(data[at + 6 + 2 * k], 16) for k in range(len(factors))]
+    if len(factors) == 1:
+        factors = [(1, 1)]
+    n_mcus = -(-height // (8 * max(v for _, v in factors)))
+    n_mcus *= -(-width // (8 * max(h for h, _ in factors)))
+    # The bytes of the scan that stand for bits, and where each is in the file.
+    at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    bits, places = "", []
+    while True:
+        if data[at] == 0xFF and 0xD0 <= data[at + 1] < 0xD8:
+            at += 2
+        elif data[at] == 0xFF and data[at + 1] == 0xD9:
+            break
+        else:
+            bits += f"{data[at]:08b}"
+            places.append(at)
+            at += 2 if data[at] == 0xFF else 1
+    places.append(at)
+    read = 0
+
+    def symbol(table: int) -> int:
+        nonlocal read
+        n = next(n for n in range(1, 17) if (table, bits[read : read + n]) in tables)
+        read += n
+        return tables[table, bits[read - n : read]]
+
+    entries, dcs = [], [0, 0, 0]
+    for mcu in range(n_mcus):
+        entries.append((8 * places[read // 8] + read % 8, list(dcs)))
+        if restart and mcu and mcu % restart == 0:
+            read, dcs = -(-read // 8) * 8, [0, 0, 0]
+        for k, ((across, down), (dc, ac)) in enumerate(zip(factors, pairs, strict=True)):
+            for _ in range(across * down):
+                size = symbol(dc)
+                if size:
+                    value = int(bits[read : read + size], 2)
+                    dcs[k] += value if bits[read] == "1" else value - 2**size + 1
+                read += size
+                coefficient = 1
+                while coefficient < 64:
+                    run, size = divmod(symbol(16 + ac), 16)
+                    read += size
+                    coefficient += 64 if (run, size) == (0, 0) else run + 1
+    return [*entries, (8 * places[read // 8] + read % 8, list(dcs))]

@@ -35,7 +35,7 @@ JITTED = {} if numba.config.DISABLE_JIT else {name: jit(name) for name in PLAIN}
 @settings(deadline=None)
 @given(WORDS)
 def test_words(word):
-    for name in ("trailing_zeros", "leading_zeros", "ones", "drop_lowest"):
+    for name in ("trailing_zeros", "leading_zeros", "ones", "drop_lowest", "swap64"):
         assert JITTED[name](word) == PLAIN[name](word), name
 
 
@@ -49,6 +49,10 @@ def test_words_by_hand(word, trailing, leading, n_ones, dropped):
     assert PLAIN["leading_zeros"](word) == leading
     assert PLAIN["ones"](word) == n_ones
     assert PLAIN["drop_lowest"](word) == dropped
+
+
+def test_bytes_are_swapped_by_hand():
+    assert PLAIN["swap64"](np.uint64(0x0102030405060708)) == 0x0807060504030201
 
 
 @compiled

@@ -32,6 +32,7 @@ __all__ = [
     "prefetch",
     "spread64",
     "store64",
+    "swap64",
     "trailing_zeros",
     "transpose64",
 ]
@@ -228,6 +229,19 @@ def _typing_store64(typing_context: Any, word: Any, text: Any, at: Any) -> Any:
 def store64(word: int, text: np.ndarray[Any, Any], at: int) -> None:
     """Write the eight bytes of a word to ``text[at]`` and on, lowest first."""
     _window(text, at, 8).view(np.uint64)[0] = word
+
+
+def _typing_swap64(typing_context: Any, word: Any) -> Any:
+    def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bswap(args[0])
+
+    return types.uint64(types.uint64), lower
+
+
+@_operation(_typing_swap64)
+def swap64(word: int) -> np.uint64:
+    """Reverse the eight bytes of a word."""
+    return np.uint64(int.from_bytes(int(word).to_bytes(8, "little"), "big"))
 
 
 def _typing_trailing_zeros(typing_context: Any, word: Any) -> Any:

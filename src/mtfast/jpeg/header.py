@@ -5,13 +5,14 @@ Source: ITU-T T.81, annex B.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from mtfast.errors import MtfastError
 
-__all__ = ["JpegHeader", "read_header"]
+__all__ = ["EOI", "SOS", "JpegHeader", "Segment", "read_header", "segments"]
 
-_SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
+_SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
 _NO_LENGTH = {0x01, *range(0xD0, 0xD8)}
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _BASELINE, _EXTENDED, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
@@ -48,43 +49,62 @@ def read_header(data: bytes) -> JpegHeader:
     >>> read_header(open("image.jpg", "rb").read())     # doctest: +SKIP
     JpegHeader(height=1200, width=1920, n_components=3)
     """
-    if data[:2] != bytes([0xFF, _SOI]):
-        what = "a PNG image" if data[:8] == b"\x89PNG\r\n\x1a\n" else _describe(data)
-        raise MtfastError(f"{what}; expected a JPEG image; convert it to JPEG or remove it")
     header: JpegHeader | None = None
-    at = 2
-    while True:
-        at = _skip_fill(data, at)
-        marker = data[at + 1] if at + 1 < len(data) else -1
-        if at + 4 > len(data):
-            raise _truncated(data)
-        if data[at] != 0xFF:
-            raise MtfastError(
-                f"a JPEG with no marker at byte {at}; expected 0xFF; fetch the image again"
-            )
-        if marker == _EOI:
-            raise MtfastError("a JPEG without image data; expected a scan; fetch the image again")
-        if marker in _NO_LENGTH:
-            at += 2
-            continue
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
-        segment = data[at + 4 : at + 2 + length]
-        if length < 2 or len(segment) != length - 2:
-            raise _truncated(data)
-        if marker in _FRAMES:
-            header = _read_frame(marker, segment)
-        elif marker == _SOS:
-            break
-        at += 2 + length
+    for segment in segments(data):
+        if segment.marker in _FRAMES:
+            header = _read_frame(segment.marker, segment.content)
     if header is None:
         raise MtfastError(
             "a JPEG whose scan comes before its size; expected a frame header; "
             "fetch the image again"
         )
     # Coded data never holds this pair of bytes, so no decoding is needed to see the end missing.
-    if data.rfind(bytes([0xFF, _EOI])) < at + 2 + length:
+    if data.rfind(bytes([0xFF, EOI])) < segment.stop:
         raise _truncated(data)
     return header
+
+
+class Segment(NamedTuple):
+    """A part of the header: its marker, what it holds, and the byte of the file it ends before."""
+
+    marker: int
+    content: bytes
+    stop: int
+
+
+def segments(data: bytes) -> Iterator[Segment]:
+    """Go through the segments of a header, up to that of the first scan, which is the last.
+
+    Raises
+    ------
+    MtfastError
+        If the data is no JPEG, or ends before its first scan.
+    """
+    if data[:2] != bytes([0xFF, _SOI]):
+        what = "a PNG image" if data[:8] == b"\x89PNG\r\n\x1a\n" else _describe(data)
+        raise MtfastError(f"{what}; expected a JPEG image; convert it to JPEG or remove it")
+    at = 2
+    marker = -1
+    while marker != SOS:
+        at = _skip_fill(data, at)
+        if at + 4 > len(data):
+            raise _truncated(data)
+        marker = data[at + 1]
+        if data[at] != 0xFF:
+            raise MtfastError(
+                f"a JPEG with no marker at byte {at}; expected 0xFF; fetch the image again"
+            )
+        if marker == EOI:
+            raise MtfastError("a JPEG without image data; expected a scan; fetch the image again")
+        if marker in _NO_LENGTH:
+            at += 2
+            continue
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        content = data[at + 4 : at + 2 + length]
+        if length < 2 or len(content) != length - 2:
+            raise _truncated(data)
+        at += 2 + length
+        yield Segment(marker, content, at)
 
 
 def _read_frame(marker: int, segment: bytes) -> JpegHeader:
