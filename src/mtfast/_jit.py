@@ -26,13 +26,13 @@ import numba
 from numba import types
 from platformdirs import user_cache_path
 
-__all__ = ["f64", "i64", "kernel", "read", "u8", "u16", "u32", "u64", "write"]
+__all__ = ["f64", "i16", "i64", "kernel", "read", "u8", "u16", "u32", "u64", "write"]
 
 Kernel = Callable[..., int]
 """A kernel returns a count or a status; its argument types stand in its signatures."""
 
 u8, u16, u32, u64 = types.uint8, types.uint16, types.uint32, types.uint64
-i64, f64 = types.int64, types.float64
+i16, i64, f64 = types.int16, types.int64, types.float64
 
 
 def read(dtype: Any) -> Any:

@@ -20,6 +20,9 @@ from mtfast.cli.options import scheduler_option, splits_option, workers_option
 @click.option(
     "--decode-check", is_flag=True, help="Decode every image, to find those that cannot be."
 )
+@click.option(
+    "--crop-index", is_flag=True, help="Index the images, to decode windows of them alone."
+)
 @scheduler_option
 @workers_option
 @click.option("--overwrite", is_flag=True, help="Replace a store that is there.")
@@ -31,6 +34,7 @@ def convert(
     images: Any,
     shard: int,
     decode_check: bool,
+    crop_index: bool,
     scheduler: str,
     workers: int | None,
     overwrite: bool,
@@ -53,6 +57,7 @@ def convert(
             images=images,
             shard=shard,
             decode_check=decode_check,
+            crop_index=crop_index,
             scheduler=scheduler,
             workers=workers,
             overwrite=overwrite,

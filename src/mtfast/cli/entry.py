@@ -10,6 +10,7 @@ from mtfast.cli.convert import convert
 from mtfast.cli.demo import demo
 from mtfast.cli.derive import derive
 from mtfast.cli.doctor import doctor
+from mtfast.cli.index import index
 from mtfast.cli.info import info
 from mtfast.cli.masks import masks
 from mtfast.cli.preview import preview
@@ -92,5 +93,5 @@ def cli(debug: bool) -> None:
     """  # noqa: D301 - click reads the backspace
 
 
-for _command in (demo, synth, info, convert, masks, derive, verify, doctor, preview):
+for _command in (demo, synth, info, convert, index, masks, derive, verify, doctor, preview):
     cli.add_command(_command)

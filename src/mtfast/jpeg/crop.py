@@ -17,8 +17,9 @@ from mtfast.errors import MtfastError
 from mtfast.jpeg.header import EOI
 from mtfast.jpeg.index import CropIndex
 from mtfast.jpeg.layout import read_layout
+from mtfast.windows import Window, check_window
 
-__all__ = ["Read", "SmallJpeg", "Window", "cut_window"]
+__all__ = ["Read", "SmallJpeg", "cut_window"]
 
 _BLOCK = 8
 # Ranges with no more bytes between them are read as one: asking costs as much as a page.
@@ -30,15 +31,6 @@ _PADDING = bytes([0xFF, EOI]) + bytes(5120)
 
 Read = Callable[[Sequence[tuple[int, int]]], bytes]
 """Reads ranges of bytes of a file, (start, stop) each, one after another."""
-
-
-class Window(NamedTuple):
-    """First row and column, height and width, in pixels."""
-
-    y: int
-    x: int
-    height: int
-    width: int
 
 
 class SmallJpeg(NamedTuple):
@@ -68,8 +60,8 @@ def cut_window(read: Read, index: CropIndex, window: Window) -> SmallJpeg | None
     read : callable
         Is called for the header, then for the coded data.
     index : CropIndex
+        More entries may follow those of the file.
     window : Window
-        Of at least one pixel, inside the image.
 
     Returns
     -------
@@ -79,40 +71,46 @@ def cut_window(read: Read, index: CropIndex, window: Window) -> SmallJpeg | None
     Raises
     ------
     MtfastError
-        If the index does not fit the file.
+        If the window has no pixel or leaves the image, or the index does not fit the file.
     """
     from mtfast.kernels import jpeg_crop, jpeg_scan
 
     layout = _layout(read([(0, int(index.positions[0]) >> 3)]))
-    in_row = layout.entries_in_row(index.step)
-    if len(index.positions) != layout.n_rows * in_row + 1 or np.any(np.diff(index.positions) < 0):
+    y, x, height, width = check_window(window, layout.height, layout.width)
+    if len(index.positions) < layout.n_entries(index.step):
         raise MtfastError(
             f"a crop index of {len(index.positions)} entries; expected "
-            f"{layout.n_rows * in_row + 1} in ascending order; make it again"
+            f"{layout.n_entries(index.step)}; make it again"
         )
-    down = _span(window.y, window.height, layout.mcu_height, layout.n_rows, layout.height)
-    across = _span(window.x, window.width, layout.mcu_width, layout.n_columns, layout.width)
+    down = _span(y, height, layout.mcu_height, layout.n_rows, layout.height)
+    across = _span(x, width, layout.mcu_width, layout.n_columns, layout.width)
+    # Entries to begin at, to walk to the end of the window from, and to have read enough at.
+    in_row = layout.entries_in_row(index.step)
     at_end = across.end == layout.n_columns
     first = across.begin // index.step
     known = in_row if at_end else across.end // index.step
     last = in_row if at_end else -(-across.end // index.step)
-
     entries = in_row * np.arange(down.begin, down.end)
-    starts, middles, stops = index.positions[entries[:, None] + [first, known, last]].T
+    chosen = index.positions[entries[:, None] + [first, known, last]]
+    if np.any(np.diff(chosen.reshape(-1)) < 0):
+        raise MtfastError("a crop index that descends; expected ascending bits; make it again")
+    starts, middles, stops = chosen.T
     ranges, places = _merged(starts >> 3, (stops + 7) >> 3)
     data = np.frombuffer(read(ranges), np.uint8)
     if data.size < sum(stop - start for start, stop in ranges):
-        raise MtfastError("a file that is shorter than its crop index; expected the same file")
+        raise MtfastError(
+            "a file that is shorter than its crop index; expected the same file; make it again"
+        )
 
     rows = np.empty((len(entries), jpeg_crop.ROW_FIELDS), np.int64)
     shift = places - (starts >> 3) << 3
     rows[:, 0], rows[:, 1], rows[:, 2] = starts + shift, middles + shift, stops + shift
-    rows[:, 3:6] = index.dcs[entries + first]
-    rows[:, 6:9] = index.dcs[entries + known]
+    rows[:, 3:6] = index.dcs[:, entries + first].T
+    rows[:, 6:9] = index.dcs[:, entries + known].T
     header = layout.header(down.stop - down.start, across.stop - across.start)
     n_stretches = len(rows) * (across.end - across.begin if layout.restart else 1)
-    n_bits = data.size + _GROWTH * n_stretches
-    out = np.empty(len(header) + 2 * n_bits + len(_PADDING) + 8, np.uint8)
+    room = data.size + _GROWTH * n_stretches
+    out = np.empty(len(header) + 2 * room + len(_PADDING) + 8, np.uint8)
     out[: len(header)] = np.frombuffer(header, np.uint8)
     longest = int((stops - starts).max() >> 3) + 2
     end = jpeg_crop.crop_scan(
@@ -130,7 +128,7 @@ def cut_window(read: Read, index: CropIndex, window: Window) -> SmallJpeg | None
         layout.dc_codes,
         np.empty(jpeg_crop.N_SCRATCH + 4, np.int64),
         np.empty(longest + jpeg_scan.MARGIN, np.uint8),
-        np.empty(n_bits + 8, np.uint8),
+        np.empty(room + 8, np.uint8),
         out,
         len(header),
     )
@@ -139,8 +137,8 @@ def cut_window(read: Read, index: CropIndex, window: Window) -> SmallJpeg | None
     out[end : end + len(_PADDING)] = np.frombuffer(_PADDING, np.uint8)
     return SmallJpeg(
         out[: end + len(_PADDING)],
-        window.y - down.start,
-        window.x - across.start,
+        y - down.start,
+        x - across.start,
         down.stop - down.start,
         across.stop - across.start,
     )

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
-from mtfast.jpeg.header import EOI
 from mtfast.jpeg.layout import Layout, read_layout
 
 __all__ = ["CropIndex", "build_index"]
 
 N_COMPONENTS = 3
+# Beyond it, 512 MB, positions would need more room than there is in a store.
+MAX_BITS = 2**32 - 1
 
 
 class CropIndex(NamedTuple):
@@ -24,19 +25,19 @@ class CropIndex(NamedTuple):
     step : int
     positions : (n_entries,) int64
         Bit of the file at which the MCU before ends; the header ends at that of the first entry.
-    dcs : (n_entries, 3) int64
+    dcs : (3, n_entries) int16
         The DCs that it leaves behind, of each component; 0 for those that there are not.
     """
 
     step: int
     positions: NDArray[np.int64]
-    dcs: NDArray[np.int64]
+    dcs: NDArray[np.int16]
 
     def coarser(self, layout: Layout) -> CropIndex:
         """Return the index with every other entry of a row."""
         last = len(self.positions) - 1
         kept = np.append(np.arange(last).reshape(layout.n_rows, -1)[:, ::2], last)
-        return CropIndex(2 * self.step, self.positions[kept], self.dcs[kept])
+        return CropIndex(2 * self.step, self.positions[kept], self.dcs[:, kept])
 
 
 def build_index(data: bytes, step: int, layout: Layout | None = None) -> CropIndex:
@@ -70,19 +71,16 @@ def build_index(data: bytes, step: int, layout: Layout | None = None) -> CropInd
     from mtfast.kernels import jpeg_index, jpeg_scan
 
     layout = layout or read_layout(data)
-    # Coded data never holds this pair of bytes.
-    stop = data.find(bytes([0xFF, EOI]), layout.scan)
-    if stop < 0:
-        raise _damaged("no end marker")
+    room = len(data) - layout.scan
+    plain = np.empty(room + jpeg_scan.MARGIN, np.uint8)
+    dropped = np.empty(room // 2 + 1, np.int64)
     coded = np.frombuffer(data, np.uint8)
-    plain = np.empty(stop - layout.scan + jpeg_scan.MARGIN, np.uint8)
-    dropped = np.empty((stop - layout.scan) // 2 + 1, np.int64)
-    n_bytes = jpeg_scan.unstuff(coded, layout.scan, stop, plain, 0, dropped)
+    n_bytes = jpeg_scan.unstuff(coded, layout.scan, coded.size, plain, 0, dropped)
     if n_bytes < 0:
         raise _damaged("a marker in its coded data, or several scans")
-    n_entries = layout.n_rows * layout.entries_in_row(step) + 1
+    n_entries = layout.n_entries(step)
     positions = np.empty(n_entries, np.int64)
-    dcs = np.empty((n_entries, N_COMPONENTS), np.int64)
+    dcs = np.empty((N_COMPONENTS, n_entries), np.int16)
     status = jpeg_index.index_scan(
         plain,
         n_bytes,
@@ -106,6 +104,8 @@ def build_index(data: bytes, step: int, layout: Layout | None = None) -> CropInd
         }
         raise _damaged(found[status])
     jpeg_index.to_file_positions(dropped, layout.scan, positions)
+    if positions[-1] > MAX_BITS:
+        raise _damaged(f"{positions[-1]} bits")
     return CropIndex(step, positions, dcs)
 
 

@@ -108,6 +108,10 @@ class Layout:
         """Count the entries that an index with one every ``step`` MCUs has for a row."""
         return -(-self.n_columns // step)
 
+    def n_entries(self, step: int) -> int:
+        """Count the entries of such an index."""
+        return self.n_rows * self.entries_in_row(step) + 1
+
     def header(self, height: int, width: int) -> bytes:
         """Make the header of a JPEG of another size, without restarts."""
         before, after = self._parts

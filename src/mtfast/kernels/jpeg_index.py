@@ -11,7 +11,7 @@ An entry says where the MCU before ends and which DCs it has left: after them on
 restart marker may come. Hence an entry serves the end of a stretch as well as its beginning.
 """
 
-from mtfast._jit import i64, kernel, read, u8, u16, write
+from mtfast._jit import i16, i64, kernel, read, u8, u16, write
 from mtfast.kernels.jpeg_scan import (
     BAD_DC,
     BAD_RESTART,
@@ -36,6 +36,17 @@ def restart_at(dropped, j, at, number):
     return j if dropped[j] == at << DROP_BITS | DROPPED_MARKER | (number & 7) else BAD_RESTART
 
 
+@kernel(i64(read(i64), i64, write(i16)))
+def note_dcs(dc, entry, dcs):
+    """Write the DCs of an entry; returns 0, or BAD_DC if one of them is out of range."""
+    n_entries = dcs.size // 3
+    for c in range(3):
+        if abs(dc[c]) > MAX_DC:
+            return BAD_DC
+        dcs[c * n_entries + entry] = dc[c]
+    return 0
+
+
 @kernel(
     i64(
         read(u8),
@@ -49,7 +60,7 @@ def restart_at(dropped, j, at, number):
         read(u16),
         write(i64),
         write(i64),
-        write(i64),
+        write(i16),
     )
 )
 def index_scan(
@@ -73,7 +84,8 @@ def index_scan(
     dc : (3,) int64, scratch
     positions : (n_entries,) int64, out
         Bits of the scan without stuffing.
-    dcs : (3 * n_entries,) int64, out
+    dcs : (3 * n_entries,) int16, out
+        All of one component, then those of the next one.
 
     Returns
     -------
@@ -91,10 +103,8 @@ def index_scan(
         while column < n_columns:
             if column % step == 0:
                 positions[entry] = at
-                for c in range(3):
-                    if abs(dc[c]) > MAX_DC:
-                        return BAD_DC
-                    dcs[3 * entry + c] = dc[c]
+                if note_dcs(dc, entry, dcs) < 0:
+                    return BAD_DC
                 entry += 1
             n = min(step - column % step, n_columns - column)
             if restart > 0:
@@ -116,11 +126,7 @@ def index_scan(
             return BAD_RESTART
         drop += 1
     positions[entry] = at
-    for c in range(3):
-        if abs(dc[c]) > MAX_DC:
-            return BAD_DC
-        dcs[3 * entry + c] = dc[c]
-    return entry + 1
+    return entry + 1 if note_dcs(dc, entry, dcs) == 0 else BAD_DC
 
 
 @kernel(i64(read(i64), i64, write(i64)))

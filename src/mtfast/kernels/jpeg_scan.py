@@ -26,7 +26,7 @@ from mtfast._jit import i64, kernel, read, u8, u16, u64, write
 
 AC_TABLES = 4
 FAST = 8 << 16
-FAST_BITS = 12
+FAST_BITS = 13
 N_CODES = FAST + (4 << FAST_BITS)
 
 # What the end of a block counts as: more than any run, so that it is told from one.
@@ -53,6 +53,7 @@ DROPPED_MARKER = 8
 FAR = 1 << 62
 
 RESTART_MARKER = 0xD0
+END_MARKER = 0xD9
 
 
 @kernel(i64(read(i64), read(u16), i64, write(u16)))
@@ -134,10 +135,10 @@ def skip_block(data, at, dc_table, ac_table, fast, codes, dc, component):
         if value < 1 << (category - 1):
             value += 1 - (1 << category)
         dc[u64(component)] += value
-    at += length + category
-    ahead = peek(data, at)
-    left = 56 - (at & 7)
+    # Bits ahead that are used up by whole bytes, `byte` being the next one.
     byte = (at >> 3) + 7
+    left = 56 - (at & 7) - length - category
+    ahead <<= u64(length + category)
     k = 1
     while k < 64:
         if left < 32:
@@ -219,7 +220,7 @@ def found_ff(word):
 
 @kernel(i64(read(u8), i64, i64, write(u8), i64, write(i64)))
 def unstuff(data, start, stop, out, at, dropped):
-    """Copy ``data[start:stop]`` without the zeros behind FF and without restart markers.
+    """Copy ``data[start:stop]``, up to an end marker, without zeros behind FF and restart markers.
 
     Parameters
     ----------
@@ -235,7 +236,7 @@ def unstuff(data, start, stop, out, at, dropped):
     Returns
     -------
     int
-        Where the copy ends; or BAD_MARKER if there is any other marker.
+        Where the copy ends; or BAD_MARKER if there is a marker of another kind.
     """
     n = 0
     i = start
@@ -263,6 +264,9 @@ def unstuff(data, start, stop, out, at, dropped):
         elif RESTART_MARKER <= kind < RESTART_MARKER + 8:
             at -= 1
             drop = at << DROP_BITS | DROPPED_MARKER | (kind - RESTART_MARKER)
+        elif kind == END_MARKER:
+            at -= 1
+            break
         else:
             return BAD_MARKER
         if n < dropped.size:

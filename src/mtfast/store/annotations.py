@@ -56,12 +56,7 @@ class Annotations:
     def of_image(self, image: int, variant: str) -> RunTable:
         """Return the instances of one image; StoreError if the variant does not list it."""
         v = self._number(variant)
-        if v not in self._rows:
-            rows = np.full(self._names.size, -1)
-            first, last = self._row_range(v)
-            rows[self._files_table["image"][first:last]] = np.arange(first, last)
-            self._rows[v] = rows
-        row = int(self._rows[v][image])
+        row = self._row(v, image)
         if row < 0:
             raise StoreError(
                 f"image {str(self._names[image])!r} is not in variant {variant!r}; "
@@ -69,6 +64,10 @@ class Annotations:
                 f"see images_of({variant!r})"
             )
         return self._unpack(v, row, row + 1)
+
+    def lists(self, image: int, variant: str) -> bool:
+        """Whether a variant lists an image, with instances or without."""
+        return self._row(self._number(variant), image) >= 0
 
     def table(self, variant: str) -> RunTable:
         """Return the whole table of a variant."""
@@ -120,6 +119,15 @@ class Annotations:
         for column in columns.values():
             column.flags.writeable = False
         return RunTable.unchecked(**columns, categories=self._categories[v])
+
+    def _row(self, v: int, image: int) -> int:
+        """Row of an image in variant v; -1 if it has none."""
+        if v not in self._rows:
+            rows = np.full(self._names.size, -1)
+            first, last = self._row_range(v)
+            rows[self._files_table["image"][first:last]] = np.arange(first, last)
+            self._rows[v] = rows
+        return int(self._rows[v][image])
 
     def _row_range(self, v: int) -> tuple[int, int]:
         first, last = self._files_table["row_offsets"][v : v + 2].tolist()

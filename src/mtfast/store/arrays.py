@@ -8,7 +8,7 @@ codec, another chunk shape, a platform without ``pread``) is read through zarr i
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -21,7 +21,14 @@ from mtfast.errors import StoreError
 from mtfast.store.schema import JPEG_CODEC
 from mtfast.store.shard import MISSING, index_bytes, read_index
 
-__all__ = ["Files", "ImageArray", "TextArray", "open_image_array", "read_column", "read_metadata"]
+__all__ = [
+    "Files",
+    "ImageArray",
+    "TextArray",
+    "open_image_array",
+    "read_column",
+    "read_metadata",
+]
 
 OPEN_FILES = 256
 """Shard files that one opened store keeps open at most."""
@@ -119,6 +126,8 @@ class ImageArray(Protocol):
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    holds_jpegs: bool
+    """Whether the stored bytes of an item are a JPEG file."""
 
     def read(self, image: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Decode the item of an image, into ``out`` if given."""
@@ -126,6 +135,10 @@ class ImageArray(Protocol):
 
     def raw(self, image: int) -> bytes:
         """Return the stored bytes of an image's item."""
+        ...
+
+    def ranges(self, image: int, ranges: Sequence[tuple[int, int]]) -> bytes:
+        """Return ranges (start, stop) of the stored bytes of an image's item, joined."""
         ...
 
 
@@ -138,6 +151,7 @@ class ShardedImages:
         self.path = path
         self.shape = tuple(metadata["shape"])
         self.dtype = np.dtype(metadata["data_type"]).newbyteorder("<")
+        self.holds_jpegs = codec == JPEG_CODEC
         self._codec = codec
         self._slots = slots
         # Bound here, as the path of a mask is short enough to notice the look-up.
@@ -169,6 +183,21 @@ class ShardedImages:
         return path, file, known[1]
 
     def raw(self, image: int) -> bytes:
+        path, file, start, length = self._place(image)
+        return file.read(start, length, path)
+
+    def ranges(self, image: int, ranges: Sequence[tuple[int, int]]) -> bytes:
+        path, file, begin, length = self._place(image)
+        if any(not 0 <= start <= stop <= length for start, stop in ranges):
+            raise StoreError(
+                f"ranges beyond the {length} bytes of image {image} in {path}; expected them "
+                f"inside; run 'mtfast index --overwrite'"
+            )
+        parts = [file.read(begin + start, stop - start, path) for start, stop in ranges]
+        return b"".join(parts)
+
+    def _place(self, image: int) -> tuple[str, _File, int, int]:
+        """Return where an item is: its file, and first byte and number of bytes in it."""
         path, file, index = self._shard(image // self._slots)
         start, length = index[image % self._slots].tolist()
         if start == MISSING or start + length > file.size:
@@ -176,14 +205,14 @@ class ShardedImages:
                 f"{path} holds no item for image {image}; expected one for every image; "
                 f"convert the set again"
             )
-        return file.read(start, length, path)
+        return path, file, start, length
 
     def read(self, image: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
         data = self.raw(image)
         if out is None:
             out = np.empty(self.shape[1:], self.dtype)
         try:
-            if self._codec == JPEG_CODEC:
+            if self.holds_jpegs:
                 pixels = self._jpeg_decode(data, outcolorspace="RGB", out=out)
                 whole = pixels.shape == out.shape
             elif self._codec == "zstd":
@@ -210,6 +239,8 @@ class ShardedImages:
 class ZarrImages:
     """Items of an array in any form that zarr reads, through zarr."""
 
+    holds_jpegs = False
+
     def __init__(self, path: Path) -> None:
         import zarr
 
@@ -230,6 +261,9 @@ class ZarrImages:
             f"{self.path} was rewritten in another form; expected one chunk an image; "
             f"read the pixels instead"
         )
+
+    def ranges(self, image: int, ranges: Sequence[tuple[int, int]]) -> bytes:
+        return self.raw(image)
 
 
 class _Layout(NamedTuple):

@@ -17,8 +17,11 @@ from mtfast.runs import Category, RunTable
 from mtfast.store import schema
 from mtfast.store.annotations import Annotations
 from mtfast.store.arrays import Files, ImageArray, open_image_array, read_column, read_metadata
+from mtfast.store.crop_images import WindowReader, has_crop_index
+from mtfast.store.sample import Crop, Sample
+from mtfast.windows import check_window
 
-__all__ = ["Sample", "Split", "Store", "open_store"]
+__all__ = ["Split", "Store", "open_store"]
 
 
 def open_store(path: str | os.PathLike[str]) -> Store:
@@ -157,6 +160,49 @@ class Split:
         """Return one image with its masks, by index, file name or stem; decoded when used."""
         return Sample(self, self.index(image))
 
+    def crop(self, image: int | str, y: int, x: int, h: int, w: int) -> Sample:
+        """Return a window of one image with its masks; each part is made when it is used.
+
+        The pixels are those of the window of :meth:`image`. With a crop index no others are
+        decoded, and hardly more bytes are read than hold them.
+
+        Parameters
+        ----------
+        image : int or str
+            Index, file name or stem.
+        y, x, h, w : int
+            First row and column, height and width of the window, in pixels.
+
+        Returns
+        -------
+        Sample
+            Its instances are cut to the window; those with no pixel in it are dropped.
+
+        Raises
+        ------
+        MtfastError
+            If the window has no pixel or leaves the image.
+
+        Examples
+        --------
+        >>> sample = train.crop(3, 100, 200, 512, 512)               # doctest: +SKIP
+        >>> sample.image.shape, sample.instances.bbox()[0]           # doctest: +SKIP
+        ((512, 512, 3), array([ 17., 203.,  31.,  38.]))
+        """
+        window = check_window((y, x, h, w), self.height, self.width)
+        return Crop(self, self.index(image), window)
+
+    def crop_image(self, image: int | str, y: int, x: int, h: int, w: int) -> NDArray[np.uint8]:
+        """Decode a window of an image, (h, w, 3) uint8 RGB; see :meth:`crop`."""
+        self._require_images()
+        window = check_window((y, x, h, w), self.height, self.width)
+        return self._windows.read(self.index(image), window)
+
+    @property
+    def has_crop_index(self) -> bool:
+        """Whether windows of images are decoded without the rest of the image."""
+        return has_crop_index(self._path)
+
     @cached_property
     def names(self) -> NDArray[Any]:
         """File names of all images, (n_images,) str."""
@@ -253,6 +299,10 @@ class Split:
         """
         return self._annotations.of_image(self.index(image), variant or self.semantic_variant)
 
+    def lists(self, image: int | str, variant: str | None = None) -> bool:
+        """Whether an annotation file of the source lists an image, with instances or without."""
+        return self._annotations.lists(self.index(image), variant or self.semantic_variant)
+
     def table(self, variant: str | None = None) -> RunTable:
         """Return a whole annotation file of the source; its images in the file's order."""
         return self._annotations.table(variant or self.semantic_variant)
@@ -265,6 +315,11 @@ class Split:
     def variants(self) -> tuple[str, ...]:
         """Names of the annotation files that the store holds."""
         return tuple(self._annotations.variants)
+
+    @property
+    def semantic_dtype(self) -> np.dtype[Any]:
+        """Of the semantic masks: uint8 or uint16."""
+        return self._masks.dtype
 
     @property
     def semantic_variant(self) -> str:
@@ -287,6 +342,10 @@ class Split:
     def _jpegs(self) -> ImageArray:
         return open_image_array(self._path / schema.JPEG, self._files)
 
+    @cached_property
+    def _windows(self) -> WindowReader:
+        return WindowReader(self._path, self._jpegs, self._files)
+
     def _require_images(self) -> None:
         if not self.has_images:
             raise StoreError(
@@ -304,37 +363,6 @@ class Split:
                 f"expected {array.shape[1:]}, {array.dtype}, in C order; make it with numpy.empty"
             )
         return out
-
-
-class Sample:
-    """One image of a split with its masks; each part is read and decoded when it is first used."""
-
-    def __init__(self, split: Split, index: int) -> None:
-        self._split = split
-        self.index = index
-
-    def __repr__(self) -> str:
-        return f"<sample {self.index} of {self._split.name}: {self.name}>"
-
-    @property
-    def name(self) -> str:
-        """File name of the image."""
-        return str(self._split.names[self.index])
-
-    @cached_property
-    def image(self) -> NDArray[np.uint8]:
-        """The image, (height, width, 3) uint8 RGB."""
-        return self._split.image(self.index)
-
-    @cached_property
-    def semantic(self) -> NDArray[Any]:
-        """The semantic mask, (height, width) uint8 or uint16."""
-        return self._split.semantic(self.index)
-
-    @cached_property
-    def instances(self) -> RunTable:
-        """The instances, from the variant that the semantic mask was painted from."""
-        return self._split.instances(self.index)
 
 
 def _open_split(path: Path, name: str) -> Split:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["FORMAT", "INSTANCES", "SPLIT", "VARIANTS", "Column", "replaced_path"]
+__all__ = ["CROP_INDEX", "FORMAT", "INSTANCES", "SPLIT", "VARIANTS", "Column", "replaced_path"]
 
 FORMAT = 1
 """Version of the layout; a reader refuses a newer one."""
@@ -21,6 +21,12 @@ SEMANTIC = "semantic"
 JPEG = "images/jpeg"
 JPEG_CODEC = "imagecodecs_jpeg"
 
+CROP_GROUP = "crop_index"
+CROP_VERSION = 1
+"""Version of the crop index; a reader leaves one alone that it does not know."""
+CROP_BITS = "bits"
+CROP_DCS = "dc"
+
 # Levels of zstd: masks are written by the thousand, columns once.
 MASK_LEVEL = 1
 COLUMN_LEVEL = 5
@@ -28,6 +34,11 @@ COLUMN_LEVEL = 5
 # Values in one chunk of a column, and of the text, which is read in place.
 COLUMN_CHUNK = 1 << 18
 TEXT_CHUNK = 1 << 22
+
+
+def partial_index_path(store: Path) -> Path:
+    """Where a crop index grows that is added to a store, until it is whole."""
+    return store.with_name(f".{store.name}.crop_index")
 
 
 def replaced_path(store: Path) -> Path:
@@ -61,6 +72,11 @@ INSTANCES = {
     "rle_offsets": Column("int64", ("instance_offset",)),
 }
 """Every instance of a split once, grouped by image."""
+
+CROP_INDEX = {
+    "step": Column("uint16", ("image",)),
+}
+"""One entry an image; the rest of the crop index lies in shards."""
 
 VARIANTS = {
     "name": Column("str", ("variant",)),

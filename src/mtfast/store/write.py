@@ -17,7 +17,15 @@ from mtfast.store.shard import sync
 if TYPE_CHECKING:
     import zarr
 
-__all__ = ["StoreWriter", "declare_images", "declare_masks", "shard_path", "write_columns"]
+__all__ = [
+    "StoreWriter",
+    "declare_crop_index",
+    "declare_images",
+    "declare_masks",
+    "shard_path",
+    "sync_tree",
+    "write_columns",
+]
 
 # Shards of an array lie side by side in one folder, whatever the number of its dimensions.
 _FLAT_KEYS: Any = {"name": "default", "separator": "."}
@@ -53,16 +61,21 @@ class StoreWriter:
 
     def finish(self) -> None:
         """Put everything on the disk, then mark the store complete."""
-        for folder, _, files in os.walk(self.path):
-            for file in files:
-                # Shards are on the disk already; what zarr has written may not be.
-                if not file.startswith("c."):
-                    sync(Path(folder) / file)
-            sync(Path(folder))
+        sync_tree(self.path)
         self._root.attrs["complete"] = True
         sync(self.path / "zarr.json")
         sync(self.path)
         sync(self.path.parent)
+
+
+def sync_tree(path: Path) -> None:
+    """Put all files of a folder, and of those in it, on the disk."""
+    for folder, _, files in os.walk(path):
+        for file in files:
+            # Shards are on the disk already; what zarr has written may not be.
+            if not file.startswith("c."):
+                sync(Path(folder) / file)
+        sync(Path(folder))
 
 
 def write_columns(
@@ -100,17 +113,37 @@ def declare_masks(
     group: zarr.Group, n_images: int, size: tuple[int, int], dtype: Any, shard: int
 ) -> None:
     """Declare the semantic masks of a split, whose shards the workers write."""
+    _declare_zstd(group, schema.SEMANTIC, (n_images, *size), dtype, shard, ("image", "y", "x"))
+
+
+def declare_crop_index(
+    group: zarr.Group, n_images: int, n_entries: int, n_components: int, shard: int
+) -> None:
+    """Declare the crop index of a split, whose shards the workers write, in a group of its own."""
+    bits, dcs = (n_images, n_entries), (n_images, n_components, n_entries)
+    _declare_zstd(group, schema.CROP_BITS, bits, "uint32", shard, ("image", "entry"))
+    _declare_zstd(group, schema.CROP_DCS, dcs, "int16", shard, ("image", "component", "entry"))
+
+
+def _declare_zstd(
+    group: zarr.Group,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: Any,
+    shard: int,
+    dimensions: tuple[str, ...],
+) -> None:
     from zarr.codecs import ZstdCodec
 
     group.create_array(
-        schema.SEMANTIC,
-        shape=(n_images, *size),
+        name,
+        shape=shape,
         dtype=np.dtype(dtype).name,
-        chunks=(1, *size),
-        shards=(shard, *size),
+        chunks=(1, *shape[1:]),
+        shards=(shard, *shape[1:]),
         compressors=ZstdCodec(level=schema.MASK_LEVEL),
         chunk_key_encoding=_FLAT_KEYS,
-        dimension_names=("image", "y", "x"),
+        dimension_names=dimensions,
         fill_value=0,
     )
 

@@ -1,0 +1,35 @@
+"""``mtfast index``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mtfast.cli.options import scheduler_option, workers_option
+
+
+@click.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@scheduler_option
+@workers_option
+@click.option("--overwrite", is_flag=True, help="Make an index that is there again.")
+def index(store: Path, scheduler: str, workers: int | None, overwrite: bool) -> None:
+    """Add a crop index to the images of STORE.
+
+    With it, windows of images are decoded without the rest. The store can be read all the time.
+    """
+    from mtfast.indexing import add_crop_index
+    from mtfast.progress import ProgressDisplay
+
+    with ProgressDisplay() as progress:
+        found = add_crop_index(
+            store, overwrite=overwrite, scheduler=scheduler, workers=workers, progress=progress
+        )
+    for split in found:
+        click.echo(
+            f"{split.name}: {split.n_indexed:,} of {split.n_images:,} images indexed, "
+            f"{split.n_bytes / 1e6:.1f} MB"
+        )
+    if not found:
+        click.echo(f"{store}: nothing to index; make an index again with --overwrite")

@@ -1,0 +1,150 @@
+"""A crop index for the images of a store that is there already."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mtfast.progress import Progress, silent
+from mtfast.scheduling import check_scheduler, run_jobs
+from mtfast.store import schema
+from mtfast.store.crop_index import IndexShard, declare, write_steps
+from mtfast.store.read import Split, Store, open_store
+from mtfast.store.shard import sync
+from mtfast.store.target import writing
+from mtfast.store.write import sync_tree
+
+__all__ = ["IndexedSplit", "add_crop_index"]
+
+
+class IndexedSplit(NamedTuple):
+    """A split that has got a crop index: how many of its images have one, and its bytes."""
+
+    name: str
+    n_images: int
+    n_indexed: int
+    n_bytes: int
+
+
+def add_crop_index(
+    store: Store | str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    scheduler: str = "threads",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[IndexedSplit, ...]:
+    """Index the images of a store, so that windows of them are decoded without the rest.
+
+    The store stays complete and readable all the time: the index of a split grows beside the
+    store and takes its place when it is whole.
+
+    Parameters
+    ----------
+    store : Store or path-like
+    overwrite : bool
+        Make an index again where there is one; otherwise such a split is left alone.
+    scheduler : str
+        "threads", "processes", "sync", or the address of a Dask scheduler, "tcp://HOST:PORT".
+    workers : int, optional
+        Processes, by default as many as there are cores; or threads, by default twice as many.
+    progress : callable, optional
+        Called as (what, done, total).
+
+    Returns
+    -------
+    tuple of IndexedSplit
+        For each split that has images and was not left alone. Images that cannot be cut, such as
+        progressive JPEGs, have no index and are decoded whole.
+
+    Raises
+    ------
+    StoreError
+        If there is no store, or it cannot be written.
+
+    Examples
+    --------
+    >>> mtfast.indexing.add_crop_index("graphene.zarr")                # doctest: +SKIP
+    (IndexedSplit(name='train', n_images=64, n_indexed=64, n_bytes=640132),)
+    """
+    check_scheduler(scheduler)
+    opened = store if isinstance(store, Store) else open_store(store)
+    partial = schema.partial_index_path(opened.path)
+    found = []
+
+    def run(jobs: Sequence[_Job], on_result: Callable[[int, list[int]], None]) -> None:
+        run_jobs(_index_shard, jobs, on_result, scheduler, workers)
+
+    with writing(opened.path):
+        # Of a run that was killed; being alone, nobody else works on it.
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            for name in opened:
+                split = opened[name]
+                if split.has_images and (overwrite or not split.has_crop_index):
+                    found.append(_index_split(split, partial, run, progress or silent))
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """All that a worker needs to index one shard."""
+
+    split: Split
+    folder: Path
+    number: int
+    slots: int
+
+
+def _index_split(
+    split: Split,
+    partial: Path,
+    run: Callable[[Sequence[_Job], Callable[[int, list[int]], None]], None],
+    report: Progress,
+) -> IndexedSplit:
+    import zarr
+
+    n_images, slots = len(split), int(split.store.attributes["shard"])
+    made, place = partial / split.name, split.store.path / split.name / schema.CROP_GROUP
+    parent = zarr.open_group(partial, mode="a")
+    declare(parent, split.name, n_images, (split.height, split.width), slots)
+    jobs = [_Job(split, made, number, slots) for number in range(-(-n_images // slots))]
+    steps = np.zeros(n_images, np.uint16)
+    done = 0
+    what = f"indexing images of {split.name}"
+    report(what, done, n_images)
+
+    def on_result(number: int, of_shard: list[int]) -> None:
+        nonlocal done
+        steps[number * slots : (number + 1) * slots] = of_shard
+        done += len(of_shard)
+        report(what, done, n_images)
+
+    run(jobs, on_result)
+    write_steps(made, steps)
+    sync_tree(made)
+    n_bytes = sum(file.stat().st_size for file in made.rglob("*") if file.is_file())
+    if place.exists():
+        place.rename(partial / f".{split.name}.replaced")
+    made.rename(place)
+    sync(place.parent)
+    return IndexedSplit(split.name, n_images, int(np.count_nonzero(steps)), n_bytes)
+
+
+def _index_shard(job: _Job) -> list[int]:
+    """Index one shard; return the step of each of its images."""
+    split, first = job.split, job.number * job.slots
+    images = map(split.image_bytes, range(first, min(first + job.slots, len(split))))
+    shard = IndexShard((split.height, split.width))
+    for _ in shard.watch(images):
+        pass
+    shard.write(job.folder, job.number, job.slots)
+    return shard.steps

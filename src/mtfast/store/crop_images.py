@@ -1,0 +1,92 @@
+"""Windows of the images of a split, decoded with a crop index where there is one."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import MtfastError, StoreError
+from mtfast.jpeg.crop import cut_window
+from mtfast.jpeg.index import N_COMPONENTS, CropIndex
+from mtfast.store import schema
+from mtfast.store.arrays import (
+    Files,
+    ImageArray,
+    open_image_array,
+    read_column,
+    read_metadata,
+)
+from mtfast.windows import Window
+
+__all__ = ["WindowReader", "has_crop_index"]
+
+
+def has_crop_index(split: Path) -> bool:
+    """Whether the folder of a split holds a crop index of the version that is known."""
+    group = split / schema.CROP_GROUP
+    if not group.exists():
+        return False
+    attributes = read_metadata(group).get("attributes", {})
+    return bool(attributes.get("version") == schema.CROP_VERSION)
+
+
+class WindowReader:
+    """Decodes windows of the images of a split, with a crop index where there is one.
+
+    Parameters
+    ----------
+    split : Path
+        Folder of the split.
+    jpegs : ImageArray
+        Its images.
+    files : Files
+    """
+
+    def __init__(self, split: Path, jpegs: ImageArray, files: Files) -> None:
+        import imagecodecs
+
+        self._path = split / schema.CROP_GROUP
+        self._jpegs = jpegs
+        self._decode = imagecodecs.jpeg8_decode
+        self._steps: NDArray[np.uint16] | None = None
+        if jpegs.holds_jpegs and has_crop_index(split):
+            self._steps = read_column(self._path / "step")
+            self._bits = open_image_array(self._path / schema.CROP_BITS, files)
+            self._dcs = open_image_array(self._path / schema.CROP_DCS, files)
+            n_images = len(self._steps), self._bits.shape[0], self._dcs.shape[0]
+            if n_images != (jpegs.shape[0],) * 3 or self._dcs.shape[1] != N_COMPONENTS:
+                raise self._unfit(f"it is one of {n_images[0]} images")
+
+    def read(self, image: int, window: Window) -> NDArray[np.uint8]:
+        """Decode a window that lies in the image, (height, width, 3) uint8 RGB in C order."""
+        y, x, height, width = window
+        step = 0 if self._steps is None else int(self._steps[image])
+        found = self._cut(image, step, window) if step else None
+        pixels, y, x = found or (self._jpegs.read(image), y, x)
+        return np.ascontiguousarray(pixels[y : y + height, x : x + width])
+
+    def _cut(
+        self, image: int, step: int, window: Window
+    ) -> tuple[NDArray[np.uint8], int, int] | None:
+        """Decode a small image that holds the window; also return where in it the window is."""
+        positions = np.cumsum(self._bits.read(image), dtype=np.int64)
+        index = CropIndex(step, positions, self._dcs.read(image))
+        try:
+            small = cut_window(partial(self._jpegs.ranges, image), index, window)
+            if small is None:
+                return None
+            pixels = self._decode(small.data, outcolorspace="RGB")
+        except (MtfastError, ValueError, RuntimeError) as error:
+            raise self._unfit(f"image {image} is {error}") from error
+        if pixels.shape != (small.height, small.width, 3):
+            raise self._unfit(f"a window of image {image} decodes to another size")
+        return pixels, small.y, small.x
+
+    def _unfit(self, found: str) -> StoreError:
+        return StoreError(
+            f"the crop index {self._path} does not fit its images: {found}; expected that of these "
+            f"images; make it again with 'mtfast index --overwrite'"
+        )

@@ -1,0 +1,112 @@
+"""The crop index of a split, written shard by shard.
+
+An entry for each ENTRY_ROWS rows and ENTRY_COLUMNS columns of pixels is about a percent of the
+files of a camera. A file that is small for its size gets fewer, so that the index stays below
+LARGEST_SHARE of it. Those that cannot be cut get none and are decoded whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import MtfastError
+from mtfast.jpeg.index import N_COMPONENTS, build_index
+from mtfast.jpeg.layout import read_layout
+from mtfast.store import schema
+from mtfast.store.shard import write_shard
+from mtfast.store.write import declare_crop_index, shard_path, write_columns
+
+if TYPE_CHECKING:
+    import zarr
+
+__all__ = ["IndexShard", "declare", "encode_index", "write_steps"]
+
+ENTRY_ROWS, ENTRY_COLUMNS = 8, 128
+LARGEST_SHARE = 0.02
+
+Size = tuple[int, int]
+
+
+def n_entries(size: Size) -> int:
+    """Return how many entries there is room for, for images of that height and width."""
+    height, width = size
+    return -(-height // ENTRY_ROWS) * -(-width // ENTRY_COLUMNS) + 1
+
+
+def declare(parent: zarr.Group, name: str, n_images: int, size: Size, shard: int) -> None:
+    """Create the group and the arrays, in the group of a split or elsewhere."""
+    group = parent.create_group(name, attributes={"version": schema.CROP_VERSION})
+    declare_crop_index(group, n_images, n_entries(size), N_COMPONENTS, shard)
+
+
+def write_steps(folder: Path, steps: NDArray[np.uint16]) -> None:
+    """Write the steps of all images of a split into the folder of the index."""
+    import zarr
+
+    write_columns(zarr.open_group(folder, mode="r+"), schema.CROP_INDEX, {"step": steps})
+
+
+class IndexShard:
+    """The index of the images of a shard, made as they pass.
+
+    Attributes
+    ----------
+    steps : list of int
+        MCUs from entry to entry of each image so far; 0 for those without an index.
+    """
+
+    def __init__(self, size: Size) -> None:
+        self.steps: list[int] = []
+        self._size = size
+        self._bits: list[bytes] = []
+        self._dcs: list[bytes] = []
+
+    def watch(self, images: Iterable[bytes]) -> Iterator[bytes]:
+        """Index image files and hand them on."""
+        for data in images:
+            step, bits, dcs = encode_index(data, self._size)
+            self.steps.append(step)
+            self._bits.append(bits)
+            self._dcs.append(dcs)
+            yield data
+
+    def write(self, folder: Path, number: int, slots: int) -> None:
+        """Write the shards of a number into the folder of the index."""
+        write_shard(shard_path(folder, schema.CROP_BITS, number, 2), self._bits, slots)
+        write_shard(shard_path(folder, schema.CROP_DCS, number, 3), self._dcs, slots)
+
+
+def encode_index(data: bytes, size: Size) -> tuple[int, bytes, bytes]:
+    """Index one image file; return the step, 0 if it cannot be cut, and a chunk of either array."""
+    room = n_entries(size)
+    bits = np.zeros(room, "<u4")
+    dcs = np.zeros((N_COMPONENTS, room), "<i2")
+    try:
+        layout = read_layout(data)
+        step = 1
+        while layout.n_entries(step) > room:
+            step *= 2
+        index = build_index(data, step, layout)
+    except MtfastError:
+        return 0, _encode(bits), _encode(dcs)
+    while True:
+        n = index.positions.size
+        bits[:n], bits[n:] = np.diff(index.positions, prepend=0), 0
+        dcs[:, :n], dcs[:, n:] = index.dcs, 0
+        chunks = _encode(bits), _encode(dcs)
+        coarsest = index.step >= layout.n_columns
+        if coarsest or sum(map(len, chunks)) <= LARGEST_SHARE * len(data):
+            return index.step, *chunks
+        index = index.coarser(layout)
+
+
+def _encode(values: NDArray[Any]) -> bytes:
+    import imagecodecs
+
+    encoded: bytes = imagecodecs.zstd_encode(values, level=schema.MASK_LEVEL)
+    return encoded
