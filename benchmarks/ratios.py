@@ -17,14 +17,18 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 
 import mtfast
+import mtfast.indexing
 from benchmarks import data, ways
 from benchmarks.data import Scale
 from benchmarks.measuring import Usage, in_fresh_process, processes_in_turns, race
 from benchmarks.table import Row, markdown
 from mtfast.runs import RunTable
+from mtfast.store.crop_index import encode_index
+from mtfast.targets import instance_targets
 
 QUICK = Scale((1200, 1920), 16, 512, 20_000)
 USUAL = Scale((1200, 1920), 200, 4096, 20_000)
@@ -48,6 +52,7 @@ def measure(scale: Scale, rounds: int) -> Iterator[Row]:
         yield from _paint(scale, rounds)
         yield from _convert(scale, rounds, Path(folder))
         yield from _read(scale, rounds, Path(folder))
+        yield from _crop(scale, rounds, Path(folder))
         yield from _labels(scale, Path(folder))
 
 
@@ -162,6 +167,49 @@ def _read(scale: Scale, rounds: int, folder: Path) -> Iterator[Row]:
     yield Row("read a random image and its mask", ours, way, ordinary)
     (seconds,) = race([lambda k: train.instances(at(k))], rounds, turn=TURN)
     yield Row("read the instances of a random image", seconds)
+
+
+def _crop(scale: Scale, rounds: int, folder: Path) -> Iterator[Row]:
+    """Windows of the last store, which gets its index here; CPU and disk caches are as warm."""
+    (indexed,) = mtfast.indexing.add_crop_index(folder / "store")
+    train = mtfast.open(folder / "store")["train"]
+    n_bytes = sum(len(train.image_bytes(i)) for i in range(len(train)))
+    files = [train.image_bytes(i) for i in range(min(SLICE, len(train)))]
+    size = train.height, train.width
+
+    def index(k: int) -> None:
+        encode_index(files[k % len(files)], size)
+
+    def decode(k: int) -> None:
+        imagecodecs.jpeg8_decode(files[k % len(files)], outcolorspace="RGB")
+
+    ours, ordinary = race([index, decode], rounds, turn=TURN)
+    job = f"index an image for windows, {indexed.n_bytes / n_bytes:.1%} of its bytes"
+    yield Row(job, ours, "decoding it", ordinary)
+    rng = np.random.default_rng(data.SEED)
+    for side in (512, 256):
+        h, w = (min(side, whole) for whole in size)
+        windows = [
+            (int(rng.integers(len(train))), *rng.integers((size[0] - h + 1, size[1] - w + 1)), h, w)
+            for _ in range((rounds + 1) * TURN)
+        ]
+
+        def crop(k: int, windows: Any = windows) -> Any:
+            return train.crop(*windows[k]).image
+
+        def whole(k: int, windows: Any = windows) -> Any:
+            i, y, x, h, w = windows[k]
+            return train.image(i)[y : y + h, x : x + w]
+
+        def targets(k: int, windows: Any = windows) -> Any:
+            i, *window = windows[k]
+            return instance_targets(train.instances(i), window)
+
+        assert all(np.array_equal(crop(k), whole(k)) for k in range(SLICE))
+        ours, ordinary, masks = race([crop, whole, targets], rounds, turn=TURN)
+        job = f"a random window of {side} x {side} pixels"
+        yield Row(job, ours, "the whole image, then cut", ordinary)
+        yield Row(f"{job}: its instance masks, boxes, areas", masks)
 
 
 def _labels(scale: Scale, folder: Path) -> Iterator[Row]:

@@ -7,7 +7,9 @@ import numpy as np
 
 import mtfast
 from benchmarks import data
+from mtfast.store.crop_index import encode_index
 from mtfast.store.mask_chunks import encode_masks
+from mtfast.targets import instance_targets
 
 
 class Open:
@@ -59,6 +61,46 @@ class Read:
 
     def time_instances(self) -> None:
         self.train.instances(next(self.order))
+
+
+class Crop:
+    """A random window of one image a call, and the index that makes it fast."""
+
+    params = (256, 512)
+    param_names = ("side",)
+
+    def setup(self, side: int) -> None:
+        self.scratch = data.scratch()
+        path = Path(self.scratch.name) / "store"
+        mtfast.convert(data.jpeg_set(data.scale), path, crop_index=True)
+        self.train = mtfast.open(path)["train"]
+        self.size = self.train.height, self.train.width
+        height, width = (min(side, whole) for whole in self.size)
+        rng = np.random.default_rng(data.SEED)
+        low, high = (0, 0, 0), (len(self.train), *np.subtract(self.size, (height, width)) + 1)
+        places = rng.integers(low, high, (64, 3)).tolist()
+        self.windows = cycle([(*place, height, width) for place in places])
+        self.file = self.train.image_bytes(0)
+        self.time_image(side)
+        self.time_semantic(side)
+        self.time_instances(side)
+        self.time_index(side)
+
+    def teardown(self, side: int) -> None:
+        self.scratch.cleanup()
+
+    def time_image(self, side: int) -> None:
+        self.train.crop_image(*next(self.windows))
+
+    def time_semantic(self, side: int) -> None:
+        _ = self.train.crop(*next(self.windows)).semantic
+
+    def time_instances(self, side: int) -> None:
+        image, *window = next(self.windows)
+        instance_targets(self.train.instances(image), window)
+
+    def time_index(self, side: int) -> None:
+        encode_index(self.file, self.size)
 
 
 class Convert:

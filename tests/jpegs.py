@@ -8,7 +8,10 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
+
+# Pillow makes no room for files that hardly compress.
+ImageFile.MAXBLOCK = 1 << 22
 
 KINDS = ("444", "422", "420", "440", "411", "grey", "rgb")
 OPTIONS: tuple[dict[str, Any], ...] = (

@@ -68,7 +68,7 @@ def test_benchmark_runs(benchmark, cache):
 
 def _arguments(params):
     """Combine parameters as asv does: one list of values, or a list for each parameter."""
-    several = params and not isinstance(params[0], str)
+    several = params and isinstance(params[0], list | tuple)
     return product(*(params if several else [params] if params else []))
 
 

@@ -50,6 +50,18 @@ def test_the_whole_way(tmp_path):
             assert len(sheet.convert("RGB").getcolors(1 << 24)) > 200
 
 
+def test_index(tiny_set, tmp_path):
+    done = run("convert", tiny_set, "a.zarr", "--crop-index", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = run("index", "a.zarr", cwd=tmp_path)
+    assert done.stdout == "a.zarr: nothing to index; make an index again with --overwrite\n"
+    done = run("convert", tiny_set, "b.zarr", "--split", "test", cwd=tmp_path)
+    done = run("index", "b.zarr", cwd=tmp_path)
+    assert done.stdout == "test: 4 of 4 images indexed, 0.0 MB\n", done.stderr
+    assert mtfast.open(tmp_path / "a.zarr")["test"].has_crop_index
+    assert mtfast.open(tmp_path / "b.zarr")["test"].has_crop_index
+
+
 def test_derive(small_set, tmp_path):
     done = run("derive", small_set, "a", "--min-area", "400", "--split", "train", cwd=tmp_path)
     assert done.stdout == (

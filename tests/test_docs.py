@@ -90,7 +90,7 @@ def test_python_blocks_run(session, document, monkeypatch, capsys):
 def test_format_document_names_every_array():
     text = (ROOT / "docs" / "FORMAT.md").read_text()
     assert f"layout version {schema.FORMAT}" in text
-    for declared in (schema.SPLIT, schema.INSTANCES, schema.VARIANTS):
+    for declared in (schema.SPLIT, schema.CROP_INDEX, schema.INSTANCES, schema.VARIANTS):
         for name, column in declared.items():
             dimensions = ", ".join(column.dimensions)
             dtype = "string" if column.dtype == "str" else column.dtype

@@ -1,4 +1,4 @@
-"""A short run of the fuzzer of mtfast.mask, and what a fuzzer has to notice."""
+"""Short runs of the fuzzers, and what a fuzzer has to notice."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+import fuzz_jpeg
 import fuzz_mask
 import fuzzing
 from fuzz_inputs import a_table
@@ -26,8 +27,17 @@ def test_a_short_run():
         assert report.outcomes[name, "refused"] > 20
 
 
-def test_trials_are_the_same_for_a_seed():
-    made = [[pickle.dumps(fuzz_mask.make_trial(seed, k)) for k in range(20)] for seed in (0, 0, 1)]
+def test_a_short_run_on_jpegs():
+    report = fuzzing.fuzz(fuzz_jpeg.make_trial, seed=0, n_trials=600, limit=60)
+    assert report.problems == {}
+    assert report.outcomes["windows_agree", "accepted"] > 300
+    assert report.outcomes["cut_with", "accepted"] > 20
+    assert report.outcomes["cut_with", "refused"] > 20
+
+
+@pytest.mark.parametrize("fuzzer", [fuzz_mask, fuzz_jpeg])
+def test_trials_are_the_same_for_a_seed(fuzzer):
+    made = [[pickle.dumps(fuzzer.make_trial(seed, k)) for k in range(20)] for seed in (0, 0, 1)]
     assert made[0] == made[1] != made[2]
 
 

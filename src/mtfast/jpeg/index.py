@@ -72,6 +72,10 @@ def build_index(data: bytes, step: int, layout: Layout | None = None) -> CropInd
 
     layout = layout or read_layout(data)
     room = len(data) - layout.scan
+    # A block has two codes, of a bit at least: what is to be made room for is bounded.
+    n_blocks = layout.blocks.size // jpeg_scan.BLOCK_FIELDS
+    if layout.n_rows * layout.n_columns * n_blocks > 4 * room:
+        raise _damaged("less coded data than blocks")
     plain = np.empty(room + jpeg_scan.MARGIN, np.uint8)
     dropped = np.empty(room // 2 + 1, np.int64)
     coded = np.frombuffer(data, np.uint8)

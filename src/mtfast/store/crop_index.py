@@ -88,6 +88,8 @@ def encode_index(data: bytes, size: Size) -> tuple[int, bytes, bytes]:
     dcs = np.zeros((N_COMPONENTS, room), "<i2")
     try:
         layout = read_layout(data)
+        if (layout.height, layout.width) != size:
+            raise MtfastError("a JPEG of another size; expected that of the split; remove it")
         step = 1
         while layout.n_entries(step) > room:
             step *= 2

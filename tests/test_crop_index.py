@@ -1,0 +1,307 @@
+"""Stores with a crop index: windows of their images, how it is made, and damage."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+import mtfast
+from jpegs import encoded, photograph
+from mtfast import indexing
+from mtfast.errors import MtfastError, StoreError
+from mtfast.indexing import add_crop_index
+from mtfast.jpeg.index import build_index
+from mtfast.store import crop_index, schema
+from mtfast.store.arrays import ShardedImages, read_column
+from mtfast.store.read import Split
+from mtfast.targets import instance_targets
+
+
+@pytest.fixture(scope="module")
+def indexed(small_set, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("stores") / "set.zarr"
+    return mtfast.convert(small_set, path, shard=7, crop_index=True)
+
+
+@pytest.fixture(scope="module")
+def plain(small_set, tmp_path_factory) -> Path:
+    return mtfast.convert(small_set, tmp_path_factory.mktemp("stores") / "plain.zarr", shard=7)
+
+
+@pytest.fixture
+def broken(indexed, tmp_path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(indexed, tmp_path / "broken.zarr"))
+
+
+@pytest.fixture
+def copy(plain, tmp_path) -> Path:
+    """A copy of a store without an index."""
+    return Path(shutil.copytree(plain, tmp_path / "copy.zarr"))
+
+
+def windows(split: Split, n: int, seed: int = 0) -> list[tuple[int, int, int, int, int]]:
+    rng = random.Random(seed)
+    found = []
+    for _ in range(n):
+        h, w = rng.randint(1, split.height), rng.randint(1, split.width)
+        y, x = rng.randint(0, split.height - h), rng.randint(0, split.width - w)
+        found.append((rng.randrange(len(split)), y, x, h, w))
+    return found
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("kind", ["indexed", "plain"])
+def test_windows_are_those_of_whole_images(split, kind, request):
+    split = mtfast.open(request.getfixturevalue(kind))[split]
+    assert split.has_crop_index == (kind == "indexed")
+    for i, y, x, h, w in windows(split, 30):
+        sample = split.crop(i, y, x, h, w)
+        assert (sample.index, sample.name) == (i, split.names[i])
+        assert sample.image.flags.c_contiguous
+        np.testing.assert_array_equal(sample.image, split.image(i)[y : y + h, x : x + w])
+        assert sample.semantic.dtype == split.semantic(i).dtype
+        np.testing.assert_array_equal(sample.semantic, split.semantic(i)[y : y + h, x : x + w])
+        targets = instance_targets(split.instances(i), (y, x, h, w))
+        assert sample.instances.instance_ids.tolist() == targets.ids.tolist()
+        assert sample.instances.area().tolist() == targets.areas.tolist()
+
+
+def test_no_image_is_decoded_whole(indexed, monkeypatch):
+    train = mtfast.open(indexed)["train"]
+    expected = train.image(5)[100:170, 30:130]
+    monkeypatch.setattr(train._jpegs, "read", None)
+    monkeypatch.setattr(train._jpegs, "raw", None)
+    np.testing.assert_array_equal(train.crop(5, 100, 30, 70, 100).image, expected)
+    np.testing.assert_array_equal(train.crop_image(5, 100, 30, 70, 100), expected)
+
+
+def test_samples_by_name_and_in_other_processes(indexed):
+    train = mtfast.open(indexed)["train"]
+    name = str(train.names[4])
+    sample = pickle.loads(pickle.dumps(train.crop(name, 3, 4, 50, 60)))
+    assert "of sample 4 of train" in repr(sample)
+    np.testing.assert_array_equal(sample.image, train.image(4)[3:53, 4:64])
+
+
+def test_an_image_that_the_variant_does_not_list(tiny_set, tmp_path):
+    few = "1_shot/run_0/annotations_300"
+    store = mtfast.convert(tiny_set, tmp_path / "s.zarr", splits=["train"], semantic=few)
+    train = mtfast.open(store)["train"]
+    listed = train.images_of().tolist()
+    other = next(i for i in range(len(train)) if i not in listed)
+    assert [train.lists(other), train.lists(listed[0])] == [False, True]
+    assert not train.crop(other, 1, 2, 30, 40).semantic.any()
+    with pytest.raises(StoreError, match="is not in variant"):
+        train.crop(other, 1, 2, 30, 40).instances
+
+
+def test_what_is_written(indexed):
+    """By plain zarr: what each entry says is where its MCU begins."""
+    for name in ("train", "test"):
+        split = mtfast.open(indexed)[name]
+        group = zarr.open_group(indexed / name / schema.CROP_GROUP, mode="r")
+        assert group.attrs["version"] == 1
+        assert group["bits"].metadata.dimension_names == ("image", "entry")
+        assert group["dc"].metadata.dimension_names == ("image", "component", "entry")
+        n_entries = crop_index.n_entries((split.height, split.width))
+        assert group["dc"].shape == (len(split), 3, n_entries)
+        for i in range(0, len(split), 5):
+            data = split.image_bytes(i)
+            index = build_index(data, int(group["step"][i]))
+            n = index.positions.size
+            positions = np.cumsum(group["bits"][i].astype(np.int64))
+            np.testing.assert_array_equal(positions[:n], index.positions)
+            np.testing.assert_array_equal(group["dc"][i][:, :n], index.dcs)
+            assert not group["bits"][i][n:].any()
+            step, bits, dcs = crop_index.encode_index(data, (split.height, split.width))
+            assert step == index.step
+            assert len(bits) + len(dcs) <= crop_index.LARGEST_SHARE * len(data)
+
+
+@pytest.mark.parametrize("scheduler", ["sync", "processes"])
+def test_an_index_that_is_added_is_that_of_convert(copy, indexed, scheduler):
+    before = files_of(copy)
+    reports = []
+    found = add_crop_index(
+        copy, scheduler=scheduler, workers=2, progress=lambda *report: reports.append(report)
+    )
+    assert [(s.name, s.n_images, s.n_indexed) for s in found] == [("train", 20, 20), ("test", 6, 6)]
+    assert reports[-1] == ("indexing images of test", 6, 6)
+    after = files_of(copy)
+    assert {k: after[k] for k in before} == before
+    added = {k: v for k, v in files_of(indexed).items() if schema.CROP_GROUP in k}
+    assert {k: after[k] for k in after.keys() - before} == added
+    assert sum(map(len, added.values())) == sum(s.n_bytes for s in found)
+    assert not [path.name for path in copy.parent.iterdir() if path != copy]
+    train = mtfast.open(copy)["train"]
+    assert train.has_crop_index
+    np.testing.assert_array_equal(train.crop(0, 5, 6, 70, 80).image, train.image(0)[5:75, 6:86])
+
+
+def test_an_index_is_made_again_when_asked_to(broken):
+    sound = files_of(broken)
+    assert add_crop_index(broken) == ()
+    (broken / "train" / schema.CROP_GROUP / "bits" / "c.1.0").write_bytes(b"")
+    assert add_crop_index(broken) == ()
+    assert len(add_crop_index(broken, overwrite=True, scheduler="sync")) == 2
+    assert files_of(broken) == sound
+
+
+def test_a_run_that_fails_leaves_the_store_as_it_was(copy, monkeypatch):
+    before = files_of(copy)
+    left = schema.partial_index_path(copy)
+    left.mkdir()
+    (left / "zarr.json").write_text("of a run that was killed")
+
+    def fail(job):
+        raise StoreError("no more; expected more; get more")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(indexing, "_index_shard", fail)
+        with pytest.raises(StoreError, match="no more"):
+            add_crop_index(copy, scheduler="sync")
+    assert files_of(copy) == before
+    assert not left.exists()
+    assert mtfast.open(copy)["train"].has_crop_index is False
+    add_crop_index(copy, scheduler="sync")
+    assert mtfast.open(copy)["train"].has_crop_index
+
+
+def test_two_runs_do_not_meet(copy):
+    from mtfast.store.target import writing
+
+    with writing(copy), pytest.raises(StoreError, match="being written by another run"):
+        add_crop_index(copy, scheduler="sync")
+
+
+def test_images_that_cannot_be_cut(tmp_path):
+    """Progressive and damaged files have no index; their windows are those of the whole image."""
+    rng = random.Random(0)
+    pixels = photograph(rng, 64, 96)
+    sound = encoded(pixels, "420", 95)
+    files = {
+        "a": sound,
+        "b": encoded(pixels, "420", 95, progressive=True),
+        "c": sound[:1500] + sound[1900:],
+        "d": encoded(pixels, "grey", 95),
+        "e": encoded(pixels, "444", 95, restart_marker_rows=1),
+    }
+    source = tmp_path / "set"
+    (source / "images").mkdir(parents=True)
+    images = [{"id": k, "width": 96, "height": 64, "file_name": f"{k}.jpg"} for k in files]
+    for k, data in files.items():
+        (source / "images" / f"{k}.jpg").write_bytes(data)
+    for number, image in enumerate(images):
+        image["id"] = number + 1
+    document = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "flake"}]}
+    (source / "annotations.json").write_text(json.dumps(document))
+    store = mtfast.convert(source / "annotations.json", tmp_path / "s.zarr", crop_index=True)
+    train = mtfast.open(store)["train"]
+    steps = read_column(store / "train" / schema.CROP_GROUP / "step")
+    assert [step > 0 for step in steps] == [True, False, False, True, True]
+    for i, y, x, h, w in windows(train, 60):
+        window = train.image(i)[y : y + h, x : x + w]
+        np.testing.assert_array_equal(train.crop(i, y, x, h, w).image, window)
+
+
+def test_an_index_stays_small():
+    """Of files that are small for their size, there are fewer entries."""
+    pixels = photograph(random.Random(1), 600, 960)
+    shares, steps = [], []
+    for quality in (100, 75, 20):
+        data = encoded(pixels, "420", quality)
+        step, bits, dcs = crop_index.encode_index(data, (600, 960))
+        shares.append((len(bits) + len(dcs)) / len(data))
+        steps.append(step)
+    assert max(shares) <= 0.02
+    assert steps == sorted(steps)
+    assert steps[0] < steps[-1]
+    step, bits, dcs = crop_index.encode_index(data, (96, 960))
+    assert (step, max(len(bits), len(dcs))) < (1, 60)
+
+
+def test_an_index_of_another_version_is_left_alone(broken):
+    file = broken / "train" / schema.CROP_GROUP / "zarr.json"
+    metadata = json.loads(file.read_text())
+    metadata["attributes"]["version"] = 2
+    file.write_text(json.dumps(metadata))
+    train = mtfast.open(broken)["train"]
+    assert not train.has_crop_index
+    np.testing.assert_array_equal(train.crop(0, 5, 6, 70, 80).image, train.image(0)[5:75, 6:86])
+
+
+@pytest.mark.parametrize("array", ["bits", "dc"])
+def test_an_index_of_other_images(broken, array, small_set):
+    """Shards in the wrong place: never another image, never a crash."""
+    folder = broken / "train" / schema.CROP_GROUP / array
+    first, second = sorted(folder.glob("c.*"))[:2]
+    kept = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(kept)
+    train = mtfast.open(broken)["train"]
+    for i, y, x, h, w in windows(train, 40):
+        try:
+            window = train.crop(i, y, x, h, w).image
+        except StoreError as error:
+            assert "mtfast index --overwrite" in str(error)  # noqa: PT017
+        else:
+            assert window.shape == (h, w, 3)
+
+
+def test_numbers_that_do_not_fit(broken):
+    path = broken / "train" / schema.CROP_GROUP
+    train = mtfast.open(broken)["train"]
+    number = zarr.open_array(path / "step", mode="r+")
+    number[0] = 1
+    with pytest.raises(StoreError, match="does not fit .* a crop index of"):
+        mtfast.open(broken)["train"].crop(0, 0, 0, 9, 9).image
+    zarr.create_array(path / "step", data=np.ones(3, np.uint16), overwrite=True)
+    with pytest.raises(StoreError, match="it is one of 3 images"):
+        mtfast.open(broken)["train"].crop(0, 0, 0, 9, 9).image
+    shutil.rmtree(path / "bits")
+    with pytest.raises(StoreError, match="expected a Zarr v3 store"):
+        mtfast.open(broken)["train"].crop(0, 0, 0, 9, 9).image
+    assert train.has_crop_index
+
+
+def test_ranges_stay_inside_an_image(indexed):
+    jpegs = mtfast.open(indexed)["train"]._jpegs
+    assert isinstance(jpegs, ShardedImages)
+    whole = jpegs.raw(3)
+    assert jpegs.ranges(3, [(0, 5), (7, 7), (len(whole) - 2, len(whole))]) == (
+        whole[:5] + whole[-2:]
+    )
+    for bad in ((0, len(whole) + 1), (-1, 3), (5, 4)):
+        with pytest.raises(StoreError, match="ranges beyond"):
+            jpegs.ranges(3, [bad])
+
+
+def test_windows_of_images_that_are_not_there(small_set, tmp_path):
+    with pytest.raises(MtfastError, match="a crop index without images"):
+        mtfast.convert(small_set, tmp_path / "a.zarr", images="none", crop_index=True)
+    store = mtfast.convert(small_set, tmp_path / "b.zarr", images="none", splits=["test"])
+    assert add_crop_index(store) == ()
+    sample = mtfast.open(store)["test"].crop(0, 3, 4, 50, 60)
+    assert sample.semantic.shape == (50, 60)
+    with pytest.raises(StoreError, match="holds masks only"):
+        sample.image
+
+
+def test_windows_outside(indexed):
+    train = mtfast.open(indexed)["train"]
+    with pytest.raises(MtfastError, match="inside an image of 240 x 320"):
+        train.crop(0, 200, 0, 41, 9)
+    with pytest.raises(IndexError, match="image 20 of a split of 20"):
+        train.crop(20, 0, 0, 9, 9)
