@@ -1,0 +1,253 @@
+"""Which samples come in which order, split over ranks, and how far they were handed out.
+
+The order of an epoch is a list of places in the set. Ranks take turns in it::
+
+    order     7 2 5 0 | 9 4 8 6 | 1 3
+    rank 0    7   5     9   8     1          what all ranks together have handed out
+    rank 1      2   0     4   6     3        is always the beginning of the order
+
+so a single number says where to go on, whatever the number of ranks was or will be. Worker
+processes are given whole batches, and do not show in the order at all.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import MtfastError, shown
+
+__all__ = ["Order", "Pick", "Sampler", "random_words"]
+
+Int64 = NDArray[np.int64]
+
+MIXED_SHARDS = 4
+"""Shards that are read at the same time: 300 MB of images of 1200 x 1920."""
+
+
+class Pick(NamedTuple):
+    """A sample of an epoch: its place in the set, and the epoch, from which its window follows."""
+
+    epoch: int
+    place: int
+
+
+def random_words(n: int, *seed: int) -> NDArray[np.uint64]:
+    """Draw n random words of 64 bits, the same for equal seeds on every machine.
+
+    Examples
+    --------
+    >>> random_words(2, 0, 1)
+    array([16412783775159424549, 10277383025879800780], dtype=uint64)
+
+    Notes
+    -----
+    numpy promises that the words of a bit generator stay what they are, which it does not for
+    ``Generator.permutation`` and the like (NEP 19).
+    """
+    words: NDArray[np.uint64] = np.random.PCG64(seed).random_raw(n)
+    return words
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """The order of the samples of a set in any epoch, a pure function of these fields.
+
+    Attributes
+    ----------
+    images : (n,) int64
+        Index in its split of each image of the set, so that it is known which lie in one shard.
+    shard : int
+        Images in a shard.
+    seed : int
+    shuffle : bool
+        Otherwise every epoch has the order of ``images``.
+    mixed : int
+        Shards come in random order, and the images of so many at a time are shuffled among each
+        other: enough to be random, and few enough that reads stay within some files at a time.
+
+    Raises
+    ------
+    MtfastError
+        If the shard, the seed or ``mixed`` is too small.
+
+    Examples
+    --------
+    >>> order = Order(np.arange(6), shard=2, seed=3, mixed=1)
+    >>> order.of_epoch(0), order.of_epoch(1)
+    (array([1, 0, 2, 3, 4, 5]), array([0, 1, 4, 5, 3, 2]))
+    """
+
+    images: Int64
+    shard: int
+    seed: int = 0
+    shuffle: bool = True
+    mixed: int = MIXED_SHARDS
+
+    def __post_init__(self) -> None:
+        for name, least in (("shard", 1), ("seed", 0), ("mixed", 1)):
+            if getattr(self, name) < least:
+                raise MtfastError(
+                    f"{name} is {getattr(self, name)}; expected at least {least}; give another"
+                )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def of_epoch(self, epoch: int) -> Int64:
+        """Return the places of all samples in the order of an epoch, (n,) int64."""
+        if not self.shuffle:
+            return np.arange(len(self))
+        shards, shard_of_image = np.unique(self.images // self.shard, return_inverse=True)
+        words = random_words(shards.size + len(self), self.seed, epoch)
+        turn = np.argsort(np.argsort(words[: shards.size], kind="stable"))
+        order: Int64 = np.lexsort((words[shards.size :], turn[shard_of_image] // self.mixed))
+        return order
+
+    def fingerprint(self) -> dict[str, int]:
+        """Return what tells orders apart, as plain numbers."""
+        images = np.ascontiguousarray(self.images, "<i8")
+        return {
+            "samples": len(self),
+            "images": zlib.crc32(images.tobytes()),
+            "shard": self.shard,
+            "seed": self.seed,
+            "shuffle": int(self.shuffle),
+            "mixed": self.mixed,
+        }
+
+
+class Sampler:
+    """The batches of one rank, epoch by epoch, and where the caller is in them.
+
+    It may run ahead of the caller: where to go on counts the samples that :meth:`hand_over` was
+    told of, not those that were drawn.
+
+    Parameters
+    ----------
+    order : Order
+    batch_size : int
+        Samples in a batch of one rank.
+    rank, ranks : int
+        Which of how many processes this is.
+    drop_last : bool
+        Leave out the samples at the end of an epoch that do not fill a batch on every rank.
+        Otherwise the last batch is shorter, and as all ranks get equally many samples, up to
+        ``ranks - 1`` of the epoch's first ones come once more at its end: see :attr:`padding`.
+
+    Attributes
+    ----------
+    epoch : int
+    handed : int
+        Samples of the epoch that all ranks together have handed to their callers.
+
+    Raises
+    ------
+    MtfastError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> order = Order(np.arange(5), shard=64, shuffle=False)
+    >>> [[pick.place for pick in batch] for batch in Sampler(order, 2, rank=1, ranks=2).batches()]
+    [[1, 3], [0]]
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        batch_size: int,
+        *,
+        rank: int = 0,
+        ranks: int = 1,
+        drop_last: bool = False,
+    ) -> None:
+        if batch_size < 1 or ranks < 1 or not 0 <= rank < ranks:
+            raise MtfastError(
+                f"batches of {batch_size} for rank {rank} of {ranks}; expected at least one sample "
+                f"and a rank below the number of ranks; count ranks from 0"
+            )
+        self.order = order
+        self.batch_size = batch_size
+        self.rank = rank
+        self.ranks = ranks
+        self.drop_last = drop_last
+        self.epoch = 0
+        self.handed = 0
+
+    @property
+    def n_left(self) -> int:
+        """Samples that this rank still has to hand out in this epoch."""
+        n_left = len(self.order) - self.handed
+        if self.drop_last:
+            return n_left // (self.ranks * self.batch_size) * self.batch_size
+        return -(-n_left // self.ranks)
+
+    @property
+    def n_batches(self) -> int:
+        """Batches that this rank still has to hand out in this epoch."""
+        return -(-self.n_left // self.batch_size)
+
+    @property
+    def padding(self) -> int:
+        """Samples that come once more at the end of this epoch, on all ranks together."""
+        return max(0, self.n_left * self.ranks - (len(self.order) - self.handed))
+
+    def batches(self) -> Iterator[list[Pick]]:
+        """Yield what is left of this epoch's batches, from the first sample not handed over on."""
+        order = self.order.of_epoch(self.epoch)
+        # Of fewer samples than ranks, some come more than once.
+        padded = np.resize(order, len(order) + self.padding)
+        mine = padded[self.handed + self.rank :: self.ranks][: self.n_left].tolist()
+        epoch = self.epoch
+        for start in range(0, len(mine), self.batch_size):
+            yield [Pick(epoch, place) for place in mine[start : start + self.batch_size]]
+
+    def hand_over(self, n: int) -> None:
+        """Count n samples that this rank's caller gets now."""
+        self.handed = min(self.handed + n * self.ranks, len(self.order))
+
+    def start(self, epoch: int) -> None:
+        """Go to the beginning of an epoch."""
+        self.epoch, self.handed = epoch, 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Return where the caller is, as plain numbers; the same on every rank after each step."""
+        # Where nothing is left, the next sample is the first of the next epoch.
+        epoch, handed = (self.epoch, self.handed) if self.n_left else (self.epoch + 1, 0)
+        return {"epoch": epoch, "handed": handed, **self.order.fingerprint()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on at the next sample that was not handed out, on any number of ranks.
+
+        Raises
+        ------
+        MtfastError
+            If the state is that of another order.
+        """
+        expected = self.order.fingerprint()
+        different = [name for name in expected if state.get(name) != expected[name]]
+        if different:
+            found, wanted = ({n: of.get(n) for n in different} for of in (state, expected))
+            raise MtfastError(
+                f"a state with {shown(found)}; expected {wanted}, as this set and seed have; "
+                f"make the loader as it was made when the state was saved"
+            )
+        epoch, handed = state.get("epoch"), state.get("handed")
+        if (
+            not isinstance(epoch, int)
+            or not isinstance(handed, int)
+            or epoch < 0
+            or not 0 <= handed <= len(self.order)
+        ):
+            raise MtfastError(
+                f"a state with epoch {shown(epoch)} and {shown(handed)} samples handed out; "
+                f"expected an epoch and at most {len(self.order)} samples; save the state anew"
+            )
+        self.epoch, self.handed = epoch, handed
+

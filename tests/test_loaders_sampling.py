@@ -1,0 +1,159 @@
+"""The order of samples beside an obvious twin: lists, ranks one after another."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mtfast.errors import MtfastError
+from mtfast.loaders.sampling import Order, Sampler, random_words
+
+images = st.lists(st.integers(0, 60), max_size=40, unique=True)
+
+
+def order_of(indices, shard=4, seed=0, **options) -> Order:
+    return Order(np.array(indices, np.int64), shard, seed, **options)
+
+
+def handed(order: Order, ranks: int, batch: int, stop: int | None = None, state=None, **options):
+    """What all ranks hand out in the rest of an epoch, in turns, and the state after ``stop``."""
+    samplers = [Sampler(order, batch, rank=r, ranks=ranks, **options) for r in range(ranks)]
+    for sampler in samplers:
+        if state is not None:
+            sampler.load_state_dict(json.loads(json.dumps(state)))
+    batches = [list(s.batches()) for s in samplers]
+    assert {len(b) for b in batches} == {samplers[0].n_batches}
+    places, states = [], [samplers[0].state_dict()]
+    for step in list(zip(*batches, strict=True))[:stop]:
+        assert len({len(batch) for batch in step}) == 1
+        places += [pick.place for turn in zip(*step, strict=True) for pick in turn]
+        for sampler, batch_of_rank in zip(samplers, step, strict=True):
+            sampler.hand_over(len(batch_of_rank))
+        states = [s.state_dict() for s in samplers]
+        assert all(s == states[0] for s in states)
+    return places, states[0]
+
+
+@settings(deadline=None)
+@given(images, st.integers(1, 9), st.integers(0, 3), st.integers(0, 3), st.integers(1, 5))
+def test_order_is_a_permutation_that_takes_few_shards_at_a_time(indices, shard, seed, epoch, mixed):
+    order = order_of(indices, shard, seed, mixed=mixed)
+    places = order.of_epoch(epoch).tolist()
+    assert sorted(places) == list(range(len(indices)))
+    assert places == order_of(indices, shard, seed, mixed=mixed).of_epoch(epoch).tolist()
+    # The twin: shards in the order in which they appear come in groups that do not mix.
+    shards = [indices[place] // shard for place in places]
+    groups, at = [], 0
+    while at < len(shards):
+        members: list[int] = []
+        while at < len(shards) and (shards[at] in members or len(members) < mixed):
+            members += [shards[at]] * (shards[at] not in members)
+            at += 1
+        groups.append(members)
+    met = [shard for members in groups for shard in members]
+    assert len(met) == len(set(met)) == len({i // shard for i in indices})
+
+
+def test_orders_differ_by_epoch_and_seed():
+    orders = [order_of(range(50), 8, seed) for seed in (0, 1)]
+    found = {tuple(order.of_epoch(epoch).tolist()) for order in orders for epoch in range(5)}
+    assert len(found) == 10
+    assert order_of(range(5), shuffle=False).of_epoch(3).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_every_place_comes_everywhere():
+    """No sample prefers a place: over many epochs each is met early and late."""
+    order = order_of(range(24), 4, mixed=2)
+    where = np.array([np.argsort(order.of_epoch(epoch)) for epoch in range(600)])
+    assert np.abs(where.mean(0) - 11.5).max() < 1.5
+    assert np.abs(where.std(0) - np.std(np.arange(24))).max() < 1
+
+
+def test_words_are_those_of_pcg64():
+    """Golden: np.random.PCG64((5, 2, 1)).random_raw(2)"""
+    assert random_words(2, 5, 2, 1).tolist() == [14676770080768580559, 10271941411323926615]
+
+
+@settings(deadline=None)
+@given(
+    st.integers(0, 30), st.integers(1, 5), st.integers(1, 4), st.booleans(), st.integers(0, 9)
+)
+def test_ranks_take_turns(n, ranks, batch, drop_last, epoch):
+    order = order_of(range(n))
+    twin = order.of_epoch(epoch).tolist()
+    state = {**order.fingerprint(), "epoch": epoch, "handed": 0}
+    places, _ = handed(order, ranks, batch, state=state, drop_last=drop_last)
+    if drop_last:
+        assert places == twin[: n // (ranks * batch) * ranks * batch]
+    else:
+        sampler = Sampler(order, batch, ranks=ranks)
+        assert sampler.padding == -n % ranks
+        repeated = [twin[i % n] for i in range(sampler.padding)] if n else []
+        assert places == twin + repeated
+
+
+@settings(deadline=None)
+@given(st.integers(1, 30), st.lists(st.tuples(*[st.integers(1, 5)] * 3), min_size=1, max_size=4))
+def test_resuming_on_other_ranks_loses_and_repeats_nothing(n, legs):
+    """An epoch in legs, each on its own number of ranks, with its own size of batches."""
+    order = order_of(range(n))
+    twin = order.of_epoch(0).tolist()
+    state, met = None, []
+    for ranks, batch, stop in legs:
+        places, state = handed(order, ranks, batch, stop, state)
+        met += places
+        if state["epoch"]:
+            break
+    else:
+        places, state = handed(order, 1, 3, None, state)
+        met += places
+    assert met[:n] == twin
+    assert len(met) - n < max(ranks for ranks, _, _ in legs)
+    assert (state["epoch"], state["handed"]) == (1, 0)
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 3), (4, 2)])
+def test_resuming_where_ranks_changed(before, after):
+    order = order_of(range(37))
+    first, state = handed(order, before, 2, 3)
+    rest, _ = handed(order, after, 2, None, state)
+    assert len(first) == state["handed"] == 6 * before
+    assert (first + rest)[:37] == order.of_epoch(0).tolist()
+    assert len(first + rest) == 37 + -(37 - 6 * before) % after
+
+
+def test_the_sampler_may_run_ahead():
+    sampler = Sampler(order_of(range(10)), 2)
+    batches = list(sampler.batches())
+    assert sampler.state_dict()["handed"] == 0
+    sampler.hand_over(2)
+    assert list(sampler.batches()) == batches[1:]
+    sampler.start(4)
+    assert next(sampler.batches())[0].epoch == 4
+
+
+def test_states_of_other_orders_are_refused():
+    sampler = Sampler(order_of(range(10)), 2)
+    state = sampler.state_dict()
+    for other in (order_of(range(11)), order_of(range(1, 11)), order_of(range(10), seed=1)):
+        with pytest.raises(MtfastError, match="make the loader as it was made"):
+            Sampler(other, 2).load_state_dict(state)
+    for change in ({"handed": 11}, {"epoch": -1}, {"handed": None}, {"epoch": "1"}):
+        with pytest.raises(MtfastError, match="save the state anew"):
+            sampler.load_state_dict(state | change)
+
+
+@pytest.mark.parametrize("options", [{"shard": 0}, {"seed": -1}, {"mixed": 0}])
+def test_bad_orders(options):
+    with pytest.raises(MtfastError, match=f"{next(iter(options))} is "):
+        order_of(range(3), **options)
+
+
+@pytest.mark.parametrize(("batch", "rank", "ranks"), [(0, 0, 1), (1, 1, 1), (1, -1, 2), (1, 0, 0)])
+def test_bad_samplers(batch, rank, ranks):
+    with pytest.raises(MtfastError, match="count ranks from 0"):
+        Sampler(order_of(range(3)), batch, rank=rank, ranks=ranks)
