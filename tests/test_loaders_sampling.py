@@ -26,7 +26,8 @@ def handed(order: Order, ranks: int, batch: int, stop: int | None = None, state=
         if state is not None:
             sampler.load_state_dict(json.loads(json.dumps(state)))
     batches = [list(s.batches()) for s in samplers]
-    assert {len(b) for b in batches} == {samplers[0].n_batches}
+    assert {len(b) for b in batches} == {-(-samplers[0].n_left // batch)}
+    assert state or {len(b) for b in batches} == {len(samplers[0])}
     places, states = [], [samplers[0].state_dict()]
     for step in list(zip(*batches, strict=True))[:stop]:
         assert len({len(batch) for batch in step}) == 1

@@ -185,6 +185,10 @@ class Reader:
             _lay_out(instance_targets(part), view) if "instances" in self.targets else None,
         )
 
+    def fetch_ahead(self, place: int) -> None:
+        """Ask the system for the bytes of a sample's image, which will be read soon."""
+        self.split.fetch_ahead(int(self.indices[place]))
+
     def warm(self) -> None:
         """Decode the images that will be kept: processes that are forked after it share them."""
         if self.is_cached:

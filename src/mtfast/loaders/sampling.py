@@ -180,18 +180,20 @@ class Sampler:
         self.epoch = 0
         self.handed = 0
 
+    def __len__(self) -> int:
+        """Batches of this rank in a whole epoch."""
+        return -(-self._share(len(self.order)) // self.batch_size)
+
     @property
     def n_left(self) -> int:
         """Samples that this rank still has to hand out in this epoch."""
-        n_left = len(self.order) - self.handed
-        if self.drop_last:
-            return n_left // (self.ranks * self.batch_size) * self.batch_size
-        return -(-n_left // self.ranks)
+        return self._share(len(self.order) - self.handed)
 
-    @property
-    def n_batches(self) -> int:
-        """Batches that this rank still has to hand out in this epoch."""
-        return -(-self.n_left // self.batch_size)
+    def _share(self, n_samples: int) -> int:
+        """How many of the samples that are left for all ranks come to each."""
+        if self.drop_last:
+            return n_samples // (self.ranks * self.batch_size) * self.batch_size
+        return -(-n_samples // self.ranks)
 
     @property
     def padding(self) -> int:

@@ -141,6 +141,10 @@ class ImageArray(Protocol):
         """Return ranges (start, stop) of the stored bytes of an image's item, joined."""
         ...
 
+    def fetch_ahead(self, image: int) -> None:
+        """Ask the system for an item that will be read soon, where it can be asked."""
+        ...
+
 
 class ShardedImages:
     """Items in shards of ours: inner chunks of one image, zstd, JPEG or plain bytes."""
@@ -207,6 +211,11 @@ class ShardedImages:
             )
         return path, file, start, length
 
+    def fetch_ahead(self, image: int) -> None:
+        _, file, start, length = self._place(image)
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.descriptor, start, length, os.POSIX_FADV_WILLNEED)
+
     def read(self, image: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
         data = self.raw(image)
         if out is None:
@@ -264,6 +273,9 @@ class ZarrImages:
 
     def ranges(self, image: int, ranges: Sequence[tuple[int, int]]) -> bytes:
         return self.raw(image)
+
+    def fetch_ahead(self, image: int) -> None:
+        """Do nothing: where its bytes lie is known to zarr alone."""
 
 
 class _Layout(NamedTuple):

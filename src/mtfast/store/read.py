@@ -276,6 +276,11 @@ class Split:
         self._require_images()
         return self._jpegs.raw(self.index(image))
 
+    def fetch_ahead(self, image: int | str) -> None:
+        """Ask the system for an image's bytes, which will be read soon; returns at once."""
+        self._require_images()
+        self._jpegs.fetch_ahead(self.index(image))
+
     def crop(self, image: int | str, y: int, x: int, h: int, w: int) -> Crop:
         """Return the window of an image from row y, column x on; decoded when used."""
         return Crop(self, self.index(image), (y, x, h, w))

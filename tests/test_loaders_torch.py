@@ -1,0 +1,306 @@
+"""Batches of the PyTorch loader beside the samples that the reader makes, however they are made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
+
+import mtfast
+from mtfast.errors import MtfastError
+from mtfast.loaders.reading import Reader
+from mtfast.loaders.sampling import Pick
+from mtfast.loaders.torch import Dataset, Loader
+from mtfast.loaders.windows import Augment
+
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
+
+OPTIONS = {"crop": 48, "augment": Augment(near=0.5, scale=(0.7, 1.4)), "seed": 5}
+
+
+@pytest.fixture(scope="module")
+def store(small_set, tmp_path_factory):
+    path = tmp_path_factory.mktemp("torch") / "s.zarr"
+    return mtfast.convert(small_set, path, shard=4, splits=["train"])
+
+
+def digests(loader, stop=None):
+    """Each sample that is handed out: its index, and a hash of all its pixels and numbers."""
+    found = []
+    for number, batch in enumerate(loader, 1):
+        for k, index in enumerate(batch["index"].tolist()):
+            digest = hashlib.sha256()
+            for key in ("image", "semantic", "masks", "boxes", "labels", "areas", "ids", "view"):
+                digest.update(batch[key][k].contiguous().numpy().tobytes())
+            found.append((index, batch["name"][k], digest.hexdigest()))
+        if number == stop:
+            break
+    return found
+
+
+@pytest.fixture(scope="module")
+def epochs(store):
+    """Two epochs, read by this process in one piece."""
+    loader = Loader(Dataset(store, **OPTIONS), 3)
+    return [digests(loader), digests(loader)]
+
+
+def test_epochs_differ_and_are_whole(epochs):
+    for epoch in epochs:
+        assert sorted(index for index, _, _ in epoch) == list(range(20))
+    assert [index for index, *_ in epochs[0]] != [index for index, *_ in epochs[1]]
+    assert not {d for *_, d in epochs[0]} & {d for *_, d in epochs[1]}
+
+
+@pytest.mark.parametrize(
+    ("workers", "start_method"), [(1, "fork"), (2, "fork"), (4, "fork"), (2, "spawn")]
+)
+def test_workers_change_nothing(store, epochs, workers, start_method):
+    options = {"workers": workers, "start_method": start_method}
+    with Loader(Dataset(store, **OPTIONS), 3, **options) as loader:
+        assert [digests(loader), digests(loader)] == epochs
+
+
+def test_ranks_change_nothing(store, epochs):
+    loaders = [Loader(Dataset(store, **OPTIONS), 3, rank=r, ranks=2) for r in range(2)]
+    for epoch in epochs:
+        merged = [s for pair in zip(*map(digests, loaders), strict=True) for s in pair]
+        assert merged == epoch
+    three = [digests(Loader(Dataset(store, **OPTIONS), 4, rank=r, ranks=3)) for r in range(3)]
+    merged = [s for turn in zip(*three, strict=True) for s in turn]
+    assert merged == epochs[0] + epochs[0][:1]
+
+
+@pytest.mark.parametrize("stop", [1, 3, 6])
+def test_going_on_where_it_stopped(store, epochs, stop):
+    """Two ranks stop in the second epoch; one process goes on, with workers that read ahead."""
+    first = [Loader(Dataset(store, **OPTIONS), 1, rank=r, ranks=2) for r in range(2)]
+    for loader in first:
+        loader.start(1)
+    seen = [s for pair in zip(*(digests(r, stop) for r in first), strict=True) for s in pair]
+    states = [loader.state_dict() for loader in first]
+    assert states[0] == states[1]
+    with Loader(Dataset(store, **OPTIONS), 5, workers=2) as loader:
+        loader.load_state_dict(json.loads(json.dumps(states[0])))
+        assert (loader.epoch, len(loader)) == (1, 4)
+        assert seen + digests(loader) == epochs[1]
+        assert loader.state_dict()["epoch"] == 2
+
+
+def test_iterating_again(store, epochs):
+    """An epoch that was left comes again; one whose last batch was taken does not."""
+    loader = Loader(Dataset(store, **OPTIONS), 5)
+    assert digests(loader, 2) == epochs[0][:10]
+    assert loader.state_dict()["handed"] == 10
+    batches = iter(loader)
+    for _ in range(len(loader)):
+        next(batches)
+    assert digests(loader) == epochs[1]
+    assert len(Loader(loader.dataset, 6, drop_last=True)) == 3
+
+
+def test_samples_are_those_of_the_reader(store):
+    data, reader = Dataset(store, **OPTIONS), Reader(store, **OPTIONS)
+    assert len(data) == 20
+    for pick in (Pick(0, 7), Pick(3, 2)):
+        sample, item = data[pick], reader.read(pick)
+        assert sample["index"] == item.index
+        assert sample["name"] == item.name
+        assert sample["view"].tolist() == list(item.view)
+        assert np.array_equal(sample["image"].permute(1, 2, 0), item.image)
+        assert np.array_equal(sample["semantic"], item.semantic)
+        for key, column in item.instances._asdict().items():
+            assert sample[key].dtype == torch.from_numpy(column).dtype
+            assert np.array_equal(sample[key], column)
+    assert np.array_equal(data[7]["image"], data[Pick(0, 7)]["image"])
+    again = pickle.loads(pickle.dumps(data))
+    assert np.array_equal(data[7]["image"], again[7]["image"])
+
+
+def test_batches_are_stacked(store):
+    (batch,) = Loader(Dataset(store, **OPTIONS), 20, shuffle=False)
+    assert batch["image"].shape == (20, 3, 48, 48)
+    assert batch["image"].is_contiguous(memory_format=torch.channels_last)
+    assert batch["semantic"].shape == (20, 48, 48)
+    assert batch["index"].tolist() == list(range(20))
+    assert [len(masks) for masks in batch["masks"]] == [len(b) for b in batch["boxes"]]
+    only = Dataset(store, crop=32, targets=["semantic"], images=False)
+    (batch,) = Loader(only, 20)
+    assert set(batch) == {"index", "name", "view", "semantic"}
+
+
+def test_few_shots_are_decoded_once(store, monkeypatch):
+    """Forked workers find in memory what was decoded before they were started."""
+    from mtfast.store.read import Split
+
+    shot = {"variant": "1_shot/run_0/annotations_with_class_300", "crop": 64}
+    plain = Loader(Dataset(store, **shot), 2)
+    with Loader(Dataset(store, cache_bytes=2**27, **shot), 2, workers=2) as loader:
+        batches = iter(loader)
+        first = next(batches)
+        monkeypatch.setattr(Split, "image", lambda *_: pytest.fail("decoded again"))
+        kept = [first, *batches]
+    monkeypatch.undo()
+    for a, b in zip(kept, plain, strict=True):
+        assert torch.equal(a["image"], b["image"])
+
+
+def test_detectron2_dicts(store, monkeypatch):
+    class Instances(SimpleNamespace):
+        def __init__(self, size, **fields):
+            super().__init__(image_size=size, **fields)
+
+    names = {"Instances": Instances, "Boxes": lambda b: ("boxes", b), "BitMasks": lambda m: ("m", m)}
+    structures = ModuleType("detectron2.structures")
+    vars(structures).update(names)
+    plain = Dataset(store, **OPTIONS)
+    with pytest.raises(MtfastError, match="no 'detectron2'"):
+        Dataset(store, form="detectron2", **OPTIONS)[0]
+    semantic = Dataset(store, form="detectron2", targets=["semantic"], crop=(48, 64))[1]
+    assert set(semantic) == {"file_name", "image_id", "height", "width", "image", "sem_seg"}
+    assert semantic["sem_seg"].dtype == torch.int64
+    assert (semantic["height"], semantic["width"]) == (48, 64)
+    monkeypatch.setitem(sys.modules, "detectron2", ModuleType("detectron2"))
+    monkeypatch.setitem(sys.modules, "detectron2.structures", structures)
+    (batch,) = Loader(Dataset(store, form="mask2former", **OPTIONS), 20, shuffle=False)
+    for place, sample in enumerate(batch):
+        expected = plain[place]
+        found = sample["instances"]
+        assert sample["image_id"] == expected["index"]
+        assert found.image_size == (48, 48)
+        assert torch.equal(found.gt_masks, expected["masks"])
+        assert torch.equal(found.gt_classes, expected["labels"] - 1)
+        assert torch.equal(found.gt_boxes[1], expected["boxes"])
+        assert torch.equal(sample["sem_seg"], expected["semantic"].long())
+    masks = Dataset(store, form="detectron2", **OPTIONS)[3]["instances"].gt_masks
+    assert masks[0] == "m"
+
+
+def test_sizes_of_turned_views(store):
+    data = Dataset(store, form="detectron2", targets=[], crop=(40, 60), augment=Augment())
+    for epoch in range(8):
+        sample = data[Pick(epoch, 0)]
+        assert sample["image"].shape == (3, 40, 60)
+        assert (sample["height"], sample["width"]) == (40, 60)
+
+
+def test_tv_tensors(store):
+    try:
+        from torchvision import tv_tensors
+    except (ImportError, RuntimeError):
+        pytest.skip("no torchvision that fits this PyTorch")
+    images, targets = next(iter(Loader(Dataset(store, form="tv_tensors", **OPTIONS), 2)))
+    assert isinstance(images[0], tv_tensors.Image)
+    assert isinstance(targets[1]["masks"], tv_tensors.Mask)
+    assert targets[1]["boxes"].canvas_size == (48, 48)
+
+
+def test_what_tv_tensors_are_given(store, monkeypatch):
+    """With a stand-in, as no torchvision is built for every PyTorch."""
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(MtfastError, match="pip install torchvision"):
+        Dataset(store, form="tv_tensors", **OPTIONS)[0]
+    stand_in = ModuleType("torchvision")
+    stand_in.tv_tensors = SimpleNamespace(
+        Image=lambda t: ("image", t),
+        Mask=lambda t: ("mask", t),
+        BoundingBoxes=lambda t, **options: ("boxes", t, options),
+    )
+    monkeypatch.setitem(sys.modules, "torchvision", stand_in)
+    expected = Dataset(store, **OPTIONS)[4]
+    loader = Loader(Dataset(store, form="tv_tensors", **OPTIONS), 5, shuffle=False)
+    images, targets = next(iter(loader))
+    assert images[4][0] == "image"
+    assert torch.equal(images[4][1], expected["image"])
+    assert torch.equal(targets[4]["masks"][1], expected["masks"])
+    assert torch.equal(targets[4]["semantic"][1], expected["semantic"])
+    assert targets[4]["boxes"][2] == {"format": "XYXY", "canvas_size": (48, 48)}
+    assert torch.equal(targets[4]["labels"], expected["labels"])
+
+
+def test_bad_usage(store):
+    with pytest.raises(MtfastError, match="form 'lists'; expected one of"):
+        Dataset(store, form="lists")
+    with pytest.raises(MtfastError, match="batches of 0"):
+        Loader(Dataset(store), 0)
+    state = Loader(Dataset(store, **OPTIONS), 2).state_dict()
+    with pytest.raises(MtfastError, match="make the loader as it was made"):
+        Loader(Dataset(store), 2).load_state_dict(state)
+
+
+def test_errors_of_workers_are_raised_and_end_them(store):
+    with Loader(Dataset(store, crop=500), 2, workers=2) as loader:
+        with pytest.raises(MtfastError, match="a crop of 500 x 500"):
+            next(iter(loader))
+        assert not torch.multiprocessing.active_children()
+
+
+def test_threads_end_with_the_iteration(store):
+    def names():
+        return [t.name for t in threading.enumerate()].count("mtfast-read-ahead")
+
+    loader = Loader(Dataset(store, **OPTIONS), 2)
+    batches = iter(loader)
+    next(batches)
+    assert names() == 1
+    batches.close()
+    assert names() == 0
+    list(loader)
+    assert names() == 0
+
+
+SCRIPT = """
+import os, sys, time
+from mtfast.loaders.torch import Dataset, Loader
+loader = Loader(Dataset(sys.argv[1], crop=32), 2, workers=2)
+batches = iter(loader)
+next(batches)
+workers = [w.pid for w in loader._batches._iterator._workers]
+print(*workers, flush=True)
+if sys.argv[2] == "kill":
+    os.kill(workers[0], 9)
+while True:
+    for batch in loader:
+        pass
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no /dev/shm")
+@pytest.mark.parametrize("end", ["kill", "interrupt"])
+def test_nothing_is_left_behind(store, tmp_path, end):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(store), end],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )
+    workers = [int(word) for word in process.stdout.readline().split()]
+    assert len(workers) == 2
+    if end == "interrupt":
+        os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode
+    assert ("KeyboardInterrupt" if end == "interrupt" else "killed by signal") in errors
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    owners = {str(pid) for pid in (process.pid, *workers)}
+    left = [f.name for f in Path("/dev/shm").iterdir() if owners & set(f.name.split("_"))]
+    assert not left
+    assert not list(tmp_path.iterdir())
