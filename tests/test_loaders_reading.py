@@ -92,7 +92,7 @@ def test_resizing_keeps_image_and_masks_together(store, train):
     reader = Reader(store, crop=64, augment=Augment(scale=(0.5, 2)))
     for place in range(len(reader)):
         item = reader.read(place)
-        y, x, h, w, height, width, mirrored, turns = item.view
+        y, x, h, w, *_, mirrored, turns = item.view
         rows = ((np.arange(64) + 0.5) * h / 64).astype(int)
         columns = ((np.arange(64) + 0.5) * w / 64).astype(int)
 
@@ -251,5 +251,4 @@ def test_unlisted_categories_are_named(store, monkeypatch):
     reader = Reader(store)
     reader._listed = reader._listed[:1]
     with pytest.raises(MtfastError, match="has category .*; expected one of the 1 that"):
-        for place in range(len(reader)):
-            reader.read(place)
+        [reader.read(place) for place in range(len(reader))]

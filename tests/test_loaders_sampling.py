@@ -80,9 +80,7 @@ def test_words_are_those_of_pcg64():
 
 
 @settings(deadline=None)
-@given(
-    st.integers(0, 30), st.integers(1, 5), st.integers(1, 4), st.booleans(), st.integers(0, 9)
-)
+@given(st.integers(0, 30), st.integers(1, 5), st.integers(1, 4), st.booleans(), st.integers(0, 9))
 def test_ranks_take_turns(n, ranks, batch, drop_last, epoch):
     order = order_of(range(n))
     twin = order.of_epoch(epoch).tolist()

@@ -146,9 +146,7 @@ class Reader:
         """The classes as they are numbered here, from 1 on, in the order of the file's ids."""
         if self.class_agnostic:
             return (Category(1, "object"),)
-        return tuple(
-            Category(number, c.name) for number, c in enumerate(sorted(self._listed), 1)
-        )
+        return tuple(Category(number, c.name) for number, c in enumerate(sorted(self._listed), 1))
 
     @cached_property
     def _listed(self) -> tuple[Category, ...]:
@@ -277,7 +275,8 @@ def _lay_out(targets: InstanceTargets, view: View) -> InstanceTargets:
 
 def boxes_of(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Measure the boxes [left, top, right, bottom] of (n, h, w) masks, none of which is empty."""
-    columns, rows = masks.any(axis=1), masks.any(axis=2)
+    columns: NDArray[np.bool_] = np.any(masks, axis=1)
+    rows: NDArray[np.bool_] = np.any(masks, axis=2)
     return np.stack(
         [
             columns.argmax(axis=1),

@@ -252,4 +252,3 @@ class Sampler:
                 f"expected an epoch and at most {len(self.order)} samples; save the state anew"
             )
         self.epoch, self.handed = epoch, handed
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from multiprocessing import get_context
+from multiprocessing.util import get_temp_dir
 from typing import Any, Self
 
 from mtfast.errors import MtfastError
@@ -26,7 +27,7 @@ from mtfast.loaders.forms import FORMS, Pack, collate, pack, unpack
 __all__ = ["Dataset", "Loader"]
 
 
-class Dataset(torch.utils.data.Dataset[Any]):
+class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
     """The samples of one split of a store, map-style.
 
     It pickles as what it was made with, and each process opens the store for itself, so it works
@@ -185,6 +186,12 @@ class Loader:
                 yield collate(self.dataset.form, packed)
         except GeneratorExit:
             raise
+        except (EOFError, ConnectionError) as error:
+            self.close()
+            raise MtfastError(
+                "a worker process ended while it handed a batch over; expected it to live, and "
+                "memory enough for it; use fewer workers"
+            ) from error
         except BaseException:
             # A worker that failed or was killed takes the others with it.
             self.close()
@@ -225,12 +232,15 @@ class Loader:
 
     def _packs(self) -> Iterator[Pack]:
         if self._batches is None:
-            context = get_context(self.start_method) if self.workers else None
-            if context is not None and context.get_start_method() == "fork":
-                self.dataset.reader.warm()
+            if self.workers:
+                # Workers keep their sockets there: in a folder of this process it is this one that
+                # clears up, also after those that were killed.
+                get_temp_dir()
+                if get_context(self.start_method).get_start_method() == "fork":
+                    self.dataset.reader.warm()
             self._batches = torch.utils.data.DataLoader(
-                _Packs(self.dataset.reader),  # type: ignore[arg-type]
-                batch_sampler=self._picks,  # type: ignore[arg-type]
+                _Packs(self.dataset.reader),
+                batch_sampler=self._picks,
                 collate_fn=_as_it_is,
                 **self._options,
             )

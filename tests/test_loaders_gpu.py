@@ -1,0 +1,72 @@
+"""Masks painted with tensor operations beside those painted by kernels and by pycocotools."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
+
+import mtfast
+from conftest import make_table, random_masks
+from mtfast.errors import MtfastError, RLEError
+from mtfast.loaders.gpu import decode_jpegs, paint, paint_instances
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 20), st.integers(1, 20), st.lists(st.integers(0, 5), max_size=4), st.data())
+def test_random_tables(device, height, width, instances, data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 999)))
+    masks = [random_masks(rng, (height, width), n) for n in instances]
+    table = make_table(masks, (height, width))
+    if not instances:
+        assert paint(table, device).shape == (0, 0, 0)
+        return
+    found = paint(table, device)
+    assert found.dtype == torch.uint8
+    assert np.array_equal(found.cpu(), mtfast.semantic(table))
+    stack = paint_instances(table, device)
+    flat = [m for image in masks for m in image]
+    assert np.array_equal(stack.cpu(), np.array(flat, bool).reshape(-1, height, width))
+    many = replace(table, category_ids=table.category_ids + 300)
+    if table.n_instances:
+        assert paint(many, device).dtype == torch.uint16
+    assert np.array_equal(paint(many, device).cpu(), mtfast.semantic(many))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_synthetic_set(small_set, device):
+    source = mtfast.open_source(small_set)
+    table = source.table("train", "annotations_with_class_full")
+    assert np.array_equal(paint(table, device).cpu(), mtfast.semantic(table))
+    counts = np.count_nonzero(paint_instances(table[:4], device).cpu().numpy(), axis=(1, 2))
+    assert np.array_equal(counts, table[:4].area())
+
+
+def test_bad_tables():
+    table = make_table([random_masks(np.random.default_rng(0), (4, 4), 2)], (4, 4))
+    with pytest.raises(RLEError, match="expected runs that add up"):
+        paint(replace(table, heights=[5]))
+    with pytest.raises(MtfastError, match="category id -1"):
+        paint(replace(table, category_ids=[-1, 1]))
+
+
+def test_jpegs_go_through_torchvision(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(MtfastError, match="pip install torchvision"):
+        decode_jpegs([b"x"])
+    io = ModuleType("torchvision.io")
+    io.ImageReadMode = SimpleNamespace(RGB="rgb")
+    io.decode_jpeg = lambda data, mode, device: [(d.tolist(), mode, device) for d in data]
+    monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
+    monkeypatch.setitem(sys.modules, "torchvision.io", io)
+    assert decode_jpegs([b"ab", b"c"], "gpu") == [([97, 98], "rgb", "gpu"), ([99], "rgb", "gpu")]
