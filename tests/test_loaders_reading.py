@@ -14,7 +14,7 @@ from pycocotools import mask as coco_mask
 import mtfast
 from conftest import make_table, random_masks
 from mtfast.errors import MtfastError, StoreError
-from mtfast.loaders.reading import Reader, cut_out
+from mtfast.loaders.reading import Reader
 from mtfast.loaders.sampling import Pick
 from mtfast.loaders.windows import Augment, View, choose_view
 
@@ -107,27 +107,6 @@ def test_resizing_keeps_image_and_masks_together(store, train):
     sizes = {reader.read(Pick(epoch, 0)).view.h for epoch in range(40)}
     assert 32 <= min(sizes) < 45
     assert 90 < max(sizes) <= 128
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.data())
-def test_cut_out_is_the_slice(data):
-    shape = data.draw(st.tuples(st.integers(1, 12), st.integers(1, 12)))
-    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
-    masks = random_masks(rng, shape, 5)
-    h, w = (data.draw(st.integers(1, side)) for side in shape)
-    y, x = (data.draw(st.integers(0, side - n)) for side, n in zip(shape, (h, w), strict=True))
-    table = make_table([masks], shape)
-    part = cut_out(table, y, x, h, w)
-    slices = [m[y : y + h, x : x + w] for m in masks]
-    whole = (h, w) == shape
-    kept = [k for k, m in enumerate(slices) if whole or m.any()]
-    assert part.area().tolist() == [int(slices[k].sum()) for k in kept]
-    assert (part.instance_ids - 1).tolist() == kept
-    expected = np.zeros((h, w), np.uint8)
-    for k in kept:
-        expected[slices[k] > 0] = table.category_ids[k]
-    assert np.array_equal(mtfast.semantic(part)[0], expected)
 
 
 def test_layouts_of_boxes():

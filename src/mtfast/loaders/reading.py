@@ -16,12 +16,11 @@ from mtfast.errors import MtfastError, StoreError
 from mtfast.loaders.sampling import Int64, Order, Pick
 from mtfast.loaders.windows import Augment, View, choose_view
 from mtfast.raster import semantic
-from mtfast.runops import Rles, crop
 from mtfast.runs import Category, RunTable
 from mtfast.store.read import Split, open_store
-from mtfast.targets import InstanceTargets, instance_targets
+from mtfast.targets import InstanceTargets, crop_table, instance_targets
 
-__all__ = ["TARGETS", "Item", "Reader", "cut_out"]
+__all__ = ["TARGETS", "Item", "Reader"]
 
 TARGETS = ("semantic", "instances")
 
@@ -173,7 +172,7 @@ class Reader:
         index = int(self.indices[place])
         table = self._numbered(self.split.instances(index, self.variant))
         view = choose_view(table, self.crop, self.augment, (self.seed, epoch, 1 + index))
-        part = cut_out(table, *view[:4])
+        part = crop_table(table, view[:4])
         return Item(
             index,
             str(self.split.names[index]),
@@ -210,7 +209,7 @@ class Reader:
     def _numbered(self, table: RunTable) -> RunTable:
         """Replace the category ids of a table by the numbers of the classes."""
         if self.class_agnostic:
-            return _with(table, category_ids=np.ones(table.n_instances, np.int64))
+            return _with_categories(table, np.ones(table.n_instances, np.int64))
         ids = np.array(sorted(c.id for c in self._listed), np.int64)
         at = np.searchsorted(ids, table.category_ids)
         unlisted = ids[np.minimum(at, ids.size - 1)] != table.category_ids if ids.size else at >= 0
@@ -221,40 +220,13 @@ class Reader:
                 f"expected one of the {ids.size} that {self.variant} lists; correct the file, or "
                 f"read it class-agnostic"
             )
-        return _with(table, category_ids=at + 1)
+        return _with_categories(table, at + 1)
 
 
-def cut_out(table: RunTable, y: int, x: int, h: int, w: int) -> RunTable:
-    """Return the table of a window of its one image; instances without a pixel there are dropped.
-
-    What the file states of areas and boxes does not hold in the window, and is left out.
-    """
-    if (y, x, h, w) == (0, 0, *table.heights.tolist(), *table.widths.tolist()):
-        return table
-    rles, kept = crop(Rles.of_table(table), y, x, h, w, drop_empty=True)
-    n = rles.n
-    return _with(
-        table,
-        heights=np.full(1, h),
-        widths=np.full(1, w),
-        image_offsets=np.array([0, n]),
-        stated_area=np.full(n, np.nan),
-        stated_bbox=np.full((n, 4), np.nan),
-        rle=rles.text,
-        rle_offsets=rles.offsets,
-        **{
-            name: getattr(table, name)[kept]
-            for name in ("instance_ids", "category_ids", "iscrowd", "positions")
-        },
-    )
-
-
-def _with(table: RunTable, **columns: NDArray[Any]) -> RunTable:
-    """Replace columns of a table by others that keep its invariants."""
-    for column in columns.values():
-        column.flags.writeable = False
+def _with_categories(table: RunTable, category_ids: Int64) -> RunTable:
+    category_ids.flags.writeable = False
     kept: dict[str, Any] = {name: getattr(table, name) for name in table.__dataclass_fields__}
-    return RunTable.unchecked(**kept | columns)
+    return RunTable.unchecked(**kept | {"category_ids": category_ids})
 
 
 def _lay_out(targets: InstanceTargets, view: View) -> InstanceTargets:
