@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from mtfast.cli.bench import bench
 from mtfast.cli.convert import convert
 from mtfast.cli.demo import demo
 from mtfast.cli.derive import derive
@@ -93,5 +94,6 @@ def cli(debug: bool) -> None:
     """  # noqa: D301 - click reads the backspace
 
 
-for _command in (demo, synth, info, convert, index, masks, derive, verify, doctor, preview):
+_COMMANDS = (demo, synth, info, convert, index, masks, derive, verify, doctor, preview, bench)
+for _command in _COMMANDS:
     cli.add_command(_command)

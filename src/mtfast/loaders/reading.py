@@ -170,7 +170,7 @@ class Reader:
         if not -len(self) <= place < len(self):
             raise IndexError(f"sample {place} of a set of {len(self)}")
         index = int(self.indices[place])
-        table = self._numbered(self.split.instances(index, self.variant))
+        table = self.numbered(self.split.instances(index, self.variant))
         view = choose_view(table, self.crop, self.augment, (self.seed, epoch, 1 + index))
         part = crop_table(table, view[:4])
         return Item(
@@ -206,7 +206,7 @@ class Reader:
             image = self._cache[index] = self.split.image(index)
         return image
 
-    def _numbered(self, table: RunTable) -> RunTable:
+    def numbered(self, table: RunTable) -> RunTable:
         """Replace the category ids of a table by the numbers of the classes."""
         if self.class_agnostic:
             return _with_categories(table, np.ones(table.n_instances, np.int64))

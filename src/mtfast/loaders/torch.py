@@ -72,6 +72,13 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         self.form = form
         self.reader = Reader(store, split, **options)
 
+    @classmethod
+    def of(cls, reader: Reader, form: str = "tensors") -> Self:
+        """Make a dataset of the samples of a reader."""
+        dataset = cls.__new__(cls)
+        dataset.form, dataset.reader = form, reader
+        return dataset
+
     def __len__(self) -> int:
         return len(self.reader)
 

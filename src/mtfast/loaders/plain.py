@@ -1,0 +1,95 @@
+"""The plain way to make the same samples: decode whole files, then crop."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.loaders.reading import Item, Reader, boxes_of
+from mtfast.loaders.sampling import Pick
+from mtfast.loaders.windows import choose_view
+from mtfast.targets import InstanceTargets
+
+__all__ = ["PlainReader"]
+
+
+class PlainReader(Reader):
+    """Reads the samples of another reader from JPEG files and COCO's RLE, as most loaders do.
+
+    Parameters
+    ----------
+    reader : Reader
+        One whose views are windows that are neither resized nor turned.
+    folder : Path
+        Gets the JPEG files of its images.
+    """
+
+    def __init__(self, reader: Reader, folder: Path) -> None:
+        self.__dict__.update(reader.__getstate__())
+        self._files: dict[int, Path] = {}
+        self._annotations: dict[int, list[tuple[dict[str, Any], int, int]]] = {}
+        for index in self.indices.tolist():
+            if self.images:
+                self._files[index] = folder / f"{index}.jpg"
+                self._files[index].write_bytes(self.split.image_bytes(index))
+            table = self.numbered(self.split.instances(index, self.variant))
+            size = [self.split.height, self.split.width]
+            columns = zip(table.category_ids.tolist(), table.instance_ids.tolist(), strict=True)
+            self._annotations[index] = [
+                ({"size": size, "counts": table.text(k)}, label, number)
+                for k, (label, number) in enumerate(columns)
+            ]
+
+    @property
+    def way(self) -> str:
+        """What it does, in words."""
+        decoder = f"{'cv2.imread' if find_spec('cv2') else 'PIL'}, " if self.images else ""
+        return f"{decoder}pycocotools, crop"
+
+    def fetch_ahead(self, place: int) -> None:
+        """Do nothing."""
+
+    def read(self, pick: Pick | int) -> Item:
+        """Read a sample the plain way."""
+        from pycocotools import mask as coco_mask
+
+        epoch, place = pick if isinstance(pick, tuple) else (0, pick)
+        index = int(self.indices[place])
+        table = self.split.instances(index, self.variant)
+        view = choose_view(table, self.crop, self.augment, (self.seed, epoch, 1 + index))
+        window = slice(view.y, view.y + view.h), slice(view.x, view.x + view.w)
+        image = np.ascontiguousarray(_decode(self._files[index])[window]) if self.images else None
+        semantic = np.zeros((view.h, view.w), np.uint8)
+        kept: list[tuple[NDArray[np.bool_], int, int]] = []
+        for rle, label, number in self._annotations[index]:
+            mask = coco_mask.decode(rle)[window].astype(bool)
+            if mask.any():
+                semantic[mask] = label
+                kept.append((mask, label, number))
+        masks = np.array([mask for mask, *_ in kept]).reshape(-1, view.h, view.w).astype(bool)
+        labels, ids = np.array([rest for _, *rest in kept], np.int64).reshape(-1, 2).T
+        instances = InstanceTargets(masks, boxes_of(masks), labels, masks.sum((1, 2)), ids)
+        return Item(
+            index,
+            str(self.split.names[index]),
+            view,
+            image,
+            semantic if "semantic" in self.targets else None,
+            instances if "instances" in self.targets else None,
+        )
+
+
+def _decode(file: Path) -> NDArray[np.uint8]:
+    if find_spec("cv2"):
+        import cv2
+
+        pixels: Any = cv2.imread(str(file))
+        return np.asarray(pixels[:, :, ::-1])
+    from PIL import Image
+
+    with Image.open(file) as image:
+        return np.asarray(image.convert("RGB"))

@@ -1,0 +1,79 @@
+"""``mtfast bench``: both ways make the same samples; how fast is no test's business."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import mtfast
+from mtfast.errors import MtfastError
+from mtfast.loaders.plain import PlainReader
+from mtfast.loaders.rates import measure_rates
+from mtfast.loaders.reading import Reader
+from mtfast.loaders.sampling import Pick
+from mtfast.loaders.windows import Augment
+
+
+@pytest.fixture(scope="module")
+def store(small_set, tmp_path_factory):
+    path = tmp_path_factory.mktemp("rates") / "s.zarr"
+    return mtfast.convert(small_set, path, splits=["train"])
+
+
+@pytest.mark.parametrize("crop", [None, 64])
+def test_both_ways_make_the_same(store, tmp_path, crop):
+    reader = Reader(store, crop=crop, augment=Augment(mirror=False, turn=False))
+    plain = PlainReader(reader, tmp_path)
+    assert plain.way.endswith("pycocotools, crop")
+    for place in range(len(reader)):
+        ours, theirs = (r.read(Pick(1, place)) for r in (reader, plain))
+        assert ours.view == theirs.view
+        assert np.array_equal(ours.image, theirs.image)
+        assert np.array_equal(ours.semantic, theirs.semantic)
+        for a, b in zip(ours.instances, theirs.instances, strict=True):
+            assert a.dtype == b.dtype
+            assert np.array_equal(a, b)
+
+
+def test_pillow_stands_in_for_opencv(store, tmp_path, monkeypatch):
+    reader = Reader(store, crop=64)
+    plain = PlainReader(reader, tmp_path)
+    monkeypatch.setattr("mtfast.loaders.plain.find_spec", lambda name: None)
+    assert plain.way == "PIL, pycocotools, crop"
+    assert np.array_equal(plain.read(3).image, reader.read(3).image)
+
+
+def test_rates(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    rates = measure_rates(store, crop=64, n_samples=6, batch_size=4)
+    assert (rates.n_samples, rates.crop, rates.workers) == (6, (64, 64), 0)
+    assert rates.rate > 0
+    assert rates.plain_rate > 0
+    assert measure_rates(store, crop=None, n_samples=99, seed=1).n_samples == 20
+    with pytest.raises(MtfastError, match="a crop of 512 x 512 from an image"):
+        measure_rates(store)
+    assert not list(tmp_path.iterdir())
+
+
+def test_workers_need_pytorch(store, monkeypatch):
+    pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
+    rates = measure_rates(store, crop=64, n_samples=6, batch_size=2, workers=1)
+    assert rates.workers == 1
+    monkeypatch.delitem(sys.modules, "mtfast.loaders.torch")
+    monkeypatch.setitem(sys.modules, "torch.distributed", None)
+    with pytest.raises(MtfastError, match=r"pip install 'mtfast\[torch\]'"):
+        measure_rates(store, crop=64, workers=1)
+
+
+def test_command(store):
+    command = [sys.executable, "-m", "mtfast", "bench", str(store), "--crop", "64"]
+    done = subprocess.run([*command, "--samples", "4"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "4 windows of 64 x 64 pixels, one process" in done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines()[3:]][0] == "mtfast"
+    done = subprocess.run([*command, "--crop", "0", "--json"], capture_output=True, text=True)
+    assert json.loads(done.stdout)["crop"] == [240, 320]
