@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,19 @@ from mtfast.loaders.sampling import Pick
 from mtfast.loaders.windows import choose_view
 from mtfast.targets import InstanceTargets
 
-__all__ = ["PlainReader"]
+__all__ = ["Loaded", "PlainReader", "decode_file"]
+
+
+Annotation = tuple[dict[str, Any], int, int]
+"""COCO's RLE of an instance, the number of its class, and its id."""
+
+
+class Loaded(NamedTuple):
+    """All of an image, of which a sample is cropped."""
+
+    image: int
+    pixels: NDArray[np.uint8] | None
+    annotations: list[Annotation]
 
 
 class PlainReader(Reader):
@@ -31,7 +43,7 @@ class PlainReader(Reader):
     def __init__(self, reader: Reader, folder: Path) -> None:
         self.__dict__.update(reader.__getstate__())
         self._files: dict[int, Path] = {}
-        self._annotations: dict[int, list[tuple[dict[str, Any], int, int]]] = {}
+        self._annotations: dict[int, list[Annotation]] = {}
         for index in self.indices.tolist():
             if self.images:
                 self._files[index] = folder / f"{index}.jpg"
@@ -53,37 +65,45 @@ class PlainReader(Reader):
     def fetch_ahead(self, place: int) -> None:
         """Do nothing."""
 
+    def load(self, place: int) -> Loaded:
+        """Read all of an image."""
+        index = int(self.indices[place])
+        pixels = decode_file(self._files[index]) if self.images else None
+        return Loaded(index, pixels, self._annotations[index])
+
     def read(self, pick: Pick | int) -> Item:
         """Read a sample the plain way."""
         from pycocotools import mask as coco_mask
 
         epoch, place = pick if isinstance(pick, tuple) else (0, pick)
-        index = int(self.indices[place])
+        index, pixels, annotations = self.load(place)
         table = self.split.instances(index, self.variant)
         view = choose_view(table, self.crop, self.augment, (self.seed, epoch, 1 + index))
         window = slice(view.y, view.y + view.h), slice(view.x, view.x + view.w)
-        image = np.ascontiguousarray(_decode(self._files[index])[window]) if self.images else None
         semantic = np.zeros((view.h, view.w), np.uint8)
         kept: list[tuple[NDArray[np.bool_], int, int]] = []
-        for rle, label, number in self._annotations[index]:
+        for rle, label, number in annotations:
             mask = coco_mask.decode(rle)[window].astype(bool)
             if mask.any():
                 semantic[mask] = label
                 kept.append((mask, label, number))
-        masks = np.array([mask for mask, *_ in kept]).reshape(-1, view.h, view.w).astype(bool)
-        labels, ids = np.array([rest for _, *rest in kept], np.int64).reshape(-1, 2).T
-        instances = InstanceTargets(masks, boxes_of(masks), labels, masks.sum((1, 2)), ids)
+        instances = None
+        if "instances" in self.targets:
+            masks = np.array([m for m, *_ in kept]).reshape(-1, view.h, view.w).astype(bool)
+            labels, ids = np.array([rest for _, *rest in kept], np.int64).reshape(-1, 2).T
+            instances = InstanceTargets(masks, boxes_of(masks), labels, masks.sum((1, 2)), ids)
         return Item(
             index,
             str(self.split.names[index]),
             view,
-            image,
+            None if pixels is None else np.ascontiguousarray(pixels[window]),
             semantic if "semantic" in self.targets else None,
-            instances if "instances" in self.targets else None,
+            instances,
         )
 
 
-def _decode(file: Path) -> NDArray[np.uint8]:
+def decode_file(file: Path) -> NDArray[np.uint8]:
+    """Decode a JPEG file, (height, width, 3) uint8 RGB, with OpenCV or, without it, Pillow."""
     if find_spec("cv2"):
         import cv2
 

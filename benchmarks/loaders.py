@@ -1,0 +1,229 @@
+"""CPU time of a training sample: mtfast beside files, litdata, webdataset and MDS.
+
+    python -m benchmarks.loaders            in an environment made by benchmarks/loader_peers.sh
+
+Every peer holds the bytes of the JPEG files and the RLE of COCO, decodes both whole and crops
+them, as its users do. Peers that are not installed are left out, and named.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from itertools import chain, islice, repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import mtfast
+from benchmarks import data, table
+from mtfast.loaders.plain import Loaded, PlainReader, decode_file
+from mtfast.loaders.reading import Reader
+from mtfast.loaders.sampling import Pick
+from mtfast.loaders.windows import Augment
+
+PEERS = ("litdata", "webdataset", "streaming")
+PACKAGES = ("mtfast", "numpy", "imagecodecs", "pycocotools", "opencv-python-headless")
+ROUNDS = 5
+
+
+class _Records(PlainReader):
+    """Samples from records of another library: the index, the JPEG file and the annotations."""
+
+    def __init__(self, reader: Reader, plain: PlainReader) -> None:
+        self.__dict__.update(plain.__dict__)
+        self._draw: Callable[[int], Any] | None = None
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        for index in self.indices.tolist():
+            rles = [
+                ({**rle, "counts": rle["counts"].decode()}, label, number)
+                for rle, label, number in self._annotations[index]
+            ]
+            yield {
+                "index": index,
+                "jpeg": self._files[index].read_bytes(),
+                "annotations": json.dumps(rles).encode(),
+            }
+
+    def load(self, place: int) -> Loaded:
+        import cv2
+
+        assert self._draw is not None
+        record = self._draw(place)
+        pixels = cv2.imdecode(np.frombuffer(record["jpeg"], np.uint8), cv2.IMREAD_COLOR)
+        return Loaded(int(record["index"]), pixels[:, :, ::-1], json.loads(record["annotations"]))
+
+
+def _litdata(reader: _Records, folder: Path) -> None:
+    import litdata
+
+    litdata.optimize(
+        fn=dict,
+        inputs=list(reader.records()),
+        output_dir=str(folder),
+        chunk_bytes="64MB",
+        num_workers=1,
+        verbose=False,
+    )
+    reader._draw = litdata.StreamingDataset(str(folder)).__getitem__
+
+
+def _webdataset(reader: _Records, folder: Path) -> None:
+    import webdataset
+
+    folder.mkdir()
+    with webdataset.ShardWriter(f"{folder}/%06d.tar", maxcount=64, verbose=0) as writer:
+        for record in reader.records():
+            parts = {"jpg": record["jpeg"], "json": record["annotations"]}
+            writer.write({"__key__": f"{record['index']:06d}", **parts})
+    shards = sorted(map(str, folder.glob("*.tar")))
+    # It reads in the order of the shards, and shuffles what it has read.
+    samples = chain.from_iterable(
+        webdataset.WebDataset(shards, shardshuffle=False).shuffle(64) for _ in repeat(None)
+    )
+
+    def draw(place: int) -> dict[str, Any]:
+        sample = next(samples)
+        return {
+            "index": int(sample["__key__"]),
+            "jpeg": sample["jpg"],
+            "annotations": sample["json"],
+        }
+
+    reader._draw = draw
+
+
+def _streaming(reader: _Records, folder: Path) -> None:
+    import streaming
+
+    columns = {"index": "int", "jpeg": "bytes", "annotations": "bytes"}
+    with streaming.MDSWriter(out=str(folder), columns=columns) as writer:
+        for record in reader.records():
+            writer.write(record)
+    reader._draw = streaming.StreamingDataset(local=str(folder), batch_size=1).__getitem__
+
+
+MAKERS = {"litdata": _litdata, "webdataset": _webdataset, "streaming": _streaming}
+
+
+def cpu_seconds(read: Callable[[Pick], object], picks: list[Pick]) -> list[float]:
+    """Return the CPU time of each call, of all threads of this process."""
+    taken = []
+    for pick in picks:
+        start = time.process_time()
+        read(pick)
+        taken.append(time.process_time() - start)
+    return taken
+
+
+def race(ways: dict[str, Callable[[Pick], object]], n: int, samples: int) -> dict[str, float]:
+    """Let the ways take turns; return the median CPU time of a sample of each."""
+    rng = np.random.default_rng(data.SEED)
+    taken: dict[str, list[float]] = {way: [] for way in ways}
+    for turn in range(1 + ROUNDS):
+        picks = [Pick(turn, int(place)) for place in rng.integers(0, n, -(-samples // ROUNDS))]
+        for way, read in ways.items():
+            # The first turn warms up.
+            taken[way] += cpu_seconds(read, picks) if turn else cpu_seconds(read, picks[:2])[:0]
+    return {way: statistics.fmean(seconds) for way, seconds in taken.items()}
+
+
+def measure(
+    store: Path, folder: Path, samples: int, crops: tuple[int, ...], peers: tuple[str, ...]
+) -> Iterator[table.Row]:
+    """Time the jobs; the folder gets what the other ways read."""
+    windows = Augment(mirror=False, turn=False)
+    reader = Reader(store, crop=crops[0], augment=windows)
+    (folder / "files").mkdir(parents=True)
+    plain = PlainReader(reader, folder / "files")
+    records = {}
+    for peer in peers:
+        records[peer] = _Records(reader, plain)
+        MAKERS[peer](records[peer], folder / peer)
+    readers = {"mtfast": reader, plain.way: plain, **records}
+    for crop in crops:
+        for each in readers.values():
+            each.crop = (crop, crop)
+        yield from _rows(
+            f"{crop} px window and its instances",
+            race({way: each.read for way, each in readers.items()}, len(reader), samples),
+        )
+    yield from _frames(store, folder, plain, samples)
+
+
+def _frames(store: Path, folder: Path, plain: PlainReader, samples: int) -> Iterator[table.Row]:
+    import cv2
+
+    split = mtfast.open(store)["train"]
+    masks = {index: folder / f"{index}.png" for index in plain.indices.tolist()}
+    for index, file in masks.items():
+        cv2.imwrite(str(file), split.semantic(index))
+    whole = Reader(store, targets=["semantic"])
+    every = PlainReader(whole, folder / "files")
+
+    def with_png(pick: Pick) -> object:
+        index = int(plain.indices[pick.place])
+        return decode_file(plain._files[index]), cv2.imread(str(masks[index]), 0)
+
+    frames = {"mtfast": whole.read, "JPEG and PNG files, cv2": with_png, every.way: every.read}
+    frames["the decode alone"] = lambda pick: split.image(pick.place)
+    yield from _rows("whole image and semantic mask", race(frames, len(whole), samples))
+    pixels = {
+        "mtfast": lambda pick: split.semantic(pick.place),
+        "PNG files, cv2": lambda pick: cv2.imread(str(masks[pick.place]), 0),
+    }
+    yield from _rows("semantic mask, random order", race(pixels, len(whole), 10 * samples))
+
+
+def _rows(job: str, seconds: dict[str, float]) -> Iterator[table.Row]:
+    for way in islice(seconds, 1, None):
+        yield table.Row(job, seconds["mtfast"], way, seconds[way])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.loaders", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument("--images", type=int, default=500)
+    parser.add_argument("--samples", type=int, default=200)
+    parser.add_argument("--source", type=Path, help="a set of your own, instead of a synthetic one")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
+    given = parser.parse_args(arguments)
+    source = given.source or data.jpeg_set(data.Scale((1200, 1920), given.images, 0, 0))
+    peers = tuple(peer for peer in PEERS if find_spec(peer))
+    with data.scratch() as scratch:
+        # With the crop index, where convert makes one.
+        store = mtfast.convert(source, Path(scratch) / "set.zarr", splits=["train"])
+        rows = []
+        for row in measure(store, Path(scratch) / "peers", given.samples, (512, 256), peers):
+            rows.append(row)
+            print(*row.cells(), sep="  ", file=sys.stderr, flush=True)
+        shutil.rmtree(Path(scratch) / "peers")
+    text = "CPU time of a sample in one process, means.\n\n"
+    text += table.grid(
+        [
+            ("job", "mtfast", "other way", "times as fast"),
+            ("---", "---:", "---", "---:"),
+            *(row.cells() for row in rows),
+        ]
+    )
+    text += f"\n{table.machine((*PACKAGES, *(_distribution(peer) for peer in peers)))}"
+    missing = sorted(set(PEERS) - set(peers))
+    text += f" Not installed: {', '.join(missing)}." if missing else ""
+    print(text)
+    if given.markdown:
+        given.markdown.write_text(text + "\n", encoding="utf-8")
+
+
+def _distribution(peer: str) -> str:
+    return "mosaicml-streaming" if peer == "streaming" else peer
+
+
+if __name__ == "__main__":
+    main()
