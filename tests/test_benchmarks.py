@@ -16,7 +16,18 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import benchmarks
-from benchmarks import data, export, libraries, mask, measuring, peers, ratios, startup, table
+from benchmarks import (
+    data,
+    export,
+    libraries,
+    loaders,
+    mask,
+    measuring,
+    peers,
+    ratios,
+    startup,
+    table,
+)
 
 import mtfast
 import mtfast.mask
@@ -193,6 +204,14 @@ def test_masks_are_measured(cache):
     assert table.n_images == 12
     assert export.table_bytes(12, export.TINY.size) > table.rle.nbytes
     assert not list(cache.glob("scratch-*"))
+
+
+def test_loaders_are_measured(tmp_path):
+    pytest.importorskip("cv2", reason="OpenCV is in the group 'bench'")
+    store = mtfast.convert(data.jpeg_set(data.TINY), tmp_path / "s.zarr", splits=["train"])
+    rows = list(loaders.measure(store, tmp_path / "peers", 5, (48, 32), ()))
+    assert len({(row.job, row.way) for row in rows}) == len(rows) == 6
+    assert all(row.ours > 0 and row.ordinary > 0 for row in rows)
 
 
 def test_table():

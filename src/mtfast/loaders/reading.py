@@ -187,7 +187,9 @@ class Reader:
         self.split.fetch_ahead(int(self.indices[place]))
 
     def warm(self) -> None:
-        """Decode the images that will be kept: processes that are forked after it share them."""
+        """Load what processes that are forked after it share: kernels, columns, kept images."""
+        if len(self):
+            self.read(0)
         if self.is_cached:
             for index in self.indices.tolist():
                 self._whole(index)
