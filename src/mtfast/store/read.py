@@ -281,10 +281,6 @@ class Split:
         self._require_images()
         self._jpegs.fetch_ahead(self.index(image))
 
-    def crop(self, image: int | str, y: int, x: int, h: int, w: int) -> Crop:
-        """Return the window of an image from row y, column x on; decoded when used."""
-        return Crop(self, self.index(image), (y, x, h, w))
-
     def semantic(self, image: int | str, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Read a semantic mask, (height, width) uint8 or uint16 of category ids; 0 is background.
 
