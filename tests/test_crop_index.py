@@ -260,6 +260,24 @@ def test_an_index_of_other_images(broken, array, small_set):
             assert window.shape == (h, w, 3)
 
 
+@pytest.mark.parametrize("array", ["bits", "dc"])
+def test_a_damaged_index_is_never_another_window(broken, array, rng):
+    """Wherever a byte of its chunks is another, and whatever it has become."""
+    (file, *_) = sorted((broken / "train" / schema.CROP_GROUP / array).glob("c.*"))
+    sound = file.read_bytes()
+    index = np.frombuffer(sound[-4 - 7 * 16 : -4], "<u8").reshape(7, 2)
+    assert index[0, 0] == 0
+    for at in rng.integers(0, index[0, 1], 40).tolist():
+        file.write_bytes(sound[:at] + bytes([sound[at] ^ (1 << at % 8)]) + sound[at + 1 :])
+        train = mtfast.open(broken)["train"]
+        try:
+            window = train.crop(0, 20, 30, 40, 50).image
+        except StoreError as error:
+            assert array in str(error)  # noqa: PT017
+        else:
+            np.testing.assert_array_equal(window, train.image(0)[20:60, 30:80])
+
+
 def test_numbers_that_do_not_fit(broken):
     path = broken / "train" / schema.CROP_GROUP
     train = mtfast.open(broken)["train"]

@@ -166,7 +166,7 @@ def test_detectron2_dicts(store, monkeypatch):
     names = {
         "Instances": Instances,
         "Boxes": lambda b: ("boxes", b),
-        "BitMasks": lambda m: ("m", m),
+        "BitMasks": lambda m: ("masks", m),
     }
     structures = ModuleType("detectron2.structures")
     vars(structures).update(names)

@@ -108,7 +108,8 @@ def encode_index(data: bytes, size: Size) -> tuple[int, bytes, bytes]:
 
 
 def _encode(values: NDArray[Any]) -> bytes:
-    import imagecodecs
+    from numcodecs import Zstd
 
-    encoded: bytes = imagecodecs.zstd_encode(values, level=schema.MASK_LEVEL)
+    # With a checksum: a number that is damaged may still decode, to other pixels.
+    encoded: bytes = Zstd(level=schema.MASK_LEVEL, checksum=True).encode(values)
     return encoded

@@ -113,7 +113,8 @@ def declare_masks(
     group: zarr.Group, n_images: int, size: tuple[int, int], dtype: Any, shard: int
 ) -> None:
     """Declare the semantic masks of a split, whose shards the workers write."""
-    _declare_zstd(group, schema.SEMANTIC, (n_images, *size), dtype, shard, ("image", "y", "x"))
+    shape = n_images, *size
+    _declare_zstd(group, schema.SEMANTIC, shape, dtype, shard, ("image", "y", "x"), checksum=False)
 
 
 def declare_crop_index(
@@ -121,8 +122,9 @@ def declare_crop_index(
 ) -> None:
     """Declare the crop index of a split, whose shards the workers write, in a group of its own."""
     bits, dcs = (n_images, n_entries), (n_images, n_components, n_entries)
-    _declare_zstd(group, schema.CROP_BITS, bits, "uint32", shard, ("image", "entry"))
-    _declare_zstd(group, schema.CROP_DCS, dcs, "int16", shard, ("image", "component", "entry"))
+    names = "image", "component", "entry"
+    _declare_zstd(group, schema.CROP_BITS, bits, "uint32", shard, names[::2], checksum=True)
+    _declare_zstd(group, schema.CROP_DCS, dcs, "int16", shard, names, checksum=True)
 
 
 def _declare_zstd(
@@ -132,6 +134,7 @@ def _declare_zstd(
     dtype: Any,
     shard: int,
     dimensions: tuple[str, ...],
+    checksum: bool,
 ) -> None:
     from zarr.codecs import ZstdCodec
 
@@ -141,7 +144,7 @@ def _declare_zstd(
         dtype=np.dtype(dtype).name,
         chunks=(1, *shape[1:]),
         shards=(shard, *shape[1:]),
-        compressors=ZstdCodec(level=schema.MASK_LEVEL),
+        compressors=ZstdCodec(level=schema.MASK_LEVEL, checksum=checksum),
         chunk_key_encoding=_FLAT_KEYS,
         dimension_names=dimensions,
         fill_value=0,
