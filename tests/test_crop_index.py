@@ -19,7 +19,8 @@ from mtfast.errors import MtfastError, StoreError
 from mtfast.indexing import add_crop_index
 from mtfast.jpeg.index import build_index
 from mtfast.store import crop_index, schema
-from mtfast.store.arrays import ShardedImages, read_column
+from mtfast.store.arrays import ShardedImages
+from mtfast.store.columns import read_column
 from mtfast.store.read import Split
 from mtfast.targets import instance_targets
 

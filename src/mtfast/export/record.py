@@ -12,7 +12,7 @@ from typing import Any
 from mtfast.errors import StoreError
 from mtfast.export.parts import MaskSplit
 from mtfast.runs import RunTable
-from mtfast.store.arrays import read_metadata
+from mtfast.store.files import read_metadata
 
 __all__ = [
     "ATTRIBUTE",

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from mtfast.errors import StoreError
 from mtfast.runs import Category, RunTable, offsets_of
 from mtfast.store import schema
-from mtfast.store.arrays import Files, TextArray, read_column
+from mtfast.store.columns import TextArray, read_column
+from mtfast.store.files import Files
 
 __all__ = ["Annotations"]
 

@@ -16,8 +16,10 @@ from mtfast.errors import StoreError
 from mtfast.runs import Category, RunTable
 from mtfast.store import schema
 from mtfast.store.annotations import Annotations
-from mtfast.store.arrays import Files, ImageArray, open_image_array, read_column, read_metadata
+from mtfast.store.arrays import ImageArray, open_image_array
+from mtfast.store.columns import read_column
 from mtfast.store.crop_images import WindowReader, has_crop_index
+from mtfast.store.files import Files, read_metadata
 from mtfast.store.sample import Crop, Sample
 from mtfast.windows import check_window
 
