@@ -8,8 +8,8 @@ them, as its users do. Peers that are not installed are left out, and named.
 
 import argparse
 import json
-import shutil
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +31,7 @@ from mtfast.loaders.windows import Augment
 PEERS = ("litdata", "webdataset", "streaming")
 PACKAGES = ("mtfast", "numpy", "imagecodecs", "pycocotools", "opencv-python-headless")
 ROUNDS = 5
+FULL = 42_274
 
 
 class _Records(PlainReader):
@@ -161,6 +162,51 @@ def measure(
             race({way: each.read for way, each in readers.items()}, len(reader), samples),
         )
     yield from _frames(store, folder, plain, samples)
+    yield from _processes(store, samples)
+
+
+def _processes(store: Path, samples: int) -> Iterator[table.Row]:
+    """Wall time of a sample from worker processes; needs PyTorch."""
+    if find_spec("torch") is None:
+        return
+    from mtfast.loaders.torch import Dataset, Loader
+
+    loaders = [
+        Loader(Dataset(store, crop=512, augment=Augment()), 8, workers=workers)
+        for workers in (2, 1)
+    ]
+    taken: tuple[list[float], ...] = ([], [])
+    for turn in range(1 + ROUNDS):
+        for loader, seconds in zip(loaders, taken, strict=True):
+            batches = iter(loader)
+            next(batches)
+            start = time.perf_counter()
+            n = sum(len(batch["index"]) for batch in islice(batches, max(1, samples // 8)))
+            seconds += [(time.perf_counter() - start) / n] if turn else []
+    for loader in loaders:
+        loader.close()
+    two, one = map(statistics.median, taken)
+    yield table.Row("512 px window, wall time, two worker processes", two, "one of them", one)
+
+
+def start_up(store: Path) -> Iterator[table.Row]:
+    """Time the first batch of a store after importing, in a new process; needs PyTorch."""
+    if find_spec("torch") is None:
+        return
+    program = (
+        "import sys, time; from mtfast.loaders.torch import Dataset, Loader; "
+        "start = time.perf_counter(); "
+        "data = Dataset(sys.argv[1], crop=512, images=False); next(iter(Loader(data, 8))); "
+        "print(len(data), time.perf_counter() - start)"
+    )
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", program, str(store)], check=True, capture_output=True, text=True
+        ).stdout.split()
+        for _ in range(ROUNDS)
+    ]
+    seconds = statistics.median(float(taken) for _, taken in runs)
+    yield table.Row(f"first batch after import, {int(runs[0][0]):,} images", seconds)
 
 
 def _frames(store: Path, folder: Path, plain: PlainReader, samples: int) -> Iterator[table.Row]:
@@ -199,19 +245,25 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--samples", type=int, default=200)
     parser.add_argument("--source", type=Path, help="a set of your own, instead of a synthetic one")
+    parser.add_argument("--full", action="store_true", help=f"first batch of {FULL:,} images too")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
     given = parser.parse_args(arguments)
     source = given.source or data.jpeg_set(data.Scale((1200, 1920), given.images, 0, 0))
     peers = tuple(peer for peer in PEERS if find_spec(peer))
     with data.scratch() as scratch:
-        # With the crop index, where convert makes one.
-        store = mtfast.convert(source, Path(scratch) / "set.zarr", splits=["train"])
+        store = mtfast.convert(
+            source, Path(scratch) / "set.zarr", splits=["train"], crop_index=True
+        )
+        jobs = [measure(store, Path(scratch) / "peers", given.samples, (512, 256), peers)]
+        if given.full:
+            large = data.label_set(data.Scale((1200, 1920), 0, FULL, 0))
+            masks = Path(scratch) / "large.zarr"
+            jobs.append(start_up(mtfast.convert(large, masks, splits=["train"], images="none")))
         rows = []
-        for row in measure(store, Path(scratch) / "peers", given.samples, (512, 256), peers):
+        for row in chain.from_iterable(jobs):
             rows.append(row)
             print(*row.cells(), sep="  ", file=sys.stderr, flush=True)
-        shutil.rmtree(Path(scratch) / "peers")
-    text = "CPU time of a sample in one process, means.\n\n"
+    text = "CPU time of a sample in one process, means, unless it says otherwise.\n\n"
     text += table.grid(
         [
             ("job", "mtfast", "other way", "times as fast"),

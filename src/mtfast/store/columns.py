@@ -15,51 +15,88 @@ from numpy.typing import NDArray
 from mtfast.errors import StoreError
 from mtfast.store.files import Files, read_metadata
 
-__all__ = ["TextArray", "read_column"]
+__all__ = ["StoredColumn", "TextArray", "read_column"]
 
 
 def read_column(path: Path) -> NDArray[Any]:
     """Read a whole plain array: numbers or strings, compressed with zstd or not."""
-    metadata = read_metadata(path)
-    try:
-        names = tuple(codec["name"] for codec in metadata["codecs"])
-        shape = tuple(metadata["shape"])
-        chunk_shape = tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"])
-        keys = metadata["chunk_key_encoding"]
-        ours = (
-            names in {("bytes",), ("bytes", "zstd"), ("vlen-utf8",), ("vlen-utf8", "zstd")}
-            and chunk_shape[1:] == shape[1:]
-            and keys["name"] == "default"
-            and metadata["codecs"][0].get("configuration", {}).get("endian", "little") == "little"
-        )
-        separator = keys["configuration"]["separator"]
-    except (KeyError, TypeError):
-        ours = False
-    if not ours:
-        import zarr
+    return StoredColumn(path).read()
 
-        column: Any = zarr.open_array(path, mode="r")
-        return np.asarray(column[...])
-    parts: list[Any] = []
-    for number in range(-(-shape[0] // chunk_shape[0]) if shape[0] else 0):
-        file = path / separator.join(["c", str(number), *["0"] * (len(shape) - 1)])
-        data = _read_chunk(file, names[-1] == "zstd")
-        rows = min(chunk_shape[0], shape[0] - number * chunk_shape[0])
+
+class StoredColumn:
+    """A plain array of numbers or strings, compressed with zstd or not.
+
+    Attributes
+    ----------
+    path : Path
+    shape : tuple of int
+    """
+
+    def __init__(self, path: Path) -> None:
+        metadata = read_metadata(path)
+        self.path = path
+        self._codecs: tuple[str, ...] = ()
         try:
-            if names[0] == "vlen-utf8":
-                parts.append(_unpack_strings(data)[:rows])
+            self.shape: tuple[int, ...] = tuple(map(int, metadata["shape"]))
+            codecs = tuple(str(codec["name"]) for codec in metadata["codecs"])
+            chunk = tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"])
+            endian = metadata["codecs"][0].get("configuration", {}).get("endian", "little")
+            keys = metadata["chunk_key_encoding"]
+            if (
+                codecs in {("bytes",), ("bytes", "zstd"), ("vlen-utf8",), ("vlen-utf8", "zstd")}
+                and chunk[1:] == self.shape[1:]
+                and keys["name"] == "default"
+                and endian == "little"
+            ):
+                self._codecs, self._chunk = codecs, chunk
+                self._separator = keys["configuration"]["separator"]
+                self._dtype: Any = np.dtypes.StringDType()
+                if "vlen-utf8" not in codecs:
+                    self._dtype = np.dtype(metadata["data_type"]).newbyteorder("<")
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise StoreError(
+                f"{path} has damaged metadata ({error!r}); expected those of a Zarr v3 array; "
+                f"convert the set again"
+            ) from error
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def read(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Read a range of rows, from no more chunks than hold it."""
+        stop = self.shape[0] if stop is None else stop
+        if not self._codecs:
+            import zarr
+
+            column: Any = zarr.open_array(self.path, mode="r")
+            return np.asarray(column[start:stop])
+        out = np.empty((stop - start, *self.shape[1:]), self._dtype)
+        rows = self._chunk[0]
+        for number in range(start // rows, -(-stop // rows) if start < stop else 0):
+            first = number * rows
+            here = self._read_chunk(number)[max(start - first, 0) : stop - first]
+            at = max(first - start, 0)
+            out[at : at + len(here)] = here
+        return out
+
+    def _read_chunk(self, number: int) -> Any:
+        """Decode a chunk, without what it may have beyond the end of the column."""
+        n = min(self._chunk[0], self.shape[0] - number * self._chunk[0])
+        suffix = ["0"] * (len(self.shape) - 1)
+        file = self.path / self._separator.join(["c", str(number), *suffix])
+        data = _read_file(file, self._codecs[-1] == "zstd")
+        try:
+            if self._codecs[0] == "vlen-utf8":
+                values: Any = _unpack_strings(data)
             else:
-                dtype = np.dtype(metadata["data_type"]).newbyteorder("<")
-                parts.append(np.frombuffer(data, dtype).reshape(chunk_shape)[:rows])
+                values = np.frombuffer(data, self._dtype).reshape(self._chunk)
+            if len(values) < n:
+                raise ValueError(f"{len(values)} values")
         except (ValueError, IndexError) as error:
             raise StoreError(
-                f"{file} is damaged ({error}); expected {rows} values; convert the set again"
+                f"{file} is damaged ({error}); expected {n} values; convert the set again"
             ) from error
-    if names[0] == "vlen-utf8":
-        strings = np.empty(shape, np.dtypes.StringDType())
-        strings[...] = [value for part in parts for value in part]
-        return strings
-    return np.concatenate(parts) if parts else np.empty(shape, np.dtype(metadata["data_type"]))
+        return values[:n]
 
 
 class TextArray:
@@ -102,7 +139,7 @@ class TextArray:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _read_chunk(file: Path, compressed: bool) -> bytes:
+def _read_file(file: Path, compressed: bool) -> bytes:
     import imagecodecs
 
     try:
