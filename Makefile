@@ -24,7 +24,7 @@ demo: $(STAMP)
 	$(BIN)/mtfast demo mtfast-demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group lint

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,10 @@ def test_python_blocks_run(session, document, monkeypatch, capsys):
     found = blocks(document, "python")
     assert found
     for block in found:
-        exec(compile(block, document, "exec"), {})
+        if "mtfast.loaders.torch" in block and find_spec("torch") is None:
+            continue
+        # The frames are smaller than those of the README.
+        exec(compile(block.replace("512", "128"), document, "exec"), {})
 
 
 def test_format_document_names_every_array():
