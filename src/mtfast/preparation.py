@@ -76,6 +76,9 @@ def read_split(
             order.setdefault(name, len(order))
         if table.n_images:
             sizes.setdefault(frame_size(table), file)
+        if with_images and number == 0:
+            # Of a large set the other files take a minute to read: say soon that there is no image.
+            _require_images(source, split, table.names[:1].tolist())
     report(what, len(variants), len(variants))
     if not order:
         raise SourceError(
@@ -115,7 +118,7 @@ def _require_images(source: Source, split: str, names: Sequence[str]) -> None:
     if flat and there is None:
         raise SourceError(
             f"split {split!r} of {source.path} has no image folder; expected one with "
-            f"{len(names)} images; add it or convert with --images none"
+            f"the images of its annotations; add it or convert with --images none"
         )
     missing = sorted(set(flat) - set(there or ()))
     # Names with folders in them are looked up one by one, and may be found without the folders.
