@@ -162,11 +162,11 @@ def measure(
             race({way: each.read for way, each in readers.items()}, len(reader), samples),
         )
     yield from _frames(store, folder, plain, samples)
-    yield from _processes(store, samples)
+    yield from _processes(store)
 
 
-def _processes(store: Path, samples: int) -> Iterator[table.Row]:
-    """Wall time of a sample from worker processes; needs PyTorch."""
+def _processes(store: Path) -> Iterator[table.Row]:
+    """Wall time of a sample in an epoch read by worker processes; needs PyTorch."""
     if find_spec("torch") is None:
         return
     from mtfast.loaders.torch import Dataset, Loader
@@ -178,10 +178,8 @@ def _processes(store: Path, samples: int) -> Iterator[table.Row]:
     taken: tuple[list[float], ...] = ([], [])
     for turn in range(1 + ROUNDS):
         for loader, seconds in zip(loaders, taken, strict=True):
-            batches = iter(loader)
-            next(batches)
             start = time.perf_counter()
-            n = sum(len(batch["index"]) for batch in islice(batches, max(1, samples // 8)))
+            n = sum(len(batch["index"]) for batch in loader)
             seconds += [(time.perf_counter() - start) / n] if turn else []
     for loader in loaders:
         loader.close()

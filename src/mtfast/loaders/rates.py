@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -128,32 +127,28 @@ def measure_rates(
 def _time(
     reader: Reader, batch_size: int, workers: int, report: Callable[[int, int], None]
 ) -> float:
-    """Return samples a second of a whole epoch, after each worker has had a batch."""
+    """Return samples a second of a whole epoch, after another one that warms up."""
     if workers:
         from mtfast.loaders.torch import Dataset, Loader
 
         with Loader(Dataset.of(reader), batch_size, workers=workers) as loader:
-            return _rate(lambda: loader, reader, workers, report)
+            return _rate(lambda: loader, len(reader), report)
 
     def epoch() -> Iterable[object]:
         for picks in Sampler(reader.order(), batch_size).batches():
             yield [reader.read(pick) for pick in picks]
 
-    return _rate(epoch, reader, 1, report)
+    return _rate(epoch, len(reader), report)
 
 
 def _rate(
-    epoch: Callable[[], Iterable[object]],
-    reader: Reader,
-    n_warm: int,
-    report: Callable[[int, int], None],
+    epoch: Callable[[], Iterable[object]], n_samples: int, report: Callable[[int, int], None]
 ) -> float:
-    report(0, len(reader))
-    for _ in islice(epoch(), n_warm):
-        pass
-    start = time.perf_counter()
-    for _ in epoch():
-        pass
-    seconds = time.perf_counter() - start
-    report(len(reader), len(reader))
-    return len(reader) / seconds
+    for turn in range(2):
+        report(turn * n_samples, 2 * n_samples)
+        start = time.perf_counter()
+        for _ in epoch():
+            pass
+        seconds = time.perf_counter() - start
+    report(2 * n_samples, 2 * n_samples)
+    return n_samples / seconds
