@@ -1,14 +1,16 @@
 """Samples as PyTorch and the libraries around it want them.
 
-Samples travel from a worker process as one *pack*: a tensor for each kind of thing, those of the
-instances one after another with the number of each sample's beside them. A tensor for each sample
-and thing would be a file descriptor for each. What a form is made of are views of the pack.
+Samples travel from a worker process as a *pack*: an array for each kind of thing, those of the
+instances one after another with the number of each sample's beside them, and all of it in one
+tensor. Each tensor more would be a file descriptor to ask the worker for, which takes as long as
+to read half a sample. What a form is made of are views of the pack.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,49 +19,94 @@ from mtfast.errors import MtfastError
 from mtfast.loaders.reading import Item
 from mtfast.targets import InstanceTargets
 
-__all__ = ["FORMS", "Form", "pack", "unpack"]
+__all__ = ["FORMS", "Form", "Pack", "pack", "unpack"]
 
-Pack = dict[str, Any]
 Sample = dict[str, Any]
 Form = Callable[[list[Sample]], Any]
 
 _INSTANCES = InstanceTargets._fields
 
 
+class Pack(NamedTuple):
+    """Samples of one size, to travel together.
+
+    Attributes
+    ----------
+    data : (n_bytes,) uint8
+        The arrays, one after another.
+    places : list of (key, type, shape, first byte)
+        Of each array in ``data``.
+    names : list of str
+        Of each sample's image.
+    n_instances : list of int, or None
+        Of each sample, where there are instances.
+    """
+
+    data: torch.Tensor
+    places: list[tuple[str, torch.dtype, tuple[int, ...], int]]
+    names: list[str]
+    n_instances: list[int] | None
+
+    def arrays(self) -> dict[str, torch.Tensor]:
+        """Return views of the arrays by key."""
+        found = {}
+        for key, dtype, shape, start in self.places:
+            n_bytes = dtype.itemsize * math.prod(shape)
+            found[key] = self.data[start : start + n_bytes].view(dtype).view(shape)
+        return found
+
+
 def pack(items: Sequence[Item]) -> Pack:
     """Put samples of one size together."""
-    packed: Pack = {
-        "index": torch.tensor([item.index for item in items]),
-        "name": [item.name for item in items],
-        "view": torch.tensor([tuple(map(int, item.view)) for item in items]),
+    arrays: dict[str, list[Any]] = {
+        "index": [[item.index for item in items]],
+        "view": [np.array([item.view for item in items], np.int64)],
     }
     for key in ("image", "semantic"):
-        arrays = [getattr(item, key) for item in items]
-        if arrays[0] is not None:
-            packed[key] = torch.from_numpy(np.stack(arrays))
+        if getattr(items[0], key) is not None:
+            arrays[key] = [getattr(item, key)[np.newaxis] for item in items]
     targets = [item.instances for item in items if item.instances is not None]
     if targets:
-        packed["n_instances"] = [len(target.ids) for target in targets]
         for key in _INSTANCES:
-            columns = np.concatenate([getattr(target, key) for target in targets])
-            packed[key] = torch.from_numpy(columns)
-    return packed
+            arrays[key] = [getattr(target, key) for target in targets]
+    places = []
+    parts = []
+    end = 0
+    for key, pieces in arrays.items():
+        parts.append([np.asarray(piece) for piece in pieces])
+        first = parts[-1][0]
+        shape = (sum(len(piece) for piece in parts[-1]), *first.shape[1:])
+        dtype = torch.from_numpy(np.empty(0, first.dtype)).dtype
+        places.append((key, dtype, shape, end))
+        # The next begins where any type may.
+        end += -(-first.dtype.itemsize * math.prod(shape) // 8) * 8
+    data = torch.empty(end, dtype=torch.uint8)
+    found = Pack(
+        data,
+        places,
+        [item.name for item in items],
+        [len(target.ids) for target in targets] if targets else None,
+    )
+    for array, pieces in zip(found.arrays().values(), parts, strict=True):
+        np.concatenate(pieces, out=array.numpy())
+    return found
 
 
 def unpack(packed: Pack) -> list[Sample]:
     """Take a pack apart: a dict of plain tensors for each sample, see :func:`as_tensors`."""
+    arrays = packed.arrays()
     columns: dict[str, Iterator[Any]] = {
-        "index": iter(packed["index"].tolist()),
-        "name": iter(packed["name"]),
-        "view": iter(packed["view"]),
+        "index": iter(arrays["index"].tolist()),
+        "name": iter(packed.names),
+        "view": iter(arrays["view"]),
     }
-    if "image" in packed:
-        columns["image"] = iter(packed["image"].permute(0, 3, 1, 2))
-    if "semantic" in packed:
-        columns["semantic"] = iter(packed["semantic"])
-    if "n_instances" in packed:
+    if "image" in arrays:
+        columns["image"] = iter(arrays["image"].permute(0, 3, 1, 2))
+    if "semantic" in arrays:
+        columns["semantic"] = iter(arrays["semantic"])
+    if packed.n_instances is not None:
         for key in _INSTANCES:
-            columns[key] = iter(packed[key].split(packed["n_instances"]))
+            columns[key] = iter(arrays[key].split(packed.n_instances))
     rows = zip(*columns.values(), strict=True)
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
@@ -164,10 +211,11 @@ def collate(form: str, packed: Pack) -> Any:
     """
     samples = unpack(packed)
     if form == "tensors":
+        arrays = packed.arrays()
         batch = {key: [sample[key] for sample in samples] for key in samples[0]}
-        batch |= {k: packed[k] for k in ("index", "view", "semantic") if k in packed}
-        if "image" in packed:
-            batch["image"] = packed["image"].permute(0, 3, 1, 2)
+        batch |= {k: arrays[k] for k in ("index", "view", "semantic") if k in arrays}
+        if "image" in arrays:
+            batch["image"] = arrays["image"].permute(0, 3, 1, 2)
         return batch
     made = FORMS[form](samples)
     return tuple(map(list, zip(*made, strict=True))) if form == "tv_tensors" else made

@@ -191,7 +191,7 @@ class Loader:
         self._resumed = False
         try:
             for packed in self._packs():
-                self.sampler.hand_over(len(packed["name"]))
+                self.sampler.hand_over(len(packed.names))
                 yield collate(self.dataset.form, packed)
         except GeneratorExit:
             raise
