@@ -32,4 +32,4 @@ def index(store: Path, scheduler: str, workers: int | None, overwrite: bool) -> 
             f"{split.n_bytes / 1e6:.1f} MB"
         )
     if not found:
-        click.echo(f"{store}: nothing to index; make an index again with --overwrite")
+        click.echo(f"{store}: no images without an index; --overwrite makes one again")
