@@ -54,7 +54,7 @@ def test_index(tiny_set, tmp_path):
     done = run("convert", tiny_set, "a.zarr", "--crop-index", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     done = run("index", "a.zarr", cwd=tmp_path)
-    assert done.stdout == "a.zarr: nothing to index; make an index again with --overwrite\n"
+    assert done.stdout == "a.zarr: no images without an index; --overwrite makes one again\n"
     done = run("convert", tiny_set, "b.zarr", "--split", "test", cwd=tmp_path)
     done = run("index", "b.zarr", cwd=tmp_path)
     assert done.stdout == "test: 4 of 4 images indexed, 0.0 MB\n", done.stderr
