@@ -9,14 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+# Two that take little time to compile.
 USE_KERNELS = """
 import numpy as np
-from mtfast.kernels import coco_string, paint
-places, frame = np.empty(3, np.int64), np.zeros(6, np.uint16)
-assert coco_string.decode_places(np.frombuffer(b"123", np.uint8), 0, 3, 6, places) == 3
-paint.paint_places(places, 3, 2, 5, frame)
-assert frame.tolist() == [0, 5, 0, 5, 0, 0], frame
-print(sum(len(k.stats.cache_misses) for k in (paint.paint_places, coco_string.decode_places)))
+from mtfast.kernels import ragged, setops
+out, counts = np.empty(4, np.uint8), np.empty(5, np.int64)
+text, offsets = np.frombuffer(b"aabc", np.uint8), np.array([0, 2, 3, 4])
+assert ragged.gather_pieces(text, offsets, np.array([2, 0]), out) == 3
+assert out[:3].tobytes() == b"caa"
+masks = np.array([1, 2, 1]), 3, np.array([2, 2]), 2
+n = setops.combine_counts(*masks, setops.OR, counts)
+assert counts[:n].tolist() == [1, 3], counts
+print(sum(len(k.stats.cache_misses) for k in (ragged.gather_pieces, setops.combine_counts)))
 """
 
 
@@ -38,7 +42,7 @@ def test_eight_processes_start_on_an_empty_cache(tmp_path):
     (folder,) = tmp_path.iterdir()
     assert folder.name.startswith("kernels-")
     files = {p.name for p in folder.rglob("*.nbc")}
-    assert any("paint.paint_places" in name for name in files)
+    assert any("ragged.gather_pieces" in name for name in files)
 
 
 def test_checked_code_has_a_cache_of_its_own(tmp_path):
