@@ -36,6 +36,14 @@ ROW_FIELDS = 9
 N_SCRATCH = 15
 
 
+@kernel(i64(read(i64), write(i64)))
+def copy_three(source, target):
+    """Copy the first three values; as slices they take seconds to compile."""
+    for c in range(3):
+        target[c] = source[c]
+    return 3
+
+
 @kernel(i64(u64, i64, write(u8), i64))
 def put_bits(bits, n, out, at):
     """Write the n highest bits of a word, up to 56, behind the first ``at`` bits; return the end.
@@ -171,7 +179,7 @@ def copy_mcus(data, at, limit, n, n_skip, skip_to, blocks, codes, dc_codes, stat
             return BAD_CODE
         at = skip_to
         done = n_skip
-        dc[:] = state[N_SCRATCH : N_SCRATCH + 3]
+        copy_three(state[N_SCRATCH:], dc)
     at = skip_mcus(data, at, limit, n - done, blocks, codes, dc)
     if at < 0:
         return at
@@ -180,7 +188,7 @@ def copy_mcus(data, at, limit, n, n_skip, skip_to, blocks, codes, dc_codes, stat
         if put < 0:
             return put
         put = copy_bits(data, ends[c], begins[c + 1] if c + 1 < n_first else at, out, put)
-    above[:] = dc
+    copy_three(dc, above)
     state[N_SCRATCH + 3] = at
     return put
 
@@ -273,7 +281,7 @@ def crop_scan(
         limit = n << 3
         place = row[0] & 7
         column = start
-        dc[:] = row[3:6]
+        copy_three(row[3:], dc)
         while column < end:
             left = n_columns
             if restart > 0:
@@ -290,7 +298,7 @@ def crop_scan(
             else:
                 n = min(end - column, left)
                 n_skip = skip_to - column if column < skip_to <= column + n else 0
-                state[N_SCRATCH : N_SCRATCH + 3] = row[6:9]
+                copy_three(row[6:], state[N_SCRATCH:])
                 put = copy_mcus(
                     plain,
                     place,

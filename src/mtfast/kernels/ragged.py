@@ -23,7 +23,8 @@ def gather_pieces(source, offsets, picks, out):
     """
     at = 0
     for k in picks:
-        piece = source[offsets[k] : offsets[k + 1]]
-        out[at : at + piece.size] = piece
-        at += piece.size
+        # Copied as a slice it takes four seconds to compile.
+        for i in range(offsets[k], offsets[k + 1]):
+            out[at] = source[i]
+            at += 1
     return at
