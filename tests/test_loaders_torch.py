@@ -267,7 +267,9 @@ def test_threads_end_with_the_iteration(store):
 
 
 SCRIPT = """
-import os, sys, time
+import os, signal, sys
+# Whoever runs the tests in the background may have it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from mtfast.loaders.torch import Dataset, Loader
 loader = Loader(Dataset(sys.argv[1], crop=32), 2, workers=2)
 batches = iter(loader)
