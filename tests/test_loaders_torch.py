@@ -20,6 +20,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
 
 import mtfast
+import naive
 from mtfast.errors import MtfastError
 from mtfast.loaders.reading import Reader
 from mtfast.loaders.sampling import Pick
@@ -140,6 +141,27 @@ def test_batches_are_stacked(store):
     only = Dataset(store, crop=32, targets=["semantic"], images=False)
     (batch,) = Loader(only, 20)
     assert set(batch) == {"index", "name", "view", "semantic"}
+
+
+def test_a_batch_of_more_than_255_classes(tmp_path):
+    """All samples have one type, also those whose own classes fit into a byte."""
+    counts = naive.text_of_counts([1, 2, 13]).decode()
+    annotations = [
+        {"id": k, "image_id": k, "category_id": label, "segmentation": {"size": [4, 4]}}
+        for k, label in enumerate((2, 300), 1)
+    ]
+    for annotation in annotations:
+        annotation["segmentation"]["counts"] = counts
+    names = ("a.jpg", "b.jpg")
+    images = [{"id": k, "file_name": n, "height": 4, "width": 4} for k, n in enumerate(names, 1)]
+    categories = [{"id": k, "name": f"class {k}"} for k in range(1, 301)]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (tmp_path / "set.json").write_text(json.dumps(content))
+    path = mtfast.convert(tmp_path / "set.json", tmp_path / "set.zarr", images="none")
+    (batch,) = Loader(Dataset(path, images=False), 2, shuffle=False)
+    assert batch["semantic"].dtype == torch.uint16
+    assert batch["semantic"].numpy().reshape(2, -1).max(axis=1).tolist() == [2, 300]
+    assert [labels.tolist() for labels in batch["labels"]] == [[2], [300]]
 
 
 def test_few_shots_are_decoded_once(store, monkeypatch):

@@ -78,7 +78,7 @@ def read_split(
             sizes.setdefault(frame_size(table), file)
         if with_images and number == 0:
             # Of a large set the other files take a minute to read: say soon that there is no image.
-            _require_images(source, split, table.names[:1].tolist())
+            _image_files(source, split, table.names.tolist())
     report(what, len(variants), len(variants))
     if not order:
         raise SourceError(
@@ -111,16 +111,21 @@ def read_split(
     )
 
 
-def _require_images(source: Source, split: str, names: Sequence[str]) -> None:
-    """Find missing images before anything is written."""
-    flat = [name for name in names if base_name(name) == name]
+def _image_files(source: Source, split: str, names: Sequence[str]) -> tuple[str, ...]:
+    """List the image folder, which there must be unless all names have folders in them."""
     there = source.image_names(split)
-    if flat and there is None:
+    if there is None and any(base_name(name) == name for name in names):
         raise SourceError(
             f"split {split!r} of {source.path} has no image folder; expected one with "
             f"the images of its annotations; add it or convert with --images none"
         )
-    missing = sorted(set(flat) - set(there or ()))
+    return there or ()
+
+
+def _require_images(source: Source, split: str, names: Sequence[str]) -> None:
+    """Find missing images before anything is written."""
+    flat = [name for name in names if base_name(name) == name]
+    missing = sorted(set(flat) - set(_image_files(source, split, names)))
     # Names with folders in them are looked up one by one, and may be found without the folders.
     taken: dict[str, str] = {}
     for name in names if len(flat) < len(names) else ():

@@ -88,7 +88,7 @@ def pack(items: Sequence[Item]) -> Pack:
         [len(target.ids) for target in targets] if targets else None,
     )
     for array, pieces in zip(found.arrays().values(), parts, strict=True):
-        np.concatenate(pieces, out=array.numpy())
+        np.concatenate(pieces, out=array.numpy(), casting="no")
     return found
 
 
@@ -114,10 +114,11 @@ def unpack(packed: Pack) -> list[Sample]:
 def as_tensors(samples: list[Sample]) -> list[Sample]:
     """Leave samples as dicts of plain tensors.
 
-    ``image`` (3, h, w) uint8 RGB; ``semantic`` (h, w) uint8, numbers of classes from 1 on and 0 for
-    background; ``masks`` (n, h, w) bool; ``boxes`` (n, 4) float32 [left, top, right, bottom];
-    ``labels`` (n,) int64, numbers of classes; ``areas`` and ``ids`` (n,) int64; ``index`` and
-    ``name`` of the image; ``view`` (8,) int64, a :class:`mtfast.loaders.windows.View`.
+    ``image`` (3, h, w) uint8 RGB; ``semantic`` (h, w) uint8, or uint16 in a set of more than 255
+    classes, numbers of classes from 1 on and 0 for background; ``masks`` (n, h, w) bool; ``boxes``
+    (n, 4) float32 [left, top, right, bottom]; ``labels`` (n,) int64, numbers of classes; ``areas``
+    and ``ids`` (n,) int64; ``index`` and ``name`` of the image; ``view`` (8,) int64, a
+    :class:`mtfast.loaders.windows.View`.
     """
     return samples
 

@@ -80,7 +80,7 @@ class PlainReader(Reader):
         table = self.split.instances(index, self.variant)
         view = choose_view(table, self.crop, self.augment, (self.seed, epoch, 1 + index))
         window = slice(view.y, view.y + view.h), slice(view.x, view.x + view.w)
-        semantic = np.zeros((view.h, view.w), np.uint8)
+        semantic = np.zeros((view.h, view.w), self.semantic_dtype)
         kept: list[tuple[NDArray[np.bool_], int, int]] = []
         for rle, label, number in annotations:
             mask = coco_mask.decode(rle)[window].astype(bool)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mtfast.errors import MtfastError, StoreError
 from mtfast.loaders.sampling import Int64, Order, Pick
 from mtfast.loaders.windows import Augment, View, choose_view
-from mtfast.raster import semantic
+from mtfast.raster import frame_size, semantic, semantic_dtype
 from mtfast.runs import Category, RunTable
 from mtfast.store.read import Split, open_store
 from mtfast.targets import InstanceTargets, crop_table, instance_targets
@@ -37,7 +37,7 @@ class Item:
     view : View
     image : (h, w, 3) uint8, RGB, C order
     semantic : (h, w) uint8 or uint16
-        Number of the class of each pixel, 0 is background.
+        Number of the class of each pixel, 0 is background; uint16 if the set has more than 255.
     instances : InstanceTargets
         Those with a pixel in the view; labels are numbers of classes, from 1 on.
     """
@@ -151,6 +151,11 @@ class Reader:
     def _listed(self) -> tuple[Category, ...]:
         return self.split.categories(self.variant)
 
+    @property
+    def semantic_dtype(self) -> np.dtype[Any]:
+        """Of the semantic masks of all samples, whichever classes they show."""
+        return semantic_dtype(np.array([0, len(self.categories)]))
+
     def order(self, shuffle: bool = True) -> Order:
         """Return the order of the samples."""
         shard = int(self.split.store.attributes.get("shard", 1))
@@ -178,9 +183,15 @@ class Reader:
             str(self.split.names[index]),
             view,
             view.lay_out_image(self._pixels(index, view)) if self.images else None,
-            view.lay_out_labels(semantic(part)[0]) if "semantic" in self.targets else None,
+            view.lay_out_labels(self._semantic(part)) if "semantic" in self.targets else None,
             _lay_out(instance_targets(part), view) if "instances" in self.targets else None,
         )
+
+    def _semantic(self, part: RunTable) -> NDArray[Any]:
+        frame = np.empty((1, *frame_size(part)), self.semantic_dtype)
+        semantic(part, out=frame)
+        pixels: NDArray[Any] = frame[0]
+        return pixels
 
     def fetch_ahead(self, place: int) -> None:
         """Ask the system for the bytes of a sample's image, which will be read soon."""
