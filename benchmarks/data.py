@@ -17,8 +17,8 @@ import numpy as np
 import mtfast
 import mtfast.mask
 from mtfast.coco_dicts import RLE
-from mtfast.runs import RunTable, offsets_of
 from mtfast.synth.shapes import flake
+from mtfast.table import RunTable, offsets_of
 
 SEED = 0
 CLASSES = 10

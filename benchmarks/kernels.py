@@ -8,8 +8,8 @@ from mtfast.kernels import coco_string
 from mtfast.labelmap import scan_labels
 from mtfast.polygons import rasterise
 from mtfast.runops import class_overlaps
-from mtfast.runs import RunTable, offsets_of
 from mtfast.synth.shapes import flake
+from mtfast.table import RunTable, offsets_of
 
 IMAGES = 64
 POLYGONS = 500

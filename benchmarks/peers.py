@@ -24,7 +24,7 @@ from benchmarks import data, libraries
 from benchmarks.data import Scale
 from benchmarks.measuring import race
 from benchmarks.table import amount, grid, machine, times
-from mtfast.runs import RunTable
+from mtfast.table import RunTable
 
 INPUTS = 30
 CHECKED = 3

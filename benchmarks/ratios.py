@@ -26,8 +26,8 @@ from benchmarks import data, ways
 from benchmarks.data import Scale
 from benchmarks.measuring import Usage, in_fresh_process, processes_in_turns, race
 from benchmarks.table import Row, markdown
-from mtfast.runs import RunTable
 from mtfast.store.crop_index import encode_index
+from mtfast.table import RunTable
 from mtfast.targets import instance_targets
 
 QUICK = Scale((1200, 1920), 16, 512, 20_000)

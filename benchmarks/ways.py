@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mtfast.demo import paint_with_pycocotools
-from mtfast.runs import RunTable
+from mtfast.table import RunTable
 
 
 def decode_and_rewrite(

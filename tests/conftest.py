@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtfast.runs import Category, RunTable, offsets_of
+from mtfast.table import Category, RunTable, offsets_of
 from naive import text_of_mask
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 import naive
 from mtfast import RunTable
-from mtfast.runs import offsets_of
+from mtfast.table import offsets_of
 
 # Pixels, and longest side, of the largest frame that twins are asked about.
 SMALL = 2**18

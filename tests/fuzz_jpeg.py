@@ -23,7 +23,7 @@ from mtfast.jpeg.crop import cut_window
 from mtfast.jpeg.index import CropIndex, build_index
 from mtfast.jpeg.layout import read_layout
 from mtfast.kernels import jpeg_crop, jpeg_index, jpeg_scan  # noqa: F401 - compiled before trials
-from mtfast.windows import Window
+from mtfast.window import Window
 
 N_FILES = 200
 LARGEST = 1 << 16

@@ -14,9 +14,9 @@ from pycocotools.coco import COCO
 
 from mtfast import polygons
 from mtfast.errors import MtfastError, RLEError, SourceError
-from mtfast.runs import Category
 from mtfast.sources import coco_json
 from mtfast.sources.coco_json import parse_coco
+from mtfast.table import Category
 from naive import counts_of_mask, text_of_mask
 
 HEIGHT, WIDTH = 30, 40

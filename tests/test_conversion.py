@@ -136,9 +136,9 @@ def test_cluster(coco, tmp_path):
 
 
 def test_no_cluster(coco, tmp_path, monkeypatch):
-    from mtfast import scheduling
+    from mtfast import parallel
 
-    monkeypatch.setattr(scheduling, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(parallel, "CONNECT_SECONDS", 0.5)
     with pytest.raises(MtfastError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
         mtfast.convert(coco, tmp_path / "store.zarr", scheduler="tcp://127.0.0.1:9")
     assert_nothing_left(tmp_path)

@@ -15,7 +15,7 @@ from mtfast.jpeg.crop import cut_window
 from mtfast.jpeg.huffman import read_tables
 from mtfast.jpeg.index import CropIndex, build_index
 from mtfast.jpeg.layout import read_layout
-from mtfast.windows import Window
+from mtfast.window import Window
 
 CASES = [(k, o) for k, o in itertools.product(KINDS, OPTIONS) if k not in ("440", "411") or not o]
 

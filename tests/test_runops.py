@@ -17,7 +17,7 @@ from conftest import make_table, random_masks
 from mtfast import MtfastError, RLEError, runops
 from mtfast.kernels import coco_string, morphology, rotate, toggle_lists
 from mtfast.runops import Rles, batch
-from mtfast.runs import offsets_of
+from mtfast.table import offsets_of
 
 SIDES = st.integers(1, 13)
 SEEDS = st.integers(0, 2**32 - 1)

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import make_table, random_masks
 from mtfast import MtfastError, RLEError, RunTable
-from mtfast.runs import PER_INSTANCE, explain
+from mtfast.table import PER_INSTANCE, explain
 
 
 @pytest.fixture

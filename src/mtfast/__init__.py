@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from mtfast.errors import StoreError as StoreError
     from mtfast.export.masks import export_masks as export_masks
     from mtfast.raster import semantic as semantic
-    from mtfast.runs import Category as Category
-    from mtfast.runs import RunTable as RunTable
     from mtfast.sources import open_source as open_source
     from mtfast.store.read import open_store as open  # noqa: A004 - the library's own verb
+    from mtfast.table import Category as Category
+    from mtfast.table import RunTable as RunTable
     from mtfast.verification import verify as verify
 
 __version__ = "0.1.0"
@@ -26,10 +26,10 @@ __version__ = "0.1.0"
 # Names are loaded when they are first asked for: `import mtfast` costs nothing, numba is imported
 # when a kernel is needed and zarr when a store is written.
 _HOMES = {
-    "Category": "mtfast.runs",
+    "Category": "mtfast.table",
     "MtfastError": "mtfast.errors",
     "RLEError": "mtfast.errors",
-    "RunTable": "mtfast.runs",
+    "RunTable": "mtfast.table",
     "SourceError": "mtfast.errors",
     "StoreError": "mtfast.errors",
     "convert": "mtfast.conversion",

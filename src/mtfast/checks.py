@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.runops import class_overlaps
-from mtfast.runs import RunTable
 from mtfast.sources.variants import is_n_shot, taken_from, without_classes
+from mtfast.table import RunTable
 
 __all__ = ["Found", "ImageFile", "Instances", "SplitFacts"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, RLEError, shown
 from mtfast.runops import Rles
-from mtfast.runs import MAX_PIXELS, RunTable
+from mtfast.table import MAX_PIXELS, RunTable
 
 __all__ = ["RLE", "Mask", "Masks", "dicts_of", "frame_size", "rle_of", "rles_of"]
 

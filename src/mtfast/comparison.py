@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from mtfast.errors import SourceError
 from mtfast.overlap import ORDERS, Overlap
 from mtfast.painter import Painter, Rule
+from mtfast.parallel import run_jobs
 from mtfast.progress import Progress
 from mtfast.raster import semantic
-from mtfast.scheduling import run_jobs
 
 __all__ = ["ClassPixels", "MaskFinding", "Tally", "class_pixels", "compare_masks"]
 

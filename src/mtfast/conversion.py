@@ -23,10 +23,9 @@ import numpy as np
 
 from mtfast.errors import MtfastError, SourceError
 from mtfast.jpeg import read_header
+from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.preparation import SplitInput, chosen_splits, read_split
 from mtfast.progress import Progress, silent
-from mtfast.runs import RunTable, as_strings
-from mtfast.scheduling import check_scheduler, run_jobs
 from mtfast.sources import Source, open_source
 from mtfast.store import schema
 from mtfast.store.crop_index import IndexShard, write_steps
@@ -42,6 +41,7 @@ from mtfast.store.write import (
     shard_path,
     write_columns,
 )
+from mtfast.table import RunTable, as_strings
 
 if TYPE_CHECKING:
     import zarr

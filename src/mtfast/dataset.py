@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import SourceError
-from mtfast.runs import RunTable
 from mtfast.sources import Source, open_source
 from mtfast.sources.variants import default_variant
 from mtfast.store.read import open_store
+from mtfast.table import RunTable
 
 __all__ = [
     "CategorySummary",

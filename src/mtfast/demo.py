@@ -17,10 +17,10 @@ from mtfast.errors import MtfastError
 from mtfast.preview import preview
 from mtfast.progress import Progress, silent
 from mtfast.raster import semantic
-from mtfast.runs import RunTable
 from mtfast.sources import Source, open_source
 from mtfast.store.read import Split, open_store
 from mtfast.synth import make_set
+from mtfast.table import RunTable
 
 __all__ = ["Rate", "run_demo"]
 

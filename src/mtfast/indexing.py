@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.progress import Progress, silent
-from mtfast.scheduling import check_scheduler, run_jobs
 from mtfast.store import schema
 from mtfast.store.crop_index import IndexShard, declare, write_steps
 from mtfast.store.read import Split, Store, open_store

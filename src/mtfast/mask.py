@@ -50,7 +50,7 @@ from mtfast.mask_arguments import (
 )
 from mtfast.overlap import Overlap, find_overlap, paint_rank
 from mtfast.runops.batch import as_array, one_of
-from mtfast.runs import RunTable, gather_texts
+from mtfast.table import RunTable, gather_texts
 
 __all__ = [
     "area",

@@ -13,7 +13,7 @@ from mtfast.errors import MtfastError, RLEError, shown
 from mtfast.polygons import as_float, rasterise
 from mtfast.runops import Rles
 from mtfast.runops.batch import as_array
-from mtfast.runs import RunTable, explain
+from mtfast.table import RunTable, explain
 
 LARGEST = {np.dtype(t): np.iinfo(t).max for t in (np.uint8, np.uint16, np.uint32)}
 """What a pixel of each type of frame holds at most."""

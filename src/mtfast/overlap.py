@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, shown
-from mtfast.runs import MAX_PIXELS, RunTable
+from mtfast.table import MAX_PIXELS, RunTable
 
 __all__ = ["ORDERS", "OVERLAPS", "Overlap", "find_overlap", "paint_order", "paint_rank"]
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from mtfast.overlap import ORDERS, Overlap
 from mtfast.progress import Progress, silent
 from mtfast.raster import semantic, semantic_dtype
-from mtfast.runs import RunTable
 from mtfast.sources import Source
 from mtfast.sources.label_png import decode_labels
 from mtfast.sources.source import base_name
 from mtfast.sources.variants import threshold_of
+from mtfast.table import RunTable
 
 __all__ = ["Painter", "Rule"]
 

@@ -12,11 +12,11 @@ import numpy as np
 from mtfast.errors import SourceError
 from mtfast.progress import Progress
 from mtfast.raster import frame_size, semantic_dtype
-from mtfast.runs import RunTable
 from mtfast.sources import Source
 from mtfast.sources.source import base_name
 from mtfast.sources.variants import default_variant
 from mtfast.store.pool import VariantTable, align
+from mtfast.table import RunTable
 
 __all__ = ["SplitInput", "chosen_splits", "read_split"]
 

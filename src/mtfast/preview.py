@@ -14,7 +14,6 @@ from mtfast.dataset import SplitView, count_categories, open_dataset
 from mtfast.errors import MtfastError, SourceError
 from mtfast.progress import Progress, silent
 from mtfast.raster import semantic
-from mtfast.runs import RunTable
 from mtfast.sheet import (
     NO_IMAGE,
     RGB,
@@ -25,6 +24,7 @@ from mtfast.sheet import (
     picture_path,
     save_sheet,
 )
+from mtfast.table import RunTable
 
 __all__ = ["class_colours", "draw_tiles", "legend", "preview"]
 

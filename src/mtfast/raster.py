@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
 from mtfast.overlap import Overlap, paint_order
-from mtfast.runs import RunTable
+from mtfast.table import RunTable
 
 __all__ = ["semantic", "semantic_dtype"]
 

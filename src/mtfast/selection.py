@@ -16,7 +16,7 @@ import numpy as np
 from mtfast.errors import MtfastError
 from mtfast.overlap import OVERLAPS, Overlap, paint_order
 from mtfast.runops import Rles, boundary
-from mtfast.runs import Category, RunTable
+from mtfast.table import Category, RunTable
 
 __all__ = ["KINDS", "Kind", "Selection", "keep", "known_categories", "number", "outline", "rename"]
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from mtfast.atomic import new_file
 from mtfast.errors import MtfastError
-from mtfast.growing import new_file
 
 __all__ = [
     "NO_IMAGE",

@@ -10,8 +10,8 @@ import numpy as np
 
 from mtfast.dataset import CategorySummary, SplitView, count_categories, open_dataset
 from mtfast.progress import Progress, silent
-from mtfast.runs import RunTable
 from mtfast.sources.variants import is_n_shot
+from mtfast.table import RunTable
 
 __all__ = [
     "DatasetSummary",

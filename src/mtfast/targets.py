@@ -16,8 +16,8 @@ from mtfast.errors import MtfastError
 from mtfast.raster import frame_size
 from mtfast.runops import Rles
 from mtfast.runops import crop as crop_rles
-from mtfast.runs import RunTable
-from mtfast.windows import check_window
+from mtfast.table import RunTable
+from mtfast.window import check_window
 
 __all__ = ["InstanceTargets", "crop_table", "instance_targets"]
 

@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from mtfast.atomic import new_folder
 from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names
 from mtfast.derivation.renumbering import (
     category_names,
@@ -22,7 +23,6 @@ from mtfast.derivation.renumbering import (
     shifts_of,
 )
 from mtfast.errors import MtfastError
-from mtfast.growing import new_folder
 from mtfast.progress import Progress, silent
 from mtfast.sources import Source, open_source
 from mtfast.sources.records import Records

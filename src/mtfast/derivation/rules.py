@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
-from mtfast.runs import RunTable
 from mtfast.sources.records import Records, edited, fields_of
 from mtfast.sources.variants import fullest_variant, has_classes, is_n_shot, threshold_of
+from mtfast.table import RunTable
 
 __all__ = ["FLAKE", "Rule", "areas_in_file_order", "one_class_name", "plan_rules"]
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.atomic import new_folder
 from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names
 from mtfast.errors import MtfastError
-from mtfast.growing import new_folder
 from mtfast.progress import Progress, silent
 from mtfast.sources import Source, open_source
 from mtfast.sources.records import Records

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from mtfast.atomic import new_folder
 from mtfast.derivation.n_shot import (
     UPSTREAM_SETS,
     Draw,
@@ -26,7 +27,6 @@ from mtfast.derivation.rules import (
     plan_rules,
 )
 from mtfast.errors import MtfastError
-from mtfast.growing import new_folder
 from mtfast.progress import Progress, silent
 from mtfast.sources import Source, open_source
 from mtfast.sources.records import Records

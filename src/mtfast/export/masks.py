@@ -35,13 +35,13 @@ from mtfast.export.record import (
 from mtfast.export.tiff_stack import TiffStack
 from mtfast.export.zarr_arrays import ZarrArrays
 from mtfast.overlap import Overlap
+from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.progress import Progress, silent
 from mtfast.raster import frame_size, semantic_dtype
-from mtfast.runs import RunTable
-from mtfast.scheduling import check_scheduler, run_jobs
 from mtfast.selection import Kind, Selection, known_categories
 from mtfast.store import schema
 from mtfast.store.target import refuse_inside_store, writing
+from mtfast.table import RunTable
 
 __all__ = ["ExportedMasks", "export_masks"]
 

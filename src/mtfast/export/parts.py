@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mtfast.runs import RunTable
 from mtfast.selection import Selection
 from mtfast.store.mask_chunks import MaskForm, encode_masks
+from mtfast.table import RunTable
 
 __all__ = ["FOLDER", "Format", "MaskSplit", "Part"]
 

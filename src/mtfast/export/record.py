@@ -11,8 +11,8 @@ from typing import Any
 
 from mtfast.errors import StoreError
 from mtfast.export.parts import MaskSplit
-from mtfast.runs import RunTable
 from mtfast.store.files import read_metadata
+from mtfast.table import RunTable
 
 __all__ = [
     "ATTRIBUTE",

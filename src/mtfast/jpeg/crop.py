@@ -17,7 +17,7 @@ from mtfast.errors import MtfastError
 from mtfast.jpeg.header import EOI
 from mtfast.jpeg.index import CropIndex
 from mtfast.jpeg.layout import read_layout
-from mtfast.windows import Window, check_window
+from mtfast.window import Window, check_window
 
 __all__ = ["Read", "SmallJpeg", "cut_window"]
 

@@ -12,7 +12,7 @@ Source: ``rleToString`` and ``rleFrString`` in maskApi.c of pycocotools.
 from mtfast._intrinsics import leading_zeros, load64, store64
 from mtfast._jit import i64, kernel, read, u8, u64, write
 
-# Status codes of decode_places; mtfast.runs.explain puts them into words.
+# Status codes of decode_places; mtfast.table.explain puts them into words.
 BAD_CHARACTER = -1
 TRUNCATED = -2
 OVERLONG = -3

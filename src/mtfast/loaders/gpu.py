@@ -15,7 +15,7 @@ import torch
 from mtfast.errors import MtfastError
 from mtfast.raster import frame_size, semantic_dtype
 from mtfast.runops.batch import Rles, decode
-from mtfast.runs import RunTable
+from mtfast.table import RunTable
 
 __all__ = ["decode_jpegs", "paint", "paint_instances"]
 

@@ -16,8 +16,8 @@ from mtfast.errors import MtfastError, StoreError
 from mtfast.loaders.sampling import Int64, Order, Pick
 from mtfast.loaders.windows import Augment, View, choose_view
 from mtfast.raster import frame_size, semantic, semantic_dtype
-from mtfast.runs import Category, RunTable
 from mtfast.store.read import Split, open_store
+from mtfast.table import Category, RunTable
 from mtfast.targets import InstanceTargets, crop_table, instance_targets
 
 __all__ = ["TARGETS", "Item", "Reader"]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
 from mtfast.loaders.sampling import random_words
-from mtfast.runs import RunTable
+from mtfast.table import RunTable
 
 __all__ = ["Augment", "View", "choose_view"]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import repeat
 from pathlib import Path
 
-from mtfast.growing import new_file
+from mtfast.atomic import new_file
 from mtfast.report.instances import SplitInstances
 
 __all__ = ["write_area_table"]

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from mtfast.dataset import CategorySummary, SplitView, count_categories, open_dataset
 from mtfast.progress import Progress, silent
 from mtfast.runops import Rles, union_areas
-from mtfast.runs import RunTable
 from mtfast.sources.variants import fullest_variant
+from mtfast.table import RunTable
 
 __all__ = ["SplitInstances", "read_instances"]
 

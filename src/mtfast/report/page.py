@@ -11,8 +11,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from mtfast.atomic import new_file
 from mtfast.errors import MtfastError, SourceError
-from mtfast.growing import new_file
 from mtfast.preview import draw_tiles, legend
 from mtfast.progress import Progress, silent
 from mtfast.report.figures import draw_picture, draw_svg, panels_of, require_matplotlib

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtfast.errors import MtfastError, RLEError, shown
-from mtfast.runs import MAX_PIXELS, RunTable, explain
+from mtfast.table import MAX_PIXELS, RunTable, explain
 
 Int64 = NDArray[np.int64]
 

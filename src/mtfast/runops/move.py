@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, shown
 from mtfast.runops.batch import Int64, Lists, Rles, decode, encode, one_of, room
-from mtfast.runs import MAX_PIXELS
+from mtfast.table import MAX_PIXELS
 
 
 def crop(

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtfast.errors import MtfastError
 from mtfast.runops.batch import Int64, Lists, Rles, as_array, decode, encode, one_of, room
-from mtfast.runs import RunTable
+from mtfast.table import RunTable
 
 
 def iou(dt: Rles, gt: Rles, iscrowd: ArrayLike | None = None) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from mtfast.errors import MtfastError, shown
 from mtfast.runops.batch import Int64, Rles, as_array, decode, encode, one_of, room
-from mtfast.runs import MAX_PIXELS
+from mtfast.table import MAX_PIXELS
 
 
 class Parts(NamedTuple):

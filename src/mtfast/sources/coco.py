@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtfast.errors import SourceError
-from mtfast.runs import RunTable
 from mtfast.sources.coco_json import parse_coco
 from mtfast.sources.files import Files, Folder
 from mtfast.sources.records import Records
@@ -20,6 +19,7 @@ from mtfast.sources.source import (
     read_found,
     read_listed,
 )
+from mtfast.table import RunTable
 
 __all__ = ["CocoFile", "open_coco"]
 

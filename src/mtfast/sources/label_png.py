@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from mtfast.errors import SourceError
 from mtfast.labelmap import LabelRuns, scan_labels
-from mtfast.runs import Category, RunTable, offsets_of
 from mtfast.sources.files import Files
 from mtfast.sources.records import Records, records_of
 from mtfast.sources.source import OneSplit, expect_one_of, find_listed, image_names, read_listed
+from mtfast.table import Category, RunTable, offsets_of
 
 __all__ = ["IMAGES", "MASKS", "LabelPng", "find_label_png"]
 

@@ -24,7 +24,6 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from mtfast.errors import SourceError
-from mtfast.runs import RunTable
 from mtfast.sources.coco_json import parse_coco
 from mtfast.sources.files import Files, Folder
 from mtfast.sources.record_file import BAD_INPUT
@@ -38,6 +37,7 @@ from mtfast.sources.source import (
     read_found,
     read_listed,
 )
+from mtfast.table import RunTable
 
 __all__ = ["ANNOTATION_FOLDERS", "MaskTerial", "find_maskterial", "no_annotation_file"]
 

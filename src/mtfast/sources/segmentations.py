@@ -21,7 +21,7 @@ import numpy as np
 
 from mtfast.errors import RLEError, SourceError
 from mtfast.polygons import cut_texts, rasterise
-from mtfast.runs import MAX_PIXELS, offsets_of
+from mtfast.table import MAX_PIXELS, offsets_of
 
 __all__ = ["Rings", "Rle", "texts_of"]
 

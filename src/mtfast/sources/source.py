@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 from mtfast.errors import SourceError
-from mtfast.runs import RunTable
 from mtfast.sources.files import Files
 from mtfast.sources.records import Records
+from mtfast.table import RunTable
 
 __all__ = ["SetNames", "Source"]
 

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import StoreError
-from mtfast.runs import Category, RunTable, offsets_of
 from mtfast.store import schema
 from mtfast.store.columns import StoredColumn, TextArray, read_column
 from mtfast.store.files import Files
+from mtfast.table import Category, RunTable, offsets_of
 
 __all__ = ["Annotations"]
 

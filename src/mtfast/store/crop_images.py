@@ -15,7 +15,7 @@ from mtfast.store import schema
 from mtfast.store.arrays import ImageArray, open_image_array
 from mtfast.store.columns import read_column
 from mtfast.store.files import Files, read_metadata
-from mtfast.windows import Window
+from mtfast.window import Window
 
 __all__ = ["WindowReader", "has_crop_index"]
 

@@ -11,8 +11,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from mtfast.errors import MtfastError
 from mtfast.raster import frame_size, semantic
-from mtfast.runs import RunTable
 from mtfast.store import schema
+from mtfast.table import RunTable
 
 __all__ = ["MAX_RUNS", "MaskForm", "MaskRuns", "ZstdFrames", "cut_at", "encode_masks"]
 

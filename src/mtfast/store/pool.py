@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.runs import RunTable, as_strings, gather_texts, offsets_of
+from mtfast.table import RunTable, as_strings, gather_texts, offsets_of
 
 __all__ = ["VariantTable", "align", "pack"]
 

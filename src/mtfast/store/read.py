@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import StoreError
-from mtfast.runs import Category, RunTable
 from mtfast.store import schema
 from mtfast.store.annotations import Annotations
 from mtfast.store.arrays import ImageArray, open_image_array
@@ -21,7 +20,8 @@ from mtfast.store.columns import read_column
 from mtfast.store.crop_images import WindowReader, has_crop_index
 from mtfast.store.files import Files, read_metadata
 from mtfast.store.sample import Crop, Sample
-from mtfast.windows import check_window
+from mtfast.table import Category, RunTable
+from mtfast.window import check_window
 
 __all__ = ["Split", "Store", "open_store"]
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.raster import semantic
-from mtfast.runs import RunTable
+from mtfast.table import RunTable
 from mtfast.targets import crop_table
-from mtfast.windows import Window
+from mtfast.window import Window
 
 if TYPE_CHECKING:
     from mtfast.store.read import Split

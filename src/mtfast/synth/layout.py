@@ -18,10 +18,10 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 
+from mtfast.atomic import new_folder
 from mtfast.errors import MtfastError
-from mtfast.growing import new_folder
 from mtfast.kernels.coco_string import MAX_CHARACTERS, encode_counts
-from mtfast.processes import worker_processes
+from mtfast.parallel import worker_processes
 from mtfast.progress import Progress, silent
 from mtfast.synth.palette import PALETTES
 from mtfast.synth.render import label_map, render

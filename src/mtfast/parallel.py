@@ -5,22 +5,24 @@ The only module that imports Dask.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from importlib.util import find_spec
 from itertools import islice
+from multiprocessing import get_context
 from typing import Any, TypeVar
 
 from mtfast.errors import MtfastError
-from mtfast.processes import worker_processes
 
-__all__ = ["check_scheduler", "run_jobs"]
+__all__ = ["check_scheduler", "run_jobs", "worker_processes"]
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+T = TypeVar("T")
 
 LOCAL = ("threads", "processes", "sync")
 # Jobs that Dask knows of at a time on this machine: it takes 16 KB for each.
@@ -184,3 +186,32 @@ def _run_on_cluster(
         finally:
             # After an error the jobs that were given out still run: let them come to their end.
             wait(list(pending))
+
+
+def worker_processes(n: int) -> ProcessPoolExecutor:
+    """Make a pool of n processes.
+
+    They are spawned: a fork copies locks that other threads hold. Ctrl-C reaches every process of
+    a terminal; these do not hear it, at their start no less than later, and the parent stops
+    giving out work.
+    """
+    return _Pool(n, mp_context=get_context("spawn"))
+
+
+class _Pool(ProcessPoolExecutor):
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        # Processes are started here, and start with the signals blocked that are blocked now.
+        with _without_interrupts():
+            return super().submit(fn, *args, **kwargs)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
