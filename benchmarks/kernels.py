@@ -4,7 +4,7 @@ import numpy as np
 
 import mtfast
 from benchmarks import data
-from mtfast.kernels import coco_string
+from mtfast.kernels.rle import coco_string
 from mtfast.labelmap import scan_labels
 from mtfast.polygons import rasterise
 from mtfast.runops import class_overlaps

@@ -43,7 +43,7 @@ TURN = 12
 
 # Times that a job is run which has a process of its own.
 PROCESSES = 3
-IMPORTS = "import mtfast.conversion, mtfast.kernels.coco_string"
+IMPORTS = "import mtfast.conversion, mtfast.kernels.rle.coco_string"
 
 
 def measure(scale: Scale, rounds: int) -> Iterator[Row]:

@@ -22,7 +22,7 @@ from mtfast.errors import MtfastError
 from mtfast.jpeg.crop import cut_window
 from mtfast.jpeg.index import CropIndex, build_index
 from mtfast.jpeg.layout import read_layout
-from mtfast.kernels import jpeg_crop, jpeg_index, jpeg_scan  # noqa: F401 - compiled before trials
+from mtfast.kernels.files import jpeg_crop, jpeg_index, jpeg_scan  # noqa: F401 - compiled before trials
 from mtfast.window import Window
 
 N_FILES = 200

@@ -28,7 +28,7 @@ from fuzzing import ANYTHING, MARGIN, REFUSED, Trial, main
 from mtfast import RunTable, kernels, mask
 
 # Compiling takes longer than any trial may.
-for module in pkgutil.iter_modules(kernels.__path__, "mtfast.kernels."):
+for module in pkgutil.walk_packages(kernels.__path__, "mtfast.kernels."):
     importlib.import_module(module.name)
 
 

@@ -51,7 +51,7 @@ def cache(tmp_path_factory):
 def tiny(cache, monkeypatch):
     monkeypatch.setenv("MTFAST_BENCH_CACHE", str(cache))
     monkeypatch.setattr(data, "scale", data.TINY)
-    monkeypatch.setattr(startup, "KERNELS", ["coco_string"])
+    monkeypatch.setattr(startup, "KERNELS", ["mtfast.kernels.rle.coco_string"])
     monkeypatch.setattr(startup, "CALLS", dict.fromkeys(startup.CALLS, "import mtfast"))
     monkeypatch.setattr(peers, "TURN_SECONDS", 0)
 

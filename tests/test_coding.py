@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import mtfast.mask as mask
 import naive
 from mtfast.errors import RLEError
-from mtfast.kernels import coco_string, text_batches, toggles
+from mtfast.kernels.rle import coco_string, long_strings, toggle_words
 
 # Around the 64 pixels that are handled at once, and what has a word to spare.
 SIDES = st.one_of(st.integers(1, 12), st.sampled_from([31, 63, 64, 65, 127, 128, 129, 200]))
@@ -117,7 +117,7 @@ def long_text(seed: int) -> tuple[bytes, int, int]:
 @given(SEEDS)
 def test_long_texts_with_empty_runs(seed):
     text, height, width = long_text(seed)
-    assert len(text) > 2 * toggles.BATCH
+    assert len(text) > 2 * toggle_words.BATCH
     counts = naive.counts_of_text(text)
     expected = naive.mask_of_counts(counts, height, width)
     for order in ("C", "F"):
@@ -162,14 +162,14 @@ def test_numbers_in_batches(numbers, short, data):
     if short:
         numbers = [n % 32 - 16 for n in numbers]
     text = np.zeros(9 * len(numbers) + 8, np.uint8)
-    end = text_batches.write_numbers(np.array(numbers, np.int64), len(numbers), text, 0)
+    end = long_strings.write_numbers(np.array(numbers, np.int64), len(numbers), text, 0)
     written = text[:end].tobytes()
     assert written == b"".join(map(naive.text_of_number, numbers))
     # What follows the text may be anything.
     behind = data.draw(st.binary(max_size=90))
     joined = np.frombuffer(written + behind, np.uint8)
     read = np.empty(end, np.int64)
-    assert text_batches.read_numbers(joined, 0, int(end), read) == len(numbers)
+    assert long_strings.read_numbers(joined, 0, int(end), read) == len(numbers)
     assert read[: len(numbers)].tolist() == numbers
 
 
@@ -188,6 +188,6 @@ def test_malformed_numbers(front, behind, end, status):
     text = b"1" * front + end
     data = np.frombuffer(text + b"1" * behind, np.uint8)
     numbers = np.empty(len(text), np.int64)
-    assert text_batches.read_numbers(data, 0, len(text), numbers) == status
+    assert long_strings.read_numbers(data, 0, len(text), numbers) == status
     places = np.empty(len(text), np.int64)
     assert coco_string.decode_places(data, 0, len(text), 10**6, places) == status

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mtfast import _intrinsics
-from mtfast._intrinsics import PLAIN
+from mtfast.kernels import intrinsics
+from mtfast.kernels.intrinsics import PLAIN
 
 WORDS = st.integers(0, 2**64 - 1).map(np.uint64)
 BYTES = arrays(np.uint8, 100)
@@ -20,7 +20,7 @@ compiled = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is
 
 
 def jit(name: str):
-    operation = getattr(_intrinsics, name)
+    operation = getattr(intrinsics, name)
     n = PLAIN[name].__code__.co_argcount
     arguments = ", ".join("abcd"[:n])
     scope = {"operation": operation}

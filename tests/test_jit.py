@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+import mtfast.kernels
+from mtfast.kernels.jit import cache_key
+
+KERNELS = Path(mtfast.kernels.__file__).parent
 # One that takes little time to compile.
 USE_KERNELS = """
 import numpy as np
-from mtfast.kernels import setops
+from mtfast.kernels.operations import setops
 counts = np.empty(5, np.int64)
 masks = np.array([1, 2, 1]), 3, np.array([2, 2]), 2
 n = setops.combine_counts(*masks, setops.OR, counts)
@@ -49,7 +55,7 @@ def test_checked_code_has_a_cache_of_its_own(tmp_path):
 
 
 def test_the_users_numba_configuration_stays(tmp_path):
-    script = "import mtfast._jit, mtfast.kernels.setops, numba; print(numba.config.CACHE_DIR)"
+    script = USE_KERNELS + "import numba; print(numba.config.CACHE_DIR)"
     done = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,
@@ -57,7 +63,18 @@ def test_the_users_numba_configuration_stays(tmp_path):
         check=True,
         env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
     )
-    assert done.stdout.strip() == str(tmp_path)
+    assert done.stdout.split()[-1] == str(tmp_path)
+
+
+@pytest.mark.parametrize("changed", sorted(KERNELS.rglob("*.py")), ids=lambda p: p.stem)
+def test_a_change_of_any_source_of_the_kernels_compiles_anew(changed, tmp_path):
+    copied = tmp_path / "kernels"
+    shutil.copytree(KERNELS, copied)
+    before = cache_key(copied)
+    assert before == cache_key(KERNELS)
+    with (copied / changed.relative_to(KERNELS)).open("a") as source:
+        source.write("# changed")
+    assert cache_key(copied) != before
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import naive
-from mtfast.kernels import coco_string, measure, paint, polygon, ragged, scan, setops
+from mtfast.kernels.frames import label_map, paint
+from mtfast.kernels.operations import polygon, setops
+from mtfast.kernels.rle import coco_string, measure, ragged
 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 MASKS = SHAPES.flatmap(lambda shape: arrays(np.uint8, shape, elements=st.integers(0, 1)))
@@ -192,7 +194,7 @@ def test_column_changes_end_where_the_room_does(labels, background):
     expected = int((np.diff(padded.astype(int), axis=0) != 0).sum())
     for room in (0, 1, labels.size):
         places, values = np.full((2, room), -1)
-        assert scan.column_changes(*args, places, values) == min(expected, room + 1)
+        assert label_map.column_changes(*args, places, values) == min(expected, room + 1)
         assert (places[: min(room, expected)] >= 0).all()
 
 

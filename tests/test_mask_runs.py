@@ -8,8 +8,8 @@ import numpy as np
 
 import naive
 from conftest import make_table, random_masks
-from mtfast.kernels.mask_runs import runs_of_images
-from mtfast.kernels.row_runs import scratch_size
+from mtfast.kernels.operations.mask_runs import runs_of_images
+from mtfast.kernels.operations.row_runs import scratch_size
 
 
 class Batch:

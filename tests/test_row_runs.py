@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import arrays
 
 import naive
 from conftest import random_masks
-from mtfast.kernels import coco_string
-from mtfast.kernels.row_runs import TOO_MANY_RUNS, lay_run, row_runs, scratch_size
+from mtfast.kernels.operations.row_runs import TOO_MANY_RUNS, lay_run, row_runs, scratch_size
+from mtfast.kernels.rle import coco_string
 
 GUARD = -77
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 import naive
 from conftest import make_table, random_masks
 from mtfast import MtfastError, RLEError, runops
-from mtfast.kernels import coco_string, morphology, rotate, toggle_lists
+from mtfast.kernels.operations import erode, rotate
+from mtfast.kernels.rle import coco_string, toggle_lists
 from mtfast.runops import Rles, batch
 from mtfast.table import offsets_of
 
@@ -411,10 +412,10 @@ def test_erosion_in_any_room(connectivity, outside, rng):
     refused = set()
     for part in [*range(60), 400]:
         for n_out in range(0, 120, 1 if part == 400 else 119):
-            scratch = np.full(morphology.PARTS * part + 1, GUARD)
+            scratch = np.full(erode.PARTS * part + 1, GUARD)
             out, offsets = np.full(n_out + 1, GUARD), np.empty(6, np.int64)
             arguments = (sizes, connectivity, outside, 0, scratch[:-1], out[:-1], offsets)
-            n = morphology.erosions(*lists[:4], *arguments)
+            n = erode.erosions(*lists[:4], *arguments)
             assert scratch[-1] == out[-1] == GUARD
             refused.add(n < 0)
             if n >= 0:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive
-from mtfast.kernels.zstd_frame import MAX_BLOCK, frame_room, write_frame, write_frames
+from mtfast.kernels.files.zstd_frame import MAX_BLOCK, frame_room, write_frame, write_frames
 
 GUARD = 0xA5
 

@@ -162,7 +162,7 @@ def _text(number: int, counts: Any, height: int, width: int) -> bytes:
 
 def _compressed(number: int, counts: Any, height: int, width: int) -> bytes:
     """Encode uncompressed counts as text."""
-    from mtfast.kernels import coco_string
+    from mtfast.kernels.rle import coco_string
 
     expected = f"expected text, or run lengths that add up to {height} x {width} pixels"
     try:

@@ -33,7 +33,8 @@ def encode_mask(mask: NDArray[Any]) -> tuple[bytes, tuple[int, int]]:
     MtfastError
         If it is no such array.
     """
-    from mtfast.kernels import encode, toggles
+    from mtfast.kernels.frames import encode
+    from mtfast.kernels.rle import toggle_words
 
     if mask.ndim != 2 or mask.dtype.kind not in "bui":
         raise MtfastError(
@@ -55,7 +56,7 @@ def encode_mask(mask: NDArray[Any]) -> tuple[bytes, tuple[int, int]]:
     else:
         n = encode.encode_rows(pixels, height, width, places, words, text)
     if n < 0:
-        text = np.empty(toggles.text_room(-n, pixels.size), np.uint8)
+        text = np.empty(toggle_words.text_room(-n, pixels.size), np.uint8)
         n = encode.encode_toggles(-n, pixels.size, places, words, text)
     return text[:n].tobytes(), (height, width)
 
@@ -87,14 +88,15 @@ def decode_mask(
     bool
         False if the runs do not tile the frame; nothing has been painted then.
     """
-    from mtfast.kernels import decode, toggles
+    from mtfast.kernels.frames import decode
+    from mtfast.kernels.rle import toggle_words
 
     height, width = frame.shape
     length = stop - start
     by_columns = order == "F"
     pixels = (frame.T if by_columns else frame).reshape(-1)
     is_narrow = frame.dtype == np.uint8
-    if not is_narrow or (length <= toggles.BATCH and not by_columns):
+    if not is_narrow or (length <= toggle_words.BATCH and not by_columns):
         # In column order a mask is one column as high as the frame has pixels.
         rows = pixels.size if by_columns else height
         largest = pixels.size // (decode.SMALL_PART if is_narrow else 1)

@@ -54,7 +54,8 @@ def scan_labels(label_map: NDArray[Any], background: int = 0) -> LabelRuns:
     -----
     Equal to ``pycocotools.mask.encode(label_map == label)`` for each label.
     """
-    from mtfast.kernels import coco_string, scan
+    from mtfast.kernels.frames.label_map import column_changes, counts_of_runs, runs_of_changes
+    from mtfast.kernels.rle import coco_string
 
     if label_map.ndim != 2 or label_map.dtype.kind not in "bui":
         raise MtfastError(
@@ -85,12 +86,12 @@ def scan_labels(label_map: NDArray[Any], background: int = 0) -> LabelRuns:
     while True:
         places = np.empty(capacity, np.int64)
         values = np.empty(capacity, np.int64)
-        n = scan.column_changes(pixels, height, width, background, places, values)
+        n = column_changes(pixels, height, width, background, places, values)
         if n <= capacity:
             break
         capacity *= 16
     labels, starts, stops = np.empty((3, n), np.int64)
-    n_runs = scan.runs_of_changes(
+    n_runs = runs_of_changes(
         places[:n],
         values[:n],
         height,
@@ -104,7 +105,7 @@ def scan_labels(label_map: NDArray[Any], background: int = 0) -> LabelRuns:
     present, owners = np.unique(labels[:n_runs], return_inverse=True)
     count_offsets = np.empty(present.size + 1, np.int64)
     counts = np.empty(2 * n_runs + present.size, np.int64)
-    n_counts = scan.counts_of_runs(
+    n_counts = counts_of_runs(
         owners.astype(np.int64, copy=False),
         starts[:n_runs],
         stops[:n_runs],

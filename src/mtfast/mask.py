@@ -206,7 +206,7 @@ def area(rleObjs: Mask | Masks) -> Any:  # noqa: N803
     >>> area([{"size": [2, 2], "counts": b"22"}])
     array([2])
     """
-    from mtfast.kernels import measure
+    from mtfast.kernels.rle import measure
 
     single = isinstance(rleObjs, Mapping)
     rles = rles_of(rleObjs)
@@ -247,7 +247,7 @@ def toBbox(rleObjs: Mask | Masks) -> NDArray[np.float64]:  # noqa: N802, N803
     >>> toBbox({"size": [2, 2], "counts": b"22"})
     array([1., 0., 1., 2.])
     """
-    from mtfast.kernels import measure
+    from mtfast.kernels.rle import measure
 
     single = isinstance(rleObjs, Mapping)
     rles = rles_of(rleObjs)
@@ -439,7 +439,7 @@ def to_label_map(
     >>> to_label_map([a, b], labels=[5, 300])
     array([[  0,   5, 300, 300, 300,   0]], dtype=uint16)
     """
-    from mtfast.kernels import paint
+    from mtfast.kernels.frames import paint
 
     masks = rles_of(rles)
     height, width = common_size(masks)
@@ -534,7 +534,7 @@ def to_uncompressed(rleObjs: Mask | Masks) -> Any:  # noqa: N803
     >>> to_uncompressed({"size": [2, 2], "counts": b"22"})
     {'size': [2, 2], 'counts': [2, 2]}
     """
-    from mtfast.kernels import coco_string
+    from mtfast.kernels.rle import coco_string
 
     rles = checked(rles_of(rleObjs))
     places = places_room(rles)

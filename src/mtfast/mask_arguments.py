@@ -36,7 +36,7 @@ def as_given(given: Mask | Masks, result: Rles) -> Any:
 
 def checked(rles: Rles, first: int = 0) -> Rles:
     """Return the masks if every text tiles its frame; RLEError for the first that does not."""
-    from mtfast.kernels import coco_string
+    from mtfast.kernels.rle import coco_string
 
     bad = coco_string.check_strings(
         rles.text,

@@ -83,7 +83,8 @@ def find_overlap(
     Texts, with their offsets and frames, of n masks; those of image i are ``image_offsets[i]`` ..
     ``image_offsets[i + 1] - 1``. If one of them is malformed that is for others to say.
     """
-    from mtfast.kernels import iou, toggle_lists
+    from mtfast.kernels.operations import iou
+    from mtfast.kernels.rle import toggle_lists
 
     n = heights.size
     toggles = np.empty(int(offsets[-1] - offsets[0]) + heights.size, np.int64)

@@ -44,7 +44,7 @@ def rasterise(
     -----
     Source: ``rleFrPoly`` in maskApi.c of pycocotools; equal to it byte for byte.
     """
-    from mtfast.kernels import polygon
+    from mtfast.kernels.operations import polygon
 
     if not masks:
         return []
@@ -85,7 +85,8 @@ def _encode(
     widths: Int64,
     rooms: Int64,
 ) -> list[str]:
-    from mtfast.kernels import coco_string, polygon
+    from mtfast.kernels.operations import polygon
+    from mtfast.kernels.rle import coco_string
 
     toggles = np.empty(int(rooms.sum()), np.int64)
     ends = np.empty(int(mask_offsets[-1] - mask_offsets[0]), np.int64)
@@ -100,7 +101,7 @@ def _encode(
 
 def _reason(rings: Sequence[Sequence[float]]) -> str:
     """Say what is wrong with the rings of a mask."""
-    from mtfast.kernels import polygon
+    from mtfast.kernels.operations import polygon
 
     if len(rings) > polygon.MAX_RINGS:
         return f"{len(rings)} polygons; expected at most 2**20; merge masks of fewer"

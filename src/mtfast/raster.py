@@ -69,7 +69,7 @@ def semantic(
     -----
     Painting in annotation order with later instances on top is what the MaskTerial tools do.
     """
-    from mtfast.kernels import paint
+    from mtfast.kernels.frames import paint
 
     height, width = frame_size(table)
     shape = (table.n_images, height, width)

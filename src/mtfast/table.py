@@ -268,7 +268,7 @@ class RunTable:
         RLEError
             If a text does not tile its frame.
         """
-        from mtfast.kernels import measure
+        from mtfast.kernels.rle import measure
 
         out = np.empty(self.n_instances, np.int64)
         bad = measure.areas(
@@ -285,7 +285,7 @@ class RunTable:
         RLEError
             If a text does not tile its frame.
         """
-        from mtfast.kernels import measure
+        from mtfast.kernels.rle import measure
 
         out = np.empty((self.n_instances, 4), np.float64)
         bad = measure.bboxes(
@@ -302,7 +302,7 @@ class RunTable:
 
     def check(self) -> None:
         """Raise RLEError, naming the first text that does not tile its frame, if there is one."""
-        from mtfast.kernels import coco_string
+        from mtfast.kernels.rle import coco_string
 
         self._raise_if_malformed(
             coco_string.check_strings(
@@ -348,7 +348,7 @@ def gather_texts(
     rle: NDArray[np.uint8], rle_offsets: Int64, picks: Int64
 ) -> tuple[NDArray[np.uint8], Int64]:
     """Pick RLE texts in any order; returns their bytes and (n + 1,) offsets."""
-    from mtfast.kernels import ragged
+    from mtfast.kernels.rle import ragged
 
     offsets = offsets_of(np.diff(rle_offsets)[picks])
     texts = np.empty(offsets[-1], np.uint8)
@@ -363,7 +363,7 @@ def as_strings(values: Sequence[str]) -> NDArray[Any]:
 
 def explain(text: bytes, height: int, width: int) -> str:
     """Say what is wrong with the text of an RLE for a frame of height x width pixels."""
-    from mtfast.kernels import coco_string
+    from mtfast.kernels.rle import coco_string
 
     n_pixels = height * width
     places = np.empty(len(text), np.int64)

@@ -122,7 +122,7 @@ def instance_targets(table: RunTable, window: Sequence[int] | None = None) -> In
     >>> targets.masks.shape, targets.boxes[0]                                 # doctest: +SKIP
     ((4, 512, 512), array([ 17., 203.,  48., 241.], dtype=float32))
     """
-    from mtfast.kernels import paint
+    from mtfast.kernels.frames import paint
 
     if table.n_images != 1:
         raise MtfastError(

@@ -1,4 +1,4 @@
-"""Masks as zlib streams: the codes of mtfast.kernels.zlib_stream, and what goes around them.
+"""Masks as zlib streams: the codes of mtfast.kernels.files.zlib_stream, and what goes around them.
 
 The description of the codes is that of "dynamic Huffman codes", BTYPE 2. The code of a copy of 258
 bytes has one bit; n other symbols share the other half, so that with ``2**k >= n`` some have k and
@@ -131,7 +131,7 @@ class ZlibStreams:
 
     def from_runs(self, runs: MaskRuns) -> list[bytes]:
         """Write literals and copies."""
-        from mtfast.kernels import zlib_stream
+        from mtfast.kernels.files import zlib_stream
 
         n_images = len(runs.ends)
         height, width = runs.size

@@ -73,7 +73,7 @@ def cut_window(read: Read, index: CropIndex, window: Window) -> SmallJpeg | None
     MtfastError
         If the window has no pixel or leaves the image, or the index does not fit the file.
     """
-    from mtfast.kernels import jpeg_crop, jpeg_scan
+    from mtfast.kernels.files import jpeg_crop, jpeg_scan
 
     layout = _layout(read([(0, int(index.positions[0]) >> 3)]))
     y, x, height, width = check_window(window, layout.height, layout.width)

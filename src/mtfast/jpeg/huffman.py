@@ -37,7 +37,7 @@ class Codes(NamedTuple):
     Attributes
     ----------
     lookup : (N_CODES,) uint16
-        See :mod:`mtfast.kernels.jpeg_scan`.
+        See :mod:`mtfast.kernels.files.jpeg_scan`.
     dc_codes : (4, 12) int64
         Code of each category of each DC table, bits << 5 | number of bits; 0 where there is none.
     tables : Tables
@@ -87,7 +87,7 @@ def make_codes(tables: Tables) -> Codes:
     MtfastError
         If the codes of a table contradict each other, or stand for what they cannot.
     """
-    from mtfast.kernels import jpeg_scan
+    from mtfast.kernels.files import jpeg_scan
 
     lookup = np.zeros(jpeg_scan.N_CODES, np.uint16)
     dc_codes = np.zeros((4, MAX_CATEGORY + 1), np.int64)

@@ -68,7 +68,7 @@ def build_index(data: bytes, step: int, layout: Layout | None = None) -> CropInd
     >>> index.positions.shape                                             # doctest: +SKIP
     (2251,)
     """
-    from mtfast.kernels import jpeg_index, jpeg_scan
+    from mtfast.kernels.files import jpeg_index, jpeg_scan
 
     layout = layout or read_layout(data)
     room = len(data) - layout.scan

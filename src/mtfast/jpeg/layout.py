@@ -55,7 +55,7 @@ class Layout:
         MCUs between restarts, or 0.
     codes : Codes
     blocks : int64
-        Of each block of an MCU, see :func:`mtfast.kernels.jpeg_scan.skip_mcus`.
+        Of each block of an MCU, see :func:`mtfast.kernels.files.jpeg_scan.skip_mcus`.
     dc_codes : int64
         Codes of the categories of each component.
     """
@@ -189,7 +189,7 @@ def _read_scan(scan: bytes, components: list[Component]) -> list[tuple[int, int]
 
 
 def _blocks(components: list[Component], chosen: list[tuple[int, int]]) -> NDArray[np.int64]:
-    from mtfast.kernels import jpeg_scan
+    from mtfast.kernels.files import jpeg_scan
 
     blocks: list[int] = []
     for k, (component, (dc, ac)) in enumerate(zip(components, chosen, strict=True)):

@@ -9,7 +9,7 @@ from multiprocessing.util import get_temp_dir
 from typing import Any, Self
 
 # Compiled code takes most of a second to load: here, not in the first batch.
-import mtfast.kernels.transform  # noqa: F401
+import mtfast.kernels.operations.transform  # noqa: F401
 from mtfast.errors import MtfastError
 from mtfast.loaders.read_ahead import read_ahead
 from mtfast.loaders.reading import Reader

@@ -88,7 +88,7 @@ class Rles(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """A batch of masks as lists of toggles, see mtfast.kernels.toggle_lists."""
+    """A batch of masks as lists of toggles, see mtfast.kernels.rle.toggle_lists."""
 
     toggles: Int64
     offsets: Int64
@@ -105,7 +105,7 @@ class Lists(NamedTuple):
 
 def decode(rles: Rles, name: str) -> Lists:
     """Check a batch and decode it."""
-    from mtfast.kernels import toggle_lists
+    from mtfast.kernels.rle import toggle_lists
 
     text = _column(rles.text, np.uint8, f"{name}.text")
     offsets = _column(rles.offsets, np.int64, f"{name}.offsets")
@@ -134,8 +134,8 @@ def decode(rles: Rles, name: str) -> Lists:
 
 def encode(toggles: Int64, offsets: Int64, heights: Int64, widths: Int64) -> Rles:
     """Encode lists of toggles, which are overwritten."""
-    from mtfast.kernels import coco_string
-    from mtfast.kernels import toggle_lists as kernels
+    from mtfast.kernels.rle import coco_string
+    from mtfast.kernels.rle import toggle_lists as kernels
 
     text = room(coco_string.MAX_CHARACTERS * int(offsets[-1]), np.uint8)
     text_offsets = np.empty(len(offsets), np.int64)

@@ -48,7 +48,7 @@ def crop(
     >>> cut.texts(), nonempty
     ([b'011', b'011'], array([ True,  True]))
     """
-    from mtfast.kernels import transform
+    from mtfast.kernels.operations import transform
 
     y, x, h, w = (_whole(name, v) for name, v in zip("yxhw", (y, x, h, w), strict=True))
     lists = decode(rles, "rles")
@@ -107,7 +107,8 @@ def pad(rles: Rles, top: int, bottom: int, left: int, right: int, value: Literal
     >>> pad(Rles.of([b"01"], [(1, 1)]), 1, 1, 1, 0).texts()
     [b'411']
     """
-    from mtfast.kernels import toggle_lists, transform
+    from mtfast.kernels.operations import transform
+    from mtfast.kernels.rle import toggle_lists
 
     names = ("top", "bottom", "left", "right")
     given = (top, bottom, left, right)
@@ -173,7 +174,7 @@ def flip(rles: Rles, axis: Literal["horizontal", "vertical"]) -> Rles:
     >>> flip(Rles.of([b"015"], [(2, 3)]), "horizontal").texts()
     [b'411']
     """
-    from mtfast.kernels import transform
+    from mtfast.kernels.operations import transform
 
     one_of("axis", axis, ("horizontal", "vertical"))
     lists = decode(rles, "rles")
@@ -217,7 +218,7 @@ def rot90(rles: Rles, k: int = 1) -> Rles:
     >>> turned.texts(), turned.sizes()
     ([b'213'], [(3, 2)])
     """
-    from mtfast.kernels import rotate, row_runs, transform
+    from mtfast.kernels.operations import rotate, row_runs, transform
 
     k = _whole("k", k, least=None) % 4
     lists = decode(rles, "rles")
@@ -254,7 +255,7 @@ def rot90(rles: Rles, k: int = 1) -> Rles:
 
 
 def _complement(lists: Lists) -> Lists:
-    from mtfast.kernels import toggle_lists
+    from mtfast.kernels.rle import toggle_lists
 
     out, offsets = room(lists.toggles.size + 2 * lists.n), room(lists.n + 1)
     toggle_lists.complements(*lists[:4], out, offsets)

@@ -47,7 +47,7 @@ def iou(dt: Rles, gt: Rles, iscrowd: ArrayLike | None = None) -> NDArray[np.floa
     Equal to ``pycocotools.mask.iou`` bit for bit, where that one is right: it loses what follows a
     run of no length.
     """
-    from mtfast.kernels import iou as kernels
+    from mtfast.kernels.operations import iou as kernels
 
     crowd = _crowd(iscrowd, gt.n)
     first, second = decode(dt, "dt"), decode(gt, "gt")
@@ -95,7 +95,7 @@ def bbox_iou(dt: ArrayLike, gt: ArrayLike, iscrowd: ArrayLike | None = None) -> 
     -----
     Equal to ``pycocotools.mask.iou`` on boxes bit for bit.
     """
-    from mtfast.kernels import iou as kernels
+    from mtfast.kernels.operations import iou as kernels
 
     first, second = _boxes(dt, "dt"), _boxes(gt, "gt")
     out = np.empty((len(first), len(second)))
@@ -139,7 +139,7 @@ def class_overlaps(table: RunTable) -> SharedPixels:
     >>> class_overlaps(src.table("train", "annotations_with_class_300"))     # doctest: +SKIP
     SharedPixels(first=array([3]), second=array([5]), n_pixels=array([17]))
     """
-    from mtfast.kernels import iou as kernels
+    from mtfast.kernels.operations import iou as kernels
 
     pieces = [np.empty((3, 0), np.int64)]
     for start in range(0, table.n_images, IMAGES_AT_A_TIME):
@@ -193,8 +193,8 @@ def merge(rles: Rles, intersect: bool | int = False) -> Rles:
     >>> merge(both).texts(), merge(both, intersect=True).texts()
     ([b'141'], [b'222'])
     """
-    from mtfast.kernels import merge as kernels
-    from mtfast.kernels import setops
+    from mtfast.kernels.operations import boolean as kernels
+    from mtfast.kernels.operations import setops
 
     lists = decode(rles, "rles")
     if lists.n == 0:
@@ -235,8 +235,8 @@ def union_areas(rles: Rles, offsets: Int64) -> Int64:
     >>> union_areas(three, np.array([0, 2, 3])).tolist()
     [4, 3]
     """
-    from mtfast.kernels import merge as kernels
-    from mtfast.kernels import setops
+    from mtfast.kernels.operations import boolean as kernels
+    from mtfast.kernels.operations import setops
 
     lists = decode(rles, "rles")
     other = room(lists.toggles.size)
@@ -286,8 +286,8 @@ def combine(first: Rles, second: Rles, operation: Operation) -> Rles:
     >>> [combine(a, b, how).texts() for how in ("minus", "xor")]
     [[b'114'], [b'1120O']]
     """
-    from mtfast.kernels import merge as kernels
-    from mtfast.kernels import setops
+    from mtfast.kernels.operations import boolean as kernels
+    from mtfast.kernels.operations import setops
 
     tables = {"or": setops.OR, "and": setops.AND, "minus": setops.MINUS, "xor": setops.XOR}
     one_of("operation", operation, tuple(tables))
@@ -322,7 +322,7 @@ def xor(first: Rles, second: Rles) -> Rles:
 
 def _one_size(first: Lists, a: str, second: Lists, b: str) -> int:
     """Check that all masks have one size, and return its height."""
-    from mtfast.kernels import toggle_lists
+    from mtfast.kernels.rle import toggle_lists
 
     named = [(lists, name) for lists, name in ((first, a), (second, b)) if lists.n]
     if not named:

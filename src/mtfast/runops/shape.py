@@ -63,7 +63,7 @@ def components(rles: Rles, connectivity: Literal[4, 8] = 4) -> Parts:
     Source: union-find over runs, as in L. He, Y. Chao, K. Suzuki, A run-based two-scan labeling
     algorithm, IEEE Trans. Image Process. 17 (2008).
     """
-    from mtfast.kernels import components as kernels
+    from mtfast.kernels.operations import components as kernels
 
     one_of("connectivity", connectivity, (4, 8))
     lists = decode(rles, "rles")
@@ -180,7 +180,7 @@ def _eroded(
     lost: bool,
     ratio: float | None = None,
 ) -> Rles:
-    from mtfast.kernels import morphology
+    from mtfast.kernels.operations import erode
 
     one_of("connectivity", connectivity, (4, 8))
     one_of("border", border, (0, 1))
@@ -207,7 +207,7 @@ def _eroded(
     total = 4 * lists.toggles.size + part
     while True:
         out = room(total)
-        end = morphology.erosions(
+        end = erode.erosions(
             lists.toggles,
             lists.offsets,
             lists.heights,
@@ -216,7 +216,7 @@ def _eroded(
             connectivity,
             border,
             lost,
-            room(morphology.PARTS * part),
+            room(erode.PARTS * part),
             out,
             offsets,
         )

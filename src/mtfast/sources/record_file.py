@@ -114,7 +114,7 @@ def _find_lists(
 
     Returns the size of the file, too.
     """
-    from mtfast.kernels import json_scan
+    from mtfast.kernels.files import json_scan
 
     lists: list[tuple[tuple[int, int], list[_Piece]]] = []
     state = np.zeros(json_scan.STATE, np.int64)

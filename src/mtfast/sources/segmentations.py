@@ -105,7 +105,7 @@ def _encode(
     runs: dict[int, list[int]], sizes: list[tuple[int, int]], where: Callable[[int], str]
 ) -> list[str]:
     """COCO RLE text of lists of counts."""
-    from mtfast.kernels import coco_string
+    from mtfast.kernels.rle import coco_string
 
     for i, counts in runs.items():
         height, width = sizes[i]

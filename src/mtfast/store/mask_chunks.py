@@ -26,7 +26,9 @@ _BATCH_RUNS = 1 << 14
 
 
 class MaskRuns(NamedTuple):
-    """Runs of the semantic masks of some images of one size, see mtfast.kernels.row_runs.
+    """Runs of the semantic masks of some images of one size.
+
+    Made by :mod:`mtfast.kernels.operations.row_runs`.
 
     Attributes
     ----------
@@ -61,7 +63,7 @@ class ZstdFrames:
 
     def from_runs(self, runs: MaskRuns) -> list[bytes]:
         """Write zstd's runs of one byte."""
-        from mtfast.kernels import zstd_frame
+        from mtfast.kernels.files import zstd_frame
 
         n_images, n_pixels = len(runs.ends), runs.size[0] * runs.size[1]
         room = zstd_frame.frame_room(0, n_pixels) * n_images
@@ -135,7 +137,7 @@ class _RunReader:
     """Turns the texts of a table into row runs, of many images a call, with the scratch for it."""
 
     def __init__(self, table: RunTable, size: tuple[int, int]) -> None:
-        from mtfast.kernels import row_runs
+        from mtfast.kernels.operations import row_runs
 
         self._table = table
         self._size = size
@@ -150,7 +152,7 @@ class _RunReader:
 
         They are overwritten by the next call.
         """
-        from mtfast.kernels import mask_runs
+        from mtfast.kernels.operations import mask_runs
 
         table = self._table
         n = mask_runs.runs_of_images(

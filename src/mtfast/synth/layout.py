@@ -20,7 +20,7 @@ import numpy as np
 
 from mtfast.atomic import new_folder
 from mtfast.errors import MtfastError
-from mtfast.kernels.coco_string import MAX_CHARACTERS, encode_counts
+from mtfast.kernels.rle.coco_string import MAX_CHARACTERS, encode_counts
 from mtfast.parallel import worker_processes
 from mtfast.progress import Progress, silent
 from mtfast.synth.palette import PALETTES

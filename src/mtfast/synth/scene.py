@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.kernels.measure import area_of_places, bbox_of_places
-from mtfast.kernels.polygon import counts_of_toggles, outline_toggles
-from mtfast.kernels.setops import AND, MINUS, combine_counts
+from mtfast.kernels.operations.polygon import counts_of_toggles, outline_toggles
+from mtfast.kernels.operations.setops import AND, MINUS, combine_counts
+from mtfast.kernels.rle.measure import area_of_places, bbox_of_places
 from mtfast.synth.shapes import Ring, blob, flake, half_plane, ring_area
 
 __all__ = ["Flake", "Frame", "draw_flakes"]
@@ -80,7 +80,7 @@ class Frame:
         return counts[: counts_of_toggles(toggles, n, self.n_pixels, counts)]
 
     def combine(self, first: Counts, second: Counts, table: int) -> Counts:
-        """Combine two masks by a truth table of :mod:`mtfast.kernels.setops`."""
+        """Combine two masks by a truth table of :mod:`mtfast.kernels.operations.setops`."""
         counts = np.empty(first.size + second.size + 1, np.int64)
         n = combine_counts(first, first.size, second, second.size, table, counts)
         return counts[:n]

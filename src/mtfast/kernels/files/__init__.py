@@ -1,0 +1,1 @@
+"""The bytes of files: JPEG scans, zlib and zstd streams, JSON."""

@@ -1,0 +1,128 @@
+"""Row-major runs -> a zstd frame, written as it would be read: run by run.
+
+A zstd frame is a sequence of blocks, and one kind of block is a single byte with the number of its
+repetitions. Each stretch of equal pixels becomes one of them, a longer one several::
+
+    magic  28 B5 2F FD    header  C0 38 + size of the content, 8 bytes
+    block  3 bytes: last block (1 bit), kind (2 bits: 1 is RLE), repetitions (21 bits)
+           1 byte:  the value
+
+The header asks for a window of 128 KiB and not for one as large as the frame: readers that decode
+in pieces refuse large windows. All numbers are little-endian. Source: RFC 8878, section 3.1.1.
+"""
+
+from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
+
+MAX_BLOCK = 1 << 17
+HEADER_BYTES = 14
+BLOCK_BYTES = 4
+
+MAGIC = 0xFD2FB528
+# No dictionary, no checksum, eight bytes of content size; window of 2**(10 + 7) bytes.
+DESCRIPTOR = 0xC0
+WINDOW = 7 << 3
+
+RLE_BLOCK = 1 << 1
+LAST_BLOCK = 1
+
+
+@kernel(i64(i64, i64))
+def frame_room(n_runs, n_pixels):
+    """Return how many bytes the frame of n_runs runs and the gaps between them may need."""
+    return HEADER_BYTES + BLOCK_BYTES * (2 * n_runs + 1 + n_pixels // MAX_BLOCK)
+
+
+@kernel(i64(i64, write(u8), i64))
+def write_header(n_pixels, out, at):
+    """Write the frame header; return where it ends."""
+    for i in range(4):
+        out[at + i] = MAGIC >> 8 * i & 255
+    out[at + 4] = DESCRIPTOR
+    out[at + 5] = WINDOW
+    for i in range(8):
+        out[at + 6 + i] = n_pixels >> 8 * i & 255
+    return at + HEADER_BYTES
+
+
+@kernel(i64(i64, i64, write(u8), i64))
+def write_stretch(length, value, out, at):
+    """Write length pixels of one value as RLE blocks; return where they end."""
+    while length > 0:
+        size = min(length, MAX_BLOCK)
+        # Four stores with unsigned indices: a loop, or indices that might count from the end,
+        # take twice as long for the whole frame.
+        i = u64(at)
+        out[i] = (size << 3 | RLE_BLOCK) & 255
+        out[i + u64(1)] = size >> 5 & 255
+        out[i + u64(2)] = size >> 13
+        out[i + u64(3)] = value
+        at += BLOCK_BYTES
+        length -= size
+    return at
+
+
+@kernel(i64(read(i64), read(i64), read(i64), i64, i64, write(u8), i64))
+def write_frame(starts, stops, values, n, n_pixels, out, at):
+    """Write one frame; return where it ends.
+
+    Parameters
+    ----------
+    starts, stops, values : (>= n,) int64
+        Range of pixels and value, 0 to 255, of each run, ascending and disjoint; elsewhere is 0.
+    n, n_pixels : int
+    out : uint8, out
+        :func:`frame_room` says how much room is needed behind ``at``.
+    at : int
+    """
+    at = write_header(n_pixels, out, at)
+    if n_pixels == 0:
+        # A frame must have a block: the last and only one is raw and holds nothing.
+        out[at : at + 3] = 0
+        out[at] = LAST_BLOCK
+        return at + 3
+    written = 0
+    i = 0
+    while i < n:
+        start = starts[i]
+        stop = stops[i]
+        value = values[i]
+        i += 1
+        # Runs that touch, also over the end of a row, become one.
+        while i < n and starts[i] == stop and values[i] == value:
+            stop = stops[i]
+            i += 1
+        if value != 0:
+            at = write_stretch(start - written, 0, out, at)
+            at = write_stretch(stop - start, value, out, at)
+            written = stop
+    at = write_stretch(n_pixels - written, 0, out, at)
+    out[at - BLOCK_BYTES] |= LAST_BLOCK
+    return at
+
+
+@kernel(i64(read(i64), read(i64), read(i64), read(i64), i64, write(u8), write(i64)))
+def write_frames(starts, stops, values, run_ends, n_pixels, out, ends):
+    """Write one frame an image; return where the last one ends.
+
+    Parameters
+    ----------
+    starts, stops, values : int64
+        As for :func:`write_frame`, one image after another.
+    run_ends : (n_images,) int64
+        Where the runs of each image end; those of the first begin at 0.
+    n_pixels : int
+    out : uint8, out
+        Room for :func:`frame_room` of every image.
+    ends : (n_images,) int64, out
+        Where each frame ends; the first begins at 0.
+    """
+    at = 0
+    begin = 0
+    for image in range(run_ends.size):
+        end = run_ends[image]
+        at = write_frame(
+            starts[begin:end], stops[begin:end], values[begin:end], end - begin, n_pixels, out, at
+        )
+        ends[image] = at
+        begin = end
+    return at

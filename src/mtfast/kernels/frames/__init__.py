@@ -1,0 +1,1 @@
+"""Pixels to runs and back: masks and label maps, in C and in F order."""

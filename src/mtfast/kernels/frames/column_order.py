@@ -1,0 +1,96 @@
+"""F-order frame <-> toggles: the frame's own order, so that words need no turning round."""
+
+from mtfast.kernels.frames.row_order import AHEAD, ALL, pack_end, parities, unpack_end
+from mtfast.kernels.intrinsics import nonzero64, ones, prefetch, spread64
+from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
+
+GROUP = 8
+
+
+@kernel(i64(read(u8), write(i64), write(u64)))
+def toggles_of_columns(frame, bases, words):
+    """Find the toggles of a mask in an F-order frame.
+
+    Parameters
+    ----------
+    frame : (n_pixels,) uint8
+        Columns one after another; nonzero is foreground.
+    bases, words : int64 and uint64, out
+        As in :mod:`mtfast.kernels.rle.toggle_words`, but words do not end with their columns;
+        one more than there are words of 64 pixels.
+
+    Returns
+    -------
+    int
+        The number of toggles.
+    """
+    n = u64(0)
+    n_toggles = 0
+    carry = u64(0)
+    n_pixels = frame.size
+    base = 0
+    while base < n_pixels:
+        # Most groups of words hold no toggle, and are done with at one look.
+        n_words = u64(min(GROUP, (n_pixels - base) >> 6))
+        some = u64(0)
+        found = words[n : n + n_words]
+        for k in range(found.size):
+            prefetch(frame, base + 64 * k + AHEAD)
+            pixels = nonzero64(frame, base + 64 * k)
+            word = pixels ^ (pixels << u64(1) | carry)
+            carry = pixels >> u64(63)
+            found[k] = word
+            some |= word
+        if n_words == u64(0):
+            pixels = pack_end(frame, base)
+            word = pixels ^ (pixels << u64(1) | carry)
+            words[n] = word & ((u64(1) << u64(n_pixels - base)) - u64(1))
+            some = words[n]
+            n_words = u64(1)
+        if some:
+            first = n
+            for k in range(n_words):
+                word = words[first + u64(k)]
+                bases[n] = base + 64 * i64(k)
+                words[n] = word
+                n += u64(word != u64(0))
+                n_toggles += ones(word)
+        base += 64 * i64(n_words)
+    bases[n] = n_pixels
+    return n_toggles
+
+
+@kernel(i64(read(i64), read(u64), u8, i64, write(u8)))
+def columns_of_toggles(bases, words, value, is_clear, frame):
+    """Write the F-order frame of a mask that is given by its toggles.
+
+    Parameters
+    ----------
+    bases, words : int64 and uint64
+        As made by :func:`toggles_of_columns`.
+    value : uint8
+        Of the foreground; the background becomes 0.
+    is_clear : int
+        Nonzero if the frame is all 0 already.
+    frame : (n_pixels,) uint8, out
+    """
+    n_pixels = frame.size
+    state = u64(0)
+    at = 0
+    i = u64(0)
+    while True:
+        base = bases[i]
+        if at < base and (state or not is_clear):
+            frame[at:base] = value if state else u8(0)
+        if base == n_pixels:
+            return 0
+        pixels = parities(words[i])
+        if state:
+            pixels ^= u64(ALL)
+        if base + 64 <= n_pixels:
+            spread64(pixels, value, frame, base)
+        else:
+            unpack_end(pixels, value, frame, base)
+        state = pixels >> u64(63)
+        at = min(base + 64, n_pixels)
+        i += u64(1)

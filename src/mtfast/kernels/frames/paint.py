@@ -1,0 +1,110 @@
+"""COCO text -> pixels of a C-order frame.
+
+The runs of a mask go down the columns, the bytes of a frame along the rows::
+
+    run (x, y0..y1)      .  .  x  .        one store each width apart
+                      y0 .  .  #  .
+                         .  .  #  .
+                      y1 .  .  .  .
+
+A flake is a few dozen columns wide, so the lines that one column touches are still in the cache
+when the next one is painted.
+"""
+
+from mtfast.kernels.jit import i64, kernel, read, u8, u16, u32, u64, write
+from mtfast.kernels.rle.coco_string import decode_places
+
+
+@kernel(
+    i64(read(i64), i64, i64, i64, write(u8)),
+    i64(read(i64), i64, i64, i64, write(u16)),
+    i64(read(i64), i64, i64, i64, write(u32)),
+)
+def paint_places(places, n, height, value, frame):
+    """Paint one mask, given by the n places at which its counts end, with a value.
+
+    Parameters
+    ----------
+    places : (>= n,) int64
+        Column-major, ascending, from 0 to the size of the frame.
+    n, height : int
+    value : int
+    frame : (height * width,) uint8, uint16 or uint32, out
+        Rows one after another; pixels outside the mask stay as they are.
+    """
+    width = frame.size // height if height else 0
+    down = u64(width)
+    x = 0
+    top = 0
+    for i in range(1, n, 2):
+        start = places[i - 1]
+        stop = places[i]
+        while start < stop:
+            if start >= top + height:
+                x += 1
+                top += height
+                if start >= top + height:
+                    x = start // height
+                    top = x * height
+            length = min(stop, top + height) - start
+            # An unsigned index spares the test for indices that count from the end.
+            at = u64((start - top) * width + x)
+            for _ in range(length):
+                frame[at] = value
+                at += down
+            start += length
+    return n
+
+
+@kernel(
+    i64(read(u8), read(i64), read(i64), read(i64), i64, i64, write(i64), write(i64), write(u8)),
+    i64(read(u8), read(i64), read(i64), read(i64), i64, i64, write(i64), write(i64), write(u16)),
+    i64(read(u8), read(i64), read(i64), read(i64), i64, i64, write(i64), write(i64), write(u32)),
+)
+def paint_images(text, offsets, image_offsets, values, height, largest, places, ends, frames):
+    """Paint the instances of each image, later ones over earlier ones, on background 0.
+
+    All instances of an image are checked before the first pixel of its frame is written.
+
+    Parameters
+    ----------
+    text, offsets : (n_bytes,) uint8 and (n + 1,) int64
+        COCO strings of n instances.
+    image_offsets : (n_images + 1,) int64
+        The instances of image i are image_offsets[i] .. image_offsets[i + 1] - 1.
+    values : (n,) int64
+        0 .. largest.
+    height : int
+    largest : int
+        The largest value that a pixel holds.
+    places, ends : int64, scratch
+        As long as all strings of any one image, and as many as its instances.
+    frames : (n_images * height * width,) uint8, uint16 or uint32, out
+
+    Returns
+    -------
+    int
+        -1, or the first instance whose string or value is bad.
+    """
+    n_images = image_offsets.size - 1
+    n_pixels = frames.size // n_images if n_images else 0
+    for image in range(n_images):
+        first = image_offsets[image]
+        n_instances = image_offsets[image + 1] - first
+        end = 0
+        for i in range(n_instances):
+            k = first + i
+            if values[k] < 0 or values[k] > largest:
+                return k
+            n = decode_places(text, offsets[k], offsets[k + 1], n_pixels, places[end:])
+            if n < 0:
+                return k
+            end += n
+            ends[i] = end
+        frame = frames[image * n_pixels : (image + 1) * n_pixels]
+        frame[:] = 0
+        start = 0
+        for i in range(n_instances):
+            paint_places(places[start:], ends[i] - start, height, values[first + i], frame)
+            start = ends[i]
+    return -1

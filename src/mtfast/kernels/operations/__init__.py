@@ -1,0 +1,1 @@
+"""Masks as runs to other masks, or numbers, as runs."""

@@ -1,0 +1,177 @@
+"""Boolean combination of masks given as lists of toggles: of two, of pairs, of a whole batch.
+
+The truth tables are those of :mod:`mtfast.kernels.operations.setops`. A list begins outside, so a
+place is inside where the number of toggles before it is odd.
+"""
+
+from mtfast.kernels.jit import i64, kernel, read, u64, write
+from mtfast.kernels.operations.setops import AND
+from mtfast.kernels.rle.toggle_lists import FAR, LAST, ONE, TWO, ZERO
+
+
+@kernel(i64(read(i64), read(i64), i64, write(i64)))
+def combine_lists(first, second, table, out):
+    """Combine two masks, given as lists of toggles.
+
+    While the next toggle of one mask has not come, all of the other before it switch the result,
+    or none of them does. Two flakes are mostly far apart, so the processor foresees how long that
+    goes on: six times as fast as a step at a time without branches, and half as fast on noise.
+
+    Parameters
+    ----------
+    first, second : int64
+    table : int
+        OR, AND, MINUS, XOR or another truth table that leaves background what is background in
+        both.
+    out : int64, out
+        As many values as both lists have.
+
+    Returns
+    -------
+    int
+        How many were written, with FAR.
+    """
+    i = ZERO
+    j = ZERO
+    n = ZERO
+    a = first[i]
+    b = second[j]
+    while True:
+        if a < b:
+            here = table >> (2 * i64(j & ONE))
+            if (here ^ (here >> 1)) & 1:
+                while a < b:
+                    out[n] = a
+                    n += ONE
+                    i += ONE
+                    a = first[i]
+            else:
+                while a < b:
+                    i += ONE
+                    a = first[i]
+        if b < a:
+            here = table >> i64(i & ONE)
+            if (here ^ (here >> 2)) & 1:
+                while b < a:
+                    out[n] = b
+                    n += ONE
+                    j += ONE
+                    b = second[j]
+            else:
+                while b < a:
+                    j += ONE
+                    b = second[j]
+        if a == b:
+            if a > LAST:
+                break
+            inside = i64(i & ONE) + 2 * i64(j & ONE)
+            if ((table >> inside) ^ (table >> (3 - inside))) & 1:
+                out[n] = a
+                n += ONE
+            i += ONE
+            j += ONE
+            a = first[i]
+            b = second[j]
+    out[n] = FAR
+    return i64(n + ONE)
+
+
+@kernel(i64(read(i64), read(i64), write(i64)))
+def intersect_lists(first, second, out):
+    """Intersect two masks, given as lists of toggles; return how many values were written.
+
+    The same as :func:`combine_lists` with AND, but made for masks that lie on each other: where
+    both have a run in each column, both go on at once, and nothing has to be foreseen.
+
+    ``out`` holds as many values as both lists have.
+    """
+    i = ZERO
+    j = ZERO
+    n = ZERO
+    while first[i] <= LAST and second[j] <= LAST:
+        i_stop = first[i + ONE]
+        j_stop = second[j + ONE]
+        start = max(first[i], second[j])
+        stop = min(i_stop, j_stop)
+        out[n] = start
+        out[n + ONE] = stop
+        n += TWO * u64(start < stop)
+        if first[i + TWO] >= j_stop and second[j + TWO] >= i_stop:
+            i += TWO
+            j += TWO
+        else:
+            next_first = u64(i_stop <= j_stop)
+            i += TWO * next_first
+            j += TWO - TWO * next_first
+    out[n] = FAR
+    return i64(n + ONE)
+
+
+@kernel(i64(read(i64), read(i64), read(i64), read(i64), i64, write(i64), write(i64)))
+def combine_pairs(first, first_starts, second, second_starts, table, out, out_offsets):
+    """Combine every mask of one batch with its partner in the other.
+
+    Parameters
+    ----------
+    first, first_starts : int64 and (n,) int64
+        Lists of toggles, and where that of each mask begins.
+    second, second_starts : int64 and (n,) int64
+    table : int
+    out, out_offsets : int64 and (n + 1,) int64, out
+        As many values as the lists of all pairs have.
+
+    Returns
+    -------
+    int
+        The number of values written.
+    """
+    n = 0
+    out_offsets[0] = 0
+    for k in range(first_starts.size):
+        n += combine_lists(first[first_starts[k] :], second[second_starts[k] :], table, out[n:])
+        out_offsets[k + 1] = n
+    return n
+
+
+@kernel(i64(write(i64), write(i64), i64, write(i64)))
+def fold(toggles, offsets, table, other):
+    """Combine all masks of a batch into one, neighbours first, then pairs of pairs.
+
+    Each toggle is read as often as the number of masks can be halved.
+
+    Parameters
+    ----------
+    toggles, offsets : int64 and (n + 1,) int64
+        At least two masks; both are overwritten.
+    table : int
+        OR or AND.
+    other : (toggles.size,) int64, scratch
+
+    Returns
+    -------
+    int
+        1 if the result is in ``other``, 0 if it is in ``toggles``, from offsets[0] to offsets[1].
+    """
+    n = offsets.size - 1
+    rounds = 0
+    at = 0
+    while n > 1:
+        at = 0
+        pairs = n // 2
+        for k in range(pairs):
+            first = toggles[offsets[2 * k] :]
+            second = toggles[offsets[2 * k + 1] :]
+            offsets[k] = at
+            if table == AND:
+                at += intersect_lists(first, second, other[at:])
+            else:
+                at += combine_lists(first, second, table, other[at:])
+        if n & 1:
+            last = toggles[offsets[n - 1] :]
+            offsets[pairs] = at
+            at += intersect_lists(last, last, other[at:])
+        n -= pairs
+        toggles, other = other, toggles
+        rounds += 1
+    offsets[1] = at
+    return rounds & 1

@@ -1,0 +1,1 @@
+"""COCO strings to runs and back; areas and boxes."""

@@ -1,0 +1,157 @@
+"""COCO text <-> toggles, the places of a column-major frame where a mask begins or ends.
+
+Every count but the last ends at a toggle. Toggles are kept as words of 64 neighbouring pixels of a
+column, ascending, and only the words that hold any::
+
+    bases   column-major place of the first pixel of each word; behind the last one the frame's size
+    words   bit k: pixel base + k differs from the pixel before it
+"""
+
+from mtfast.kernels.intrinsics import drop_lowest, ones, trailing_zeros
+from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
+from mtfast.kernels.rle.coco_string import TOO_SHORT
+from mtfast.kernels.rle.long_strings import read_places, write_numbers
+
+# Characters that are read, or numbers that are written, at a time. Numbers that end a little later,
+# toggles of the same word and three places of the batch before find room as well.
+BATCH = 1024
+SCRATCH = BATCH + 128
+
+
+@kernel(i64(i64, i64))
+def text_room(n_toggles, n_pixels):
+    """Return how many characters :func:`text_of_toggles` needs at most.
+
+    A number d needs 1 + abs(d) / 16 characters at most, and nine in a frame of up to 2**40 pixels.
+    Together the numbers are at most twice the frame.
+    """
+    n_counts = n_toggles + 1
+    return min(9 * n_counts, n_counts + (n_pixels >> 3)) + 8
+
+
+@kernel(i64(read(u8), i64, i64, i64, i64, write(i64), write(i64), write(u64)))
+def toggles_of_text(text, start, stop, height, n_pixels, places, bases, words):
+    """Decode ``text[start:stop]`` into the toggles of a mask that tiles a frame.
+
+    Accepts what :func:`mtfast.kernels.rle.coco_string.decode_places` does, and nothing else.
+
+    Parameters
+    ----------
+    text : (n,) uint8
+    start, stop : int
+    height : int
+        A word ends with its column; n_pixels if columns are to run into each other.
+    n_pixels : int
+    places : (SCRATCH,) int64, scratch
+    bases, words : int64 and uint64, out
+        Two more than there are characters, or than the frame has words, whichever is less. The
+        first word is there even if it holds no toggle.
+
+    Returns
+    -------
+    int
+        How many words were written, or a negative status.
+    """
+    n = u64(0)
+    word = u64(0)
+    base = 0
+    bases[n] = base
+    words[n] = word
+    total = 0
+    top = 0  # place of the first pixel of the column of total
+    bottom = height
+    previous = 0
+    before_previous = 0
+    at = start
+    while at < stop:
+        end = min(at + BATCH, stop)
+        # A number is not cut in two, unless it is too long for any.
+        while end < stop and (i64(text[end - 1]) - 48) & 32 and end - at < SCRATCH:
+            end += 1
+        n_places = read_places(
+            text, at, end, n_pixels, at - start, total, previous, before_previous, places
+        )
+        if n_places < 0:
+            return n_places
+        at = end
+        if n_places > 2:
+            previous = places[n_places - 1] - places[n_places - 2]
+            before_previous = places[n_places - 2] - places[n_places - 3]
+        total = places[n_places - 1]
+        for i in range(n_places):
+            place = places[i]
+            if place >= bottom:
+                if place == n_pixels:
+                    continue
+                top = bottom
+                if place >= bottom + height:
+                    top = place // height * height
+                bottom = top + height
+            y = place - top
+            here = place - (y & 63)
+            new = here != base
+            base = here
+            n += u64(new)
+            word = (u64(0) if new else word) ^ (u64(1) << u64(y & 63))
+            bases[n] = base
+            words[n] = word
+    if total != n_pixels:
+        return TOO_SHORT
+    n += u64(1)
+    bases[n] = n_pixels
+    return i64(n)
+
+
+@kernel(i64(read(i64), read(u64), i64, write(i64), write(i64), write(u8)))
+def text_of_toggles(bases, words, n_pixels, places, numbers, text):
+    """Encode a mask, given by its toggles, as COCO text.
+
+    Parameters
+    ----------
+    bases, words : int64 and uint64
+        Up to the base n_pixels.
+    n_pixels : int
+    places, numbers : (SCRATCH,) int64, scratch
+    text : uint8, out
+        See :func:`text_room`.
+
+    Returns
+    -------
+    int
+        How many characters were written.
+    """
+    # Three places before the frame, so that the first counts need no case of their own.
+    places[:3] = 0
+    at = 0
+    first = True
+    i = u64(0)
+    more = True
+    while more:
+        n = u64(3)
+        while n < u64(BATCH):
+            base = bases[i]
+            if base == n_pixels:
+                places[n] = base
+                n += u64(1)
+                more = False
+                break
+            word = words[i]
+            i += u64(1)
+            stop = n + u64(ones(word))
+            while n < stop:
+                # Four at a time; what is too many of them is overwritten.
+                for _ in range(4):
+                    places[n] = base + trailing_zeros(word)
+                    word = drop_lowest(word)
+                    n += u64(1)
+            n = stop
+        n_numbers = i64(n) - 3
+        for k in range(n_numbers):
+            numbers[k] = places[k + 3] - places[k + 2] - (places[k + 1] - places[k])
+        if first and n_numbers > 2:
+            numbers[2] += places[3]
+        first = False
+        at = write_numbers(numbers, n_numbers, text, at)
+        for k in range(3):
+            places[k] = places[n_numbers + k]
+    return at
