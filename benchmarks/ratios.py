@@ -21,7 +21,7 @@ import imagecodecs
 import numpy as np
 
 import mtfast
-import mtfast.indexing
+import mtfast.conversion.crop_index
 from benchmarks import data, ways
 from benchmarks.data import Scale
 from benchmarks.measuring import Usage, in_fresh_process, processes_in_turns, race
@@ -43,7 +43,7 @@ TURN = 12
 
 # Times that a job is run which has a process of its own.
 PROCESSES = 3
-IMPORTS = "import mtfast.conversion, mtfast.kernels.rle.coco_string"
+IMPORTS = "import mtfast.conversion.convert, mtfast.kernels.rle.coco_string"
 
 
 def measure(scale: Scale, rounds: int) -> Iterator[Row]:
@@ -171,7 +171,7 @@ def _read(scale: Scale, rounds: int, folder: Path) -> Iterator[Row]:
 
 def _crop(scale: Scale, rounds: int, folder: Path) -> Iterator[Row]:
     """Windows of the last store, which gets its index here; CPU and disk caches are as warm."""
-    (indexed,) = mtfast.indexing.add_crop_index(folder / "store")
+    (indexed,) = mtfast.conversion.crop_index.add_crop_index(folder / "store")
     train = mtfast.open(folder / "store")["train"]
     n_bytes = sum(len(train.image_bytes(i)) for i in range(len(train)))
     files = [train.image_bytes(i) for i in range(min(SLICE, len(train)))]

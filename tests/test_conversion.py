@@ -16,10 +16,10 @@ import pytest
 from PIL import Image
 
 import mtfast
-from mtfast.conversion import plan
 from mtfast.errors import MtfastError, SourceError, StoreError
 from mtfast.jpeg import read_header
 from mtfast.sources.variants import default_variant
+from mtfast.store.shard import plan
 
 SHAPE = (64, 96)
 
@@ -414,12 +414,11 @@ def test_a_folder_without_rights(coco, tmp_path):
 
 def test_a_full_disk(coco, tmp_path, monkeypatch):
     """A write that finds no room ends in one line, and nothing that looks whole is left."""
-    from mtfast import conversion
 
     def no_room(path, chunks, n_chunks):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(conversion, "write_shard", no_room)
+    monkeypatch.setattr("mtfast.conversion.convert.write_shard", no_room)
     with pytest.raises(StoreError, match="cannot be written: No space left on device"):
         mtfast.convert(coco, tmp_path / "store.zarr")
     assert_nothing_left(tmp_path)
@@ -429,7 +428,7 @@ SLOW = """
 import signal, sys, time
 # A shell that starts the tests in the background has told them to ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-import mtfast.conversion as conversion
+import mtfast.conversion.convert as conversion
 write = conversion.write_shard
 def slow(*args):
     # One write, as two threads may be here at once.

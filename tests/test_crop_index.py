@@ -14,9 +14,8 @@ import zarr
 
 import mtfast
 from jpegs import encoded, photograph
-from mtfast import indexing
+from mtfast.conversion.crop_index import add_crop_index
 from mtfast.errors import MtfastError, StoreError
-from mtfast.indexing import add_crop_index
 from mtfast.jpeg.index import build_index
 from mtfast.store import crop_index, schema
 from mtfast.store.arrays import ShardedImages
@@ -170,7 +169,7 @@ def test_a_run_that_fails_leaves_the_store_as_it_was(copy, monkeypatch):
         raise StoreError("no more; expected more; get more")
 
     with monkeypatch.context() as patch:
-        patch.setattr(indexing, "_index_shard", fail)
+        patch.setattr("mtfast.conversion.crop_index._index_shard", fail)
         with pytest.raises(StoreError, match="no more"):
             add_crop_index(copy, scheduler="sync")
     assert files_of(copy) == before

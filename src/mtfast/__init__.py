@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mtfast import mask as mask
-    from mtfast.conversion import convert as convert
+    from mtfast.conversion.convert import convert as convert
     from mtfast.diagnosis import diagnose as diagnose
     from mtfast.errors import MtfastError as MtfastError
     from mtfast.errors import RLEError as RLEError
@@ -32,7 +32,7 @@ _HOMES = {
     "RunTable": "mtfast.table",
     "SourceError": "mtfast.errors",
     "StoreError": "mtfast.errors",
-    "convert": "mtfast.conversion",
+    "convert": "mtfast.conversion.convert",
     "diagnose": "mtfast.diagnosis",
     "export_masks": "mtfast.export",
     "open": "mtfast.store.read",

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.conversion import convert
+from mtfast.conversion.convert import convert
 from mtfast.errors import MtfastError
 from mtfast.preview import preview
 from mtfast.progress import Progress, silent

@@ -16,11 +16,10 @@ from mtfast.dataset import expect_source
 from mtfast.errors import MtfastError
 from mtfast.jpeg import read_header
 from mtfast.parallel import run_jobs
-from mtfast.preparation import chosen_splits
 from mtfast.progress import Progress, silent
 from mtfast.runops import Rles
 from mtfast.sources import Source
-from mtfast.sources.source import base_name
+from mtfast.sources.source import base_name, chosen_splits
 from mtfast.sources.variants import default_variant, is_n_shot, taken_from
 from mtfast.table import RunTable
 

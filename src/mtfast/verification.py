@@ -19,11 +19,10 @@ from mtfast.dataset import expect_source
 from mtfast.errors import SourceError
 from mtfast.overlap import Overlap
 from mtfast.painter import Painter, Rule
-from mtfast.preparation import chosen_splits
 from mtfast.progress import Progress, silent
 from mtfast.sheet import picture_path
 from mtfast.sources import Source
-from mtfast.sources.source import expect_one_of
+from mtfast.sources.source import chosen_splits, expect_one_of
 from mtfast.sources.variants import default_variant, is_n_shot
 
 __all__ = ["MaskFinding", "Rule", "SplitVerification", "Verification", "verify"]

@@ -44,7 +44,7 @@ def convert(
     SRC is a MaskTerial folder, a COCO .json file beside its images, or a folder with images/ and
     instance_masks/.
     """
-    from mtfast.conversion import convert as convert_dataset
+    from mtfast.conversion.convert import convert as convert_dataset
     from mtfast.progress import ProgressDisplay
     from mtfast.store.read import open_store
 

@@ -19,7 +19,7 @@ def index(store: Path, scheduler: str, workers: int | None, overwrite: bool) -> 
 
     With it, windows of images are decoded without the rest. The store can be read all the time.
     """
-    from mtfast.indexing import add_crop_index
+    from mtfast.conversion.crop_index import add_crop_index
     from mtfast.progress import ProgressDisplay
 
     with ProgressDisplay() as progress:

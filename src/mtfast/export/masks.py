@@ -20,7 +20,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from mtfast.conversion import plan
 from mtfast.dataset import DatasetView, SplitView, open_dataset
 from mtfast.errors import MtfastError, SourceError, StoreError
 from mtfast.export.image_files import FolderOfPng, FolderOfTiff
@@ -40,6 +39,7 @@ from mtfast.progress import Progress, silent
 from mtfast.raster import frame_size, semantic_dtype
 from mtfast.selection import Kind, Selection, known_categories
 from mtfast.store import schema
+from mtfast.store.shard import plan
 from mtfast.store.target import refuse_inside_store, writing
 from mtfast.table import RunTable
 

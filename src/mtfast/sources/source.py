@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
 
@@ -13,7 +13,7 @@ from mtfast.sources.files import Files
 from mtfast.sources.records import Records
 from mtfast.table import RunTable
 
-__all__ = ["SetNames", "Source"]
+__all__ = ["SetNames", "Source", "chosen_splits"]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 
@@ -234,3 +234,14 @@ def read_listed(files: Files, folder: str, name: str, what: str) -> bytes:
 def base_name(name: str) -> str:
     """Last part of a name in which "/" or a backslash stands between folders."""
     return PurePosixPath(name.replace("\\", "/")).name
+
+
+def chosen_splits(source: Source, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the splits to convert, all if none are named; SourceError if there is no such."""
+    unknown = [split for split in wanted or () if split not in source.splits]
+    if unknown:
+        raise SourceError(
+            f"no split {unknown[0]!r} in {source.path}; "
+            f"expected one of {', '.join(source.splits)}; pick one of these"
+        )
+    return tuple(dict.fromkeys(wanted)) if wanted else source.splits

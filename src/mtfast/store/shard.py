@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import google_crc32c
 import numpy as np
@@ -22,10 +22,45 @@ from numpy.typing import NDArray
 
 from mtfast.errors import StoreError
 
-__all__ = ["MISSING", "index_bytes", "read_index", "shard_is_whole", "sync", "write_shard"]
+__all__ = [
+    "MISSING",
+    "Shard",
+    "index_bytes",
+    "plan",
+    "read_index",
+    "shard_is_whole",
+    "sync",
+    "write_shard",
+]
 
 MISSING = 2**64 - 1
 _CHECKSUM = struct.Struct("<I")
+
+
+class Shard(NamedTuple):
+    """A unit of work: images start .. stop - 1 of a split are shard ``number`` of its arrays."""
+
+    split: str
+    number: int
+    start: int
+    stop: int
+
+
+def plan(n_images: Mapping[str, int], shard: int) -> tuple[Shard, ...]:
+    """Cut the images of every split into shards.
+
+    Examples
+    --------
+    >>> plan({"train": 70, "test": 3}, 64)        # doctest: +NORMALIZE_WHITESPACE
+    (Shard(split='train', number=0, start=0, stop=64),
+     Shard(split='train', number=1, start=64, stop=70),
+     Shard(split='test', number=0, start=0, stop=3))
+    """
+    return tuple(
+        Shard(split, number, start, min(start + shard, n))
+        for split, n in n_images.items()
+        for number, start in enumerate(range(0, n, shard))
+    )
 
 
 def index_bytes(n_chunks: int) -> int:

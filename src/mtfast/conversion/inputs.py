@@ -18,7 +18,7 @@ from mtfast.sources.variants import default_variant
 from mtfast.store.pool import VariantTable, align
 from mtfast.table import RunTable
 
-__all__ = ["SplitInput", "chosen_splits", "read_split"]
+__all__ = ["SplitInput", "read_split"]
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,6 @@ class SplitInput:
     table: RunTable
     tables: tuple[VariantTable, ...]
     has_images: bool
-
-
-def chosen_splits(source: Source, wanted: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the splits to convert, all if none are named; SourceError if there is no such."""
-    unknown = [split for split in wanted or () if split not in source.splits]
-    if unknown:
-        raise SourceError(
-            f"no split {unknown[0]!r} in {source.path}; "
-            f"expected one of {', '.join(source.splits)}; pick one of these"
-        )
-    return tuple(dict.fromkeys(wanted)) if wanted else source.splits
 
 
 def read_split(

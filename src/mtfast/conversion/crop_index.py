@@ -70,7 +70,7 @@ def add_crop_index(
 
     Examples
     --------
-    >>> mtfast.indexing.add_crop_index("graphene.zarr")                # doctest: +SKIP
+    >>> mtfast.conversion.crop_index.add_crop_index("graphene.zarr")                # doctest: +SKIP
     (IndexedSplit(name='train', n_images=64, n_indexed=64, n_bytes=640132),)
     """
     check_scheduler(scheduler)

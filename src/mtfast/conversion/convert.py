@@ -21,18 +21,19 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from mtfast.conversion.inputs import SplitInput, read_split
 from mtfast.errors import MtfastError, SourceError
 from mtfast.jpeg import read_header
 from mtfast.parallel import check_scheduler, run_jobs
-from mtfast.preparation import SplitInput, chosen_splits, read_split
 from mtfast.progress import Progress, silent
 from mtfast.sources import Source, open_source
+from mtfast.sources.source import chosen_splits
 from mtfast.store import schema
 from mtfast.store.crop_index import IndexShard, write_steps
 from mtfast.store.crop_index import declare as declare_index
 from mtfast.store.mask_chunks import encode_masks
 from mtfast.store.pool import pack
-from mtfast.store.shard import write_shard
+from mtfast.store.shard import Shard, plan, write_shard
 from mtfast.store.target import refuse_existing, replacing
 from mtfast.store.write import (
     StoreWriter,
@@ -46,33 +47,7 @@ from mtfast.table import RunTable, as_strings
 if TYPE_CHECKING:
     import zarr
 
-__all__ = ["Shard", "convert", "plan"]
-
-
-class Shard(NamedTuple):
-    """A unit of work: images start .. stop - 1 of a split are shard ``number`` of its arrays."""
-
-    split: str
-    number: int
-    start: int
-    stop: int
-
-
-def plan(n_images: Mapping[str, int], shard: int) -> tuple[Shard, ...]:
-    """Cut the images of every split into shards.
-
-    Examples
-    --------
-    >>> plan({"train": 70, "test": 3}, 64)        # doctest: +NORMALIZE_WHITESPACE
-    (Shard(split='train', number=0, start=0, stop=64),
-     Shard(split='train', number=1, start=64, stop=70),
-     Shard(split='test', number=0, start=0, stop=3))
-    """
-    return tuple(
-        Shard(split, number, start, min(start + shard, n))
-        for split, n in n_images.items()
-        for number, start in enumerate(range(0, n, shard))
-    )
+__all__ = ["convert"]
 
 
 def convert(
@@ -115,8 +90,8 @@ def convert(
         a file are looked at. Damage that libjpeg papers over passes either way.
     crop_index : bool
         Index the images, so that windows of them are decoded without the rest; see
-        :func:`mtfast.indexing.add_crop_index`, which does so later. It takes a percent of the
-        room and half the time of decoding them.
+        :func:`mtfast.conversion.crop_index.add_crop_index`, which does so later. It takes a percent
+        of the room and half the time of decoding them.
     scheduler : str
         "threads", "processes", "sync", or the address of a Dask scheduler, "tcp://HOST:PORT".
     workers : int, optional

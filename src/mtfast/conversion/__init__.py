@@ -1,0 +1,1 @@
+"""A dataset becomes a store; a store gets a crop index."""
