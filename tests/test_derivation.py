@@ -17,8 +17,8 @@ from pycocotools.coco import COCO
 
 import mtfast
 from mtfast.derivation import derive_merged, derive_validation, derive_variants
+from mtfast.derivation.merge_ids import match_categories
 from mtfast.derivation.n_shot import UPSTREAM_SETS
-from mtfast.derivation.renumbering import match_categories
 from mtfast.derivation.rules import plan_rules
 from mtfast.derivation.validation import choose_runs
 from mtfast.synth import make_set

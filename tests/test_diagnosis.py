@@ -14,7 +14,7 @@ from PIL import Image
 
 import mtfast
 import naive
-from mtfast.diagnosis import CHECKS, Diagnosis
+from mtfast.diagnosis.diagnose import CHECKS, Diagnosis
 from schemas import DOCS, validate
 from test_cli import run
 

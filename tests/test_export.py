@@ -20,7 +20,8 @@ from PIL import Image
 import mtfast
 from mtfast.cli.masks import masks as command
 from mtfast.errors import MtfastError, SourceError, StoreError
-from mtfast.export import image_files, parts, zarr_arrays
+from mtfast.export import image_files, zarr_arrays
+from mtfast.export.format import Part
 from mtfast.selection import Selection
 
 FORMATS = ("zarr", "png", "tiff", "tiff files")
@@ -245,7 +246,7 @@ import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from mtfast.store import schema
 schema.SHARD = 2
-from mtfast.export.parts import Part
+from mtfast.export.format import Part
 encode = Part.encode
 whole = []
 def slow(part, form):
@@ -447,7 +448,7 @@ def test_two_runs_at_once(small_set, tmp_path, monkeypatch):
     def again(part, form):
         export(small_set, tmp_path / "masks")
 
-    monkeypatch.setattr(parts.Part, "encode", again)
+    monkeypatch.setattr(Part, "encode", again)
     with pytest.raises(StoreError, match="being written by another run; expected to be alone"):
         export(small_set, tmp_path / "masks")
 

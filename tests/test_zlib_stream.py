@@ -18,7 +18,7 @@ from PIL import Image
 import naive
 from conftest import make_table, random_masks
 from mtfast.export.image_files import palette_of
-from mtfast.export.zlib_form import PngFiles, ZlibStreams, codes_up_to
+from mtfast.export.zlib_files import PngFiles, ZlibStreams, codes_up_to
 from mtfast.kernels.files.zlib_stream import (
     ADLER_STEP,
     END,

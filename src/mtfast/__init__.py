@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mtfast import mask as mask
     from mtfast.conversion.convert import convert as convert
-    from mtfast.diagnosis import diagnose as diagnose
+    from mtfast.diagnosis.diagnose import diagnose as diagnose
     from mtfast.errors import MtfastError as MtfastError
     from mtfast.errors import RLEError as RLEError
     from mtfast.errors import SourceError as SourceError
@@ -33,7 +33,7 @@ _HOMES = {
     "SourceError": "mtfast.errors",
     "StoreError": "mtfast.errors",
     "convert": "mtfast.conversion.convert",
-    "diagnose": "mtfast.diagnosis",
+    "diagnose": "mtfast.diagnosis.diagnose",
     "export_masks": "mtfast.export",
     "open": "mtfast.store.read",
     "open_source": "mtfast.sources",

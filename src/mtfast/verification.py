@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mtfast.checks import area_differs, bbox_differs, describe_area, describe_bbox
 from mtfast.comparison import ClassPixels, MaskFinding, Tally, class_pixels, compare_masks
 from mtfast.dataset import expect_source
 from mtfast.errors import SourceError
@@ -23,6 +22,7 @@ from mtfast.progress import Progress, silent
 from mtfast.sheet import picture_path
 from mtfast.sources import Source
 from mtfast.sources.source import chosen_splits, expect_one_of
+from mtfast.sources.stated import area_differs, bbox_differs, describe_area, describe_bbox
 from mtfast.sources.variants import default_variant, is_n_shot
 
 __all__ = ["MaskFinding", "Rule", "SplitVerification", "Verification", "verify"]

@@ -10,7 +10,7 @@ import click
 from mtfast.cli.options import echo_json, json_option, make_console, splits_option, workers_option
 
 if TYPE_CHECKING:
-    from mtfast.diagnosis import Diagnosis
+    from mtfast.diagnosis.diagnose import Diagnosis
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
@@ -28,7 +28,7 @@ def doctor(
 
     Exits with status 1 if there is an error or a warning; notes alone are fine.
     """
-    from mtfast.diagnosis import diagnose
+    from mtfast.diagnosis.diagnose import diagnose
     from mtfast.progress import ProgressDisplay
 
     with ProgressDisplay() as progress:

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mtfast.atomic import new_folder
-from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names
-from mtfast.derivation.renumbering import (
+from mtfast.derivation.merge_ids import (
     category_names,
     is_one_class,
     match_categories,
     merge,
     shifts_of,
 )
+from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names
 from mtfast.errors import MtfastError
 from mtfast.progress import Progress, silent
 from mtfast.sources import Source, open_source

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
-from mtfast.export.parts import FOLDER, Format, MaskSplit, Part
-from mtfast.export.record import replace_file, write_record
-from mtfast.export.zlib_form import PngFiles, ZlibStreams
+from mtfast.export.format import FOLDER, Format, MaskSplit, Part
+from mtfast.export.manifest import replace_file, write_record
+from mtfast.export.zlib_files import PngFiles, ZlibStreams
 from mtfast.sources.source import base_name
 from mtfast.store.mask_chunks import MaskForm, MaskRuns
 
@@ -88,7 +88,7 @@ class _Folder(Format):
 
 @dataclass(frozen=True)
 class FolderOfPng(_Folder):
-    """See :class:`mtfast.export.parts.Format`."""
+    """See :class:`mtfast.export.format.Format`."""
 
     palette: bool = False
     suffix = ".png"
@@ -117,7 +117,7 @@ class FolderOfPng(_Folder):
 
 
 class FolderOfTiff(_Folder):
-    """See :class:`mtfast.export.parts.Format`."""
+    """See :class:`mtfast.export.format.Format`."""
 
     suffix = ".tif"
 

@@ -22,9 +22,9 @@ import numpy as np
 
 from mtfast.dataset import DatasetView, SplitView, open_dataset
 from mtfast.errors import MtfastError, SourceError, StoreError
+from mtfast.export.format import Format, MaskSplit, Part
 from mtfast.export.image_files import FolderOfPng, FolderOfTiff
-from mtfast.export.parts import Format, MaskSplit, Part
-from mtfast.export.record import (
+from mtfast.export.manifest import (
     PARTIAL_RECORD,
     RECORD,
     describe,

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mtfast.export.parts import FOLDER, Format, MaskSplit, Part
-from mtfast.export.record import replace_file, write_record
-from mtfast.export.zlib_form import ZlibStreams
+from mtfast.export.format import FOLDER, Format, MaskSplit, Part
+from mtfast.export.manifest import replace_file, write_record
+from mtfast.export.zlib_files import ZlibStreams
 from mtfast.raster import frame_size
 from mtfast.store import schema
 from mtfast.store.shard import index_bytes, read_index, shard_is_whole, sync, write_shard
@@ -24,7 +24,7 @@ __all__ = ["TiffStack", "n_whole_pages", "write_pages"]
 
 
 class TiffStack(Format):
-    """See :class:`mtfast.export.parts.Format`."""
+    """See :class:`mtfast.export.format.Format`."""
 
     def outputs(self, out: Path, split: str) -> list[Path]:
         """Return the file of the split, that of the names of its pages, and its parts."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mtfast.export.parts import Format, MaskSplit, Part
-from mtfast.export.record import ATTRIBUTE
+from mtfast.export.format import Format, MaskSplit, Part
+from mtfast.export.manifest import ATTRIBUTE
 from mtfast.raster import frame_size
 from mtfast.store import schema
 from mtfast.store.mask_chunks import ZstdFrames
@@ -18,7 +18,7 @@ __all__ = ["ZarrArrays"]
 
 
 class ZarrArrays(Format):
-    """See :class:`mtfast.export.parts.Format`."""
+    """See :class:`mtfast.export.format.Format`."""
 
     def outputs(self, out: Path, split: str) -> list[Path]:
         """Return the group of the split."""

@@ -7,7 +7,7 @@ of equal bytes is a literal and copies from one byte back::
 
 A copy of 258 bytes is what nearly all of a mask consists of: its code is one bit, so is that of
 the distance, both are 0, and a long stretch is a row of zero bytes. All other codes share the other
-half; :mod:`mtfast.export.zlib_form` makes them.
+half; :mod:`mtfast.export.zlib_files` makes them.
 
 Codes are kept as ``bits << 5 | number of bits``, the first bit lowest. Source: RFC 1950, 1951.
 """

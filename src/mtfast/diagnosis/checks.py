@@ -1,7 +1,7 @@
 """What can be wrong with a dataset: one function for each thing, which says where it is so.
 
 There are checks of an annotation file (its table), of a split (what was gathered of its annotation
-and image files) and of all splits together. :data:`mtfast.diagnosis.CHECKS` lists them.
+and image files) and of all splits together. :data:`mtfast.diagnosis.diagnose.CHECKS` lists them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.runops import class_overlaps
+from mtfast.sources.stated import (
+    annotation_name,
+    area_differs,
+    bbox_differs,
+    describe_area,
+    describe_bbox,
+)
 from mtfast.sources.variants import is_n_shot, taken_from, without_classes
 from mtfast.table import RunTable
 
@@ -25,10 +32,6 @@ Int64 = NDArray[np.int64]
 MOST_EXAMPLES = 3
 # Instance masks are mostly stored in a byte.
 MOST_INSTANCES = 255
-# How far a stated area (for each pixel of width and height) or a side of a box may be off: files of
-# polygons state those of the outline, which passes through pixels.
-HALF_A_PIXEL = 0.5
-OUTLINE = 2.0
 
 
 class Found(NamedTuple):
@@ -126,7 +129,8 @@ def overlaps(table: RunTable) -> Found:
     first, second, n_pixels = class_overlaps(table)
     ids, classes = table.instance_ids, table.category_ids
     words = [
-        f"{_name(table, a)} (class {classes[a]}) and {ids[b]} (class {classes[b]}) share {n:,} px"
+        f"{annotation_name(table, a)} (class {classes[a]}) and {ids[b]} (class {classes[b]}) "
+        f"share {n:,} px"
         for a, b, n in zip(first[:MOST_EXAMPLES], second, n_pixels, strict=False)
     ]
     pairs = list(zip(ids[first].tolist(), ids[second].tolist(), strict=True))
@@ -238,41 +242,6 @@ def runs_in_both(splits: Sequence[SplitFacts]) -> Found:
     return _named(shared, shared.values())
 
 
-# What verify says of an annotation file, too.
-
-
-def area_differs(table: RunTable) -> Int64:
-    """Instances whose stated area is not that of their RLE; none stated is no difference."""
-    slack = OUTLINE * table.bbox()[:, 2:].sum(axis=1) if _of_outlines(table) else HALF_A_PIXEL
-    return np.flatnonzero(np.abs(table.stated_area - table.area()) > slack)
-
-
-def bbox_differs(table: RunTable) -> Int64:
-    """Instances whose stated box is not that of their RLE; none stated is no difference."""
-    slack = OUTLINE if _of_outlines(table) else HALF_A_PIXEL
-    return np.flatnonzero((np.abs(table.stated_bbox - table.bbox()) > slack).any(axis=1))
-
-
-def _of_outlines(table: RunTable) -> bool:
-    """Whether a file states areas and boxes of outlines: those have fractions, pixels have none."""
-    stated = np.column_stack([table.stated_area, table.stated_bbox])
-    with np.errstate(invalid="ignore"):
-        return bool(((stated % 1 > 0).any(axis=1)).sum() > table.n_instances / 10)
-
-
-def describe_area(table: RunTable, instance: int) -> str:
-    """Put a difference into words."""
-    stated, area = table.stated_area[instance], _alone(table, instance).area()[0]
-    return f"{_name(table, instance)}: area {stated:g}, {area} px by its RLE"
-
-
-def describe_bbox(table: RunTable, instance: int) -> str:
-    """Put a difference into words."""
-    stated, measured = table.stated_bbox[instance], _alone(table, instance).bbox()[0]
-    words = (", ".join(f"{side:g}" for side in box) for box in (stated, measured))
-    return "{}: bbox [{}], [{}] by its RLE".format(_name(table, instance), *words)
-
-
 # Helpers.
 
 
@@ -282,7 +251,7 @@ def _annotations(
     describe: Callable[[RunTable, int], str] | None = None,
 ) -> Found:
     bad = np.flatnonzero(where) if where.dtype == bool else where
-    words = tuple((describe or _name)(table, k) for k in bad[:MOST_EXAMPLES].tolist())
+    words = tuple((describe or annotation_name)(table, k) for k in bad[:MOST_EXAMPLES].tolist())
     return Found(table.instance_ids[bad].tolist(), words)
 
 
@@ -292,17 +261,8 @@ def _named(places: Iterable[Hashable], examples: Iterable[str] | None = None) ->
     return Found(places, tuple(words)[:MOST_EXAMPLES])
 
 
-def _name(table: RunTable, instance: int) -> str:
-    image = int(np.searchsorted(table.image_offsets, instance, "right")) - 1
-    return f"annotation {table.instance_ids[instance]} of {table.names[image]}"
-
-
 def _with_class(table: RunTable, instance: int) -> str:
-    return f"{_name(table, instance)} of class {table.category_ids[instance]}"
-
-
-def _alone(table: RunTable, instance: int) -> RunTable:
-    return table.select(np.array([instance]))
+    return f"{annotation_name(table, instance)} of class {table.category_ids[instance]}"
 
 
 def _by_digest(split: SplitFacts) -> dict[bytes, list[str]]:

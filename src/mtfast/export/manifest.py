@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mtfast.errors import StoreError
-from mtfast.export.parts import MaskSplit
+from mtfast.export.format import MaskSplit
 from mtfast.store.files import read_metadata
 from mtfast.table import RunTable
 

@@ -10,9 +10,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from mtfast import checks
-from mtfast.checks import Found, ImageFile, Instances, SplitFacts
 from mtfast.dataset import expect_source
+from mtfast.diagnosis import checks
+from mtfast.diagnosis.checks import Found, ImageFile, Instances, SplitFacts
 from mtfast.errors import MtfastError
 from mtfast.jpeg import read_header
 from mtfast.parallel import run_jobs
