@@ -16,7 +16,7 @@ import numpy as np
 
 import mtfast
 import mtfast.mask
-from mtfast.coco_dicts import RLE
+from mtfast.mask.dicts import RLE
 from mtfast.synth.shapes import flake
 from mtfast.table import RunTable, offsets_of
 

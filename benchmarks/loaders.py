@@ -23,10 +23,10 @@ import numpy as np
 
 import mtfast
 from benchmarks import data, table
-from mtfast.loaders.plain import Loaded, PlainReader, decode_file
-from mtfast.loaders.reading import Reader
-from mtfast.loaders.sampling import Pick
-from mtfast.loaders.windows import Augment
+from mtfast.loaders.bench.plain import Loaded, PlainReader, decode_file
+from mtfast.loaders.order import Pick
+from mtfast.loaders.reader import Reader
+from mtfast.loaders.views import Augment
 
 PEERS = ("litdata", "webdataset", "streaming")
 PACKAGES = ("mtfast", "numpy", "imagecodecs", "pycocotools", "opencv-python-headless")

@@ -20,8 +20,8 @@ from torch import nn
 from torch.nn import functional
 
 import mtfast
+from mtfast.loaders import Augment
 from mtfast.loaders.torch import Dataset, Loader
-from mtfast.loaders.windows import Augment
 from mtfast.synth import make_set
 
 CLASSES = 4

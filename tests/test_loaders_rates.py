@@ -11,11 +11,11 @@ import pytest
 
 import mtfast
 from mtfast.errors import MtfastError
-from mtfast.loaders.plain import PlainReader
-from mtfast.loaders.rates import measure_rates
-from mtfast.loaders.reading import Reader
-from mtfast.loaders.sampling import Pick
-from mtfast.loaders.windows import Augment
+from mtfast.loaders.bench.plain import PlainReader
+from mtfast.loaders.bench.rates import measure_rates
+from mtfast.loaders.order import Pick
+from mtfast.loaders.reader import Reader
+from mtfast.loaders.views import Augment
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_both_ways_make_the_same(store, tmp_path, crop):
 def test_pillow_stands_in_for_opencv(store, tmp_path, monkeypatch):
     reader = Reader(store, crop=64)
     plain = PlainReader(reader, tmp_path)
-    monkeypatch.setattr("mtfast.loaders.plain.find_spec", lambda name: None)
+    monkeypatch.setattr("mtfast.loaders.bench.plain.find_spec", lambda name: None)
     assert plain.way == "PIL, pycocotools, crop"
     assert np.array_equal(plain.read(3).image, reader.read(3).image)
 

@@ -14,9 +14,9 @@ from pycocotools import mask as coco_mask
 import mtfast
 from conftest import make_table, random_masks
 from mtfast.errors import MtfastError, StoreError
-from mtfast.loaders.reading import Reader
-from mtfast.loaders.sampling import Pick
-from mtfast.loaders.windows import Augment, View, choose_view
+from mtfast.loaders.order import Pick
+from mtfast.loaders.reader import Reader
+from mtfast.loaders.views import Augment, View, choose_view
 
 
 @pytest.fixture(scope="module")

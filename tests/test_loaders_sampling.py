@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtfast.errors import MtfastError
-from mtfast.loaders.sampling import Order, Sampler, random_words
+from mtfast.loaders.order import Order, Sampler, random_words
 
 images = st.lists(st.integers(0, 60), max_size=40, unique=True)
 

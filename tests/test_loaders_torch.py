@@ -22,10 +22,10 @@ torch = pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
 import mtfast
 import naive
 from mtfast.errors import MtfastError
-from mtfast.loaders.reading import Reader
-from mtfast.loaders.sampling import Pick
+from mtfast.loaders.order import Pick
+from mtfast.loaders.reader import Reader
 from mtfast.loaders.torch import Dataset, Loader
-from mtfast.loaders.windows import Augment
+from mtfast.loaders.views import Augment
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 

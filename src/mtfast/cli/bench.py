@@ -10,7 +10,7 @@ import click
 from mtfast.cli.options import echo_json, json_option, make_console
 
 if TYPE_CHECKING:
-    from mtfast.loaders.rates import LoaderRates
+    from mtfast.loaders.bench.rates import LoaderRates
 
 
 @click.command()
@@ -50,7 +50,7 @@ def bench(
 
     A sample is a random window of a random image with its semantic mask and its instances.
     """
-    from mtfast.loaders.rates import measure_rates
+    from mtfast.loaders.bench.rates import measure_rates
     from mtfast.progress import ProgressDisplay
 
     with ProgressDisplay() as progress:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from mtfast.errors import MtfastError
-from mtfast.loaders.reading import Item
+from mtfast.loaders.reader import Item
 from mtfast.targets import InstanceTargets
 
 __all__ = ["FORMS", "Form", "Pack", "pack", "unpack"]
@@ -118,7 +118,7 @@ def as_tensors(samples: list[Sample]) -> list[Sample]:
     classes, numbers of classes from 1 on and 0 for background; ``masks`` (n, h, w) bool; ``boxes``
     (n, 4) float32 [left, top, right, bottom]; ``labels`` (n,) int64, numbers of classes; ``areas``
     and ``ids`` (n,) int64; ``index`` and ``name`` of the image; ``view`` (8,) int64, a
-    :class:`mtfast.loaders.windows.View`.
+    :class:`mtfast.loaders.views.View`.
     """
     return samples
 

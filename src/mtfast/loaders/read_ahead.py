@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from threading import Event, Thread
 
 from mtfast.errors import MtfastError
-from mtfast.loaders.sampling import Pick
+from mtfast.loaders.order import Pick
 
 __all__ = ["read_ahead"]
 

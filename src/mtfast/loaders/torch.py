@@ -11,9 +11,9 @@ from typing import Any, Self
 # Compiled code takes most of a second to load: here, not in the first batch.
 import mtfast.kernels.operations.transform  # noqa: F401
 from mtfast.errors import MtfastError
+from mtfast.loaders.order import Pick, Sampler
 from mtfast.loaders.read_ahead import read_ahead
-from mtfast.loaders.reading import Reader
-from mtfast.loaders.sampling import Pick, Sampler
+from mtfast.loaders.reader import Reader
 
 try:
     import torch.distributed
@@ -43,7 +43,7 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         What a sample is, see :mod:`mtfast.loaders.forms`.
     **options
         Which images, which part of them and which targets, see
-        :class:`mtfast.loaders.reading.Reader`.
+        :class:`mtfast.loaders.reader.Reader`.
 
     Raises
     ------
@@ -103,7 +103,7 @@ class Loader:
         Samples in a batch of this rank.
     shuffle : bool
     drop_last : bool
-        See :class:`mtfast.loaders.sampling.Sampler`, which also says what ranks do at the end.
+        See :class:`mtfast.loaders.order.Sampler`, which also says what ranks do at the end.
     workers : int
         Processes that read; 0 reads in this one.
     start_method : {"fork", "spawn", "forkserver"}, optional

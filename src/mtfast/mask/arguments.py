@@ -8,8 +8,8 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from mtfast.coco_dicts import RLE, Mask, Masks, dicts_of, frame_size, rles_of
 from mtfast.errors import MtfastError, RLEError, shown
+from mtfast.mask.dicts import RLE, Mask, Masks, dicts_of, frame_size, rles_of
 from mtfast.polygons import as_float, rasterise
 from mtfast.runops import Rles
 from mtfast.runops.batch import as_array

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.loaders.reading import Item, Reader, boxes_of
-from mtfast.loaders.sampling import Pick
-from mtfast.loaders.windows import choose_view
+from mtfast.loaders.order import Pick
+from mtfast.loaders.reader import Item, Reader, boxes_of
+from mtfast.loaders.views import choose_view
 from mtfast.targets import InstanceTargets
 
 __all__ = ["Loaded", "PlainReader", "decode_file"]

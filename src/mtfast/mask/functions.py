@@ -1,17 +1,4 @@
-"""Everything that ``pycocotools.mask`` has, and more: COCO RLE masks as dicts.
-
-A mask is ``{"size": [height, width], "counts": …}``, its counts the compressed text (``bytes``, or
-``str`` as JSON has it) or the list of run lengths (uncompressed). Results have ``bytes``. Wherever
-a list of masks is expected a :class:`mtfast.RunTable` does as well, and no object is made for a
-mask of it::
-
-    import mtfast.mask as mask          # instead of: import pycocotools.mask as mask
-
-Malformed input raises :class:`mtfast.RLEError` or :class:`mtfast.MtfastError`, both ``ValueError``,
-before anything is written; the message says which mask of the list it is.
-
-Source of the names and of what they mean: mask.py, _mask.pyx and maskApi.c of pycocotools.
-"""
+"""The functions of :mod:`mtfast.mask`: arguments are checked, a kernel runs, dicts come out."""
 
 from __future__ import annotations
 
@@ -24,12 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from mtfast import runops
-from mtfast.adoption import Adopted, adopt, restore
-from mtfast.coco_dicts import RLE, Mask, Masks, dicts_of, rle_of, rles_of
 from mtfast.coding import decode_mask, encode_mask
 from mtfast.errors import MtfastError, shown
 from mtfast.labelmap import scan_labels
-from mtfast.mask_arguments import (
+from mtfast.mask.arguments import (
     LARGEST,
     are_masks,
     as_boxes,
@@ -48,6 +33,8 @@ from mtfast.mask_arguments import (
     places_room,
     refuse,
 )
+from mtfast.mask.dicts import RLE, Mask, Masks, dicts_of, rle_of, rles_of
+from mtfast.mask.monkey_patch import Adopted, adopt, restore
 from mtfast.overlap import Overlap, find_overlap, paint_rank
 from mtfast.runops.batch import as_array, one_of
 from mtfast.table import RunTable, gather_texts

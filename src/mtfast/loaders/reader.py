@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, StoreError
-from mtfast.loaders.sampling import Int64, Order, Pick
-from mtfast.loaders.windows import Augment, View, choose_view
+from mtfast.loaders.order import Int64, Order, Pick
+from mtfast.loaders.views import Augment, View, choose_view
 from mtfast.raster import frame_size, semantic, semantic_dtype
 from mtfast.store.read import Split, open_store
 from mtfast.table import Category, RunTable

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from mtfast.errors import MtfastError
-from mtfast.loaders.plain import PlainReader
-from mtfast.loaders.reading import Reader
-from mtfast.loaders.sampling import Sampler
-from mtfast.loaders.windows import Augment
+from mtfast.loaders.bench.plain import PlainReader
+from mtfast.loaders.order import Sampler
+from mtfast.loaders.reader import Reader
+from mtfast.loaders.views import Augment
 from mtfast.progress import Progress, silent
 
 __all__ = ["LoaderRates", "measure_rates"]
