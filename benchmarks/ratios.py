@@ -26,9 +26,9 @@ from benchmarks import data, ways
 from benchmarks.data import Scale
 from benchmarks.measuring import Usage, in_fresh_process, processes_in_turns, race
 from benchmarks.table import Row, markdown
+from mtfast.painting.targets import instance_targets
 from mtfast.store.crop_index import encode_index
 from mtfast.table import RunTable
-from mtfast.targets import instance_targets
 
 QUICK = Scale((1200, 1920), 16, 512, 20_000)
 USUAL = Scale((1200, 1920), 200, 4096, 20_000)

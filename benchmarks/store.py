@@ -7,9 +7,9 @@ import numpy as np
 
 import mtfast
 from benchmarks import data
+from mtfast.painting.encode import encode_masks
+from mtfast.painting.targets import instance_targets
 from mtfast.store.crop_index import encode_index
-from mtfast.store.mask_chunks import encode_masks
-from mtfast.targets import instance_targets
 
 
 class Open:

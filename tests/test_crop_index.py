@@ -17,11 +17,11 @@ from jpegs import encoded, photograph
 from mtfast.conversion.crop_index import add_crop_index
 from mtfast.errors import MtfastError, StoreError
 from mtfast.jpeg.index import build_index
+from mtfast.painting.targets import instance_targets
 from mtfast.store import crop_index, schema
 from mtfast.store.arrays import ShardedImages
 from mtfast.store.columns import read_column
 from mtfast.store.read import Split
-from mtfast.targets import instance_targets
 
 
 @pytest.fixture(scope="module")

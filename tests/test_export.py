@@ -22,7 +22,7 @@ from mtfast.cli.masks import masks as command
 from mtfast.errors import MtfastError, SourceError, StoreError
 from mtfast.export import image_files, zarr_arrays
 from mtfast.export.format import Part
-from mtfast.selection import Selection
+from mtfast.painting.selection import Selection
 
 FORMATS = ("zarr", "png", "tiff", "tiff files")
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 import naive
 from conftest import make_table, random_masks
 from mtfast import MtfastError, RLEError
-from mtfast.raster import semantic
-from mtfast.store import mask_chunks
-from mtfast.store.mask_chunks import encode_masks
+from mtfast.painting import encode
+from mtfast.painting.encode import encode_masks
+from mtfast.painting.paint import semantic
 from mtfast.store.shard import write_shard
 
 RLE_FRAME = b"\x28\xb5\x2f\xfd\xc0\x38"
@@ -40,8 +40,8 @@ def outcome(function, *arguments):
 @pytest.fixture
 def few_runs(monkeypatch):
     """Make most masks too many runs, and a batch short."""
-    monkeypatch.setattr(mask_chunks, "MAX_RUNS", 20)
-    monkeypatch.setattr(mask_chunks, "_BATCH_RUNS", 5)
+    monkeypatch.setattr(encode, "MAX_RUNS", 20)
+    monkeypatch.setattr(encode, "_BATCH_RUNS", 5)
 
 
 def check(table):

@@ -6,8 +6,9 @@ from PIL import Image
 
 import mtfast
 from conftest import make_table
-from mtfast.preview import _draw_outlines, _spread, preview
-from mtfast.sheet import PALETTE
+from mtfast.pictures.sheet import PALETTE
+from mtfast.pictures.tiles import _draw_outlines, _spread
+from mtfast.report.preview import preview
 
 
 def test_outlines_lie_around_instances():

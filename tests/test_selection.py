@@ -14,8 +14,8 @@ import mtfast
 import naive
 from conftest import make_table, random_masks
 from mtfast import MtfastError, RLEError, mask
-from mtfast.overlap import OVERLAPS, find_overlap
-from mtfast.selection import KINDS, Selection, known_categories, rename
+from mtfast.painting.order import OVERLAPS, find_overlap
+from mtfast.painting.selection import KINDS, Selection, known_categories, rename
 
 SHAPE = (19, 27)
 

@@ -8,8 +8,8 @@ import pytest
 import naive
 from conftest import make_table, random_masks
 from mtfast.errors import MtfastError
-from mtfast.raster import semantic
-from mtfast.targets import crop_table, instance_targets
+from mtfast.painting.paint import semantic
+from mtfast.painting.targets import crop_table, instance_targets
 
 SHAPE = (30, 40)
 

@@ -28,9 +28,9 @@ from mtfast.kernels.files.zlib_stream import (
     stream_room,
     write_streams,
 )
-from mtfast.raster import semantic
-from mtfast.store import mask_chunks
-from mtfast.store.mask_chunks import encode_masks
+from mtfast.painting import encode
+from mtfast.painting.encode import encode_masks
+from mtfast.painting.paint import semantic
 
 GUARD = 0xA5
 
@@ -181,7 +181,7 @@ def test_png_of_overlapping_masks(seed, shape, largest, many_runs):
     expected = semantic(table, out=np.empty((3, *shape), dtype))
     with pytest.MonkeyPatch.context() as patch:
         if many_runs:
-            patch.setattr(mask_chunks, "MAX_RUNS", 3)
+            patch.setattr(encode, "MAX_RUNS", 3)
         for png, mask in zip(encode_masks(table, dtype, PngFiles(largest)), expected, strict=True):
             np.testing.assert_array_equal(decoded_by_all(png), mask)
             assert [kind for kind, _ in chunks_of(png)] == ["IHDR", "IDAT", "IEND"]
@@ -191,9 +191,9 @@ def test_png_of_overlapping_masks(seed, shape, largest, many_runs):
             np.testing.assert_array_equal(found.reshape(shape), mask)
 
 
-@pytest.mark.parametrize("max_runs", [mask_chunks.MAX_RUNS, 2])
+@pytest.mark.parametrize("max_runs", [encode.MAX_RUNS, 2])
 def test_png_with_a_palette(rng, monkeypatch, max_runs):
-    monkeypatch.setattr(mask_chunks, "MAX_RUNS", max_runs)
+    monkeypatch.setattr(encode, "MAX_RUNS", max_runs)
     table = make_table([random_masks(rng, (19, 27), 5)], (19, 27), 12)
     colours = palette_of(12)
     assert colours.shape == (13, 3)

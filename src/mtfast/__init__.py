@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mtfast.errors import SourceError as SourceError
     from mtfast.errors import StoreError as StoreError
     from mtfast.export.masks import export_masks as export_masks
-    from mtfast.raster import semantic as semantic
+    from mtfast.painting.paint import semantic as semantic
     from mtfast.sources import open_source as open_source
     from mtfast.store.read import open_store as open  # noqa: A004 - the library's own verb
     from mtfast.table import Category as Category
@@ -37,7 +37,7 @@ _HOMES = {
     "export_masks": "mtfast.export",
     "open": "mtfast.store.read",
     "open_source": "mtfast.sources",
-    "semantic": "mtfast.raster",
+    "semantic": "mtfast.painting.paint",
     "verify": "mtfast.verification",
 }
 _RENAMED = {"open": "open_store"}

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from mtfast.conversion.convert import convert
 from mtfast.errors import MtfastError
-from mtfast.preview import preview
+from mtfast.painting.paint import semantic
 from mtfast.progress import Progress, silent
-from mtfast.raster import semantic
+from mtfast.report.preview import preview
 from mtfast.sources import Source, open_source
 from mtfast.store.read import Split, open_store
 from mtfast.synth import make_set

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.overlap import ORDERS, Overlap
+from mtfast.painting.order import ORDERS, Overlap
+from mtfast.painting.paint import semantic, semantic_dtype
 from mtfast.progress import Progress, silent
-from mtfast.raster import semantic, semantic_dtype
 from mtfast.sources import Source
 from mtfast.sources.label_png import decode_labels
 from mtfast.sources.source import base_name

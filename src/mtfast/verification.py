@@ -16,10 +16,10 @@ from typing import Any
 from mtfast.comparison import ClassPixels, MaskFinding, Tally, class_pixels, compare_masks
 from mtfast.dataset import expect_source
 from mtfast.errors import SourceError
-from mtfast.overlap import Overlap
 from mtfast.painter import Painter, Rule
+from mtfast.painting.order import Overlap
+from mtfast.pictures.sheet import picture_path
 from mtfast.progress import Progress, silent
-from mtfast.sheet import picture_path
 from mtfast.sources import Source
 from mtfast.sources.source import chosen_splits, expect_one_of
 from mtfast.sources.stated import area_differs, bbox_differs, describe_area, describe_bbox

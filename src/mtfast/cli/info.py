@@ -10,7 +10,7 @@ import click
 from mtfast.cli.options import echo_json, json_option, make_console
 
 if TYPE_CHECKING:
-    from mtfast.summary import DatasetSummary
+    from mtfast.report.summary import DatasetSummary
 
 
 @click.command()
@@ -47,7 +47,7 @@ def info(
         return
     if um2_per_px is not None:
         raise click.UsageError("--um2-per-px without --areas or --plots")
-    from mtfast.summary import summarise
+    from mtfast.report.summary import summarise
 
     with ProgressDisplay() as progress:
         summary = summarise(path, progress=progress)

@@ -14,8 +14,8 @@ import click
 @click.option("-n", "n", default=12, show_default=True, type=click.IntRange(min=1))
 def preview(path: Path, out: Path, split: str | None, n: int) -> None:
     """Draw a contact sheet with the outlines of all instances and a legend."""
-    from mtfast.preview import preview as draw_preview
     from mtfast.progress import ProgressDisplay
+    from mtfast.report.preview import preview as draw_preview
 
     with ProgressDisplay() as progress:
         made = draw_preview(path, out, split=split, n=n, progress=progress)

@@ -24,6 +24,7 @@ import numpy as np
 from mtfast.conversion.inputs import SplitInput, read_split
 from mtfast.errors import MtfastError, SourceError
 from mtfast.jpeg import read_header
+from mtfast.painting.encode import encode_masks
 from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.progress import Progress, silent
 from mtfast.sources import Source, open_source
@@ -31,7 +32,6 @@ from mtfast.sources.source import chosen_splits
 from mtfast.store import schema
 from mtfast.store.crop_index import IndexShard, write_steps
 from mtfast.store.crop_index import declare as declare_index
-from mtfast.store.mask_chunks import encode_masks
 from mtfast.store.pool import pack
 from mtfast.store.shard import Shard, plan, write_shard
 from mtfast.store.target import refuse_existing, replacing

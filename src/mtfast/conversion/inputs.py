@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from mtfast.errors import SourceError
+from mtfast.painting.paint import frame_size, semantic_dtype
 from mtfast.progress import Progress
-from mtfast.raster import frame_size, semantic_dtype
 from mtfast.sources import Source
 from mtfast.sources.source import base_name
 from mtfast.sources.variants import default_variant

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mtfast.selection import Selection
-from mtfast.store.mask_chunks import MaskForm, encode_masks
+from mtfast.painting.encode import MaskForm, encode_masks
+from mtfast.painting.selection import Selection
 from mtfast.table import RunTable
 
 __all__ = ["FOLDER", "Format", "MaskSplit", "Part"]

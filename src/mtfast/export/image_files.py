@@ -17,8 +17,8 @@ from mtfast.errors import MtfastError
 from mtfast.export.format import FOLDER, Format, MaskSplit, Part
 from mtfast.export.manifest import replace_file, write_record
 from mtfast.export.zlib_files import PngFiles, ZlibStreams
+from mtfast.painting.encode import MaskForm, MaskRuns
 from mtfast.sources.source import base_name
-from mtfast.store.mask_chunks import MaskForm, MaskRuns
 
 __all__ = ["FolderOfPng", "FolderOfTiff", "palette_of"]
 
@@ -147,7 +147,7 @@ class _TiffFiles(ZlibStreams):
 
 def palette_of(largest: int) -> NDArray[np.uint8]:
     """Colours (largest + 1, 3) uint8 for values: black for 0, then those of previews in turn."""
-    from mtfast.sheet import PALETTE
+    from mtfast.pictures.sheet import PALETTE
 
     colours = np.array(PALETTE, np.uint8)[np.arange(-1, largest) % len(PALETTE)]
     colours[0] = 0

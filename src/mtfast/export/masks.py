@@ -33,11 +33,11 @@ from mtfast.export.manifest import (
 )
 from mtfast.export.tiff_stack import TiffStack
 from mtfast.export.zarr_arrays import ZarrArrays
-from mtfast.overlap import Overlap
+from mtfast.painting.order import Overlap
+from mtfast.painting.paint import frame_size, semantic_dtype
+from mtfast.painting.selection import Kind, Selection, known_categories
 from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.progress import Progress, silent
-from mtfast.raster import frame_size, semantic_dtype
-from mtfast.selection import Kind, Selection, known_categories
 from mtfast.store import schema
 from mtfast.store.shard import plan
 from mtfast.store.target import refuse_inside_store, writing
@@ -109,8 +109,8 @@ def export_masks(
     variant : str, optional
         Annotations to use; by default those that :func:`mtfast.convert` paints masks from.
     min_area, categories, mapping, kind, overlap
-        Which instances show, and as what: see :class:`mtfast.selection.Selection`. A mask has
-        uint8 pixels, or uint16 if any value of the split needs them.
+        Which instances show, and as what: see :class:`mtfast.painting.selection.Selection`.
+        A mask has uint8 pixels, or uint16 if any value of the split needs them.
     palette : bool
         PNG files have colours for people, their pixels are indices into them.
     file_per_image : bool

@@ -16,7 +16,7 @@ from typing import Any
 from mtfast.export.format import FOLDER, Format, MaskSplit, Part
 from mtfast.export.manifest import replace_file, write_record
 from mtfast.export.zlib_files import ZlibStreams
-from mtfast.raster import frame_size
+from mtfast.painting.paint import frame_size
 from mtfast.store import schema
 from mtfast.store.shard import index_bytes, read_index, shard_is_whole, sync, write_shard
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from mtfast.export.format import Format, MaskSplit, Part
 from mtfast.export.manifest import ATTRIBUTE
-from mtfast.raster import frame_size
+from mtfast.painting.encode import ZstdFrames
+from mtfast.painting.paint import frame_size
 from mtfast.store import schema
-from mtfast.store.mask_chunks import ZstdFrames
 from mtfast.store.shard import shard_is_whole, sync, write_shard
 from mtfast.store.write import declare_masks, shard_path, write_columns
 

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.store.mask_chunks import MaskRuns, cut_at
+from mtfast.painting.encode import MaskRuns, cut_at
 
 __all__ = ["PngFiles", "ZlibStreams"]
 

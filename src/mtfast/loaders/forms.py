@@ -17,7 +17,7 @@ import torch
 
 from mtfast.errors import MtfastError
 from mtfast.loaders.reader import Item
-from mtfast.targets import InstanceTargets
+from mtfast.painting.targets import InstanceTargets
 
 __all__ = ["FORMS", "Form", "Pack", "pack", "unpack"]
 

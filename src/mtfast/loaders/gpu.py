@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from mtfast.errors import MtfastError
-from mtfast.raster import frame_size, semantic_dtype
+from mtfast.painting.paint import frame_size, semantic_dtype
 from mtfast.runops.batch import Rles, decode
 from mtfast.table import RunTable
 

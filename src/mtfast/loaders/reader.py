@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from mtfast.errors import MtfastError, StoreError
 from mtfast.loaders.order import Int64, Order, Pick
 from mtfast.loaders.views import Augment, View, choose_view
-from mtfast.raster import frame_size, semantic, semantic_dtype
+from mtfast.painting.paint import frame_size, semantic, semantic_dtype
+from mtfast.painting.targets import InstanceTargets, crop_table, instance_targets
 from mtfast.store.read import Split, open_store
 from mtfast.table import Category, RunTable
-from mtfast.targets import InstanceTargets, crop_table, instance_targets
 
 __all__ = ["TARGETS", "Item", "Reader"]
 

@@ -35,7 +35,7 @@ from mtfast.mask.arguments import (
 )
 from mtfast.mask.dicts import RLE, Mask, Masks, dicts_of, rle_of, rles_of
 from mtfast.mask.monkey_patch import Adopted, adopt, restore
-from mtfast.overlap import Overlap, find_overlap, paint_rank
+from mtfast.painting.order import Overlap, find_overlap, paint_rank
 from mtfast.runops.batch import as_array, one_of
 from mtfast.table import RunTable, gather_texts
 

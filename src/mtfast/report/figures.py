@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from mtfast.errors import MtfastError
-from mtfast.preview import class_colours
+from mtfast.pictures.sheet import PALETTE
+from mtfast.pictures.tiles import class_colours
 from mtfast.report.instances import SplitInstances
-from mtfast.sheet import PALETTE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,11 +13,11 @@ from PIL import Image
 
 from mtfast.atomic import new_file
 from mtfast.errors import MtfastError, SourceError
-from mtfast.preview import draw_tiles, legend
+from mtfast.pictures.sheet import compose
+from mtfast.pictures.tiles import draw_tiles, legend
 from mtfast.progress import Progress, silent
 from mtfast.report.figures import draw_picture, draw_svg, panels_of, require_matplotlib
 from mtfast.report.instances import SplitInstances
-from mtfast.sheet import compose
 
 __all__ = ["check_plots", "write_plots"]
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mtfast.errors import MtfastError
 from mtfast.jpeg.index import N_COMPONENTS, build_index
 from mtfast.jpeg.layout import read_layout
+from mtfast.painting.encode import ZSTD_LEVEL
 from mtfast.store import schema
 from mtfast.store.shard import write_shard
 from mtfast.store.write import declare_crop_index, shard_path, write_columns
@@ -111,5 +112,5 @@ def _encode(values: NDArray[Any]) -> bytes:
     from numcodecs import Zstd
 
     # With a checksum: a number that is damaged may still decode, to other pixels.
-    encoded: bytes = Zstd(level=schema.MASK_LEVEL, checksum=True).encode(values)
+    encoded: bytes = Zstd(level=ZSTD_LEVEL, checksum=True).encode(values)
     return encoded

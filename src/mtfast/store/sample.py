@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.raster import semantic
+from mtfast.painting.paint import semantic
+from mtfast.painting.targets import crop_table
 from mtfast.table import RunTable
-from mtfast.targets import crop_table
 from mtfast.window import Window
 
 if TYPE_CHECKING:

@@ -27,8 +27,7 @@ CROP_VERSION = 1
 CROP_BITS = "bits"
 CROP_DCS = "dc"
 
-# Levels of zstd: masks are written by the thousand, columns once.
-MASK_LEVEL = 1
+# Level of zstd: columns are written once, unlike masks.
 COLUMN_LEVEL = 5
 
 # Values in one chunk of a column, and of the text, which is read in place.

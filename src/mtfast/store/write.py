@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.painting.encode import ZSTD_LEVEL
 from mtfast.store import schema
 from mtfast.store.schema import Column
 from mtfast.store.shard import sync
@@ -144,7 +145,7 @@ def _declare_zstd(
         dtype=np.dtype(dtype).name,
         chunks=(1, *shape[1:]),
         shards=(shard, *shape[1:]),
-        compressors=ZstdCodec(level=schema.MASK_LEVEL, checksum=checksum),
+        compressors=ZstdCodec(level=ZSTD_LEVEL, checksum=checksum),
         chunk_key_encoding=_FLAT_KEYS,
         dimension_names=dimensions,
         fill_value=0,

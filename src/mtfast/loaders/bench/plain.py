@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mtfast.loaders.order import Pick
 from mtfast.loaders.reader import Item, Reader, boxes_of
 from mtfast.loaders.views import choose_view
-from mtfast.targets import InstanceTargets
+from mtfast.painting.targets import InstanceTargets
 
 __all__ = ["Loaded", "PlainReader", "decode_file"]
 

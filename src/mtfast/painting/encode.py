@@ -10,11 +10,21 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mtfast.errors import MtfastError
-from mtfast.raster import frame_size, semantic
-from mtfast.store import schema
+from mtfast.painting.paint import frame_size, semantic
 from mtfast.table import RunTable
 
-__all__ = ["MAX_RUNS", "MaskForm", "MaskRuns", "ZstdFrames", "cut_at", "encode_masks"]
+__all__ = [
+    "MAX_RUNS",
+    "ZSTD_LEVEL",
+    "MaskForm",
+    "MaskRuns",
+    "ZstdFrames",
+    "cut_at",
+    "encode_masks",
+]
+
+ZSTD_LEVEL = 1
+"""Of the masks that are painted and compressed: they are written by the thousand."""
 
 MAX_RUNS = 4096
 """Row runs of an image above which its mask is painted and compressed."""
@@ -76,7 +86,7 @@ class ZstdFrames:
         """Compress the pixels."""
         import imagecodecs
 
-        encoded: bytes = imagecodecs.zstd_encode(mask, level=schema.MASK_LEVEL)
+        encoded: bytes = imagecodecs.zstd_encode(mask, level=ZSTD_LEVEL)
         return encoded
 
 
@@ -85,7 +95,7 @@ def encode_masks(
 ) -> Iterator[bytes]:
     """Encode the semantic mask of every image.
 
-    Each decodes to the pixels of :func:`mtfast.raster.semantic`. Masks of uint8 are written
+    Each decodes to the pixels of :func:`mtfast.painting.paint.semantic`. Masks of uint8 are written
     straight from their runs; those of more than MAX_RUNS runs, and of uint16, which are not to be
     expressed as runs of one byte, are painted and compressed.
 
@@ -104,7 +114,8 @@ def encode_masks(
     Raises
     ------
     RLEError, MtfastError
-        As :func:`mtfast.raster.semantic` does; masks of earlier images may have come by then.
+        As :func:`mtfast.painting.paint.semantic` does; masks of earlier images may have come
+        by then.
 
     Examples
     --------

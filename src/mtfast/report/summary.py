@@ -74,7 +74,7 @@ def summarise(path: str | os.PathLike[str], progress: Progress | None = None) ->
 
     Examples
     --------
-    >>> mtfast.summary.summarise("GrapheneH").splits[0].n_images       # doctest: +SKIP
+    >>> mtfast.report.summary.summarise("GrapheneH").splits[0].n_images       # doctest: +SKIP
     438
     """
     report = progress or silent

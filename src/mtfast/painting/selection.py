@@ -14,7 +14,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from mtfast.errors import MtfastError
-from mtfast.overlap import OVERLAPS, Overlap, paint_order
+from mtfast.painting.order import OVERLAPS, Overlap, paint_order
 from mtfast.runops import Rles, boundary
 from mtfast.table import Category, RunTable
 

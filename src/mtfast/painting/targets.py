@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
-from mtfast.raster import frame_size
+from mtfast.painting.paint import frame_size
 from mtfast.runops import Rles
 from mtfast.runops import crop as crop_rles
 from mtfast.table import RunTable

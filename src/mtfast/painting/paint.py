@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
-from mtfast.overlap import Overlap, paint_order
+from mtfast.painting.order import Overlap, paint_order
 from mtfast.table import RunTable
 
 __all__ = ["semantic", "semantic_dtype"]

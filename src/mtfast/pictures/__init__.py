@@ -1,0 +1,1 @@
+"""Pictures for people: sheets of captioned tiles, and images with outlines."""
