@@ -5,9 +5,9 @@ import numpy as np
 import mtfast
 from benchmarks import data
 from mtfast.kernels.rle import coco_string
-from mtfast.labelmap import scan_labels
-from mtfast.polygons import rasterise
-from mtfast.runops import class_overlaps
+from mtfast.rles import class_overlaps
+from mtfast.rles.label_map import scan_labels
+from mtfast.rles.polygons import rasterise
 from mtfast.synth.shapes import flake
 from mtfast.table import RunTable, offsets_of
 

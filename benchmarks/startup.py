@@ -40,7 +40,7 @@ class Startup:
     def time_first_kernel(self) -> None:
         _python(
             "-c",
-            "import numpy, mtfast.labelmap as m; m.scan_labels(numpy.eye(9, dtype='u1'))",
+            "import numpy, mtfast.rles.label_map as m; m.scan_labels(numpy.eye(9, dtype='u1'))",
         )
 
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
-from mtfast import polygons
 from mtfast.errors import MtfastError, RLEError, SourceError
+from mtfast.rles import polygons
 from mtfast.sources import coco_json
 from mtfast.sources.coco_json import parse_coco
 from mtfast.table import Category

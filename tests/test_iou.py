@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 import naive
 from conftest import make_table, random_masks
 from mtfast import MtfastError, RLEError
-from mtfast.runops import Rles, bbox_iou, class_overlaps, iou
+from mtfast.rles import Rles, bbox_iou, class_overlaps, iou
 from test_runops import rles_of
 
 SIDES = st.integers(1, 15)
@@ -157,13 +157,13 @@ def test_class_overlaps(height, width, n_masks, seed):
 
 def test_class_overlaps_of_many_images(monkeypatch, rng):
     """In several batches, and with more pairs than masks."""
-    from mtfast.runops import overlap
+    from mtfast.rles import boolean
 
     images = [random_masks(rng, (9, 7), 12) for _ in range(7)]
     table = make_table(images, (9, 7), n_categories=5)
     whole = class_overlaps(table)
     assert whole.first.size > table.n_instances
-    monkeypatch.setattr(overlap, "IMAGES_AT_A_TIME", 3)
+    monkeypatch.setattr(boolean, "IMAGES_AT_A_TIME", 3)
     for column, same in zip(class_overlaps(table), whole, strict=True):
         np.testing.assert_array_equal(column, same)
     empty = class_overlaps(make_table([], (3, 3)))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mtfast.errors import MtfastError
-from mtfast.labelmap import scan_labels
+from mtfast.rles.label_map import scan_labels
 
 LABEL_MAPS = st.tuples(
     st.sampled_from([np.uint8, np.uint16, np.int32, np.int64, np.uint64]),

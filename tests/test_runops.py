@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 import naive
 from conftest import make_table, random_masks
-from mtfast import MtfastError, RLEError, runops
+from mtfast import MtfastError, RLEError
+from mtfast import rles as operations
 from mtfast.kernels.operations import erode, rotate
 from mtfast.kernels.rle import coco_string, toggle_lists
-from mtfast.runops import Rles, batch
+from mtfast.rles import Rles, batch
 from mtfast.table import offsets_of
 
 SIDES = st.integers(1, 13)
@@ -55,18 +56,18 @@ def test_merge(height, width, n, seed):
     rng = np.random.default_rng(seed)
     masks = random_masks(rng, (height, width), n)
     rles = rles_of(masks, rng if n > 1 else None)
-    check(runops.merge(rles), [np.bitwise_or.reduce(masks)])
-    check(runops.merge(rles, intersect=True), [np.bitwise_and.reduce(masks)])
+    check(operations.merge(rles), [np.bitwise_or.reduce(masks)])
+    check(operations.merge(rles, intersect=True), [np.bitwise_and.reduce(masks)])
 
 
 def test_merge_of_none_and_of_one():
-    none = runops.merge(Rles.of([], []))
+    none = operations.merge(Rles.of([], []))
     assert (none.texts(), none.sizes()) == ([b""], [(0, 0)])
     assert coco.merge([]) == {"size": [0, 0], "counts": b""}
     odd = naive.text_of_counts([2, 0, 1, 3])
-    assert runops.merge(Rles.of([odd], [(2, 3)]), 1).texts() == [odd]
+    assert operations.merge(Rles.of([odd], [(2, 3)]), 1).texts() == [odd]
     nothing = Rles.of([b"0", b"0"], [(0, 5)] * 2)
-    assert runops.merge(nothing).texts() == runops.merge(nothing, True).texts() == [b"0"]
+    assert operations.merge(nothing).texts() == operations.merge(nothing, True).texts() == [b"0"]
 
 
 @settings(deadline=None, max_examples=250)
@@ -76,7 +77,7 @@ def test_union_areas(n_masks, seed):
     groups = [random_masks(rng, tuple(rng.integers(1, 14, 2)), n) for n in n_masks]
     rles = rles_of([m for masks in groups for m in masks], rng)
     expected = [naive.area(np.bitwise_or.reduce(masks)) if masks else 0 for masks in groups]
-    assert runops.union_areas(rles, offsets_of(n_masks)).tolist() == expected
+    assert operations.union_areas(rles, offsets_of(n_masks)).tolist() == expected
 
 
 @settings(deadline=None, max_examples=250)
@@ -87,10 +88,10 @@ def test_combine(height, width, n, single, seed):
     second = random_masks(rng, (height, width), 1 if single == "second" else n)
     a, b = rles_of(first, rng), rles_of(second, rng)
     pairs = [(first[k % len(first)], second[k % len(second)]) for k in range(n)]
-    check(runops.combine(a, b, "or"), [p | q for p, q in pairs])
-    check(runops.combine(a, b, "and"), [p & q for p, q in pairs])
-    check(runops.minus(a, b), [p & (1 - q) for p, q in pairs])
-    check(runops.xor(a, b), [p ^ q for p, q in pairs])
+    check(operations.combine(a, b, "or"), [p | q for p, q in pairs])
+    check(operations.combine(a, b, "and"), [p & q for p, q in pairs])
+    check(operations.minus(a, b), [p & (1 - q) for p, q in pairs])
+    check(operations.xor(a, b), [p ^ q for p, q in pairs])
 
 
 @settings(deadline=None, max_examples=250)
@@ -98,7 +99,7 @@ def test_combine(height, width, n, single, seed):
 def test_components(n, seed, connectivity):
     rng = np.random.default_rng(seed)
     masks = masks_of_sizes(rng, n)
-    found = runops.components(rles_of(masks, rng), connectivity)
+    found = operations.components(rles_of(masks, rng), connectivity)
     parts = [naive.components(m, connectivity) for m in masks]
     assert found.offsets.tolist() == np.cumsum([0, *map(len, parts)]).tolist()
     check(found.rles, [part for of_mask in parts for part in of_mask])
@@ -129,7 +130,7 @@ def test_drawn_components(art, n_4, n_8):
     for turned in (pixels, pixels.T, pixels[::-1], pixels[:, ::-1]):
         rles = rles_of([turned])
         for connectivity, n in ((4, n_4), (8, n_8)):
-            assert runops.components(rles, connectivity).rles.n == n
+            assert operations.components(rles, connectivity).rles.n == n
             assert len(naive.components(turned, connectivity)) == n
 
 
@@ -142,20 +143,20 @@ def test_erode(n, seed, size, connectivity, border):
     masks += [1 - m * (rng.random(m.shape) < 0.1) for m in masks]
     left = [naive.eroded(m, size, connectivity, border) for m in masks]
     rles = rles_of(masks, rng)
-    check(runops.erode(rles, size, connectivity, border), left)
+    check(operations.erode(rles, size, connectivity, border), left)
     if border == 0:
         lost = [m - e for m, e in zip(masks, left, strict=True)]
-        check(runops.boundary(rles, size, connectivity=connectivity), lost)
+        check(operations.boundary(rles, size, connectivity=connectivity), lost)
 
 
 def test_a_width_for_each_mask(rng):
     masks = [np.ones((9, 12), np.uint8) for _ in range(5)]
     check(
-        runops.erode(rles_of(masks), np.arange(5), border=1),
+        operations.erode(rles_of(masks), np.arange(5), border=1),
         [naive.eroded(m, k, 8, 1) for k, m in enumerate(masks)],
     )
     check(
-        runops.boundary(rles_of(masks), list(range(5))),
+        operations.boundary(rles_of(masks), list(range(5))),
         [m - naive.eroded(m, k, 8, 0) for k, m in enumerate(masks)],
     )
 
@@ -167,7 +168,7 @@ def test_width_from_the_diagonal(ratio, rng):
     masks.append(np.ones((24, 32), np.uint8))
     widths = [max(1, round(ratio * np.sqrt(h**2 + w**2))) for h, w in (m.shape for m in masks)]
     lost = [m - naive.eroded(m, k, 8, 0) for k, m in zip(widths, masks, strict=True)]
-    check(runops.boundary(rles_of(masks), ratio=ratio), lost)
+    check(operations.boundary(rles_of(masks), ratio=ratio), lost)
 
 
 def test_erosion_of_many_holes():
@@ -177,9 +178,10 @@ def test_erosion_of_many_holes():
     for n in (1, 2, 3, 20):
         for border in (0, 1):
             check(
-                runops.erode(rles_of([pixels]), n, 8, border), [naive.eroded(pixels, n, 8, border)]
+                operations.erode(rles_of([pixels]), n, 8, border),
+                [naive.eroded(pixels, n, 8, border)],
             )
-    check(runops.boundary(rles_of([pixels])), [pixels - naive.eroded(pixels, 1, 8, 0)])
+    check(operations.boundary(rles_of([pixels])), [pixels - naive.eroded(pixels, 1, 8, 0)])
 
 
 @settings(deadline=None, max_examples=250)
@@ -195,10 +197,10 @@ def test_crop(n, seed, data):
         y, h = 0, height
     windows = [m[y : y + h, x : x + w] for m in masks]
     filled = [bool(window.any()) for window in windows]
-    cut, nonempty = runops.crop(rles_of(masks, rng), y, x, h, w)
+    cut, nonempty = operations.crop(rles_of(masks, rng), y, x, h, w)
     check(cut, windows)
     assert nonempty.tolist() == filled
-    cut, nonempty = runops.crop(rles_of(masks, rng), y, x, h, w, drop_empty=True)
+    cut, nonempty = operations.crop(rles_of(masks, rng), y, x, h, w, drop_empty=True)
     check(cut, [window for window in windows if window.any()])
     assert nonempty.tolist() == filled
 
@@ -210,9 +212,9 @@ def test_pad(n, seed, sides, value):
     masks = masks_of_sizes(rng, n)
     top, bottom, left, right = sides
     expected = [np.pad(m, ((top, bottom), (left, right)), constant_values=value) for m in masks]
-    check(runops.pad(rles_of(masks, rng), *sides, value), expected)
+    check(operations.pad(rles_of(masks, rng), *sides, value), expected)
     only_sideways = [np.pad(m, ((0, 0), (left, right)), constant_values=value) for m in masks]
-    check(runops.pad(rles_of(masks, rng), 0, 0, left, right, value), only_sideways)
+    check(operations.pad(rles_of(masks, rng), 0, 0, left, right, value), only_sideways)
 
 
 @settings(deadline=None, max_examples=250)
@@ -221,10 +223,10 @@ def test_flip_and_rot90(n, seed):
     rng = np.random.default_rng(seed)
     masks = masks_of_sizes(rng, n)
     rles = rles_of(masks, rng)
-    check(runops.flip(rles, "horizontal"), [np.fliplr(m) for m in masks])
-    check(runops.flip(rles, "vertical"), [np.flipud(m) for m in masks])
+    check(operations.flip(rles, "horizontal"), [np.fliplr(m) for m in masks])
+    check(operations.flip(rles, "vertical"), [np.flipud(m) for m in masks])
     for k in (-5, -1, 0, 1, 2, 3, 6):
-        check(runops.rot90(rles, k), [np.rot90(m, k) for m in masks])
+        check(operations.rot90(rles, k), [np.rot90(m, k) for m in masks])
 
 
 def test_turning_stripes():
@@ -233,7 +235,7 @@ def test_turning_stripes():
     stripes[::2] = 1
     for pixels in (stripes, stripes.T, 1 - stripes, np.ones_like(stripes)):
         for k in (1, 3):
-            check(runops.rot90(rles_of([pixels]), k), [np.rot90(pixels, k)])
+            check(operations.rot90(rles_of([pixels]), k), [np.rot90(pixels, k)])
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 4), (4, 0), (1, 1), (1, 30), (30, 1)])
@@ -244,33 +246,33 @@ def test_thin_frames(shape, rng):
         for connectivity in (4, 8):
             for n in (0, 1, 3, 40):
                 left = [naive.eroded(m, n, connectivity, border) for m in masks]
-                check(runops.erode(rles, n, connectivity, border), left)
+                check(operations.erode(rles, n, connectivity, border), left)
     for value in (0, 1):
         padded = [np.pad(m, ((1, 2), (3, 0)), constant_values=value) for m in masks]
-        check(runops.pad(rles, 1, 2, 3, 0, value), padded)
+        check(operations.pad(rles, 1, 2, 3, 0, value), padded)
     for k in range(4):
-        check(runops.rot90(rles, k), [np.rot90(m, k) for m in masks])
-    check(runops.flip(rles, "horizontal"), [np.fliplr(m) for m in masks])
-    check(runops.flip(rles, "vertical"), [np.flipud(m) for m in masks])
-    check(runops.merge(rles), [np.bitwise_or.reduce(masks)])
+        check(operations.rot90(rles, k), [np.rot90(m, k) for m in masks])
+    check(operations.flip(rles, "horizontal"), [np.fliplr(m) for m in masks])
+    check(operations.flip(rles, "vertical"), [np.flipud(m) for m in masks])
+    check(operations.merge(rles), [np.bitwise_or.reduce(masks)])
     parts = [naive.components(m, 8) for m in masks]
-    check(runops.components(rles, 8).rles, [part for of_mask in parts for part in of_mask])
-    check(runops.crop(rles, 0, 0, *shape)[0], masks)
-    check(runops.crop(rles, *shape, 0, 0)[0], [m[:0, :0] for m in masks])
+    check(operations.components(rles, 8).rles, [part for of_mask in parts for part in of_mask])
+    check(operations.crop(rles, 0, 0, *shape)[0], masks)
+    check(operations.crop(rles, *shape, 0, 0)[0], [m[:0, :0] for m in masks])
 
 
 def test_no_masks():
     none = Rles.of([], [])
-    assert runops.iou(none, none).shape == (0, 0)
+    assert operations.iou(none, none).shape == (0, 0)
     for rles in (
-        runops.erode(none),
-        runops.boundary(none, ratio=0.02),
-        runops.crop(none, 0, 0, 3, 3)[0],
-        runops.pad(none, 1, 1, 1, 1, 1),
-        runops.flip(none, "vertical"),
-        runops.rot90(none),
-        runops.components(none).rles,
-        runops.xor(none, none),
+        operations.erode(none),
+        operations.boundary(none, ratio=0.02),
+        operations.crop(none, 0, 0, 3, 3)[0],
+        operations.pad(none, 1, 1, 1, 1, 1),
+        operations.flip(none, "vertical"),
+        operations.rot90(none),
+        operations.components(none).rles,
+        operations.xor(none, none),
     ):
         assert (rles.n, rles.texts(), rles.sizes()) == (0, [], [])
 
@@ -280,26 +282,26 @@ def test_huge_frames():
     side = 2**20
     full = Rles.of([naive.text_of_counts([0, side * side])], [(side, side)])
     corner = [naive.text_of_counts([side * side - 1, 1])]
-    cut, _ = runops.crop(full, 5, 6, side - 9, side - 8)
+    cut, _ = operations.crop(full, 5, 6, side - 9, side - 8)
     assert cut.texts() == [naive.text_of_counts([0, (side - 9) * (side - 8)])]
-    assert runops.flip(full, "vertical").texts() == full.texts()
-    assert runops.flip(Rles.of(corner, [(side, side)]), "horizontal").texts() == [
+    assert operations.flip(full, "vertical").texts() == full.texts()
+    assert operations.flip(Rles.of(corner, [(side, side)]), "horizontal").texts() == [
         naive.text_of_counts([side - 1, 1, side * (side - 1)])
     ]
     for k in range(4):
-        assert runops.rot90(full, k).texts() == full.texts()
-    assert runops.components(full).rles.texts() == full.texts()
+        assert operations.rot90(full, k).texts() == full.texts()
+    assert operations.components(full).rles.texts() == full.texts()
     for connectivity in (4, 8):
-        assert runops.erode(full, 10**9, connectivity, border=1).texts() == full.texts()
-    assert runops.erode(full, 2**40).texts() == [naive.text_of_counts([side * side])]
-    assert runops.pad(full, 0, 0, 0, 0, 1).texts() == full.texts()
+        assert operations.erode(full, 10**9, connectivity, border=1).texts() == full.texts()
+    assert operations.erode(full, 2**40).texts() == [naive.text_of_counts([side * side])]
+    assert operations.pad(full, 0, 0, 0, 0, 1).texts() == full.texts()
     frame = naive.text_of_counts([0, side])
-    ring = runops.boundary(Rles.of([frame], [(1, side)]))
+    ring = operations.boundary(Rles.of([frame], [(1, side)]))
     assert ring.texts() == [frame]
-    assert runops.iou(full, full).tolist() == [[1.0]]
+    assert operations.iou(full, full).tolist() == [[1.0]]
 
 
-@pytest.mark.parametrize("operation", [runops.erode, lambda r: runops.pad(r, 1, 0, 0, 0)])
+@pytest.mark.parametrize("operation", [operations.erode, lambda r: operations.pad(r, 1, 0, 0, 0)])
 def test_results_that_fit_nowhere(operation):
     """A single run that would become 2**38."""
     full = Rles.of([naive.text_of_counts([0, 3 * 2**38])], [(3, 2**38)])
@@ -310,23 +312,23 @@ def test_results_that_fit_nowhere(operation):
 def test_frames_beyond_the_limit():
     for size in ((2**21, 2**20), (2**41, 0), (0, 2**41), (2**32, 2**32), (-1, 4), (4, -1)):
         with pytest.raises(RLEError, match=r"rles\[1\]: a frame of"):
-            runops.flip(Rles.of([b"1", b"0"], [(1, 1), size]), "vertical")
+            operations.flip(Rles.of([b"1", b"0"], [(1, 1), size]), "vertical")
     full = Rles.of([naive.text_of_counts([2**40])], [(2**20, 2**20)])
     with pytest.raises(MtfastError, match="after padding"):
-        runops.pad(full, 0, 0, 1, 0)
+        operations.pad(full, 0, 0, 1, 0)
 
 
 OPERATIONS = [
-    runops.merge,
-    lambda r: runops.xor(r, r),
-    runops.components,
-    runops.erode,
-    runops.boundary,
-    lambda r: runops.crop(r, 0, 0, 1, 1),
-    lambda r: runops.pad(r, 1, 1, 1, 1),
-    lambda r: runops.flip(r, "vertical"),
-    runops.rot90,
-    lambda r: runops.iou(r, r),
+    operations.merge,
+    lambda r: operations.xor(r, r),
+    operations.components,
+    operations.erode,
+    operations.boundary,
+    lambda r: operations.crop(r, 0, 0, 1, 1),
+    lambda r: operations.pad(r, 1, 1, 1, 1),
+    lambda r: operations.flip(r, "vertical"),
+    operations.rot90,
+    lambda r: operations.iou(r, r),
 ]
 
 
@@ -364,9 +366,9 @@ def test_malformed_texts(operation, text, reason):
 def test_any_text_is_refused_or_sound(given_texts):
     rles = Rles.of([text for text, *_ in given_texts], [size for _, *size in given_texts])
     try:
-        for operation in (runops.components, runops.erode, runops.rot90):
+        for operation in (operations.components, operations.erode, operations.rot90):
             operation(rles)
-        runops.flip(runops.pad(rles, 1, 0, 2, 1, 1), "horizontal")
+        operations.flip(operations.pad(rles, 1, 0, 2, 1, 1), "horizontal")
     except RLEError:
         return
     for text, height, width in given_texts:
@@ -451,8 +453,8 @@ def test_instances_of_a_table(rng):
     images = [random_masks(rng, (9, 14), n) for n in (2, 0, 3)]
     table = make_table(images, (9, 14))
     masks = [m for image in images for m in image]
-    check(runops.flip(Rles.of_table(table), "horizontal"), [m[:, ::-1] for m in masks])
-    check(runops.rot90(Rles.of_table(table[2])), [np.rot90(m) for m in images[2]])
+    check(operations.flip(Rles.of_table(table), "horizontal"), [m[:, ::-1] for m in masks])
+    check(operations.rot90(Rles.of_table(table[2])), [np.rot90(m) for m in images[2]])
     assert Rles.of_table(table[1]).n == 0
 
 
@@ -461,7 +463,7 @@ def test_text_that_begins_elsewhere():
     part = rles._replace(
         offsets=rles.offsets[1:4], heights=rles.heights[:2], widths=rles.widths[:2]
     )
-    assert runops.merge(part).texts() == [b"141"]
+    assert operations.merge(part).texts() == [b"141"]
 
 
 @pytest.mark.parametrize(
@@ -482,39 +484,39 @@ def test_text_that_begins_elsewhere():
 def test_batches_that_do_not_fit_together(change, match):
     rles = Rles.of([b"132", b"231"], [(1, 6)] * 2)._replace(**change)
     with pytest.raises(MtfastError, match=match):
-        runops.merge(rles)
+        operations.merge(rles)
 
 
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda r: runops.crop(r, 0, 0, 3, 5), r"a window of 3 x 5 .* rles\[0\], 3 x 4 pixels"),
-        (lambda r: runops.crop(r, 1, 0, 3, 4), "from row 1, column 0"),
-        (lambda r: runops.crop(r, -1, 0, 1, 1), "y is -1"),
-        (lambda r: runops.crop(r, 0, 0.5, 1, 1), "x is 0.5"),
-        (lambda r: runops.crop(r, 2**41, 0, 1, 1), "y is 2199"),
-        (lambda r: runops.pad(r, 0, -1, 0, 0), "bottom is -1"),
-        (lambda r: runops.pad(r, 0, 0, 0, 0, 2), "value is 2"),
-        (lambda r: runops.flip(r, "sideways"), "axis is 'sideways'"),
-        (lambda r: runops.rot90(r, 0.5), "k is 0.5"),
-        (lambda r: runops.components(r, 6), "connectivity is 6"),
-        (lambda r: runops.erode(r, -1), "a width of -1"),
-        (lambda r: runops.erode(r, 1.5), "a width of 1.5"),
-        (lambda r: runops.erode(r, [1, 2]), "one for each of the 1 masks"),
-        (lambda r: runops.erode(r, border=2), "border is 2"),
-        (lambda r: runops.boundary(r, ratio=-1), "ratio -1"),
-        (lambda r: runops.boundary(r, ratio=np.nan), "ratio nan"),
-        (lambda r: runops.combine(r, r, "nor"), "operation is 'nor'"),
+        (lambda r: operations.crop(r, 0, 0, 3, 5), r"a window of 3 x 5 .* rles\[0\], 3 x 4 pixels"),
+        (lambda r: operations.crop(r, 1, 0, 3, 4), "from row 1, column 0"),
+        (lambda r: operations.crop(r, -1, 0, 1, 1), "y is -1"),
+        (lambda r: operations.crop(r, 0, 0.5, 1, 1), "x is 0.5"),
+        (lambda r: operations.crop(r, 2**41, 0, 1, 1), "y is 2199"),
+        (lambda r: operations.pad(r, 0, -1, 0, 0), "bottom is -1"),
+        (lambda r: operations.pad(r, 0, 0, 0, 0, 2), "value is 2"),
+        (lambda r: operations.flip(r, "sideways"), "axis is 'sideways'"),
+        (lambda r: operations.rot90(r, 0.5), "k is 0.5"),
+        (lambda r: operations.components(r, 6), "connectivity is 6"),
+        (lambda r: operations.erode(r, -1), "a width of -1"),
+        (lambda r: operations.erode(r, 1.5), "a width of 1.5"),
+        (lambda r: operations.erode(r, [1, 2]), "one for each of the 1 masks"),
+        (lambda r: operations.erode(r, border=2), "border is 2"),
+        (lambda r: operations.boundary(r, ratio=-1), "ratio -1"),
+        (lambda r: operations.boundary(r, ratio=np.nan), "ratio nan"),
+        (lambda r: operations.combine(r, r, "nor"), "operation is 'nor'"),
         (
-            lambda r: runops.minus(Rles.of([b"1"] * 2, [(1, 1)] * 2), Rles.of([], [])),
+            lambda r: operations.minus(Rles.of([b"1"] * 2, [(1, 1)] * 2), Rles.of([], [])),
             "2 masks and 0 masks",
         ),
         (
-            lambda r: runops.minus(r, Rles.of([b"<"], [(4, 3)])),
+            lambda r: operations.minus(r, Rles.of([b"<"], [(4, 3)])),
             r"first\[0\] has 3 x 4 pixels and second\[0\] 4 x 3",
         ),
         (
-            lambda r: runops.merge(Rles.of([b"<", b"<", b"<"], [(3, 4), (3, 4), (4, 3)])),
+            lambda r: operations.merge(Rles.of([b"<", b"<", b"<"], [(3, 4), (3, 4), (4, 3)])),
             r"rles\[0\] has 3 x 4 pixels and rles\[2\] 4 x 3",
         ),
         (lambda r: Rles.of([b"<"], [(3.0, 4)]), "a pair of integers for each"),
@@ -527,14 +529,14 @@ def test_bad_arguments(call, match):
         call(Rles.of([naive.text_of_counts([12])], [(3, 4)]))
 
 
-@pytest.mark.parametrize("module", ["batch", "overlap", "shape", "move"])
+@pytest.mark.parametrize("module", ["batch", "boolean", "morphology", "transforms"])
 def test_examples(module):
-    found = importlib.import_module(f"mtfast.runops.{module}")
+    found = importlib.import_module(f"mtfast.rles.{module}")
     results = doctest.testmod(found)
     assert results.failed == 0
     functions = [f for f in vars(found).values() if inspect.isfunction(f)]
     public = [
-        f for f in functions if f.__module__ == found.__name__ and f.__name__ in runops.__all__
+        f for f in functions if f.__module__ == found.__name__ and f.__name__ in operations.__all__
     ]
     assert results.attempted >= len([f for f in public if f.__name__ not in ("minus", "xor")])
 

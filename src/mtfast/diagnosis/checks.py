@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.runops import class_overlaps
+from mtfast.rles import class_overlaps
 from mtfast.sources.stated import (
     annotation_name,
     area_differs,

@@ -17,7 +17,7 @@ from mtfast.errors import MtfastError
 from mtfast.jpeg import read_header
 from mtfast.parallel import run_jobs
 from mtfast.progress import Progress, silent
-from mtfast.runops import Rles
+from mtfast.rles import Rles
 from mtfast.sources import Source
 from mtfast.sources.source import base_name, chosen_splits
 from mtfast.sources.variants import default_variant, is_n_shot, taken_from

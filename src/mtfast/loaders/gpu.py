@@ -14,7 +14,7 @@ import torch
 
 from mtfast.errors import MtfastError
 from mtfast.painting.paint import frame_size, semantic_dtype
-from mtfast.runops.batch import Rles, decode
+from mtfast.rles.batch import Rles, decode
 from mtfast.table import RunTable
 
 __all__ = ["decode_jpegs", "paint", "paint_instances"]

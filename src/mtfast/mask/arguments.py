@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from mtfast.errors import MtfastError, RLEError, shown
 from mtfast.mask.dicts import RLE, Mask, Masks, dicts_of, frame_size, rles_of
-from mtfast.polygons import as_float, rasterise
-from mtfast.runops import Rles
-from mtfast.runops.batch import as_array
+from mtfast.rles import Rles
+from mtfast.rles.batch import as_array
+from mtfast.rles.polygons import as_float, rasterise
 from mtfast.table import RunTable, explain
 
 LARGEST = {np.dtype(t): np.iinfo(t).max for t in (np.uint8, np.uint16, np.uint32)}

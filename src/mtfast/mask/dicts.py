@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, RLEError, shown
-from mtfast.runops import Rles
+from mtfast.rles import Rles
 from mtfast.table import MAX_PIXELS, RunTable
 
 __all__ = ["RLE", "Mask", "Masks", "dicts_of", "frame_size", "rle_of", "rles_of"]

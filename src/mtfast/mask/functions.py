@@ -10,10 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from mtfast import runops
-from mtfast.coding import decode_mask, encode_mask
+from mtfast import rles as operations
 from mtfast.errors import MtfastError, shown
-from mtfast.labelmap import scan_labels
 from mtfast.mask.arguments import (
     LARGEST,
     are_masks,
@@ -36,7 +34,9 @@ from mtfast.mask.arguments import (
 from mtfast.mask.dicts import RLE, Mask, Masks, dicts_of, rle_of, rles_of
 from mtfast.mask.monkey_patch import Adopted, adopt, restore
 from mtfast.painting.order import Overlap, find_overlap, paint_rank
-from mtfast.runops.batch import as_array, one_of
+from mtfast.rles.batch import as_array, one_of
+from mtfast.rles.label_map import scan_labels
+from mtfast.rles.pixels import decode_mask, encode_mask
 from mtfast.table import RunTable, gather_texts
 
 __all__ = [
@@ -284,13 +284,13 @@ def iou(dt: Any, gt: Any, pyiscrowd: ArrayLike) -> Any:
     if len(dt) == 0 or len(gt) == 0:
         return []
     if boxes[0] is not None and boxes[1] is not None:
-        return runops.bbox_iou(boxes[0], boxes[1], pyiscrowd)
+        return operations.bbox_iou(boxes[0], boxes[1], pyiscrowd)
     if boxes[0] is not None or boxes[1] is not None:
         raise MtfastError(
             "masks on one side and boxes on the other; expected one kind on both; "
             "convert masks with toBbox, or boxes with frPyObjects"
         )
-    return runops.iou(rles_of(dt), rles_of(gt), pyiscrowd)
+    return operations.iou(rles_of(dt), rles_of(gt), pyiscrowd)
 
 
 def merge(rleObjs: Masks, intersect: bool | int = 0) -> RLE:  # noqa: N803
@@ -320,7 +320,7 @@ def merge(rleObjs: Masks, intersect: bool | int = 0) -> RLE:  # noqa: N803
     >>> merge([a, b]), merge([a, b], intersect=True)
     ({'size': [1, 6], 'counts': b'141'}, {'size': [1, 6], 'counts': b'222'})
     """
-    return dicts_of(runops.merge(rles_of(rleObjs), intersect))[0]
+    return dicts_of(operations.merge(rles_of(rleObjs), intersect))[0]
 
 
 def frPyObjects(pyobj: Any, h: int, w: int) -> Any:  # noqa: N802
@@ -548,7 +548,7 @@ def components(rle: Mask, connectivity: Literal[4, 8] = 4) -> list[RLE]:
     >>> components({"size": [1, 6], "counts": b"0122"})
     [{'size': [1, 6], 'counts': b'015'}, {'size': [1, 6], 'counts': b'33'}]
     """
-    return dicts_of(runops.components(rles_of(expect_one(rle)), connectivity).rles)
+    return dicts_of(operations.components(rles_of(expect_one(rle)), connectivity).rles)
 
 
 def erode(
@@ -557,11 +557,11 @@ def erode(
     connectivity: Literal[4, 8] = 8,
     border: Literal[0, 1] = 0,
 ) -> Any:
-    """Take n layers of pixels off masks; see :func:`mtfast.runops.erode`.
+    """Take n layers of pixels off masks; see :func:`mtfast.rles.erode`.
 
     ``border`` says what the pixels outside the frame are: 0 takes masks off its edges as well.
     """
-    return as_given(rleObjs, runops.erode(rles_of(rleObjs), n, connectivity, border))
+    return as_given(rleObjs, operations.erode(rles_of(rleObjs), n, connectivity, border))
 
 
 def boundary(
@@ -571,20 +571,20 @@ def boundary(
     ratio: float | None = None,
     connectivity: Literal[4, 8] = 8,
 ) -> Any:
-    """Keep what erosion takes away; see :func:`mtfast.runops.boundary`.
+    """Keep what erosion takes away; see :func:`mtfast.rles.boundary`.
 
     ``ratio`` gives the width as a part of the frame's diagonal; boundary IoU takes 0.02.
     """
-    kept = runops.boundary(rles_of(rleObjs), width, ratio=ratio, connectivity=connectivity)
+    kept = operations.boundary(rles_of(rleObjs), width, ratio=ratio, connectivity=connectivity)
     return as_given(rleObjs, kept)
 
 
 def crop(rleObjs: Mask | Masks, y: int, x: int, h: int, w: int) -> Any:  # noqa: N803
-    """Cut one window out of masks; see :func:`mtfast.runops.crop`.
+    """Cut one window out of masks; see :func:`mtfast.rles.crop`.
 
     ``y, x`` is its first row and column; it must lie in the frame.
     """
-    return as_given(rleObjs, runops.crop(rles_of(rleObjs), y, x, h, w)[0])
+    return as_given(rleObjs, operations.crop(rles_of(rleObjs), y, x, h, w)[0])
 
 
 def pad(
@@ -596,17 +596,17 @@ def pad(
     value: Literal[0, 1] = 0,
 ) -> Any:
     """Add rows and columns of background (0) or foreground (1) around masks."""
-    return as_given(rleObjs, runops.pad(rles_of(rleObjs), top, bottom, left, right, value))
+    return as_given(rleObjs, operations.pad(rles_of(rleObjs), top, bottom, left, right, value))
 
 
 def flip(rleObjs: Mask | Masks, axis: Literal["horizontal", "vertical"]) -> Any:  # noqa: N803
     """Mirror masks: left and right ("horizontal") or top and bottom ("vertical")."""
-    return as_given(rleObjs, runops.flip(rles_of(rleObjs), axis))
+    return as_given(rleObjs, operations.flip(rles_of(rleObjs), axis))
 
 
 def rot90(rleObjs: Mask | Masks, k: int = 1) -> Any:  # noqa: N803
     """Turn masks by k quarter turns, against the clock as ``numpy.rot90`` does."""
-    return as_given(rleObjs, runops.rot90(rles_of(rleObjs), k))
+    return as_given(rleObjs, operations.rot90(rles_of(rleObjs), k))
 
 
 def validate(rleObjs: Any) -> list[tuple[int, str]]:  # noqa: N803

@@ -15,7 +15,7 @@ import numpy as np
 
 from mtfast.errors import MtfastError
 from mtfast.painting.order import OVERLAPS, Overlap, paint_order
-from mtfast.runops import Rles, boundary
+from mtfast.rles import Rles, boundary
 from mtfast.table import Category, RunTable
 
 __all__ = ["KINDS", "Kind", "Selection", "keep", "known_categories", "number", "outline", "rename"]

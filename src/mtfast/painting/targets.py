@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
 from mtfast.painting.paint import frame_size
-from mtfast.runops import Rles
-from mtfast.runops import crop as crop_rles
+from mtfast.rles import Rles
+from mtfast.rles import crop as crop_rles
 from mtfast.table import RunTable
 from mtfast.window import check_window
 

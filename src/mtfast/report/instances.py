@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mtfast.dataset import CategorySummary, SplitView, count_categories, open_dataset
 from mtfast.progress import Progress, silent
-from mtfast.runops import Rles, union_areas
+from mtfast.rles import Rles, union_areas
 from mtfast.sources.variants import fullest_variant
 from mtfast.table import RunTable
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import SourceError
-from mtfast.labelmap import LabelRuns, scan_labels
+from mtfast.rles.label_map import LabelRuns, scan_labels
 from mtfast.sources.files import Files
 from mtfast.sources.records import Records, records_of
 from mtfast.sources.source import OneSplit, expect_one_of, find_listed, image_names, read_listed

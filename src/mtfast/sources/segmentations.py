@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from mtfast.errors import RLEError, SourceError
-from mtfast.polygons import cut_texts, rasterise
+from mtfast.rles.polygons import cut_texts, rasterise
 from mtfast.table import MAX_PIXELS, offsets_of
 
 __all__ = ["Rings", "Rle", "texts_of"]

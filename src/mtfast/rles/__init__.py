@@ -15,9 +15,8 @@ All of them work on a batch of masks, check every text first, and return canonic
 ==========================================  =====================================================
 """
 
-from mtfast.runops.batch import Rles
-from mtfast.runops.move import crop, flip, pad, rot90
-from mtfast.runops.overlap import (
+from mtfast.rles.batch import Rles
+from mtfast.rles.boolean import (
     SharedPixels,
     bbox_iou,
     class_overlaps,
@@ -28,7 +27,8 @@ from mtfast.runops.overlap import (
     union_areas,
     xor,
 )
-from mtfast.runops.shape import Parts, boundary, components, erode
+from mtfast.rles.morphology import Parts, boundary, components, erode
+from mtfast.rles.transforms import crop, flip, pad, rot90
 
 __all__ = [
     "Parts",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, shown
-from mtfast.runops.batch import Int64, Lists, Rles, decode, encode, one_of, room
+from mtfast.rles.batch import Int64, Lists, Rles, decode, encode, one_of, room
 from mtfast.table import MAX_PIXELS
 
 

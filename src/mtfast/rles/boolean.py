@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtfast.errors import MtfastError
-from mtfast.runops.batch import Int64, Lists, Rles, as_array, decode, encode, one_of, room
+from mtfast.rles.batch import Int64, Lists, Rles, as_array, decode, encode, one_of, room
 from mtfast.table import RunTable
 
 
