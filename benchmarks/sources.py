@@ -2,7 +2,7 @@
 
 import mtfast
 from benchmarks import data
-from mtfast.sources.coco_json import parse_coco
+from mtfast.sources.coco.parse import parse_coco
 
 
 class CocoJson:

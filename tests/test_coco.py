@@ -14,8 +14,8 @@ from pycocotools.coco import COCO
 
 from mtfast.errors import MtfastError, RLEError, SourceError
 from mtfast.rles import polygons
-from mtfast.sources import coco_json
-from mtfast.sources.coco_json import parse_coco
+from mtfast.sources.coco import parse
+from mtfast.sources.coco.parse import parse_coco
 from mtfast.table import Category
 from naive import counts_of_mask, text_of_mask
 
@@ -120,7 +120,7 @@ def test_many_polygons_are_cut_into_batches(monkeypatch, rng):
     data = document(*(annotation(k, segmentation=mask) for k, mask in enumerate(masks)))
     whole = texts(data)
     monkeypatch.setattr(polygons, "_BATCH", 200)
-    monkeypatch.setattr(coco_json, "_CHUNK", 23)
+    monkeypatch.setattr(parse, "_CHUNK", 23)
     assert texts(data) == whole
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtfast.sources import record_file
-from mtfast.sources.record_file import RecordFile, UnreadableError
+from mtfast.sources.coco import stream
+from mtfast.sources.coco.stream import RecordFile, UnreadableError
 
 LISTS = ("images", "annotations", "categories")
 records = st.recursive(
@@ -25,9 +25,9 @@ RECORDS = msgspec.json.Decoder(list[msgspec.Raw])
 @pytest.fixture(params=[(1, 1), (7, 5), (64, 1 << 22)], autouse=True)
 def blocks(request, monkeypatch):
     """Sizes of what is read, and cut, at once; and room for few events."""
-    monkeypatch.setattr(record_file, "_BLOCK_BYTES", request.param[0])
-    monkeypatch.setattr(record_file, "_PIECE_BYTES", request.param[1])
-    monkeypatch.setattr(record_file, "_EVENTS", 2)
+    monkeypatch.setattr(stream, "_BLOCK_BYTES", request.param[0])
+    monkeypatch.setattr(stream, "_PIECE_BYTES", request.param[1])
+    monkeypatch.setattr(stream, "_EVENTS", 2)
 
 
 def read(text: bytes, max_records: int) -> dict[str, list]:

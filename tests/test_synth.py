@@ -14,7 +14,7 @@ from pycocotools import mask as coco_mask
 
 from mtfast.derivation.n_shot import upstream_subsets
 from mtfast.errors import MtfastError
-from mtfast.sources.records import AnnotationKeys
+from mtfast.sources.coco.records import AnnotationKeys
 from mtfast.synth import make_set
 from mtfast.synth.palette import PALETTES
 from mtfast.synth.render import label_map, render

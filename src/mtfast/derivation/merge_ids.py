@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, SourceError
-from mtfast.sources.records import Records, edited, fields_of
+from mtfast.sources.coco.records import Records, edited, fields_of
 from mtfast.sources.variants import has_classes
 
 __all__ = ["Shift", "category_names", "is_one_class", "match_categories", "merge", "shifts_of"]

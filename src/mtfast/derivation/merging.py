@@ -25,7 +25,7 @@ from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_na
 from mtfast.errors import MtfastError
 from mtfast.progress import Progress, silent
 from mtfast.sources import Source, open_source
-from mtfast.sources.records import Records
+from mtfast.sources.coco.records import Records
 from mtfast.sources.variants import is_n_shot
 
 __all__ = ["derive_merged"]

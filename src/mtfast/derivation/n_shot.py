@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.sources.records import AnnotationKeys, Records, fields_of
+from mtfast.sources.coco.records import AnnotationKeys, Records, fields_of
 
 __all__ = [
     "UPSTREAM_SETS",

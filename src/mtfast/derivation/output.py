@@ -13,7 +13,7 @@ import msgspec
 from mtfast.errors import MtfastError
 from mtfast.progress import Progress
 from mtfast.sources import Source
-from mtfast.sources.records import Records
+from mtfast.sources.coco.records import Records
 from mtfast.sources.source import base_name
 from mtfast.sources.variants import is_n_shot
 

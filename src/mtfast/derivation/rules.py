@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
-from mtfast.sources.records import Records, edited, fields_of
+from mtfast.sources.coco.records import Records, edited, fields_of
 from mtfast.sources.variants import fullest_variant, has_classes, is_n_shot, threshold_of
 from mtfast.table import RunTable
 

@@ -29,7 +29,7 @@ from mtfast.derivation.rules import (
 from mtfast.errors import MtfastError
 from mtfast.progress import Progress, silent
 from mtfast.sources import Source, open_source
-from mtfast.sources.records import Records
+from mtfast.sources.coco.records import Records
 from mtfast.sources.source import expect_one_of
 from mtfast.sources.variants import has_classes, is_n_shot
 

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from mtfast.errors import SourceError
-from mtfast.sources.coco import open_coco
+from mtfast.sources.coco.source import open_coco
 from mtfast.sources.files import Folder
 from mtfast.sources.label_png import IMAGES, MASKS, find_label_png
 from mtfast.sources.maskterial import ANNOTATION_FOLDERS, find_maskterial, no_annotation_file

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from mtfast.errors import SourceError
 from mtfast.rles.label_map import LabelRuns, scan_labels
+from mtfast.sources.coco.records import Records, records_of
 from mtfast.sources.files import Files
-from mtfast.sources.records import Records, records_of
 from mtfast.sources.source import OneSplit, expect_one_of, find_listed, image_names, read_listed
 from mtfast.table import Category, RunTable, offsets_of
 

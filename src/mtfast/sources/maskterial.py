@@ -24,10 +24,10 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from mtfast.errors import SourceError
-from mtfast.sources.coco_json import parse_coco
+from mtfast.sources.coco.parse import parse_coco
+from mtfast.sources.coco.records import Records
+from mtfast.sources.coco.stream import BAD_INPUT
 from mtfast.sources.files import Files, Folder
-from mtfast.sources.record_file import BAD_INPUT
-from mtfast.sources.records import Records
 from mtfast.sources.source import (
     SetNames,
     expect_one_of,

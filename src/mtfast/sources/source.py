@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 from mtfast.errors import SourceError
+from mtfast.sources.coco.records import Records
 from mtfast.sources.files import Files
-from mtfast.sources.records import Records
 from mtfast.table import RunTable
 
 __all__ = ["SetNames", "Source", "chosen_splits"]

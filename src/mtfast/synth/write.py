@@ -24,7 +24,7 @@ import numpy as np
 
 from mtfast.derivation.n_shot import upstream_subsets, write_subsets
 from mtfast.derivation.rules import Rule
-from mtfast.sources.records import Records, records_of
+from mtfast.sources.coco.records import Records, records_of
 from mtfast.table import Category, RunTable, as_strings, offsets_of
 
 __all__ = ["ImageRecord", "write_meta_data", "write_split"]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtfast.errors import SourceError
-from mtfast.sources.coco_json import parse_coco
+from mtfast.sources.coco.parse import parse_coco
+from mtfast.sources.coco.records import Records
 from mtfast.sources.files import Files, Folder
-from mtfast.sources.records import Records
 from mtfast.sources.source import (
     OneSplit,
     base_name,

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import SourceError
-from mtfast.sources.coco_json import Id
-from mtfast.sources.record_file import BAD_INPUT
+from mtfast.sources.coco.parse import Id
+from mtfast.sources.coco.stream import BAD_INPUT
 from mtfast.table import RunTable
 
 __all__ = ["AnnotationKeys", "Records", "edited", "fields_of", "records_of"]

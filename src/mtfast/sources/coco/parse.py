@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, RLEError, SourceError
-from mtfast.sources.record_file import BAD_INPUT, BOM, Document, RecordFile, UnreadableError
-from mtfast.sources.segmentations import Rings, Rle, texts_of
+from mtfast.sources.coco.segmentations import Rings, Rle, texts_of
+from mtfast.sources.coco.stream import BAD_INPUT, BOM, Document, RecordFile, UnreadableError
 from mtfast.table import MAX_PIXELS, Category, RunTable, gather_texts, offsets_of
 
 __all__ = ["Id", "parse_coco"]

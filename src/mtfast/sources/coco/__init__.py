@@ -1,0 +1,1 @@
+"""COCO files: JSON in pieces, records, segmentations in their three spellings."""
