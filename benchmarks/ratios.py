@@ -27,7 +27,7 @@ from benchmarks.data import Scale
 from benchmarks.measuring import Usage, in_fresh_process, processes_in_turns, race
 from benchmarks.table import Row, markdown
 from mtfast.painting.targets import instance_targets
-from mtfast.store.crop_index import encode_index
+from mtfast.store.writing.crop_index import encode_index
 from mtfast.table import RunTable
 
 QUICK = Scale((1200, 1920), 16, 512, 20_000)

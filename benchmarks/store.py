@@ -9,7 +9,7 @@ import mtfast
 from benchmarks import data
 from mtfast.painting.encode import encode_masks
 from mtfast.painting.targets import instance_targets
-from mtfast.store.crop_index import encode_index
+from mtfast.store.writing.crop_index import encode_index
 
 
 class Open:

@@ -102,7 +102,7 @@ def test_demo(tmp_path, monkeypatch, capsys):
 
 def test_demo_notices_a_difference(small_set, tmp_path, monkeypatch):
     from mtfast import demo
-    from mtfast.store.read import Split
+    from mtfast.store.reading.store import Split
 
     source = mtfast.open_source(small_set)
     train = mtfast.open(mtfast.convert(source, tmp_path / "set.zarr"))["train"]

@@ -375,7 +375,7 @@ def test_a_kill_after_the_new_store_is_whole(coco, tmp_path):
 
 def test_two_conversions_to_one_place(coco, tmp_path):
     """The one that comes second fails and leaves the other's folder alone, whatever it may do."""
-    from mtfast.store.target import replacing
+    from mtfast.store.writing.replace import replacing
 
     target = tmp_path / "store.zarr"
     with replacing(target):

@@ -18,10 +18,11 @@ from mtfast.conversion.crop_index import add_crop_index
 from mtfast.errors import MtfastError, StoreError
 from mtfast.jpeg.index import build_index
 from mtfast.painting.targets import instance_targets
-from mtfast.store import crop_index, schema
-from mtfast.store.arrays import ShardedImages
-from mtfast.store.columns import read_column
-from mtfast.store.read import Split
+from mtfast.store import schema
+from mtfast.store.reading.columns import read_column
+from mtfast.store.reading.images import ShardedImages
+from mtfast.store.reading.store import Split
+from mtfast.store.writing import crop_index
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +181,7 @@ def test_a_run_that_fails_leaves_the_store_as_it_was(copy, monkeypatch):
 
 
 def test_two_runs_do_not_meet(copy):
-    from mtfast.store.target import writing
+    from mtfast.store.writing.replace import writing
 
     with writing(copy), pytest.raises(StoreError, match="being written by another run"):
         add_crop_index(copy, scheduler="sync")

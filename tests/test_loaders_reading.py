@@ -182,7 +182,7 @@ def test_variants_classes_and_parts(store, train):
 
 
 def test_the_cache_decodes_once_and_is_bounded(store, monkeypatch):
-    from mtfast.store.read import Split
+    from mtfast.store.reading.store import Split
 
     decoded = []
     decode = Split.image

@@ -166,7 +166,7 @@ def test_a_batch_of_more_than_255_classes(tmp_path):
 
 def test_few_shots_are_decoded_once(store, monkeypatch):
     """Forked workers find in memory what was decoded before they were started."""
-    from mtfast.store.read import Split
+    from mtfast.store.reading.store import Split
 
     shot = {"variant": "1_shot/run_0/annotations_with_class_300", "crop": 64}
     plain = Loader(Dataset(store, **shot), 2)

@@ -22,8 +22,8 @@ import mtfast
 from mtfast.demo import paint_with_pycocotools
 from mtfast.errors import StoreError
 from mtfast.store import schema
-from mtfast.store.columns import read_column
-from mtfast.store.files import OPEN_FILES, Files
+from mtfast.store.reading.columns import read_column
+from mtfast.store.reading.files import OPEN_FILES, Files
 from mtfast.store.shard import index_bytes, read_index, write_shard
 
 SPLITS = ("train", "test")

@@ -13,9 +13,9 @@ from PIL import Image
 
 import mtfast
 import naive
-from mtfast.comparison import ClassPixels
-from mtfast.difference_sheet import MARK, WHITE, _close_up
-from mtfast.painter import Rule
+from mtfast.verification.compare import ClassPixels
+from mtfast.verification.picture import MARK, WHITE, _close_up
+from mtfast.verification.rules import Rule
 from schemas import validate
 from test_cli import run
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from mtfast.export.masks import export_masks as export_masks
     from mtfast.painting.paint import semantic as semantic
     from mtfast.sources import open_source as open_source
-    from mtfast.store.read import open_store as open  # noqa: A004 - the library's own verb
+    from mtfast.store.reading.store import open_store as open  # noqa: A004 - the library's own verb
     from mtfast.table import Category as Category
     from mtfast.table import RunTable as RunTable
-    from mtfast.verification import verify as verify
+    from mtfast.verification.verify import verify as verify
 
 __version__ = "0.1.0"
 
@@ -35,10 +35,10 @@ _HOMES = {
     "convert": "mtfast.conversion.convert",
     "diagnose": "mtfast.diagnosis.diagnose",
     "export_masks": "mtfast.export",
-    "open": "mtfast.store.read",
+    "open": "mtfast.store.reading.store",
     "open_source": "mtfast.sources",
     "semantic": "mtfast.painting.paint",
-    "verify": "mtfast.verification",
+    "verify": "mtfast.verification.verify",
 }
 _RENAMED = {"open": "open_store"}
 

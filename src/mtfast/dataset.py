@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mtfast.errors import SourceError
 from mtfast.sources import Source, open_source
 from mtfast.sources.variants import default_variant
-from mtfast.store.read import open_store
+from mtfast.store.reading.store import open_store
 from mtfast.table import RunTable
 
 __all__ = [

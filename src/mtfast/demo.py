@@ -18,7 +18,7 @@ from mtfast.painting.paint import semantic
 from mtfast.progress import Progress, silent
 from mtfast.report.preview import preview
 from mtfast.sources import Source, open_source
-from mtfast.store.read import Split, open_store
+from mtfast.store.reading.store import Split, open_store
 from mtfast.synth import make_set
 from mtfast.table import RunTable
 

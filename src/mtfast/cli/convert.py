@@ -46,7 +46,7 @@ def convert(
     """
     from mtfast.conversion.convert import convert as convert_dataset
     from mtfast.progress import ProgressDisplay
-    from mtfast.store.read import open_store
+    from mtfast.store.reading.store import open_store
 
     with ProgressDisplay() as progress:
         made = convert_dataset(

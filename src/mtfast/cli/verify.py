@@ -13,8 +13,8 @@ from mtfast.cli.options import echo_json, json_option, make_console, splits_opti
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mtfast.comparison import ClassPixels
-    from mtfast.verification import SplitVerification, Verification
+    from mtfast.verification.compare import ClassPixels
+    from mtfast.verification.verify import SplitVerification, Verification
 
 # What a person looks at; --json has all of it.
 MOST_IMAGES = 20
@@ -60,7 +60,7 @@ def verify(
     Exits with status 1 if anything differs.
     """
     from mtfast.progress import ProgressDisplay
-    from mtfast.verification import verify as verify_masks
+    from mtfast.verification.verify import verify as verify_masks
 
     with ProgressDisplay() as progress:
         found = verify_masks(

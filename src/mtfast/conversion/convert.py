@@ -30,18 +30,18 @@ from mtfast.progress import Progress, silent
 from mtfast.sources import Source, open_source
 from mtfast.sources.source import chosen_splits
 from mtfast.store import schema
-from mtfast.store.crop_index import IndexShard, write_steps
-from mtfast.store.crop_index import declare as declare_index
-from mtfast.store.pool import pack
 from mtfast.store.shard import Shard, plan, write_shard
-from mtfast.store.target import refuse_existing, replacing
-from mtfast.store.write import (
+from mtfast.store.writing.annotations import pack
+from mtfast.store.writing.arrays import (
     StoreWriter,
     declare_images,
     declare_masks,
     shard_path,
     write_columns,
 )
+from mtfast.store.writing.crop_index import IndexShard, write_steps
+from mtfast.store.writing.crop_index import declare as declare_index
+from mtfast.store.writing.replace import refuse_existing, replacing
 from mtfast.table import RunTable, as_strings
 
 if TYPE_CHECKING:

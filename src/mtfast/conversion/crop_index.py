@@ -14,11 +14,11 @@ import numpy as np
 from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.progress import Progress, silent
 from mtfast.store import schema
-from mtfast.store.crop_index import IndexShard, declare, write_steps
-from mtfast.store.read import Split, Store, open_store
+from mtfast.store.reading.store import Split, Store, open_store
 from mtfast.store.shard import sync
-from mtfast.store.target import writing
-from mtfast.store.write import sync_tree
+from mtfast.store.writing.arrays import sync_tree
+from mtfast.store.writing.crop_index import IndexShard, declare, write_steps
+from mtfast.store.writing.replace import writing
 
 __all__ = ["IndexedSplit", "add_crop_index"]
 

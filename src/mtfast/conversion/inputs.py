@@ -15,7 +15,7 @@ from mtfast.progress import Progress
 from mtfast.sources import Source
 from mtfast.sources.source import base_name
 from mtfast.sources.variants import default_variant
-from mtfast.store.pool import VariantTable, align
+from mtfast.store.writing.annotations import VariantTable, align
 from mtfast.table import RunTable
 
 __all__ = ["SplitInput", "read_split"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from mtfast.errors import StoreError
 from mtfast.export.format import MaskSplit
-from mtfast.store.files import read_metadata
+from mtfast.store.reading.files import read_metadata
 from mtfast.table import RunTable
 
 __all__ = [

@@ -40,7 +40,7 @@ from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.progress import Progress, silent
 from mtfast.store import schema
 from mtfast.store.shard import plan
-from mtfast.store.target import refuse_inside_store, writing
+from mtfast.store.writing.replace import refuse_inside_store, writing
 from mtfast.table import RunTable
 
 __all__ = ["ExportedMasks", "export_masks"]

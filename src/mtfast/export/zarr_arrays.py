@@ -12,7 +12,7 @@ from mtfast.painting.encode import ZstdFrames
 from mtfast.painting.paint import frame_size
 from mtfast.store import schema
 from mtfast.store.shard import shard_is_whole, sync, write_shard
-from mtfast.store.write import declare_masks, shard_path, write_columns
+from mtfast.store.writing.arrays import declare_masks, shard_path, write_columns
 
 __all__ = ["ZarrArrays"]
 

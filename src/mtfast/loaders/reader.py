@@ -17,7 +17,7 @@ from mtfast.loaders.order import Int64, Order, Pick
 from mtfast.loaders.views import Augment, View, choose_view
 from mtfast.painting.paint import frame_size, semantic, semantic_dtype
 from mtfast.painting.targets import InstanceTargets, crop_table, instance_targets
-from mtfast.store.read import Split, open_store
+from mtfast.store.reading.store import Split, open_store
 from mtfast.table import Category, RunTable
 
 __all__ = ["TARGETS", "Item", "Reader"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mtfast.errors import StoreError
-from mtfast.store.files import read_metadata
+from mtfast.store.reading.files import read_metadata
 from mtfast.store.schema import replaced_path
 
 __all__ = ["refuse_existing", "refuse_inside_store", "replacing", "writing"]

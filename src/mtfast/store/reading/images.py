@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import StoreError
-from mtfast.store.files import File, Files, Metadata, read_metadata
+from mtfast.store.reading.files import File, Files, Metadata, read_metadata
 from mtfast.store.schema import JPEG_CODEC
 from mtfast.store.shard import MISSING, index_bytes, read_index
 

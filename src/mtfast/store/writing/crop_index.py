@@ -20,7 +20,7 @@ from mtfast.jpeg.layout import read_layout
 from mtfast.painting.encode import ZSTD_LEVEL
 from mtfast.store import schema
 from mtfast.store.shard import write_shard
-from mtfast.store.write import declare_crop_index, shard_path, write_columns
+from mtfast.store.writing.arrays import declare_crop_index, shard_path, write_columns
 
 if TYPE_CHECKING:
     import zarr

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import StoreError
-from mtfast.store.files import Files, read_metadata
+from mtfast.store.reading.files import Files, read_metadata
 
 __all__ = ["StoredColumn", "TextArray", "read_column"]
 

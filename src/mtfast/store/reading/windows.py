@@ -12,9 +12,9 @@ from mtfast.errors import MtfastError, StoreError
 from mtfast.jpeg.crop import cut_window
 from mtfast.jpeg.index import N_COMPONENTS, CropIndex
 from mtfast.store import schema
-from mtfast.store.arrays import ImageArray, open_image_array
-from mtfast.store.columns import read_column
-from mtfast.store.files import Files, read_metadata
+from mtfast.store.reading.columns import read_column
+from mtfast.store.reading.files import Files, read_metadata
+from mtfast.store.reading.images import ImageArray, open_image_array
 from mtfast.window import Window
 
 __all__ = ["WindowReader", "has_crop_index"]

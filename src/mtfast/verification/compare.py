@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import SourceError
-from mtfast.painter import Painter, Rule
 from mtfast.painting.order import ORDERS, Overlap
 from mtfast.painting.paint import semantic
 from mtfast.parallel import run_jobs
 from mtfast.progress import Progress
+from mtfast.verification.rules import Painter, Rule
 
 __all__ = ["ClassPixels", "MaskFinding", "Tally", "class_pixels", "compare_masks"]
 

@@ -12,9 +12,9 @@ from PIL import Image
 
 from mtfast.dataset import decode_image
 from mtfast.errors import SourceError
-from mtfast.painter import Painter, Rule
 from mtfast.pictures.sheet import NO_IMAGE, RGB, TILE, compose, make_tile, palette_of, save_sheet
 from mtfast.progress import Progress
+from mtfast.verification.rules import Painter, Rule
 
 __all__ = ["Difference", "draw_differences"]
 

@@ -53,8 +53,8 @@ def pack(
     Returns
     -------
     instances, variants : dict of arrays
-        The columns that :mod:`mtfast.store.schema` names; :mod:`mtfast.store.annotations` reads
-        them.
+        The columns that :mod:`mtfast.store.schema` names;
+        :mod:`mtfast.store.reading.annotations` reads them.
     """
     order = {name: i for i, name in enumerate(names)}
     pool: dict[bytes, int] = {}

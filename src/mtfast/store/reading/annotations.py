@@ -1,4 +1,4 @@
-"""The annotation files of a split as they lie in a store; :mod:`mtfast.store.pool` made them.
+"""The annotation files of a split, as :mod:`mtfast.store.writing.annotations` has stored them.
 
 The columns of the instances are small (some fifty bytes each) and read whole when they are first
 needed, those of a variant as far as it goes; the RLE text, most of the bytes, is read in place for
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from mtfast.errors import StoreError
 from mtfast.store import schema
-from mtfast.store.columns import StoredColumn, TextArray, read_column
-from mtfast.store.files import Files
+from mtfast.store.reading.columns import StoredColumn, TextArray, read_column
+from mtfast.store.reading.files import Files
 from mtfast.table import Category, RunTable, offsets_of
 
 __all__ = ["Annotations"]

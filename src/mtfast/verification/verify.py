@@ -13,10 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mtfast.comparison import ClassPixels, MaskFinding, Tally, class_pixels, compare_masks
 from mtfast.dataset import expect_source
 from mtfast.errors import SourceError
-from mtfast.painter import Painter, Rule
 from mtfast.painting.order import Overlap
 from mtfast.pictures.sheet import picture_path
 from mtfast.progress import Progress, silent
@@ -24,6 +22,8 @@ from mtfast.sources import Source
 from mtfast.sources.source import chosen_splits, expect_one_of
 from mtfast.sources.stated import area_differs, bbox_differs, describe_area, describe_bbox
 from mtfast.sources.variants import default_variant, is_n_shot
+from mtfast.verification.compare import ClassPixels, MaskFinding, Tally, class_pixels, compare_masks
+from mtfast.verification.rules import Painter, Rule
 
 __all__ = ["MaskFinding", "Rule", "SplitVerification", "Verification", "verify"]
 
@@ -165,7 +165,7 @@ def verify(
         verified.append(_verify_split(painter, rule, workers, report))
     found = Verification(str(opened.path), tuple(verified))
     if target is not None and found.n_different:
-        from mtfast.difference_sheet import Difference, draw_differences
+        from mtfast.verification.picture import Difference, draw_differences
 
         worst = [
             Difference(painter, split.rule, finding.image, finding.n_pixels)
