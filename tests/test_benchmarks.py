@@ -5,17 +5,13 @@ from __future__ import annotations
 import inspect
 import pkgutil
 import re
-import sys
 from importlib import import_module
 from itertools import product
 from pathlib import Path
 
+import benchmarks
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import benchmarks
 from benchmarks import (
     data,
     export,

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import mtfast
 import naive
-from conftest import make_table, random_masks
 from mtfast import MtfastError, RLEError, mask
 from mtfast.painting.order import OVERLAPS, find_overlap
 from mtfast.painting.selection import KINDS, Selection, known_categories, rename
+from tables import make_table, random_masks
 
 SHAPE = (19, 27)
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import naive
-from conftest import make_table, random_masks
 from mtfast import MtfastError, mask
+from tables import make_table, random_masks
 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 STACKS = st.tuples(SHAPES, st.integers(1, 4)).flatmap(

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import mtfast
 import naive
-from conftest import make_table, random_masks
 from mtfast import MtfastError, RLEError
+from tables import make_table, random_masks
 
 SHAPE = (19, 27)
 

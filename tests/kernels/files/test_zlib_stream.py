@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import naive
-from conftest import make_table, random_masks
 from mtfast.export.image_files import palette_of
 from mtfast.export.zlib_files import PngFiles, ZlibStreams, codes_up_to
 from mtfast.kernels.files.zlib_stream import (
@@ -31,6 +30,7 @@ from mtfast.kernels.files.zlib_stream import (
 from mtfast.painting import encode
 from mtfast.painting.encode import encode_masks
 from mtfast.painting.paint import semantic
+from tables import make_table, random_masks
 
 GUARD = 0xA5
 

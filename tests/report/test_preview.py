@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 import mtfast
-from conftest import make_table
 from mtfast.pictures.sheet import PALETTE
 from mtfast.pictures.tiles import _draw_outlines, _spread
 from mtfast.report.preview import preview
+from tables import make_table
 
 
 def test_outlines_lie_around_instances():

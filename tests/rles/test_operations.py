@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive
-from conftest import make_table, random_masks
 from mtfast import MtfastError, RLEError
 from mtfast import rles as operations
 from mtfast.kernels.operations import erode, rotate
 from mtfast.kernels.rle import coco_string, toggle_lists
 from mtfast.rles import Rles, batch
 from mtfast.table import offsets_of
+from tables import make_table, random_masks, rles_of
 
 SIDES = st.integers(1, 13)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -30,14 +30,6 @@ GUARD = -77
 
 def encoded(pixels: np.ndarray) -> bytes:
     return coco.encode(np.asfortranarray(pixels, np.uint8))["counts"]
-
-
-def rles_of(masks: list[np.ndarray], rng: np.random.Generator | None = None) -> Rles:
-    """Make a batch, some of it with runs of no length if a generator is given."""
-    counts = [naive.counts_of_mask(m) for m in masks]
-    if rng is not None:
-        counts = [naive.counts_with_empty_runs(c, rng) if rng.integers(2) else c for c in counts]
-    return Rles.of([naive.text_of_counts(c) for c in counts], [m.shape for m in masks])
 
 
 def check(rles: Rles, masks: list[np.ndarray]) -> None:

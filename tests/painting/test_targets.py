@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import naive
-from conftest import make_table, random_masks
 from mtfast.errors import MtfastError
 from mtfast.painting.paint import semantic
 from mtfast.painting.targets import crop_table, instance_targets
+from tables import make_table, random_masks
 
 SHAPE = (30, 40)
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import naive
-from conftest import random_masks
 from mtfast.kernels.operations.row_runs import TOO_MANY_RUNS, lay_run, row_runs, scratch_size
 from mtfast.kernels.rle import coco_string
+from tables import random_masks
 
 GUARD = -77
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,16 +12,7 @@ import pytest
 from PIL import Image
 
 import mtfast
-
-
-def run(*arguments, cwd=None, **environment) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "mtfast", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=os.environ | {"PYTHONWARNINGS": "error"} | environment,
-    )
+from commands import run
 
 
 def test_the_whole_way(tmp_path):

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
 
 import mtfast
-from conftest import make_table, random_masks
 from mtfast.errors import MtfastError, RLEError
 from mtfast.loaders.gpu import decode_jpegs, paint, paint_instances
+from tables import make_table, random_masks
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 

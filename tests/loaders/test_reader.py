@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
 import mtfast
-from conftest import make_table, random_masks
 from mtfast.errors import MtfastError, StoreError
 from mtfast.loaders.order import Pick
 from mtfast.loaders.reader import Reader
 from mtfast.loaders.views import Augment, View, choose_view
+from tables import make_table, random_masks
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ from PIL import Image
 
 import mtfast
 import naive
+from commands import run
 from mtfast.verification.compare import ClassPixels
 from mtfast.verification.picture import MARK, WHITE, _close_up
 from mtfast.verification.rules import Rule
 from schemas import validate
-from test_cli import run
 
 MASKS = "train_semantic_masks"
 

@@ -7,9 +7,9 @@ import numpy as np
 import pycocotools.mask as coco
 import pytest
 
-from conftest import make_table, random_masks
 from mtfast import MtfastError, RLEError, RunTable
 from mtfast.table import PER_INSTANCE, explain
+from tables import make_table, random_masks
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from pycocotools import mask as coco_mask
 
 import mtfast
 import naive
-from conftest import make_table, random_masks
 from mtfast.report import figures, read_instances, write_area_table, write_plots
 from mtfast.report.instances import SplitInstances, _covered
+from tables import make_table, random_masks
 
 FULL = "annotations_with_class_full"
 

@@ -14,9 +14,9 @@ from PIL import Image
 
 import mtfast
 import naive
+from commands import run
 from mtfast.diagnosis.diagnose import CHECKS, Diagnosis
 from schemas import DOCS, validate
-from test_cli import run
 
 Content = dict[str, Any]
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from examples import train_tiny
 

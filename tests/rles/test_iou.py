@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import naive
-from conftest import make_table, random_masks
 from mtfast import MtfastError, RLEError
 from mtfast.rles import Rles, bbox_iou, class_overlaps, iou
-from test_runops import rles_of
+from tables import make_table, random_masks, rles_of
 
 SIDES = st.integers(1, 15)
 SEEDS = st.integers(0, 2**32 - 1)

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive
-from conftest import make_table, random_masks
 from mtfast import MtfastError, RLEError
 from mtfast.painting import encode
 from mtfast.painting.encode import encode_masks
 from mtfast.painting.paint import semantic
 from mtfast.store.shard import write_shard
+from tables import make_table, random_masks
 
 RLE_FRAME = b"\x28\xb5\x2f\xfd\xc0\x38"
 
