@@ -11,9 +11,9 @@ import numpy as np
 
 from mtfast.errors import SourceError
 from mtfast.painting.paint import frame_size, semantic_dtype
+from mtfast.paths import base_name
 from mtfast.progress import Progress
 from mtfast.sources import Source
-from mtfast.sources.source import base_name
 from mtfast.sources.variants import default_variant
 from mtfast.store.writing.annotations import VariantTable, align
 from mtfast.table import RunTable

@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from mtfast.errors import MtfastError
+from mtfast.paths import base_name
 from mtfast.progress import Progress
 from mtfast.sources import Source
 from mtfast.sources.coco.records import Records
-from mtfast.sources.source import base_name
 from mtfast.sources.variants import is_n_shot
 
 __all__ = ["Derived", "NewSet", "layout_variants", "listed_names"]

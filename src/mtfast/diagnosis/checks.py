@@ -198,7 +198,7 @@ def images_without_file(split: SplitFacts) -> Found:
 
 def files_without_image(split: SplitFacts) -> Found:
     """Files that no annotation file lists are never used."""
-    from mtfast.sources.source import base_name
+    from mtfast.paths import base_name
 
     used = {base_name(name) for name in split.images}
     return _named([file for file in split.image_files or () if file not in used])

@@ -16,10 +16,11 @@ from mtfast.diagnosis.checks import Found, ImageFile, Instances, SplitFacts
 from mtfast.errors import MtfastError
 from mtfast.jpeg import read_header
 from mtfast.parallel import run_jobs
+from mtfast.paths import base_name
 from mtfast.progress import Progress, silent
 from mtfast.rles import Rles
 from mtfast.sources import Source
-from mtfast.sources.source import base_name, chosen_splits
+from mtfast.sources.source import chosen_splits
 from mtfast.sources.variants import default_variant, is_n_shot, taken_from
 from mtfast.table import RunTable
 

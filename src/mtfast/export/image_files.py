@@ -18,7 +18,7 @@ from mtfast.export.format import FOLDER, Format, MaskSplit, Part
 from mtfast.export.manifest import replace_file, write_record
 from mtfast.export.zlib_files import PngFiles, ZlibStreams
 from mtfast.painting.encode import MaskForm, MaskRuns
-from mtfast.sources.source import base_name
+from mtfast.paths import base_name
 
 __all__ = ["FolderOfPng", "FolderOfTiff", "palette_of"]
 

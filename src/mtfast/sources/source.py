@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 from mtfast.errors import SourceError
+from mtfast.paths import base_name
 from mtfast.sources.coco.records import Records
 from mtfast.sources.files import Files
 from mtfast.table import RunTable
@@ -229,11 +230,6 @@ def read_listed(files: Files, folder: str, name: str, what: str) -> bytes:
         f"{what} {name!r} is missing in {place}; expected a file for every {what} that is listed; "
         f"put it there, or remove it from the annotations"
     )
-
-
-def base_name(name: str) -> str:
-    """Last part of a name in which "/" or a backslash stands between folders."""
-    return PurePosixPath(name.replace("\\", "/")).name
 
 
 def chosen_splits(source: Source, wanted: Sequence[str] | None) -> tuple[str, ...]:

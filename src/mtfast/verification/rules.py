@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from mtfast.painting.order import ORDERS, Overlap
 from mtfast.painting.paint import semantic, semantic_dtype
+from mtfast.paths import base_name
 from mtfast.progress import Progress, silent
 from mtfast.sources import Source
 from mtfast.sources.label_png import decode_labels
-from mtfast.sources.source import base_name
 from mtfast.sources.variants import threshold_of
 from mtfast.table import RunTable
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtfast.errors import SourceError
+from mtfast.paths import base_name
 from mtfast.sources.coco.parse import parse_coco
 from mtfast.sources.coco.records import Records
 from mtfast.sources.files import Files, Folder
 from mtfast.sources.source import (
     OneSplit,
-    base_name,
     expect_one_of,
     find_listed,
     image_names,

@@ -1,0 +1,70 @@
+"""What a path is, and what a file name inside a dataset is.
+
+Paths lead to this machine. Names inside datasets come from strangers: their folders may be parted
+by ``/`` or by a backslash, whatever the system.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path, PurePosixPath
+
+from mtfast.errors import MtfastError
+
+__all__ = ["base_name", "local_path", "stem_of"]
+
+# pathlib makes "s3:/bucket" of "s3://bucket". One letter before the colon is a drive of Windows.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+def local_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path on this machine; every function and command that takes a path calls this.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    Path
+        As given, neither resolved nor made absolute.
+
+    Raises
+    ------
+    MtfastError
+        If it is an address such as ``s3://bucket/set.zarr`` or ``https://…``.
+
+    Examples
+    --------
+    >>> local_path("sets/graphene.zarr").name
+    'graphene.zarr'
+    """
+    text = os.fspath(path)
+    if _SCHEME.match(text):
+        raise MtfastError(
+            f"{text} is an address; expected a path on this machine; copy or mount the data"
+        )
+    return Path(text)
+
+
+def base_name(name: str) -> str:
+    """Return the last part of a name, without its folders.
+
+    Examples
+    --------
+    >>> base_name("run1/a1.jpg"), base_name("run1" + chr(92) + "a1.jpg")
+    ('a1.jpg', 'a1.jpg')
+    """
+    return PurePosixPath(name.replace("\\", "/")).name
+
+
+def stem_of(name: str) -> str:
+    """Return a name without its folders and its ending: what images and their masks share.
+
+    Examples
+    --------
+    >>> stem_of("run1/a1.tile.jpg")
+    'a1.tile'
+    """
+    return PurePosixPath(base_name(name)).stem
