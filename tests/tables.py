@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 import naive
@@ -58,3 +61,13 @@ def rles_of(masks: list[np.ndarray], rng: np.random.Generator | None = None) -> 
     if rng is not None:
         counts = [naive.counts_with_empty_runs(c, rng) if rng.integers(2) else c for c in counts]
     return Rles.of([naive.text_of_counts(c) for c in counts], [m.shape for m in masks])
+
+
+def read_only_frames(
+    file: Path, shape: tuple[int, ...], dtype: Any, order: str = "C"
+) -> list[np.ndarray]:
+    """Make frames that may not be written to: an array, and a file of zeros that is mapped."""
+    frame = np.zeros(shape, dtype, order)
+    frame.flags.writeable = False
+    file.write_bytes(frame.tobytes())
+    return [frame, np.memmap(file, dtype, "r", shape=shape, order=order)]

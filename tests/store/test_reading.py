@@ -20,11 +20,12 @@ from PIL import Image
 
 import mtfast
 from mtfast.demo import paint_with_pycocotools
-from mtfast.errors import StoreError
+from mtfast.errors import MtfastError, StoreError
 from mtfast.store import schema
 from mtfast.store.reading.columns import read_column
 from mtfast.store.reading.files import OPEN_FILES, Files
 from mtfast.store.shard import index_bytes, read_index, write_shard
+from tables import read_only_frames
 
 SPLITS = ("train", "test")
 
@@ -208,8 +209,18 @@ def test_out(store):
     assert train.image(2, out=image) is image
     np.testing.assert_array_equal(image, train.image(2))
     for bad in (np.zeros((3, 3), np.uint8), mask.astype(np.uint16), np.asfortranarray(mask)):
-        with pytest.raises(StoreError, match=r"expected \(240, 320\), uint8, in C order"):
+        with pytest.raises(MtfastError, match=r"expected \(240, 320\), uint8, in C order"):
             train.semantic(2, out=bad)
+
+
+def test_out_that_is_read_only(store, tmp_path):
+    """Decoders write through the address: a mapped file would kill the process."""
+    train = store["train"]
+    for read, shape in ((train.semantic, (240, 320)), (train.image, (240, 320, 3))):
+        for out in read_only_frames(tmp_path / "pixels", shape, np.uint8):
+            with pytest.raises(MtfastError, match=r"uint8, read-only; expected \(240, 320"):
+                read(2, out=out)
+            assert not out.any()
 
 
 def test_reads_are_reads(store):

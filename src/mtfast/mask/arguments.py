@@ -10,13 +10,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from mtfast.errors import MtfastError, RLEError, shown
 from mtfast.mask.dicts import RLE, Mask, Masks, dicts_of, frame_size, rles_of
+from mtfast.painting.frame import LARGEST
 from mtfast.rles import Rles
 from mtfast.rles.batch import as_array
 from mtfast.rles.polygons import as_float, rasterise
 from mtfast.table import RunTable, explain
-
-LARGEST = {np.dtype(t): np.iinfo(t).max for t in (np.uint8, np.uint16, np.uint32)}
-"""What a pixel of each type of frame holds at most."""
 
 
 def expect_one(rle: Mask) -> Mask:
@@ -94,20 +92,6 @@ def new_frame(
             f"{' x '.join(map(str, shape))} pixels; expected them to fit into memory; "
             f"crop the masks, or decode fewer at a time"
         ) from error
-
-
-def expect_frame(out: Any, shape: tuple[int, ...], order: str) -> None:
-    """Raise MtfastError if ``out`` cannot be written to as a frame of that shape and order."""
-    if not isinstance(out, np.ndarray):
-        raise MtfastError(f"out is a {type(out).__name__}; expected an array; use numpy.empty")
-    contiguous = out.flags.f_contiguous if order == "F" else out.flags.c_contiguous
-    wrong = {"in another order": not contiguous, "not writable": not out.flags.behaved}
-    if out.shape != shape or out.dtype not in LARGEST or any(wrong.values()):
-        found = ", ".join([str(out.dtype), *(what for what, is_so in wrong.items() if is_so)])
-        raise MtfastError(
-            f"out has shape {out.shape}, {found}; expected {shape} of uint8, uint16 or uint32 in "
-            f"{order} order; make it with numpy.empty"
-        )
 
 
 def as_labels(labels: ArrayLike, n: int) -> NDArray[np.int64]:

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from mtfast import rles as operations
 from mtfast.errors import MtfastError, shown
 from mtfast.mask.arguments import (
-    LARGEST,
     are_masks,
     as_boxes,
     as_given,
@@ -21,7 +20,6 @@ from mtfast.mask.arguments import (
     checked,
     common_size,
     corners,
-    expect_frame,
     expect_one,
     expect_rings,
     from_rings,
@@ -33,6 +31,7 @@ from mtfast.mask.arguments import (
 )
 from mtfast.mask.dicts import RLE, Mask, Masks, dicts_of, rle_of, rles_of
 from mtfast.mask.monkey_patch import Adopted, adopt, restore
+from mtfast.painting.frame import LARGEST, check_out
 from mtfast.painting.order import Overlap, find_overlap, paint_rank
 from mtfast.rles.batch import as_array, one_of
 from mtfast.rles.label_map import scan_labels
@@ -157,7 +156,7 @@ def decode(
         # New memory comes zeroed from the system, page by page as it is touched.
         out = new_frame(shape, np.uint8, order, rleObjs, is_clear)
     else:
-        expect_frame(out, shape, order)
+        check_out(out, shape, LARGEST, order)
         if n > 1:
             checked(rles)
     largest = LARGEST[out.dtype]
@@ -432,7 +431,7 @@ def to_label_map(
     height, width = common_size(masks)
     values = np.arange(1, masks.n + 1) if labels is None else as_labels(labels, masks.n)
     if out is not None:
-        expect_frame(out, (height, width), "C")
+        check_out(out, (height, width), LARGEST)
     wanted = label_dtype(values.tolist(), dtype if out is None else out.dtype)
     if out is None:
         out = new_frame((height, width), wanted, "C", rles)

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
+from mtfast.painting.frame import LARGEST, check_out
 from mtfast.painting.order import Overlap, paint_order
 from mtfast.table import RunTable
 
 __all__ = ["semantic", "semantic_dtype"]
 
-_LARGEST = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
+_DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16))
 
 
 def semantic_dtype(category_ids: NDArray[np.int64]) -> np.dtype[Any]:
@@ -75,12 +76,8 @@ def semantic(
     shape = (table.n_images, height, width)
     if out is None:
         out = np.empty(shape, semantic_dtype(table.category_ids))
-    elif out.shape != shape or out.dtype not in _LARGEST or not out.flags.c_contiguous:
-        raise MtfastError(
-            f"out has shape {out.shape}, {out.dtype}"
-            f"{'' if out.flags.c_contiguous else ', not in C order'}; "
-            f"expected {shape}, uint8 or uint16, in C order; make it with numpy.empty"
-        )
+    else:
+        check_out(out, shape, _DTYPES)
     table = paint_order(table, overlap)
     if table.n_images > 1:
         table.check()
@@ -94,7 +91,7 @@ def semantic(
         table.image_offsets,
         table.category_ids,
         height,
-        _LARGEST[out.dtype],
+        LARGEST[out.dtype],
         np.empty(bytes_in_one_image, np.int64),
         np.empty(in_one_image, np.int64),
         out.reshape(-1),
@@ -103,7 +100,7 @@ def semantic(
         table.check()
         raise MtfastError(
             f"annotation {table.instance_ids[bad]} has category id {table.category_ids[bad]}; "
-            f"expected 0 to {_LARGEST[out.dtype]} for {out.dtype}; "
+            f"expected 0 to {LARGEST[out.dtype]} for {out.dtype}; "
             f"renumber the categories or pass a uint16 array"
         )
     return out

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import StoreError
+from mtfast.painting.frame import check_out
 from mtfast.painting.paint import semantic
 from mtfast.painting.targets import crop_table
 from mtfast.store import schema
@@ -272,7 +273,9 @@ class Split:
         ``out`` takes the pixels if given; it must be in C order.
         """
         self._require_images()
-        return self._jpegs.read(self.index(image), self._checked(out, self._jpegs))
+        if out is not None:
+            check_out(out, self._jpegs.shape[1:], (self._jpegs.dtype,))
+        return self._jpegs.read(self.index(image), out)
 
     def image_bytes(self, image: int | str) -> bytes:
         """Return the image file, byte for byte as it was converted."""
@@ -289,7 +292,9 @@ class Split:
 
         ``out`` takes the pixels if given; it must be in C order.
         """
-        return self._masks.read(self.index(image), self._checked(out, self._masks))
+        if out is not None:
+            check_out(out, self._masks.shape[1:], (self._masks.dtype,))
+        return self._masks.read(self.index(image), out)
 
     def instances(self, image: int | str, variant: str | None = None) -> RunTable:
         """Return the instances of an image, as one annotation file of the source lists them.
@@ -360,17 +365,6 @@ class Split:
                 f"split {self.name!r} holds masks only; expected images; "
                 f"convert the set again with --images jpeg"
             )
-
-    @staticmethod
-    def _checked(out: NDArray[Any] | None, array: ImageArray) -> NDArray[Any] | None:
-        if out is not None and (
-            out.shape != array.shape[1:] or out.dtype != array.dtype or not out.flags.c_contiguous
-        ):
-            raise StoreError(
-                f"out has shape {out.shape}, {out.dtype}; "
-                f"expected {array.shape[1:]}, {array.dtype}, in C order; make it with numpy.empty"
-            )
-        return out
 
 
 class Sample:
