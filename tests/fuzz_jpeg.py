@@ -1,10 +1,10 @@
-"""Fuzz windows of JPEG files: whatever the bytes, the pixels of the whole file, or a refusal.
+"""Fuzz windows of JPEG files: of any bytes, the pixels of the whole file or a refusal.
 
 ::
 
     python tests/fuzz_jpeg.py --seconds 3600 --seed 0
     NUMBA_BOUNDSCHECK=1 python tests/fuzz_jpeg.py        # a step outside an array is a finding
-    python tests/fuzz_jpeg.py --replay fuzz-findings/*   # what was found, once more
+    python tests/fuzz_jpeg.py --replay fuzz-findings/*   # run the findings again
 
 Files are made in jpegs.py, damaged here, and trials run by fuzzing.py.
 """
@@ -21,7 +21,7 @@ from jpegs import KINDS, OPTIONS, a_jpeg, decoded
 from mtfast.errors import MtfastError
 from mtfast.jpeg.crop import cut_window
 from mtfast.jpeg.index import CropIndex, build_index
-from mtfast.jpeg.layout import read_layout
+from mtfast.jpeg.layout import CannotCutError, read_layout
 from mtfast.kernels.files import jpeg_crop, jpeg_index, jpeg_scan  # noqa: F401 - compiled before trials
 from mtfast.window import Window
 
@@ -64,10 +64,8 @@ def a_window(rng: random.Random, height: int, width: int) -> Window:
     return Window(rng.randint(0, height - h), rng.randint(0, width - w), h, w)
 
 
-def cut(data: bytes, index: CropIndex, window: Window) -> np.ndarray | None:
+def cut(data: bytes, index: CropIndex, window: Window) -> np.ndarray:
     small = cut_window(lambda ranges: b"".join(data[a:b] for a, b in ranges), index, window)
-    if small is None:
-        return None
     try:
         pixels = decoded(small.data)
     except (ValueError, RuntimeError) as error:
@@ -76,7 +74,7 @@ def cut(data: bytes, index: CropIndex, window: Window) -> np.ndarray | None:
 
 
 def windows_agree(data: bytes, step: int, seed: int, sound: bool) -> bool:
-    """Whether windows are those of the whole file; a damaged file may be refused as well."""
+    """Whether windows are those of the whole file; a damaged file may be refused instead."""
     rng = random.Random(seed)
     try:
         layout = read_layout(data)
@@ -89,16 +87,19 @@ def windows_agree(data: bytes, step: int, seed: int, sound: bool) -> bool:
     for _ in range(4):
         window = a_window(rng, layout.height, layout.width)
         y, x, h, w = window
-        pixels = cut(data, index, window)
-        if pixels is not None and not np.array_equal(pixels, whole[y : y + h, x : x + w]):
-            return False
-        if pixels is None and sound:
-            return False
+        try:
+            pixels = cut(data, index, window)
+        except CannotCutError:
+            if sound:
+                return False
+        else:
+            if not np.array_equal(pixels, whole[y : y + h, x : x + w]):
+                return False
     return True
 
 
 def cut_with(data: bytes, index: CropIndex, window: Window) -> None:
-    """Use an index of another file, or of none."""
+    """Cut with an index that may not belong to the file."""
     cut(data, index, window)
 
 
@@ -128,7 +129,7 @@ def of_indexes(rng: random.Random) -> Trial:
     if rng.random() < 0.2:
         data = damaged(rng, data)
     if rng.random() < 0.5:
-        # As they are in a store, which holds what lies between them.
+        # As a store holds them: differences, which are never negative.
         positions = np.cumsum(np.abs(np.diff(np.clip(positions, 0, 2**40), prepend=0)))
     window = a_window(rng, layout.height + (rng.random() < 0.05), layout.width)
     return Trial(cut_with, (data, CropIndex(step, positions, dcs), window), {}, ANYTHING)

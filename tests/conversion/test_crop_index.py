@@ -187,8 +187,9 @@ def test_two_runs_do_not_meet(copy):
         add_crop_index(copy, scheduler="sync")
 
 
-def test_images_that_cannot_be_cut(tmp_path):
+def test_images_that_cannot_be_cut(tmp_path, caplog):
     """Progressive and damaged files have no index; their windows are those of the whole image."""
+    caplog.set_level("INFO", "mtfast")
     rng = random.Random(0)
     pixels = photograph(rng, 64, 96)
     sound = encoded(pixels, "420", 95)
@@ -208,13 +209,22 @@ def test_images_that_cannot_be_cut(tmp_path):
         image["id"] = number + 1
     document = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "flake"}]}
     (source / "annotations.json").write_text(json.dumps(document))
-    store = mtfast.convert(source / "annotations.json", tmp_path / "s.zarr", crop_index=True)
+    store = mtfast.convert(
+        source / "annotations.json", tmp_path / "s.zarr", crop_index=True, scheduler="sync"
+    )
+    why = [r.message for r in caplog.records if "without a crop index" in r.message]
+    assert len(why) == 2
+    assert "SOF2; expected a baseline one" in why[0]
+    assert "expected one scan of sound codes" in why[1]
+    caplog.clear()
     train = mtfast.open(store)["train"]
     steps = read_column(store / "train" / schema.CROP_GROUP / "step")
     assert [step > 0 for step in steps] == [True, False, False, True, True]
     for i, y, x, h, w in windows(train, 60):
         window = train.image(i)[y : y + h, x : x + w]
         np.testing.assert_array_equal(train.crop(i, y, x, h, w).image, window)
+    told = sorted(r.message for r in caplog.records if "decoded whole" in r.message)
+    assert [message.split(" of ")[0] for message in told] == ["image 1", "image 2"]
 
 
 def test_an_index_stays_small():

@@ -1,7 +1,7 @@
 """A window of a JPEG file -> a small JPEG with the same pixels.
 
-The window grows to whole MCUs. Where chroma is subsampled, decoders mix its neighbouring samples:
-there a window that ends between two MCUs grows by one more.
+The window is extended to whole MCUs. Where chroma is subsampled, decoders mix neighbouring samples,
+so a window whose edge lies between two MCUs is extended by one more.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from numpy.typing import NDArray
 from mtfast.errors import MtfastError
 from mtfast.jpeg.header import EOI
 from mtfast.jpeg.index import CropIndex
-from mtfast.jpeg.layout import read_layout
+from mtfast.jpeg.layout import CannotCutError, Layout, read_layout
 from mtfast.window import Window, check_window
 
 __all__ = ["Read", "SmallJpeg", "cut_window"]
 
 _BLOCK = 8
-# Ranges with no more bytes between them are read as one: asking costs as much as a page.
+# Ranges with no more bytes between them are read as one: a call costs as much as a page.
 _GAP = 4096
-# Bits that a stretch may grow by: three codes of DCs, in bytes, with some to spare.
-_GROWTH = 16
+# Bytes that a stretch may get longer by: three DC codes of 27 bits at most, and some to spare.
+_LONGER = 16
 # The fast path of libjpeg-turbo stops as many bytes before the end as ten blocks may have.
-_PADDING = bytes([0xFF, EOI]) + bytes(5120)
+_PADDING = np.frombuffer(bytes([0xFF, EOI]) + bytes(5120), np.uint8)
 
 Read = Callable[[Sequence[tuple[int, int]]], bytes]
-"""Reads ranges of bytes of a file, (start, stop) each, one after another."""
+"""Reads ranges of bytes of a file, (start, stop) each, and joins them."""
 
 
 class SmallJpeg(NamedTuple):
@@ -52,7 +52,27 @@ class _Span(NamedTuple):
     stop: int
 
 
-def cut_window(read: Read, index: CropIndex, window: Window) -> SmallJpeg | None:
+class _Columns(NamedTuple):
+    """Columns of MCUs: A and L, see :mod:`mtfast.kernels.files.jpeg_crop`, and entries of a row.
+
+    Decoding begins at the entry ``first``, which is A. The entry ``known`` is L, the last one in
+    the window. The stretch that is read ends at the entry ``last``, which is Z.
+    """
+
+    first: int
+    known: int
+    last: int
+
+
+class _Stretches(NamedTuple):
+    """Coded data of the rows of a window, and what the kernel needs to know of each."""
+
+    data: NDArray[np.uint8]
+    rows: NDArray[np.int64]
+    longest: int
+
+
+def cut_window(read: Read, index: CropIndex, window: Window) -> SmallJpeg:
     """Make a JPEG of a window, from the bytes of the file that hold it.
 
     Parameters
@@ -60,83 +80,41 @@ def cut_window(read: Read, index: CropIndex, window: Window) -> SmallJpeg | None
     read : callable
         Is called for the header, then for the coded data.
     index : CropIndex
-        More entries may follow those of the file.
+        Of the file; entries after its own are ignored.
     window : Window
 
     Returns
     -------
     SmallJpeg
-        None if the coded data cannot be written anew, and the image has to be decoded whole.
 
     Raises
     ------
+    CannotCutError
+        If the coded data cannot be cut here, and the image has to be decoded whole.
     MtfastError
         If the window has no pixel or leaves the image, or the index does not fit the file.
-    """
-    from mtfast.kernels.files import jpeg_crop, jpeg_scan
 
-    layout = _layout(read([(0, int(index.positions[0]) >> 3)]))
+    Examples
+    --------
+    >>> import imagecodecs
+    >>> from mtfast.jpeg.index import build_index
+    >>> pixels = np.arange(120 * 200, dtype=np.uint8).reshape(120, 200)
+    >>> file = imagecodecs.jpeg8_encode(pixels)
+    >>> read = lambda ranges: b"".join(file[start:stop] for start, stop in ranges)
+    >>> small = cut_window(read, build_index(file, step=4), Window(50, 60, 30, 40))
+    >>> small.y, small.x, small.height, small.width
+    (2, 4, 32, 48)
+    """
+    layout = _read_header(read, index)
     y, x, height, width = check_window(window, layout.height, layout.width)
-    if len(index.positions) < layout.n_entries(index.step):
-        raise MtfastError(
-            f"a crop index of {len(index.positions)} entries; expected "
-            f"{layout.n_entries(index.step)}; make it again"
-        )
     down = _span(y, height, layout.mcu_height, layout.n_rows, layout.height)
     across = _span(x, width, layout.mcu_width, layout.n_columns, layout.width)
-    # Entries to begin at, to walk to the end of the window from, and to have read enough at.
-    in_row = layout.entries_in_row(index.step)
-    at_end = across.end == layout.n_columns
-    first = across.begin // index.step
-    known = in_row if at_end else across.end // index.step
-    last = in_row if at_end else -(-across.end // index.step)
-    entries = in_row * np.arange(down.begin, down.end)
-    chosen = index.positions[entries[:, None] + [first, known, last]]
-    if np.any(np.diff(chosen.reshape(-1)) < 0):
-        raise MtfastError("a crop index that descends; expected ascending bits; make it again")
-    starts, middles, stops = chosen.T
-    ranges, places = _merged(starts >> 3, (stops + 7) >> 3)
-    data = np.frombuffer(read(ranges), np.uint8)
-    if data.size < sum(stop - start for start, stop in ranges):
-        raise MtfastError(
-            "a file that is shorter than its crop index; expected the same file; make it again"
-        )
-
-    rows = np.empty((len(entries), jpeg_crop.ROW_FIELDS), np.int64)
-    shift = places - (starts >> 3) << 3
-    rows[:, 0], rows[:, 1], rows[:, 2] = starts + shift, middles + shift, stops + shift
-    rows[:, 3:6] = index.dcs[:, entries + first].T
-    rows[:, 6:9] = index.dcs[:, entries + known].T
+    columns = _columns(index.step, layout, across)
+    stretches = _read_stretches(read, index, layout, down, columns)
     header = layout.header(down.stop - down.start, across.stop - across.start)
-    n_stretches = len(rows) * (across.end - across.begin if layout.restart else 1)
-    room = data.size + _GROWTH * n_stretches
-    out = np.empty(len(header) + 2 * room + len(_PADDING) + 8, np.uint8)
-    out[: len(header)] = np.frombuffer(header, np.uint8)
-    longest = int((stops - starts).max() >> 3) + 2
-    end = jpeg_crop.crop_scan(
-        data,
-        rows.reshape(-1),
-        down.begin,
-        layout.n_columns,
-        first * index.step,
-        min(known * index.step, layout.n_columns),
-        across.begin,
-        across.end,
-        layout.restart,
-        layout.blocks,
-        layout.codes.lookup,
-        layout.dc_codes,
-        np.empty(jpeg_crop.N_SCRATCH + 4, np.int64),
-        np.empty(longest + jpeg_scan.MARGIN, np.uint8),
-        np.empty(room + 8, np.uint8),
-        out,
-        len(header),
-    )
-    if end < 0:
-        return None
-    out[end : end + len(_PADDING)] = np.frombuffer(_PADDING, np.uint8)
+    data = _write(header, stretches, layout, index.step, down, across, columns)
     return SmallJpeg(
-        out[: end + len(_PADDING)],
+        data,
         y - down.start,
         x - across.start,
         down.stop - down.start,
@@ -148,6 +126,23 @@ def cut_window(read: Read, index: CropIndex, window: Window) -> SmallJpeg | None
 _layout = lru_cache(maxsize=16)(read_layout)
 
 
+def _read_header(read: Read, index: CropIndex) -> Layout:
+    """Read the header, and make sure that the index has as many entries as it asks for."""
+    step, positions, dcs = index
+    n = min(positions.size, dcs.shape[-1])
+    if step < 1 or n == 0:
+        raise MtfastError(
+            f"a crop index of {n} entries, one every {step} MCUs; expected at least one of each; "
+            f"make it again"
+        )
+    layout = _layout(read([(0, int(positions[0]) >> 3)]))
+    if n < layout.n_entries(step):
+        raise MtfastError(
+            f"a crop index of {n} entries; expected {layout.n_entries(step)}; make it again"
+        )
+    return layout
+
+
 def _span(start: int, size: int, mcu: int, n: int, whole: int) -> _Span:
     """Find the MCUs that the pixels start .. start + size - 1 need, along one side."""
     stop = start + size
@@ -155,10 +150,44 @@ def _span(start: int, size: int, mcu: int, n: int, whole: int) -> _Span:
     if mcu > _BLOCK:
         begin -= start % mcu == 0
         end += stop % mcu == 0
-        # Decoders mix no samples of an image that has only two, as the last MCU may.
+        # An image of two samples is decoded without mixing, as the last MCU alone may be.
         begin = max(0, min(begin, n - 2))
         end = min(end, n)
     return _Span(begin, end, begin * mcu, min(end * mcu, whole))
+
+
+def _columns(step: int, layout: Layout, across: _Span) -> _Columns:
+    """Choose the entries of a row."""
+    in_row = layout.entries_in_row(step)
+    if across.end == layout.n_columns:
+        # The first entry of the next row is the end of this one.
+        return _Columns(across.begin // step, in_row, in_row)
+    return _Columns(across.begin // step, across.end // step, -(-across.end // step))
+
+
+def _read_stretches(
+    read: Read, index: CropIndex, layout: Layout, down: _Span, columns: _Columns
+) -> _Stretches:
+    """Read the stretches A .. Z of all rows."""
+    from mtfast.kernels.files import jpeg_crop
+
+    entries = layout.entries_in_row(index.step) * np.arange(down.begin, down.end)
+    chosen = index.positions[entries[:, None] + np.array(columns)]
+    if np.any(np.diff(chosen.reshape(-1)) < 0):
+        raise MtfastError("a crop index that descends; expected ascending bits; make it again")
+    starts, middles, stops = chosen.T
+    ranges, places = _merged(starts >> 3, (stops + 7) >> 3)
+    data = np.frombuffer(read(ranges), np.uint8)
+    if data.size < sum(stop - start for start, stop in ranges):
+        raise MtfastError(
+            "a file that is shorter than its crop index; expected the same file; make it again"
+        )
+    rows = np.empty((len(entries), jpeg_crop.ROW_FIELDS), np.int64)
+    shift = places - (starts >> 3) << 3
+    rows[:, 0], rows[:, 1], rows[:, 2] = starts + shift, middles + shift, stops + shift
+    rows[:, 3:6] = index.dcs[:, entries + columns.first].T
+    rows[:, 6:9] = index.dcs[:, entries + columns.known].T
+    return _Stretches(data, rows, int((stops - starts).max() >> 3) + 2)
 
 
 def _merged(
@@ -176,3 +205,54 @@ def _merged(
             ranges.append((start, stop))
         places.append(n_before + start - ranges[-1][0])
     return ranges, np.array(places, np.int64)
+
+
+def _write(
+    header: bytes,
+    stretches: _Stretches,
+    layout: Layout,
+    step: int,
+    down: _Span,
+    across: _Span,
+    columns: _Columns,
+) -> NDArray[np.uint8]:
+    """Write the small JPEG: the header, the scan of the window, and the end marker."""
+    from mtfast.kernels.files import jpeg_crop, jpeg_scan
+
+    n_stretches = down.end - down.begin
+    if layout.restart:
+        # At worst each MCU follows a restart.
+        n_stretches *= across.end - across.begin
+    capacity = stretches.data.size + _LONGER * n_stretches
+    # Stuffing doubles a scan of FF bytes.
+    out = np.empty(len(header) + 2 * capacity + 8 + _PADDING.size, np.uint8)
+    out[: len(header)] = np.frombuffer(header, np.uint8)
+    grid = [
+        down.begin,
+        layout.n_columns,
+        columns.first * step,
+        min(columns.known * step, layout.n_columns),
+        across.begin,
+        across.end,
+        layout.restart,
+    ]
+    end = jpeg_crop.crop_scan(
+        stretches.data,
+        stretches.rows.reshape(-1),
+        np.array(grid, np.int64),
+        layout.blocks,
+        layout.codes.lookup,
+        layout.dc_codes,
+        np.empty(jpeg_crop.N_STATE, np.int64),
+        np.empty(stretches.longest + jpeg_scan.MARGIN, np.uint8),
+        np.empty(capacity + 8, np.uint8),
+        out,
+        len(header),
+    )
+    if end < 0:
+        raise CannotCutError(
+            f"a window with {jpeg_scan.STATUSES[end]}; expected sound codes for all of it; "
+            f"decode the image whole"
+        )
+    out[end : end + _PADDING.size] = _PADDING
+    return out[: end + _PADDING.size]

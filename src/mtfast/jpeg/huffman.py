@@ -1,4 +1,9 @@
-"""Tables of Huffman codes, as kernels read them, and as a crop's own header declares them.
+"""Huffman tables, as kernels read them, and as the header of a crop declares them.
+
+A table lists how many codes there are of 1 to 16 bits, and the symbols they stand for. The codes
+themselves follow: each is the one before plus 1, with zeros appended where codes get longer::
+
+    counts 0 1 2 ...  symbols 5 3 4         5: 00    3: 010    4: 011
 
 Source: ITU-T T.81, annexes B.2.4.2 and C.
 """
@@ -15,33 +20,33 @@ from mtfast.errors import MtfastError
 
 __all__ = ["CodeTable", "Codes", "make_codes", "read_tables", "write_tables"]
 
-MAX_CATEGORY = 11
 _AC = 0x10
 _LONGEST = 16
 
 
 class CodeTable(NamedTuple):
-    """One table: how many codes there are of 1 to 16 bits, and what they stand for."""
+    """One table: how many codes there are of 1 to 16 bits, and the symbols they stand for."""
 
     counts: bytes
     symbols: bytes
 
 
 Tables = tuple[tuple[int, CodeTable], ...]
-"""Tables by class and number: 0 to 3 for DC, 16 to 19 for AC; in ascending order."""
+"""Tables by number, ascending: 0 to 3 are those of DCs, 16 to 19 those of ACs."""
 
 
 class Codes(NamedTuple):
-    """What the kernels and the header of a crop need of all tables of a file.
+    """All tables of a file, for the kernels and for the header of a crop.
 
     Attributes
     ----------
     lookup : (N_CODES,) uint16
         See :mod:`mtfast.kernels.files.jpeg_scan`.
-    dc_codes : (4, 12) int64
-        Code of each category of each DC table, bits << 5 | number of bits; 0 where there is none.
+    dc_codes : (4, MAX_CATEGORY + 1) int64
+        Code of each category of each DC table, bits << 5 | number of bits; 0 marks a category
+        without a code.
     tables : Tables
-        The tables of the crop: those of DCs have every category, if there was room.
+        The tables of the crop: those of DCs have every category, if 16 bits are enough.
     """
 
     lookup: NDArray[np.uint16]
@@ -52,10 +57,26 @@ class Codes(NamedTuple):
 def read_tables(content: bytes) -> dict[int, CodeTable]:
     """Read the tables of a DHT segment.
 
+    Parameters
+    ----------
+    content : bytes
+        Of the segment, without its marker and length.
+
+    Returns
+    -------
+    dict of int to CodeTable
+        By number: 0 to 3 are those of DCs, 16 to 19 those of ACs.
+
     Raises
     ------
     MtfastError
         If they are damaged.
+
+    Examples
+    --------
+    >>> tables = read_tables(bytes([16, 0, 1, 2, *[0] * 13, 5, 3, 4]))
+    >>> tables[16].symbols.hex(" ")
+    '05 03 04'
     """
     tables = {}
     at = 0
@@ -74,23 +95,45 @@ def read_tables(content: bytes) -> dict[int, CodeTable]:
 
 
 def write_tables(tables: Tables) -> bytes:
-    """Return the content of a DHT segment."""
+    """Write the content of a DHT segment; the inverse of :func:`read_tables`.
+
+    Parameters
+    ----------
+    tables : Tables
+
+    Returns
+    -------
+    bytes
+    """
     return b"".join(bytes([number]) + table.counts + table.symbols for number, table in tables)
 
 
 @lru_cache(maxsize=8)
 def make_codes(tables: Tables) -> Codes:
-    """Make what kernels read. Most files of a set share their tables, so it is kept.
+    """Make the lookup tables of the kernels.
+
+    Most files of a set share their tables, so the last eight results are kept.
+
+    Parameters
+    ----------
+    tables : Tables
+        Those that the file uses.
+
+    Returns
+    -------
+    Codes
 
     Raises
     ------
     MtfastError
-        If the codes of a table contradict each other, or stand for what they cannot.
+        If a table has more codes than bits can tell apart, or a DC category that 8-bit samples
+        cannot have.
     """
     from mtfast.kernels.files import jpeg_scan
 
     lookup = np.zeros(jpeg_scan.N_CODES, np.uint16)
-    dc_codes = np.zeros((4, MAX_CATEGORY + 1), np.int64)
+    n_categories = jpeg_scan.MAX_CATEGORY + 1
+    dc_codes = np.zeros((4, n_categories), np.int64)
     extended = []
     for number, table in tables:
         symbols = np.frombuffer(table.symbols, np.uint8).astype(np.int64)
@@ -105,15 +148,15 @@ def make_codes(tables: Tables) -> Codes:
             entries = lengths << 8 | symbols
             at = number
         bad = jpeg_scan.fill_codes(lengths, entries.astype(np.uint16), at << 16, lookup)
-        if bad or (number < _AC and symbols.max(initial=0) > MAX_CATEGORY):
+        if bad or (number < _AC and symbols.max(initial=0) >= n_categories):
             raise MtfastError(
-                "a JPEG with Huffman tables that no decoder takes; expected codes that differ, for "
-                "what 8 bits need; fetch the image again"
+                "a JPEG with Huffman tables that no decoder takes; expected distinct codes, for "
+                "8-bit samples; fetch the image again"
             )
         if number & _AC:
             jpeg_scan.fill_fast(number & 3, lookup)
         else:
-            table = _with_all_categories(table)
+            table = _with_all_categories(table, n_categories)
             dc_codes[number, list(table.symbols)] = _codes(table)
         extended.append((number, table))
     return Codes(lookup, dc_codes, tuple(extended))
@@ -124,7 +167,7 @@ def _lengths(table: CodeTable) -> NDArray[np.int64]:
 
 
 def _codes(table: CodeTable) -> list[int]:
-    """Assign the codes, bits << 5 | number of bits."""
+    """Assign the codes, bits << 5 | number of bits each."""
     codes = []
     code = before = 0
     for length in _lengths(table).tolist():
@@ -134,15 +177,16 @@ def _codes(table: CodeTable) -> list[int]:
     return codes
 
 
-def _with_all_categories(table: CodeTable) -> CodeTable:
-    """Append the categories that a DC table lacks, which an optimised one may.
+def _with_all_categories(table: CodeTable, n_categories: int) -> CodeTable:
+    """Append the categories that a DC table lacks, as optimised tables do.
 
-    Their codes begin with the ones that no code of the longest length has, so the others stay.
-    Without room for them the table stays as it is.
+    The new codes are longer than all others and begin with ones that no other code begins with,
+    so the codes that are there keep their bits. Where that takes more than 16 bits the table stays
+    as it is.
     """
-    missing = bytes(set(range(MAX_CATEGORY + 1)) - set(table.symbols))
+    missing = bytes(set(range(n_categories)) - set(table.symbols))
     longest = max((n for n in range(1, _LONGEST + 1) if table.counts[n - 1]), default=0)
-    # All ones stay free: 2**k - 1 codes are k bits longer.
+    # k more bits make 2**k - 1 codes, as no code may be all ones.
     length = longest + len(missing).bit_length()
     if not missing or length > _LONGEST:
         return table

@@ -1,4 +1,4 @@
-"""Where decoding can begin in the midst of a JPEG file."""
+"""Where decoding can begin mid-file: the crop index of a JPEG."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from mtfast.jpeg.layout import Layout, read_layout
 __all__ = ["CropIndex", "build_index"]
 
 N_COMPONENTS = 3
-# Beyond it, 512 MB, positions would need more room than there is in a store.
+# Stores keep positions in 32 bits; a file of more is larger than 512 MB.
 MAX_BITS = 2**32 - 1
+# A block takes at least two bits, one for each of its codes.
+MAX_BLOCKS_OF_BYTE = 4
 
 
 class CropIndex(NamedTuple):
@@ -24,9 +26,10 @@ class CropIndex(NamedTuple):
     ----------
     step : int
     positions : (n_entries,) int64
-        Bit of the file at which the MCU before ends; the header ends at that of the first entry.
+        Bit of the file at which the MCU before ends; that of the first entry is the end of the
+        header.
     dcs : (3, n_entries) int16
-        The DCs that it leaves behind, of each component; 0 for those that there are not.
+        The DCs of that MCU, of each component; 0 for components that the file does not have.
     """
 
     step: int
@@ -34,21 +37,32 @@ class CropIndex(NamedTuple):
     dcs: NDArray[np.int16]
 
     def coarser(self, layout: Layout) -> CropIndex:
-        """Return the index with every other entry of a row."""
+        """Return the index with every other entry of a row.
+
+        Parameters
+        ----------
+        layout : Layout
+            Of the same file.
+
+        Returns
+        -------
+        CropIndex
+            That :func:`build_index` makes for twice the step.
+        """
         last = len(self.positions) - 1
         kept = np.append(np.arange(last).reshape(layout.n_rows, -1)[:, ::2], last)
         return CropIndex(2 * self.step, self.positions[kept], self.dcs[:, kept])
 
 
 def build_index(data: bytes, step: int, layout: Layout | None = None) -> CropIndex:
-    """Walk the coded data of a JPEG file and note what is needed to begin in its midst.
+    """Walk the coded data of a JPEG file and note what is needed to begin mid-file.
 
     Parameters
     ----------
     data : bytes
         The file; it may go on after its end marker.
     step : int
-        MCUs from one entry of a row to the next.
+        MCUs from one entry of a row to the next, at least 1.
     layout : Layout, optional
         Of the file, where it has been read already.
 
@@ -58,30 +72,25 @@ def build_index(data: bytes, step: int, layout: Layout | None = None) -> CropInd
 
     Raises
     ------
+    CannotCutError
+        If the file is of a kind that cannot be cut, see :func:`mtfast.jpeg.layout.read_layout`.
     MtfastError
-        If the file is damaged, or of a kind that cannot be cut, see
-        :func:`mtfast.jpeg.layout.read_layout`.
+        If the file is damaged, or the step is below 1.
 
     Examples
     --------
-    >>> index = build_index(open("image.jpg", "rb").read(), step=4)       # doctest: +SKIP
-    >>> index.positions.shape                                             # doctest: +SKIP
-    (2251,)
+    >>> import imagecodecs, numpy as np
+    >>> data = imagecodecs.jpeg8_encode(np.zeros((120, 200, 3), np.uint8), subsampling="420")
+    >>> index = build_index(data, step=4)
+    >>> index.positions.shape
+    (33,)
     """
     from mtfast.kernels.files import jpeg_index, jpeg_scan
 
+    if step < 1:
+        raise MtfastError(f"a crop index every {step} MCUs; expected a step of 1 or more; raise it")
     layout = layout or read_layout(data)
-    room = len(data) - layout.scan
-    # A block has two codes, of a bit at least: what is to be made room for is bounded.
-    n_blocks = layout.blocks.size // jpeg_scan.BLOCK_FIELDS
-    if layout.n_rows * layout.n_columns * n_blocks > 4 * room:
-        raise _damaged("less coded data than blocks")
-    plain = np.empty(room + jpeg_scan.MARGIN, np.uint8)
-    dropped = np.empty(room // 2 + 1, np.int64)
-    coded = np.frombuffer(data, np.uint8)
-    n_bytes = jpeg_scan.unstuff(coded, layout.scan, coded.size, plain, 0, dropped)
-    if n_bytes < 0:
-        raise _damaged("a marker in its coded data, or several scans")
+    plain, n_bytes, dropped = _unstuffed(data, layout)
     n_entries = layout.n_entries(step)
     positions = np.empty(n_entries, np.int64)
     dcs = np.empty((N_COMPONENTS, n_entries), np.int16)
@@ -100,17 +109,30 @@ def build_index(data: bytes, step: int, layout: Layout | None = None) -> CropInd
         dcs.reshape(-1),
     )
     if status < 0:
-        found = {
-            jpeg_scan.BAD_CODE: "bits that are no code",
-            jpeg_scan.TOO_SHORT: "coded data that ends too early",
-            jpeg_scan.BAD_RESTART: "a restart marker in the wrong place",
-            jpeg_scan.BAD_DC: "brightnesses beyond all bounds",
-        }
-        raise _damaged(found[status])
+        raise _damaged(jpeg_scan.STATUSES[status])
     jpeg_index.to_file_positions(dropped, layout.scan, positions)
     if positions[-1] > MAX_BITS:
         raise _damaged(f"{positions[-1]} bits")
     return CropIndex(step, positions, dcs)
+
+
+def _unstuffed(data: bytes, layout: Layout) -> tuple[NDArray[np.uint8], int, NDArray[np.int64]]:
+    """Copy the scan without stuffing; return the copy, its bytes, and what was dropped."""
+    from mtfast.kernels.files import jpeg_scan
+
+    n_coded = len(data) - layout.scan
+    # Checked before anything is allocated: a header of a few bytes may claim gigabytes of entries.
+    n_blocks = layout.n_rows * layout.n_columns * (layout.blocks.size // jpeg_scan.BLOCK_FIELDS)
+    if n_blocks > MAX_BLOCKS_OF_BYTE * n_coded:
+        raise _damaged("less coded data than blocks")
+    plain = np.empty(n_coded + jpeg_scan.MARGIN, np.uint8)
+    # Each thing that is dropped takes two bytes in the file; FAR follows the last one.
+    dropped = np.empty(n_coded // 2 + 1, np.int64)
+    coded = np.frombuffer(data, np.uint8)
+    n_bytes = jpeg_scan.unstuff(coded, layout.scan, coded.size, plain, 0, dropped)
+    if n_bytes < 0:
+        raise _damaged(jpeg_scan.STATUSES[n_bytes])
+    return plain, n_bytes, dropped
 
 
 def _damaged(found: str) -> MtfastError:

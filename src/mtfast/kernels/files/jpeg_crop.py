@@ -2,15 +2,15 @@
 
 ::
 
-    row above     A . . [ . . . . . L . .] . . Z        A, L, Z    entries of the index
-    row           A . . [ . . . . . L . .] . . Z        [ . . .]   the window
+    row above     A . . [ . . . . . L . .] . . Z        A, L, Z    entries of the crop index
+    row           A . . [ . . . . . L . .] . . Z        [ . . .]   MCUs of the window
 
-The bits of the MCUs are copied as they are, but for the DC differences of the first one: its left
-neighbour is not there any more, and it follows the last MCU of the row above. The same holds behind
-a restart, as the new scan has none: decoders are slower on scans with restarts.
+The bits of the MCUs are copied as they are, except for the DC differences of the first MCU of a
+row: in the image they are relative to its left neighbour, in the crop to the last MCU of the row
+above. The same holds after a restart marker, as the crop has none: decoders are slower with them.
 
-The scan is walked from A to the window's first MCU and from L to its end; what lies between is not
-looked at.
+The scan is walked from A to the first MCU of the window, to know the DCs there, and from L to the
+end of the window. The bits from there to L are copied without a look at them.
 """
 
 from mtfast.kernels.files.jpeg_scan import (
@@ -31,9 +31,19 @@ from mtfast.kernels.jit import i64, kernel, read, u8, u16, u64, write
 # Values of each row in `rows`: A, L and Z as bits of `data`, and the DCs at A and at L.
 ROW_FIELDS = 9
 
-# Values in the scratch of `crop_scan`: the DCs, those of the first blocks, those at the end of the
-# stretch above, and where the codes of the first DCs begin and end.
-N_SCRATCH = 15
+# Values in `grid`: the first row of MCUs of the window; MCUs of a row of the image; columns of MCUs
+# of A and of L; columns of the window; MCUs between restarts, or 0.
+FIRST_ROW, N_COLUMNS, START, SKIP_TO, BEGIN, END, RESTART = range(7)
+
+# Values in `state`, three each, one a component: the DCs; those of the first MCU; those of the last
+# MCU of the crop so far; where the codes of the first DCs begin and end; the DCs at L. Then one:
+# where the MCUs that were copied last end.
+DC, FIRST, ABOVE, BEGINS, ENDS, AT_SKIP = range(0, 18, 3)
+STOP = 18
+N_STATE = 19
+
+# The types of `blocks`, `codes` and `dc_codes`.
+TABLES = (read(i64), read(u16), read(i64))
 
 
 @kernel(i64(read(i64), write(i64)))
@@ -46,9 +56,9 @@ def copy_three(source, target):
 
 @kernel(i64(u64, i64, write(u8), i64))
 def put_bits(bits, n, out, at):
-    """Write the n highest bits of a word, up to 56, behind the first ``at`` bits; return the end.
+    """Write the n highest bits of a word, up to 56, after the first ``at`` bits; return the end.
 
-    The seven bytes behind are written to.
+    Up to seven bytes after the last one are overwritten.
     """
     byte = at >> 3
     filled = at & 7
@@ -69,9 +79,9 @@ def copy_bits(data, start, stop, out, at):
 
 @kernel(i64(read(u8), i64, write(u8), i64))
 def stuff(data, n, out, at):
-    """Copy n bytes and put a zero behind each FF; return where the copy ends.
+    """Copy n bytes with a zero after each FF; return where the copy ends.
 
-    Seven bytes behind the data are read, and as many written behind the copy.
+    Up to seven bytes after the data are read, and as many after the copy are overwritten.
     """
     i = 0
     while i < n:
@@ -92,9 +102,9 @@ def stuff(data, n, out, at):
 
 @kernel(i64(i64, read(i64), i64, write(u8), i64))
 def put_dc(difference, dc_codes, start, out, at):
-    """Write the code and the bits of a DC difference, or return NO_CODE if there is no code.
+    """Write the code and the extra bits of a DC difference; NO_CODE if the table lacks the code.
 
-    ``dc_codes[start + category]`` is bits << 5 | number of bits.
+    ``dc_codes[start + category]`` is bits << 5 | number of bits, or 0.
     """
     category = 0
     while abs(difference) >> category:
@@ -110,22 +120,7 @@ def put_dc(difference, dc_codes, start, out, at):
     return at
 
 
-@kernel(
-    i64(
-        read(u8),
-        i64,
-        i64,
-        i64,
-        i64,
-        i64,
-        read(i64),
-        read(u16),
-        read(i64),
-        write(i64),
-        write(u8),
-        i64,
-    )
-)
+@kernel(i64(read(u8), i64, i64, i64, i64, i64, *TABLES, write(i64), write(u8), i64))
 def copy_mcus(data, at, limit, n, n_skip, skip_to, blocks, codes, dc_codes, state, out, put):
     """Copy n MCUs between restarts, with the first DCs written anew.
 
@@ -137,25 +132,25 @@ def copy_mcus(data, at, limit, n, n_skip, skip_to, blocks, codes, dc_codes, stat
         Where the first MCU begins.
     n : int
     n_skip, skip_to : int
-        The n_skip-th MCU is known to begin at ``skip_to``; 0 if it is not. The DCs there follow
-        at the end of ``state``.
+        The MCU after the first n_skip begins at ``skip_to``, with the DCs in ``state[AT_SKIP:]``;
+        n_skip is 0 if that is not known.
     dc_codes : int64
         As for :func:`put_dc`, of each component.
-    state : (N_SCRATCH + 3,) int64, in and out
+    state : (N_STATE,) int64, in and out
     out : uint8, out
     put : int
-        Bits that are there.
+        Bits that are in ``out`` so far.
 
     Returns
     -------
     int
-        Bits of ``out``; or a negative status. ``state[N_SCRATCH + 3]`` is where the MCUs end.
+        Bits that are in ``out`` then; or a negative status. ``state[STOP]`` is where the MCUs end.
     """
-    dc = state[0:3]
-    first = state[3:6]
-    above = state[6:9]
-    begins = state[9:12]
-    ends = state[12:15]
+    dc = state[DC:FIRST]
+    first = state[FIRST:ABOVE]
+    above = state[ABOVE:BEGINS]
+    begins = state[BEGINS:ENDS]
+    ends = state[ENDS:AT_SKIP]
     last = -1
     n_first = 0
     for i in range(0, blocks.size, BLOCK_FIELDS):
@@ -179,7 +174,7 @@ def copy_mcus(data, at, limit, n, n_skip, skip_to, blocks, codes, dc_codes, stat
             return BAD_CODE
         at = skip_to
         done = n_skip
-        copy_three(state[N_SCRATCH:], dc)
+        copy_three(state[AT_SKIP:], dc)
     at = skip_mcus(data, at, limit, n - done, blocks, codes, dc)
     if at < 0:
         return at
@@ -189,7 +184,61 @@ def copy_mcus(data, at, limit, n, n_skip, skip_to, blocks, codes, dc_codes, stat
             return put
         put = copy_bits(data, ends[c], begins[c + 1] if c + 1 < n_first else at, out, put)
     copy_three(dc, above)
-    state[N_SCRATCH + 3] = at
+    state[STOP] = at
+    return put
+
+
+@kernel(i64(read(u8), i64, i64, read(i64), i64, read(i64), *TABLES, write(i64), write(u8), i64))
+def crop_row(data, known, limit, row, mcu, grid, blocks, codes, dc_codes, state, out, put):
+    """Copy the MCUs of the window in one row.
+
+    Parameters
+    ----------
+    data, limit, blocks, codes, dc_codes, state, out, put
+        As for :func:`copy_mcus`.
+    known : int
+        Where the entry L is in ``data``; A is in its first byte.
+    row : (ROW_FIELDS,) int64
+        As for :func:`crop_scan`.
+    mcu : int
+        Number of the first MCU of the row, for the restarts.
+    grid : (7,) int64
+
+    Returns
+    -------
+    int
+        Bits that are in ``out`` then; or a negative status.
+    """
+    dc = state[DC:FIRST]
+    restart = grid[RESTART]
+    place = row[0] & 7
+    column = grid[START]
+    copy_three(row[3:], dc)
+    while column < grid[END]:
+        left = grid[N_COLUMNS]
+        if restart > 0:
+            left = restart - (mcu + column) % restart
+            if left == restart and mcu + column > 0:
+                place = (place + 7) & ~7
+                dc[:] = 0
+        if column < grid[BEGIN]:
+            n = min(grid[BEGIN] - column, left)
+            place = skip_mcus(data, place, limit, n, blocks, codes, dc)
+            if place < 0:
+                return place
+        else:
+            n = min(grid[END] - column, left)
+            n_skip = grid[SKIP_TO] - column
+            if n_skip > n:
+                n_skip = 0
+            copy_three(row[6:], state[AT_SKIP:])
+            put = copy_mcus(
+                data, place, limit, n, n_skip, known, blocks, codes, dc_codes, state, out, put
+            )
+            if put < 0:
+                return put
+            place = state[STOP]
+        column += n
     return put
 
 
@@ -197,16 +246,8 @@ def copy_mcus(data, at, limit, n, n_skip, skip_to, blocks, codes, dc_codes, stat
     i64(
         read(u8),
         read(i64),
-        i64,
-        i64,
-        i64,
-        i64,
-        i64,
-        i64,
-        i64,
         read(i64),
-        read(u16),
-        read(i64),
+        *TABLES,
         write(i64),
         write(u8),
         write(u8),
@@ -214,25 +255,7 @@ def copy_mcus(data, at, limit, n, n_skip, skip_to, blocks, codes, dc_codes, stat
         i64,
     )
 )
-def crop_scan(
-    data,
-    rows,
-    first_row,
-    n_columns,
-    start,
-    skip_to,
-    begin,
-    end,
-    restart,
-    blocks,
-    codes,
-    dc_codes,
-    state,
-    plain,
-    bits,
-    out,
-    at,
-):
+def crop_scan(data, rows, grid, blocks, codes, dc_codes, state, plain, bits, out, at):
     """Write the scan of a window.
 
     Parameters
@@ -242,29 +265,26 @@ def crop_scan(
     rows : (ROW_FIELDS * n_rows,) int64
         Of each row of MCUs of the window: where in ``data`` its entries A, L and Z are, in bits,
         ascending, and the DCs at A and at L.
-    first_row, n_columns : int
-        The first row, and MCUs of a row of the image.
-    start, skip_to, begin, end : int
-        Columns of MCUs: of A and L; of the window.
-    restart : int
-        MCUs between restarts, or 0.
+    grid : (7,) int64
+        Where the window is among the MCUs of the image; FIRST_ROW and the names after it say what
+        each value is.
     blocks, codes, dc_codes
         As for :func:`copy_mcus`.
-    state : (N_SCRATCH + 4,) int64, scratch
+    state : (N_STATE,) int64, scratch
     plain : uint8, scratch
-        Room for the longest stretch and a margin.
+        Capacity for the longest stretch without stuffing and MARGIN bytes.
     bits : uint8, scratch
-        Room for the new scan without stuffing, and for eight bytes.
+        Capacity for the new scan without stuffing and eight bytes.
     out : uint8, out
-        Room for twice as much behind ``at``.
+        Capacity for twice as much after ``at``.
     at : int
+        Where the scan begins in ``out``.
 
     Returns
     -------
     int
         Where it ends in ``out``; or a negative status.
     """
-    dc = state[0:3]
     none = state[0:0]
     state[:] = 0
     bits[0:8] = 0
@@ -278,45 +298,12 @@ def crop_scan(
         n = unstuff(data, row[1] >> 3, (row[2] + 7) >> 3, plain, n, none)
         if n < 0:
             return n
-        limit = n << 3
-        place = row[0] & 7
-        column = start
-        copy_three(row[3:], dc)
-        while column < end:
-            left = n_columns
-            if restart > 0:
-                mcu = (first_row + r) * n_columns + column
-                left = restart - mcu % restart
-                if left == restart and mcu > 0:
-                    place = (place + 7) & ~7
-                    dc[:] = 0
-            if column < begin:
-                n = min(begin - column, left)
-                place = skip_mcus(plain, place, limit, n, blocks, codes, dc)
-                if place < 0:
-                    return place
-            else:
-                n = min(end - column, left)
-                n_skip = skip_to - column if column < skip_to <= column + n else 0
-                copy_three(row[6:], state[N_SCRATCH:])
-                put = copy_mcus(
-                    plain,
-                    place,
-                    limit,
-                    n,
-                    n_skip,
-                    known,
-                    blocks,
-                    codes,
-                    dc_codes,
-                    state,
-                    bits,
-                    put,
-                )
-                if put < 0:
-                    return put
-                place = state[N_SCRATCH + 3]
-            column += n
+        mcu = (grid[FIRST_ROW] + r) * grid[N_COLUMNS]
+        put = crop_row(
+            plain, known, n << 3, row, mcu, grid, blocks, codes, dc_codes, state, bits, put
+        )
+        if put < 0:
+            return put
     # Bits 1 fill the last byte.
     put = put_bits(~u64(0), -put & 7, bits, put)
     return stuff(bits, put >> 3, out, at)

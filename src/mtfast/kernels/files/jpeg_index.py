@@ -1,4 +1,4 @@
-"""Where decoding can begin in the midst of a JPEG: bit positions and DCs, every few MCUs.
+"""Where decoding can begin mid-file in a JPEG: bit positions and DCs, every few MCUs.
 
 ::
 
@@ -7,8 +7,9 @@
     row 1   | d    .    .  | e    .    .  | f
             g
 
-An entry says where the MCU before ends and which DCs it has left: after them only padding and a
-restart marker may come. Hence an entry serves the end of a stretch as well as its beginning.
+An entry says where the MCU before it ends and which DCs that MCU has. Only padding and a restart
+marker may come between the two MCUs, so an entry serves as the end of a stretch as well as its
+start.
 """
 
 from mtfast.kernels.files.jpeg_scan import (
@@ -21,15 +22,18 @@ from mtfast.kernels.files.jpeg_scan import (
 )
 from mtfast.kernels.jit import i16, i64, kernel, read, u8, u16, write
 
-# DCs of 8-bit images are far from it.
+# Of an int16; DCs of 8-bit images stay far below.
 MAX_DC = (1 << 15) - 1
+
+# The types of `blocks` and `codes`.
+TABLES = (read(i64), read(u16))
 
 
 @kernel(i64(read(i64), i64, i64, i64))
 def restart_at(dropped, j, at, number):
-    """Find the restart marker of a number behind the byte ``at``, from ``dropped[j]`` on.
+    """Find the restart marker before byte ``at``, searching from ``dropped[j]`` on.
 
-    Returns where it is in ``dropped``, or BAD_RESTART if another one or none is there.
+    Returns its place in ``dropped``, or BAD_RESTART if it is missing or has another number.
     """
     while dropped[j] & DROPPED_MARKER == 0 and dropped[j] < FAR:
         j += 1
@@ -48,20 +52,7 @@ def note_dcs(dc, entry, dcs):
 
 
 @kernel(
-    i64(
-        read(u8),
-        i64,
-        read(i64),
-        i64,
-        i64,
-        i64,
-        i64,
-        read(i64),
-        read(u16),
-        write(i64),
-        write(i64),
-        write(i16),
-    )
+    i64(read(u8), i64, read(i64), i64, i64, i64, i64, *TABLES, write(i64), write(i64), write(i16))
 )
 def index_scan(
     data, n_bytes, dropped, n_columns, n_rows, step, restart, blocks, codes, dc, positions, dcs
@@ -71,16 +62,17 @@ def index_scan(
     Parameters
     ----------
     data, n_bytes : uint8 and int
-        The scan without stuffing, n_bytes and a margin, as :func:`unstuff` makes it.
+        The scan without stuffing, n_bytes and a margin, as
+        :func:`mtfast.kernels.files.jpeg_scan.unstuff` makes it.
     dropped : int64
-        From :func:`unstuff` too, with all that it has dropped.
+        From the same call: everything that was dropped, then FAR.
     n_columns, n_rows : int
         MCUs of the image.
     step : int
     restart : int
         MCUs between restarts, or 0.
     blocks, codes : int64 and uint16
-        See :func:`skip_mcus`.
+        See :func:`mtfast.kernels.files.jpeg_scan.skip_mcus`.
     dc : (3,) int64, scratch
     positions : (n_entries,) int64, out
         Bits of the scan without stuffing.
@@ -90,7 +82,7 @@ def index_scan(
     Returns
     -------
     int
-        The number of entries; or a negative status for a scan that is damaged.
+        The number of entries; or a negative status for a damaged scan.
     """
     limit = n_bytes << 3
     at = 0
@@ -131,10 +123,10 @@ def index_scan(
 
 @kernel(i64(read(i64), i64, write(i64)))
 def to_file_positions(dropped, start, positions):
-    """Turn positions in the scan without stuffing, ascending, into those in the file.
+    """Turn positions in the scan without stuffing, ascending, into positions in the file.
 
-    The scan begins at the byte ``start`` of the file. Returns the number of bytes that stand
-    between the last position and it and that were dropped.
+    The scan begins at byte ``start`` of the file. Returns the number of bytes that were dropped
+    before the last position.
     """
     drop = 0
     shift = 0

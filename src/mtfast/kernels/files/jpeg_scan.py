@@ -1,24 +1,27 @@
-"""The coded scan of a baseline JPEG, read without making a pixel of it.
+"""The coded scan of a baseline JPEG, walked without decoding a pixel.
 
 A scan is a row of MCUs (the smallest rectangles that all components tile), an MCU a few blocks of
-8 x 8 coefficients, and a block two kinds of Huffman codes, each followed by bits of its own::
+8 x 8 coefficients, and a block two kinds of Huffman codes, each followed by extra bits::
 
-    DC   difference to the DC of the component's block before       category, then so many bits
-    AC   up to 63, each with the zeros before it; or the end        run and size, then size bits
+    | DC code, extra bits | AC code, extra bits | AC code, extra bits | ... | end-of-block code |
 
-To step over a block, the bits behind an AC code matter only by their number. So the codes are kept
-as steps (coefficients to go on by, bits to go on by), and a second table answers with the steps
-of all codes that the next FAST_BITS bits hold::
+    DC   category: the number of extra bits, which hold the difference to the component's last DC
+    AC   run and size: the zeros before the coefficient, and the number of its extra bits
 
-    DC table t     codes[t << 16 :]                      length << 8 | category
-    AC table t     codes[(AC_TABLES + t) << 16 :]        coefficients << 8 | bits
-    the fast one   codes[FAST + (t << FAST_BITS) :]      the same, and FAST_END after the last one
+The walk needs the extra bits of DCs, but only the number of those of ACs. So an AC code is looked
+up as a step: coefficients to advance by, and bits to advance by, code and extra bits together. A
+DC or AC table is a 2^16 lookup by the next 16 bits; 0 marks an invalid code. A fast AC table is a
+2^13 lookup by the next 13 bits; its entry adds up the steps of all codes that fit into them::
 
-each with an entry for all that the next bits can be, 0 where no code begins so.
+    DC table t        codes[t << 16 :]                      length << 8 | category
+    AC table t        codes[(AC_TABLES + t) << 16 :]        coefficients << 8 | bits
+    fast AC table t   codes[FAST + (t << FAST_BITS) :]      bits << 8 | FAST_END? | coefficients
 
-A byte FF of the scan is followed by 00, or is a marker: of a restart, before which bits fill a byte
-and after which all DCs count from 0 again, or of the end. Kernels read a copy without either.
-Positions count bits. Source: ITU-T T.81, annex F.
+FAST_END is set where the last of the codes ends the block; 0 marks that not even one code fits.
+
+In a scan a byte FF is followed by 00 (stuffing), or begins a marker. A restart marker comes after
+padding to a whole byte, and after it all DCs count from 0 again. Kernels read a copy of the scan
+without stuffing and markers. Positions count bits. Source: ITU-T T.81, annex F.
 """
 
 from mtfast.kernels.intrinsics import load64, store64, swap64, trailing_zeros
@@ -29,25 +32,33 @@ FAST = 8 << 16
 FAST_BITS = 13
 N_CODES = FAST + (4 << FAST_BITS)
 
-# What the end of a block counts as: more than any run, so that it is told from one.
+# Coefficients that an end of block counts as: more than any run, so that the two differ.
 END_OF_BLOCK = 128
 FAST_END = 128
 MAX_CATEGORY = 11
 # Values of each block in `blocks`.
 BLOCK_FIELDS = 4
 
-# Bytes behind the data that may be read: ten blocks, the largest MCU, have less than 2560.
+# Bytes after the data that may be read: the largest MCU, of ten blocks, has less than 2560.
 MARGIN = 4096
 
-# Statuses.
+# Negative statuses, and what was found in the file.
 BAD_CODE = -1
 TOO_SHORT = -2
 BAD_MARKER = -3
 BAD_RESTART = -4
 BAD_DC = -5
 NO_CODE = -6
+STATUSES = {
+    BAD_CODE: "bits that are no code",
+    TOO_SHORT: "coded data that ends too early",
+    BAD_MARKER: "a marker in its coded data, or several scans",
+    BAD_RESTART: "a restart marker in the wrong place",
+    BAD_DC: "a brightness out of range",
+    NO_CODE: "no code for a jump in brightness",
+}
 
-# A dropped byte 00 is `where << DROP_BITS`; a marker is that and DROPPED_MARKER and its number.
+# A dropped byte 00 is `where << DROP_BITS`; a marker that, DROPPED_MARKER and its number.
 DROP_BITS = 4
 DROPPED_MARKER = 8
 FAR = 1 << 62
@@ -58,21 +69,23 @@ END_MARKER = 0xD9
 
 @kernel(i64(read(i64), read(u16), i64, write(u16)))
 def fill_codes(lengths, entries, start, codes):
-    """Write one table of 65536 entries from ``codes[start]`` on.
+    """Fill one lookup of 2^16 entries from ``codes[start]`` on.
+
+    A code of n bits fills the 2^(16 - n) entries that begin with it.
 
     Parameters
     ----------
     lengths : (n,) int64
         Bits of each code, 1 to 16, ascending.
     entries : (n,) uint16
-        What the table is to hold for each code.
+        Of each code.
     start : int
     codes : uint16, out
 
     Returns
     -------
     int
-        0, or BAD_CODE if there are no such codes: too many are short, or one is all ones.
+        0, or BAD_CODE if there are too many short codes, or if one is all ones.
     """
     code = 0
     for k in range(lengths.size):
@@ -87,7 +100,7 @@ def fill_codes(lengths, entries, start, codes):
 
 @kernel(i64(i64, write(u16)))
 def fill_fast(table, codes):
-    """Write the fast table of an AC table that is there already."""
+    """Fill the fast table of an AC table that has been filled; returns 0."""
     start = (AC_TABLES + table) << 16
     fast = FAST + (table << FAST_BITS)
     for bits in range(1 << FAST_BITS):
@@ -113,7 +126,7 @@ def fill_fast(table, codes):
 
 @kernel(u64(read(u8), i64))
 def peek(data, at):
-    """Return the bits from ``at`` on, the first one highest; 57 of the 64 are there."""
+    """Return the bits from ``at`` on, the first one highest; at least 57 of the 64 are valid."""
     return swap64(load64(data, at >> 3)) << u64(at & 7)
 
 
@@ -135,14 +148,14 @@ def skip_block(data, at, dc_table, ac_table, fast, codes, dc, component):
         if value < 1 << (category - 1):
             value += 1 - (1 << category)
         dc[u64(component)] += value
-    # Bits ahead that are used up by whole bytes, `byte` being the next one.
+    # `left` valid bits are ahead; `byte` is the next one to load.
     byte = (at >> 3) + 7
     left = 56 - (at & 7) - length - category
     ahead <<= u64(length + category)
     k = 1
     while k < 64:
         if left < 32:
-            # Bits that are there already are put there once more.
+            # The bits of a byte that was loaded in part are the same the second time.
             ahead |= swap64(load64(data, byte)) >> u64(left)
             n_bytes = (63 - left) >> 3
             byte += n_bytes
@@ -174,14 +187,15 @@ def skip_mcus(data, at, limit, n, blocks, codes, dc):
     Parameters
     ----------
     data : uint8
-        The scan without stuffing, and MARGIN bytes.
+        The scan without stuffing, then MARGIN bytes.
     at : int
         Where the first MCU begins.
     limit : int
         Bits of the data without the margin.
     n : int
     blocks : (BLOCK_FIELDS * n_blocks,) int64
-        Of each block of an MCU: where its three tables are in ``codes``, and its component.
+        Of each block of an MCU: where its DC, AC and fast AC tables begin in ``codes``, and its
+        component.
     codes : (N_CODES,) uint16
     dc : (3,) int64, in and out
         The last DC of each component.
@@ -213,30 +227,31 @@ def skip_mcus(data, at, limit, n, blocks, codes, dc):
 
 @kernel(u64(u64))
 def found_ff(word):
-    """Set the highest bit of each byte that is FF, and no other bit."""
+    """Return a word with the highest bit of each byte that is FF, and no other bit."""
     sevens = u64(0x7F7F7F7F7F7F7F7F)
     return (word & sevens) + u64(0x0101010101010101) & word & ~sevens
 
 
 @kernel(i64(read(u8), i64, i64, write(u8), i64, write(i64)))
 def unstuff(data, start, stop, out, at, dropped):
-    """Copy ``data[start:stop]``, up to an end marker, without zeros behind FF and restart markers.
+    """Copy ``data[start:stop]``, up to an end marker, without stuffing and restart markers.
 
     Parameters
     ----------
     data : uint8
     start, stop : int
     out : uint8, out
-        Room for as much behind ``at``, and for MARGIN bytes, which become 0.
+        Capacity ``at + stop - start + MARGIN``; MARGIN bytes after the copy become 0.
     at : int
+        Where the copy begins in ``out``.
     dropped : int64, out
-        Where a byte 00 or a marker stood before ``out``, ascending, then FAR; as far as there is
-        room.
+        Before which byte of ``out`` a byte 00 or a marker stood, ascending, then FAR; what exceeds
+        the capacity is left out.
 
     Returns
     -------
     int
-        Where the copy ends; or BAD_MARKER if there is a marker of another kind.
+        Where the copy ends; or BAD_MARKER for a marker of another kind.
     """
     n = 0
     i = start

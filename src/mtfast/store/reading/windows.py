@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from mtfast.errors import MtfastError, StoreError
 from mtfast.jpeg.crop import cut_window
 from mtfast.jpeg.index import N_COMPONENTS, CropIndex
+from mtfast.jpeg.layout import CannotCutError
 from mtfast.store import schema
 from mtfast.store.reading.columns import read_column
 from mtfast.store.reading.files import Files, read_metadata
@@ -18,6 +20,8 @@ from mtfast.store.reading.images import ImageArray, open_image_array
 from mtfast.window import Window
 
 __all__ = ["WindowReader", "has_crop_index"]
+
+logger = logging.getLogger(__name__)
 
 
 def has_crop_index(split: Path) -> bool:
@@ -48,6 +52,7 @@ class WindowReader:
         self._jpegs = jpegs
         self._decode = imagecodecs.jpeg8_decode
         self._steps: NDArray[np.uint16] | None = None
+        self._told: set[str] = set()
         if jpegs.holds_jpegs and has_crop_index(split):
             self._steps = read_column(self._path / "step")
             self._bits = open_image_array(self._path / schema.CROP_BITS, files)
@@ -60,6 +65,10 @@ class WindowReader:
         """Decode a window that lies in the image, (height, width, 3) uint8 RGB in C order."""
         y, x, height, width = window
         step = 0 if self._steps is None else int(self._steps[image])
+        if self._steps is None:
+            self._tell("every image", "there is no crop index; 'mtfast index' makes one")
+        elif not step:
+            self._tell(f"image {image}", "it is of a kind that cannot be cut, or damaged")
         found = self._cut(image, step, window) if step else None
         pixels, y, x = found or (self._jpegs.read(image), y, x)
         return np.ascontiguousarray(pixels[y : y + height, x : x + width])
@@ -72,14 +81,23 @@ class WindowReader:
         index = CropIndex(step, positions, self._dcs.read(image))
         try:
             small = cut_window(partial(self._jpegs.ranges, image), index, window)
-            if small is None:
-                return None
             pixels = self._decode(small.data, outcolorspace="RGB")
+        except CannotCutError as error:
+            self._tell(f"image {image}", str(error))
+            return None
         except (MtfastError, ValueError, RuntimeError) as error:
             raise self._unfit(f"image {image} is {error}") from error
         if pixels.shape != (small.height, small.width, 3):
             raise self._unfit(f"a window of image {image} decodes to another size")
         return pixels, small.y, small.x
+
+    def _tell(self, which: str, why: str) -> None:
+        """Log once which images are decoded whole for their windows, and why."""
+        if which not in self._told:
+            self._told.add(which)
+            logger.info(
+                "%s of %s is decoded whole for its windows: %s", which, self._path.parent, why
+            )
 
     def _unfit(self, found: str) -> StoreError:
         return StoreError(

@@ -7,6 +7,7 @@ LARGEST_SHARE of it. Those that cannot be cut get none and are decoded whole.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import zarr
 
 __all__ = ["IndexShard", "declare", "encode_index", "write_steps"]
+
+logger = logging.getLogger(__name__)
 
 ENTRY_ROWS, ENTRY_COLUMNS = 8, 128
 LARGEST_SHARE = 0.02
@@ -95,7 +98,8 @@ def encode_index(data: bytes, size: Size) -> tuple[int, bytes, bytes]:
         while layout.n_entries(step) > room:
             step *= 2
         index = build_index(data, step, layout)
-    except MtfastError:
+    except MtfastError as error:
+        logger.info("an image without a crop index, whose windows are decoded whole: %s", error)
         return 0, _encode(bits), _encode(dcs)
     while True:
         n = index.positions.size
