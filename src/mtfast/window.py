@@ -20,15 +20,15 @@ class Window(NamedTuple):
     width: int
 
 
-def check_size(size: Iterable[Any], what: str = "a size") -> tuple[int, int]:
-    """Make a height and a width of two integers.
+def check_size(size: Any, what: str = "a size") -> tuple[int, int]:
+    """Make a height and a width of what was given.
 
     Parameters
     ----------
-    size : (height, width)
-        Integers of any type, numpy's too; floats are refused.
+    size : int or (height, width)
+        Integers of any type, numpy's too, but no floats; one integer is the side of a square.
     what : str
-        What the message calls it.
+        What a message calls it.
 
     Returns
     -------
@@ -38,24 +38,28 @@ def check_size(size: Iterable[Any], what: str = "a size") -> tuple[int, int]:
     Raises
     ------
     MtfastError
-        If they are no two integers, or one is below 1.
+        If it is neither one nor two integers, or if one is below 1.
 
     Examples
     --------
     >>> import numpy as np
-    >>> check_size(np.array([480, 640]))
-    (480, 640)
-    >>> check_size((128.0, 128))
+    >>> check_size(128), check_size(np.array([480, 640]))
+    ((128, 128), (480, 640))
+    >>> check_size((128.0, 128), "crop")        # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    mtfast.errors.MtfastError: a size (128.0, 128); expected two integers; give height and width
+    mtfast.errors.MtfastError: crop is (128.0, 128); expected one side or (height, width) in ...
     """
-    height, width = _integers(size, 2, what, "two integers; give height and width")
-    if min(height, width) < 1:
+    try:
+        sides = [operator.index(size)] * 2
+    except TypeError:
+        sides = _integers(size)
+    if len(sides) != 2 or min(sides) < 1:
         raise MtfastError(
-            f"{what} of {height} x {width} pixels; expected at least 1 x 1; make it larger"
+            f"{what} is {shown(size)}; expected one side or (height, width) in pixels, integers of "
+            f"at least 1; correct it"
         )
-    return height, width
+    return sides[0], sides[1]
 
 
 def check_window(window: Iterable[Any], height: int, width: int) -> Window:
@@ -64,9 +68,9 @@ def check_window(window: Iterable[Any], height: int, width: int) -> Window:
     Parameters
     ----------
     window : (y, x, height, width)
-        Integers of any type, numpy's too; floats are refused.
+        Integers of any type, numpy's too, but no floats.
     height, width : int
-        Of the image that it lies in.
+        Of the image that the window is to be inside of.
 
     Returns
     -------
@@ -75,15 +79,19 @@ def check_window(window: Iterable[Any], height: int, width: int) -> Window:
     Raises
     ------
     MtfastError
-        If they are no four integers, if the window has no pixel, or if it leaves the image.
+        If they are not four integers, if the window has no pixel, or if it leaves the image.
 
     Examples
     --------
     >>> check_window((0, 8, 128, 128), 480, 640)
     Window(y=0, x=8, height=128, width=128)
     """
-    wanted = "four integers; give y, x, height and width"
-    y, x, h, w = _integers(window, 4, "a window", wanted)
+    found = _integers(window)
+    if len(found) != 4:
+        raise MtfastError(
+            f"a window {shown(window)}; expected four integers; give y, x, height and width"
+        )
+    y, x, h, w = found
     if min(y, x) < 0 or min(h, w) < 1 or y + h > height or x + w > width:
         raise MtfastError(
             f"a window of {h} x {w} pixels from row {y}, column {x} on; expected at least one, "
@@ -92,12 +100,9 @@ def check_window(window: Iterable[Any], height: int, width: int) -> Window:
     return Window(y, x, h, w)
 
 
-def _integers(values: Iterable[Any], n: int, what: str, wanted: str) -> list[int]:
-    """Return n integers, or say that they are none."""
+def _integers(values: Iterable[Any]) -> list[int]:
+    """Return the values as integers; none at all if one of them is none."""
     try:
-        found = [operator.index(value) for value in values]
+        return [operator.index(value) for value in values]
     except TypeError:
-        found = []
-    if len(found) != n:
-        raise MtfastError(f"{what} {shown(values)}; expected {wanted}")
-    return found
+        return []
