@@ -136,8 +136,8 @@ class ZlibStreams:
         n_images = len(runs.ends)
         height, width = runs.size
         n_bytes = height * (width + self.row_prefix)
-        room = n_images * (zlib_stream.stream_room(0, n_bytes) + 1)
-        out = np.empty(room + zlib_stream.stream_room(len(runs.starts), 0), np.uint8)
+        capacity = n_images * (zlib_stream.stream_capacity(0, n_bytes) + 1)
+        out = np.empty(capacity + zlib_stream.stream_capacity(len(runs.starts), 0), np.uint8)
         ends = np.empty(n_images, np.int64)
         codes = codes_up_to(self.largest)
         zlib_stream.write_streams(*runs[:4], height, width, self.row_prefix, *codes, out, ends)

@@ -76,8 +76,8 @@ class ZstdFrames:
         from mtfast.kernels.files import zstd_frame
 
         n_images, n_pixels = len(runs.ends), runs.size[0] * runs.size[1]
-        room = zstd_frame.frame_room(0, n_pixels) * n_images
-        out = np.empty(room + zstd_frame.frame_room(len(runs.starts), 0), np.uint8)
+        capacity = zstd_frame.frame_capacity(0, n_pixels) * n_images
+        out = np.empty(capacity + zstd_frame.frame_capacity(len(runs.starts), 0), np.uint8)
         ends = np.empty(n_images, np.int64)
         zstd_frame.write_frames(*runs[:4], n_pixels, out, ends)
         return cut_at(out, ends)

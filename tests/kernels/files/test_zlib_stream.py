@@ -1,4 +1,4 @@
-"""Streams written from runs, read by zlib and by readers of PNG; the codes they are written in."""
+"""Streams written from runs, read by zlib and by readers of PNG; and their codes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mtfast.kernels.files.zlib_stream import (
     extend_adler,
     put_stretch,
     put_zeros,
-    stream_room,
+    stream_capacity,
     write_streams,
 )
 from mtfast.painting import encode
@@ -36,13 +36,13 @@ GUARD = 0xA5
 
 
 def streams_of(frames, row_prefix, largest=255):
-    """Write one stream a frame, with no more room than the kernel asks for."""
+    """Write one stream a frame, with no more capacity than the kernel asks for."""
     height, width = frames[0].shape
     runs = [naive.row_runs(frame) for frame in frames]
     columns = np.array([run for part in runs for run in part], np.int64).reshape(-1, 3).T.copy()
     n_bytes = height * (width + row_prefix)
-    room = sum(stream_room(len(part), n_bytes) for part in runs)
-    out = np.full(room + 2, GUARD, np.uint8)
+    capacity = sum(stream_capacity(len(part), n_bytes) for part in runs)
+    out = np.full(capacity + 2, GUARD, np.uint8)
     ends = np.zeros(len(runs), np.int64)
     end = write_streams(
         *columns,
@@ -92,7 +92,7 @@ def test_stretches_of_any_length(length):
     frame[0, 0] = 3
     (stream,) = streams_of([frame], 0)
     assert zlib.decompress(stream) == frame.astype(np.uint8).tobytes()
-    assert len(stream) <= stream_room(3, frame.size)
+    assert len(stream) <= stream_capacity(3, frame.size)
 
 
 @pytest.mark.parametrize("largest", [*range(6), 34, 35, 36, 98, 99, 100, 226, 227, 228, 254, 255])
@@ -126,7 +126,7 @@ def test_checksum_of_more_than_fits_into_64_bits_at_once():
     assert extend_adler(1, ADLER_STEP + 5, 7) == zlib.adler32(b"\x07" * (ADLER_STEP + 5))
 
 
-def test_zero_bits_clear_what_lay_there():
+def test_zero_bits_overwrite_what_was_there():
     out = np.full(40, GUARD, np.uint8)
     out[0] = 0b101
     assert put_zeros(200, out, 3) == 203

@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive
-from mtfast.kernels.files.zstd_frame import MAX_BLOCK, frame_room, write_frame, write_frames
+from mtfast.kernels.files.zstd_frame import MAX_BLOCK, frame_capacity, write_frame, write_frames
 
 GUARD = 0xA5
 
 
 def frame_of_runs(runs: list[tuple[int, int, int]], n_pixels: int) -> bytes:
-    """Write a frame with no more room than the kernel asks for."""
+    """Write a frame with no more capacity than the kernel asks for."""
     columns = np.array(runs, np.int64).reshape(-1, 3).T.copy()
-    out = np.full(frame_room(len(runs), n_pixels) + 4, GUARD, np.uint8)
-    end = write_frame(*columns, len(runs), n_pixels, out[:-2], 2)
+    out = np.full(frame_capacity(len(runs), n_pixels) + 4, GUARD, np.uint8)
+    end = write_frame(*columns, 0, len(runs), n_pixels, out[:-2], 2)
     assert (out[:2] == GUARD).all()
     assert (out[end:] == GUARD).all()
     return out[2:end].tobytes()
@@ -53,9 +53,9 @@ def test_golden_frame():
     st.lists(st.integers(0, 255), min_size=30, max_size=30),
     st.integers(0, 100),
 )
-def test_readers_read_the_pixels(cuts, values, behind):
+def test_readers_read_the_pixels(cuts, values, after):
     runs = runs_of_cuts(cuts, values)
-    n_pixels = max(cuts, default=0) + behind
+    n_pixels = max(cuts, default=0) + after
     frame = frame_of_runs(runs, n_pixels)
     pixels = pixels_of_runs(runs, n_pixels)
     assert imagecodecs.zstd_decode(frame) == pixels
@@ -69,9 +69,9 @@ def test_readers_read_the_pixels(cuts, values, behind):
 @pytest.mark.parametrize("length", [MAX_BLOCK + d for d in (-1, 0, 1)] + [3 * MAX_BLOCK])
 @pytest.mark.parametrize("before", [0, 1, MAX_BLOCK, MAX_BLOCK + 1])
 def test_long_stretches_are_split(length, before):
-    for behind in (0, 1, MAX_BLOCK):
+    for after in (0, 1, MAX_BLOCK):
         runs = [(before, before + length, 200)]
-        n_pixels = before + length + behind
+        n_pixels = before + length + after
         frame = frame_of_runs(runs, n_pixels)
         assert imagecodecs.zstd_decode(frame) == pixels_of_runs(runs, n_pixels)
         assert bytes(numcodecs.zstd.decompress(frame)) == pixels_of_runs(runs, n_pixels)
@@ -108,7 +108,7 @@ def test_many_frames_a_call(rng):
     runs = [naive.row_runs(frame) for frame in frames]
     columns = np.array([run for part in runs for run in part], np.int64).T.copy()
     run_ends = np.cumsum([len(part) for part in runs])
-    out = np.zeros(sum(frame_room(len(part), 77) for part in runs), np.uint8)
+    out = np.zeros(sum(frame_capacity(len(part), 77) for part in runs), np.uint8)
     ends = np.zeros(5, np.int64)
     assert write_frames(*columns, run_ends, 77, out, ends) == ends[-1] <= out.size
     found = [out[a:b].tobytes() for a, b in pairwise([0, *ends.tolist()])]

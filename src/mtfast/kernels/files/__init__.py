@@ -1,1 +1,1 @@
-"""The bytes of files: JPEG scans, zlib and zstd streams, JSON."""
+"""Kernels that read or write the bytes of files: JPEG scans, zlib and zstd streams, JSON."""

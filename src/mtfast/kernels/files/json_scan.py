@@ -4,45 +4,45 @@ Of ``{"info": …, "images": [{…}, {…}, …], "annotations": […]}`` only w
 outermost object matters, and the commas directly inside a list there::
 
     {"images": [{…}, {…}, …, {…}, {…}, …]
-     "......":[               ,          ]      what is reported: every so many records a comma
+     ^      ^^ ^                ,       ^      events; of the commas, one every so many records
 
-Whether the file is JSON is for a parser to say, which reads what lies between.
+Whether the file is valid JSON is left to the parser, which reads what is between two events.
 """
 
 from mtfast.kernels.intrinsics import below64, drop_lowest, trailing_zeros
 from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
 
-# What is known between two pieces of a file: how far into this one it was read; how many brackets
-# are open; whether in a string, and behind a backslash; whether the second bracket is a list; the
-# records since what was reported last, and where that was.
+# What is carried from one piece of a file to the next: how far into the piece the scan is; how many
+# brackets are open; whether it is inside a string, and after a backslash; whether the second
+# bracket is that of a list; the records since the last event, and the place of that event.
 AT, DEPTH, IN_STRING, ESCAPED, IN_LIST, N_RECORDS, LAST = range(7)
 STATE = 7
 
 QUOTE, BACKSLASH, COLON, COMMA = 34, 92, 58, 44
 OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT = 91, 93, 123, 125
 
-# Values of an event: its place in the file, its character, the records that it ends.
+# Values of an event: its place in the file, its character, the records that end there.
 EVENT = 3
 
-# Characters that are looked at together: a piece has as many zeros behind it.
+# Characters that are looked at together; a piece is followed by as many zeros.
 WINDOW = 64
 ALL = (1 << 64) - 1
 
 
 @kernel(i64(read(u8), i64, i64, i64, i64, write(i64), write(i64)))
 def scan_json(data, size, offset, max_records, max_bytes, state, events):
-    """Read a piece of a file, to its end or until there is no room for events.
+    """Read a piece of a file, to its end or until the events are full.
 
     Parameters
     ----------
     data : (>= size + WINDOW,) uint8
-        The piece, and zeros behind it.
+        The piece, then zeros.
     size, offset : int
         Of the piece, and the place in the file at which it begins.
     max_records, max_bytes : int
-        A comma is reported behind so many records, or the first behind so many bytes.
+        A comma is an event after so many records, or if it is the first after so many bytes.
     state : (STATE,) int64, in and out
-        Zeros at the beginning; AT is to be 0 at the beginning of each piece.
+        Zeros at first; AT has to be 0 at the beginning of each piece.
     events : (EVENT * n,) int64, out
 
     Returns
@@ -50,19 +50,21 @@ def scan_json(data, size, offset, max_records, max_bytes, state, events):
     int
         How many events there are.
     """
+    # One function, with its state in local variables: with the brackets in a function of their own,
+    # and so the state in the array, it takes 1.4 times as long for RLEs, 1.8 times for polygons.
     depth = state[DEPTH]
     in_string = state[IN_STRING]
     escaped = state[ESCAPED]
     in_list = state[IN_LIST]
     n_records = state[N_RECORDS]
     last = state[LAST]
-    room = events.size - EVENT
+    capacity = events.size - EVENT
     n = 0
     at = state[AT]
-    while at < size and n <= room:
+    while at < size and n <= capacity:
         quotes = below64(data, at, u8(QUOTE), u8(1))
         backslashes = below64(data, at, u8(BACKSLASH), u8(1))
-        # With what lies between them, which nothing is done about.
+        # Each range includes the character between the two brackets, which has no effect.
         brackets = below64(data, at, u8(OPEN_LIST), u8(3))
         brackets |= below64(data, at, u8(OPEN_OBJECT), u8(3))
         marks = below64(data, at, u8(COMMA), u8(1)) | below64(data, at, u8(COLON), u8(1))
@@ -71,8 +73,8 @@ def scan_json(data, size, offset, max_records, max_bytes, state, events):
             rest = drop_lowest(rest)
             escaped = 0
         step = WINDOW
-        while n <= room:
-            # Nearly all of a file is inside of records, most of that the text of RLEs.
+        while n <= capacity:
+            # Nearly all of a file is inside of records, and most of that is the text of RLEs.
             if in_string:
                 word = rest & (quotes | backslashes)
             elif depth > 2:
@@ -119,7 +121,7 @@ def scan_json(data, size, offset, max_records, max_bytes, state, events):
                 n_records = 0
                 last = offset + here
                 step = bit + 1
-        at += step if n > room else WINDOW
+        at += step if n > capacity else WINDOW
     state[AT] = at
     state[DEPTH] = depth
     state[IN_STRING] = in_string

@@ -1,20 +1,25 @@
-"""Row-major runs -> a zlib stream, as it stands in PNG and TIFF files.
+"""Row-major runs -> a zlib stream, as PNG and TIFF files hold it.
 
-Deflate writes a byte as it is (a literal), or copies up to 258 bytes from some way back. A stretch
-of equal bytes is a literal and copies from one byte back::
+Deflate writes a byte as it is (a literal), or copies up to 258 bytes from a distance before. So a
+stretch of equal bytes is a literal, and copies from a distance of 1::
 
-    5 5 5 5 ... 5 (1000 times)     literal 5, copy 225, copy 258, copy 258, copy 258
+    pixels    5 5 5 5 ... 5 (1000 times)
+    codes     literal 5 | copy 225 | copy 258 | copy 258 | copy 258
 
-A copy of 258 bytes is what nearly all of a mask consists of: its code is one bit, so is that of
-the distance, both are 0, and a long stretch is a row of zero bytes. All other codes share the other
-half; :mod:`mtfast.export.zlib_files` makes them.
+    stream    zlib header | block header, code lengths | codes ... | end | adler32
+              |------------- head ---------------------|
+
+A copy of 258 bytes is what nearly all of a mask consists of. Its code is a single bit 0, and so is
+that of the distance, so a long stretch is a row of zero bytes. All other codes begin with a 1;
+:mod:`mtfast.export.zlib_files` makes them.
 
 Codes are kept as ``bits << 5 | number of bits``, the first bit lowest. Source: RFC 1950, 1951.
 """
 
 from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
 
-# Literals 0 to 255 and the end of the stream, then copies of 0 to 258 bytes with their distance.
+# Index in `codes`: literals 0 to 255, the end of the stream, then copies of 0 to 258 bytes, each
+# with its distance.
 END = 256
 COPIES = 257
 N_CODES = COPIES + 259
@@ -23,27 +28,32 @@ MAX_COPY = 258
 MIN_COPY = 3
 BITS_OF_MAX_COPY = 2
 
-# Whatever the codes, their description is shorter; so is what stands before and behind the stream.
+# More than the head, the end of a stream and its checksum ever need.
 FRAME_BYTES = 128
-# Two stretches, each a literal and either two more or a copy, of at most 10 and 16 bits.
+# Of a run and the gap before it: each is a literal of 10 bits at most, then two more literals or a
+# copy of 16 bits at most, besides its copies of 258 bytes.
 RUN_BYTES = 8
 
 ADLER = 65521
-# Sums over so many bytes fit into 64 bits.
+# The sums over so many bytes fit into 64 bits.
 ADLER_STEP = 1 << 24
+
+# The types of `starts`, `stops` and `values`, and those from `height` to `codes`.
+RUNS = (read(i64), read(i64), read(i64))
+FORMAT = (i64, i64, i64, read(u8), i64, read(i64))
 
 
 @kernel(i64(i64, i64))
-def stream_room(n_runs, n_bytes):
-    """Return how many bytes the stream of n_bytes in n_runs runs and the gaps between may need."""
+def stream_capacity(n_runs, n_bytes):
+    """Return how many bytes a stream of n_bytes, with n_runs runs, needs at most."""
     return FRAME_BYTES + RUN_BYTES * n_runs + BITS_OF_MAX_COPY * n_bytes // (8 * MAX_COPY)
 
 
 @kernel(i64(i64, write(u8), i64))
 def put(code, out, at):
-    """Write a code of up to 16 bits behind the first ``at`` bits; return how many there are then.
+    """Write a code of up to 16 bits after the first ``at`` bits; return how many there are then.
 
-    In the byte that holds the last bit all higher ones are 0, as they are once it is begun here.
+    The unused bits of the byte at ``at`` have to be 0; afterwards those of the last byte are.
     """
     i = u64(at >> 3)
     bits = code >> 5 << (at & 7)
@@ -55,7 +65,7 @@ def put(code, out, at):
 
 @kernel(i64(i64, write(u8), i64))
 def put_zeros(n, out, at):
-    """Write n bits 0."""
+    """Write n zero bits; return how many there are then."""
     for i in range((at >> 3) + 1, ((at + n) >> 3) + 1):
         out[u64(i)] = 0
     return at + n
@@ -63,7 +73,7 @@ def put_zeros(n, out, at):
 
 @kernel(i64(i64, i64, i64, read(i64), write(u8), i64))
 def put_stretch(n, value, before, codes, out, at):
-    """Write n bytes of one value; ``before`` is that of the byte before them, or -1."""
+    """Write n bytes of one value; ``before`` is the value of the byte before them, or -1."""
     if n == 0:
         return at
     if value != before:
@@ -81,7 +91,7 @@ def put_stretch(n, value, before, codes, out, at):
 
 @kernel(i64(i64, i64, i64))
 def extend_adler(adler, n, value):
-    """Checksum of what had the checksum ``adler``, followed by n bytes of one value."""
+    """Return the checksum of data with the checksum ``adler``, followed by n bytes of one value."""
     low = adler & 0xFFFF
     high = adler >> 16
     while n > 0:
@@ -92,9 +102,7 @@ def extend_adler(adler, n, value):
     return high << 16 | low
 
 
-@kernel(
-    i64(read(i64), read(i64), read(i64), i64, i64, i64, read(u8), i64, read(i64), write(u8), i64)
-)
+@kernel(i64(*RUNS, *FORMAT, write(u8), i64))
 def write_stream(
     starts, stops, values, height, width, row_prefix, head, head_bits, codes, out, start
 ):
@@ -103,18 +111,24 @@ def write_stream(
     Parameters
     ----------
     starts, stops, values : (n,) int64
-        Range of pixels and value of each run, ascending and disjoint, each within a row; elsewhere
-        is 0.
+        Range of pixels and value of each run, ascending and disjoint, each within a row; all other
+        pixels are 0.
     height, width : int
     row_prefix : int
-        1 puts a byte 0 before each row, as PNG has it; otherwise 0.
+        1 puts a byte 0 before each row, as PNG does; 0 puts none.
     head : uint8
-        What the stream begins with: the header and the description of the codes.
+        What the stream begins with: the zlib header and the code lengths.
     head_bits : int
+        Bits of ``head`` that are in use; the others are 0.
     codes : (N_CODES,) int64
     out : uint8, out
-        :func:`stream_room` says how much room is needed behind ``start``.
+        Capacity :func:`stream_capacity` after ``start``.
     start : int
+        Where the stream begins in ``out``.
+
+    Returns
+    -------
+    int
     """
     for i in range(head.size):
         out[start + i] = head[i]
@@ -146,22 +160,7 @@ def write_stream(
     return end + 4
 
 
-@kernel(
-    i64(
-        read(i64),
-        read(i64),
-        read(i64),
-        read(i64),
-        i64,
-        i64,
-        i64,
-        read(u8),
-        i64,
-        read(i64),
-        write(u8),
-        write(i64),
-    )
-)
+@kernel(i64(*RUNS, read(i64), *FORMAT, write(u8), write(i64)))
 def write_streams(
     starts, stops, values, run_ends, height, width, row_prefix, head, head_bits, codes, out, ends
 ):
@@ -174,9 +173,13 @@ def write_streams(
     run_ends : (n_images,) int64
         Where the runs of each image end; those of the first begin at 0.
     out : uint8, out
-        Room for :func:`stream_room` of every image.
+        Capacity for :func:`stream_capacity` of every image.
     ends : (n_images,) int64, out
         Where each stream ends; the first begins at 0.
+
+    Returns
+    -------
+    int
     """
     at = 0
     begin = 0

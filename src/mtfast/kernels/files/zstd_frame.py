@@ -1,14 +1,16 @@
-"""Row-major runs -> a zstd frame, written as it would be read: run by run.
+"""Row-major runs -> a zstd frame, written without painting the pixels.
 
-A zstd frame is a sequence of blocks, and one kind of block is a single byte with the number of its
-repetitions. Each stretch of equal pixels becomes one of them, a longer one several::
+A zstd frame is a sequence of blocks, and an RLE block is a single byte and how often it is
+repeated. Each stretch of equal pixels becomes one RLE block, a longer one several::
 
-    magic  28 B5 2F FD    header  C0 38 + size of the content, 8 bytes
-    block  3 bytes: last block (1 bit), kind (2 bits: 1 is RLE), repetitions (21 bits)
-           1 byte:  the value
+    magic    header                              block                          block ... last block
+    4 bytes  descriptor, window, 8 bytes: size   3 bytes: header, 1 byte: value
 
-The header asks for a window of 128 KiB and not for one as large as the frame: readers that decode
-in pieces refuse large windows. All numbers are little-endian. Source: RFC 8878, section 3.1.1.
+    block header    bit 0: last block | bits 1, 2: kind, 1 is RLE | bits 3 to 23: repetitions
+
+The header asks for a window of 128 KiB and not for one as large as the frame, because readers that
+decode in pieces refuse large windows. All numbers are little-endian. Source: RFC 8878, section
+3.1.1.
 """
 
 from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
@@ -25,10 +27,13 @@ WINDOW = 7 << 3
 RLE_BLOCK = 1 << 1
 LAST_BLOCK = 1
 
+# The types of `starts`, `stops` and `values`.
+RUNS = (read(i64), read(i64), read(i64))
+
 
 @kernel(i64(i64, i64))
-def frame_room(n_runs, n_pixels):
-    """Return how many bytes the frame of n_runs runs and the gaps between them may need."""
+def frame_capacity(n_runs, n_pixels):
+    """Return how many bytes a frame of n_pixels, with n_runs runs, needs at most."""
     return HEADER_BYTES + BLOCK_BYTES * (2 * n_runs + 1 + n_pixels // MAX_BLOCK)
 
 
@@ -46,11 +51,11 @@ def write_header(n_pixels, out, at):
 
 @kernel(i64(i64, i64, write(u8), i64))
 def write_stretch(length, value, out, at):
-    """Write length pixels of one value as RLE blocks; return where they end."""
+    """Write ``length`` pixels of one value as RLE blocks; return where they end."""
     while length > 0:
         size = min(length, MAX_BLOCK)
-        # Four stores with unsigned indices: a loop, or indices that might count from the end,
-        # take twice as long for the whole frame.
+        # Four stores with unsigned indices: with a loop, or with signed indices, which numba checks
+        # for negative values, the whole frame takes twice as long.
         i = u64(at)
         out[i] = (size << 3 | RLE_BLOCK) & 255
         out[i + u64(1)] = size >> 5 & 255
@@ -61,18 +66,26 @@ def write_stretch(length, value, out, at):
     return at
 
 
-@kernel(i64(read(i64), read(i64), read(i64), i64, i64, write(u8), i64))
-def write_frame(starts, stops, values, n, n_pixels, out, at):
+@kernel(i64(*RUNS, i64, i64, i64, write(u8), i64))
+def write_frame(starts, stops, values, begin, end, n_pixels, out, at):
     """Write one frame; return where it ends.
 
     Parameters
     ----------
-    starts, stops, values : (>= n,) int64
-        Range of pixels and value, 0 to 255, of each run, ascending and disjoint; elsewhere is 0.
-    n, n_pixels : int
+    starts, stops, values : (>= end,) int64
+        Range of pixels and value, 0 to 255, of each run, ascending and disjoint; all other pixels
+        are 0.
+    begin, end : int
+        The runs begin .. end - 1 are those of the frame.
+    n_pixels : int
     out : uint8, out
-        :func:`frame_room` says how much room is needed behind ``at``.
+        Capacity :func:`frame_capacity` after ``at``.
     at : int
+        Where the frame begins in ``out``.
+
+    Returns
+    -------
+    int
     """
     at = write_header(n_pixels, out, at)
     if n_pixels == 0:
@@ -81,14 +94,14 @@ def write_frame(starts, stops, values, n, n_pixels, out, at):
         out[at] = LAST_BLOCK
         return at + 3
     written = 0
-    i = 0
-    while i < n:
+    i = begin
+    while i < end:
         start = starts[i]
         stop = stops[i]
         value = values[i]
         i += 1
         # Runs that touch, also over the end of a row, become one.
-        while i < n and starts[i] == stop and values[i] == value:
+        while i < end and starts[i] == stop and values[i] == value:
             stop = stops[i]
             i += 1
         if value != 0:
@@ -100,7 +113,7 @@ def write_frame(starts, stops, values, n, n_pixels, out, at):
     return at
 
 
-@kernel(i64(read(i64), read(i64), read(i64), read(i64), i64, write(u8), write(i64)))
+@kernel(i64(*RUNS, read(i64), i64, write(u8), write(i64)))
 def write_frames(starts, stops, values, run_ends, n_pixels, out, ends):
     """Write one frame an image; return where the last one ends.
 
@@ -112,17 +125,18 @@ def write_frames(starts, stops, values, run_ends, n_pixels, out, ends):
         Where the runs of each image end; those of the first begin at 0.
     n_pixels : int
     out : uint8, out
-        Room for :func:`frame_room` of every image.
+        Capacity for :func:`frame_capacity` of every image.
     ends : (n_images,) int64, out
         Where each frame ends; the first begins at 0.
+
+    Returns
+    -------
+    int
     """
     at = 0
     begin = 0
     for image in range(run_ends.size):
-        end = run_ends[image]
-        at = write_frame(
-            starts[begin:end], stops[begin:end], values[begin:end], end - begin, n_pixels, out, at
-        )
+        at = write_frame(starts, stops, values, begin, run_ends[image], n_pixels, out, at)
         ends[image] = at
-        begin = end
+        begin = run_ends[image]
     return at
