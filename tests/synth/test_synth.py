@@ -450,18 +450,45 @@ def test_a_folder_in_use_is_refused(tmp_path):
     [
         ("train", -1),
         ("test", 1.5),
+        ("train", 10_000_001),
+        ("test", 10_000_001),
+        ("train", True),
         ("size", (63, 100)),
+        ("size", (100, 63)),
+        ("size", (65_501, 100)),
         ("size", (100, 65_501)),
         ("classes", 0),
         ("classes", 256),
         ("seed", -1),
+        ("seed", 1.0),
         ("workers", 0),
+        ("workers", 1025),
+        ("workers", "2"),
     ],
 )
 def test_arguments_out_of_range_are_refused(tmp_path, argument, value):
-    with pytest.raises(MtfastError, match=r"expected a whole number"):
+    with pytest.raises(MtfastError, match=r"^[a-z]+ is [^\n]+; expected a whole number, [^\n]*"):
         make_set(tmp_path / "set", **{argument: value})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("size", [(100,), (100, 100, 3), 128.0, (128.0, 128), "ab", None, -5])
+def test_what_is_no_size_is_refused(tmp_path, size):
+    with pytest.raises(MtfastError, match=r"^size is [^\n]+; expected one side or"):
+        make_set(tmp_path / "set", size=size)
+    assert not list(tmp_path.iterdir())
+
+
+def test_integers_of_any_type(tmp_path):
+    given = {"train": np.int64(2), "test": np.uint8(1), "seed": np.int32(5), "classes": np.int16(3)}
+    make_set(tmp_path / "a", size=np.array([64, 64]), workers=np.int64(1), **given)
+    make_set(tmp_path / "b", size=64, workers=1, train=2, test=1, seed=5, classes=3)
+    assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
+
+
+def test_an_address_is_refused():
+    with pytest.raises(MtfastError, match="s3://bucket/set is an address"):
+        make_set("s3://bucket/set")
 
 
 def test_a_set_of_no_images_is_refused(tmp_path):

@@ -1,6 +1,9 @@
-"""Makes data sets that are true to the MaskTerial layout, from a seed alone.
+"""Makes data sets in the layout of MaskTerial's, from a seed alone.
 
-shapes -> scene (which flakes, as run lengths) -> render (pixels) -> write (files) <- layout (plan)
+::
+
+    shapes ─► scene ─► render ─► write ◄─ layout
+    outlines  flakes   pixels    files    what to make, and the workers
 """
 
 from mtfast.synth.layout import make_set

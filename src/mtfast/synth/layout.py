@@ -1,11 +1,12 @@
-"""Plans a set, shares the images out to workers and puts the files in place.
+"""Plans a set, distributes the images to workers and writes the files.
 
-Every image draws from a generator of its own, seeded with (seed, split, position, purpose), so a
-set does not depend on the number of workers, and its annotations not on whether pixels are made.
+Every image draws from a generator of its own, seeded with (seed, split, position, purpose). So a
+set does not depend on the number of workers, nor its annotations on whether pixels are made.
 """
 
 from __future__ import annotations
 
+import operator
 import os
 import uuid
 from collections.abc import Generator, Iterator
@@ -14,24 +15,27 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
 
 from mtfast.atomic import new_folder
-from mtfast.errors import MtfastError
+from mtfast.errors import MtfastError, shown
 from mtfast.kernels.rle.coco_string import MAX_CHARACTERS, encode_counts
 from mtfast.parallel import worker_processes
+from mtfast.paths import local_path
 from mtfast.progress import Progress, silent
 from mtfast.synth.palette import PALETTES
 from mtfast.synth.render import label_map, render
 from mtfast.synth.scene import FULL_FRAME, Counts, Frame, draw_flakes
 from mtfast.synth.write import ImageRecord, write_meta_data, write_split
+from mtfast.window import check_size
 
 __all__ = ["make_set"]
 
 SPLITS = ("train", "test")
-# Purposes of a generator: what is on the image, what it looks like, which images belong together.
+# Purposes of a generator: what is on an image, what it looks like, which images form a run.
 _FLAKES, _PIXELS, _RUNS = 0, 1, 2
 
 MIN_SIDE = 64
@@ -69,7 +73,7 @@ def make_set(
     name: str = "Graphene",
     train: int = 64,
     test: int = 8,
-    size: tuple[int, int] = (1200, 1920),
+    size: int | tuple[int, int] = (1200, 1920),
     classes: int = 4,
     seed: int = 0,
     images: bool = True,
@@ -86,8 +90,8 @@ def make_set(
         Material, for ``info`` and the names of the exfoliation runs.
     train, test : int
         Number of images; a split without images gets no files.
-    size : (height, width)
-        Pixels, 64 to 65500 each.
+    size : int or (height, width)
+        Pixels, 64 to 65500 each; one integer is the side of a square.
     classes : int
         Category ids run from 1 to this number (of layers), 255 at most.
     seed : int
@@ -116,28 +120,36 @@ def make_set(
     >>> sorted(path.name for path in folder.iterdir())  # doctest: +SKIP
     ['RLE_annotations', 'meta_data', 'test_images', 'test_semantic_masks', 'train_images', ...]
     """
-    _check("train", train, 0, 10_000_000)
-    _check("test", test, 0, 10_000_000)
+    path = local_path(out)
+    train = _check("train", train, 0, 10_000_000)
+    test = _check("test", test, 0, 10_000_000)
     _check("train + test", train + test, 1, 20_000_000)
-    _check("height", size[0], MIN_SIDE, MAX_SIDE)
-    _check("width", size[1], MIN_SIDE, MAX_SIDE)
-    _check("classes", classes, 1, MAX_CLASSES)
-    _check("seed", seed, 0, None)
+    height, width = check_size(size, "size")
+    _check("height", height, MIN_SIDE, MAX_SIDE)
+    _check("width", width, MIN_SIDE, MAX_SIDE)
+    classes = _check("classes", classes, 1, MAX_CLASSES)
+    seed = _check("seed", seed, 0, None)
     if workers is not None:
-        _check("workers", workers, 1, 1024)
+        workers = _check("workers", workers, 1, 1024)
 
-    with new_folder(out) as folder:
-        plan = _Plan(folder, seed, (int(size[0]), int(size[1])), classes, images)
+    with new_folder(path) as folder:
+        plan = _Plan(folder, seed, (height, width), classes, images)
         _fill(plan, name, dict(zip(SPLITS, (train, test), strict=True)), workers, progress)
-    return Path(out)
+    return path
 
 
-def _check(what: str, value: int, low: int, high: int | None) -> None:
-    """Refuse anything but a whole number from low to high."""
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < low or (high is not None and value > high):
+def _check(what: str, value: Any, low: int, high: int | None) -> int:
+    """Return an integer from low to high, or refuse what was given."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = low - 1
+    if number < low or (high is not None and number > high) or isinstance(value, bool):
         bounds = f"{low} or more" if high is None else f"{low} to {high}"
-        raise MtfastError(f"{what} is {value!r}; expected a whole number, {bounds}; change {what}")
+        raise MtfastError(
+            f"{what} is {shown(value)}; expected a whole number, {bounds}; change {what}"
+        )
+    return number
 
 
 def _fill(
@@ -177,6 +189,16 @@ def _fill(
             done += len(made)
             report("making images", done, n_total)
 
+    _write_json_files(plan, name, run_lengths, records)
+
+
+def _write_json_files(
+    plan: _Plan,
+    name: str,
+    run_lengths: dict[str, list[int]],
+    records: dict[str, list[ImageRecord]],
+) -> None:
+    """Write the annotations, and which images form a run."""
     n_sets = 0
     for split, lengths in run_lengths.items():
         write_split(
@@ -197,9 +219,9 @@ def _fill(
 
 
 def _draw_run_lengths(seed: int, split: str, n_images: int) -> list[int]:
-    """Share images out to exfoliation runs of 20 to 40; a small set gets five shorter ones.
+    """Divide the images into exfoliation runs of 20 to 40; a small set gets five shorter ones.
 
-    The images of a run look alike, and a set of a few dozen should still show every kind of chip.
+    The images of a run look alike, and a set of a few dozen should still show all kinds of chips.
     """
     rng = np.random.default_rng([seed, SPLITS.index(split), 0, _RUNS])
     lengths: list[int] = []
@@ -220,7 +242,7 @@ def _tasks(plan: _Plan, split: str, run_lengths: list[int], per_task: int) -> It
 
 
 def _run(plan: _Plan, tasks: list[_Task], workers: int | None) -> Generator[list[ImageRecord]]:
-    """Run the tasks, here or in processes, and hand their results back in order."""
+    """Run the tasks, in this process or in others; yield their results in order."""
     n_workers = min(workers if workers is not None else _n_cores(), len(tasks))
     if n_workers == 1:
         for task in tasks:
@@ -240,7 +262,7 @@ def _run(plan: _Plan, tasks: list[_Task], workers: int | None) -> Generator[list
 
 
 def _n_cores() -> int:
-    """How many cores this process may use."""
+    """Count the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -7,7 +7,7 @@
     light     smooth unevenness of a few per cent
     camera    noise that neighbouring pixels share in part
 
-Only the annotated flakes obey the masks; everything else is there because real images are dirty.
+Only the annotated flakes follow the masks; everything else is there because real images are dirty.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _FOUR_BYTES = math.sqrt(4 * (256**2 - 1) / 12)
 
 
 def pixels_of(counts: Counts, height: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of the foreground pixels of a mask."""
+    """Return the rows and columns of the foreground pixels of a mask."""
     stops = np.cumsum(counts)[1::2]
     lengths = counts[1::2]
     # Position in the column-major frame = position among the foreground pixels + a shift per run.
@@ -86,7 +86,7 @@ def render(
     ----------
     rng : numpy.random.Generator
     flakes : sequence of Flake
-        What must be visible where, in paint order.
+        The annotated ones, in paint order.
     frame : Frame
     palette : Palette
 
@@ -121,10 +121,10 @@ class _Canvas:
         self.dirt = min(rng.lognormal(-0.15, 0.55), 2.2)
 
     def draw_residue(self) -> None:
-        """Draw thin lines, and dotted trails where glue has dried, most of them in one region."""
+        """Draw thin lines and dotted trails of dried glue, most of them in one region."""
         rng, palette = self.rng, self.palette
         region = self._anywhere()
-        for _ in range(self._how_many(palette.n_trails)):
+        for _ in range(self._how_many(palette.amounts.n_trails)):
             colour = self._pick(palette.residue)
             n = int(rng.integers(6, 40))
             heading = 2 * math.pi * rng.random() + np.cumsum(rng.normal(0.0, 0.35, n))
@@ -144,7 +144,7 @@ class _Canvas:
     def draw_specks(self) -> None:
         """Draw crumbs of crystal and dust, half of them in swarms."""
         rng, palette = self.rng, self.palette
-        n = self._how_many(palette.n_specks)
+        n = self._how_many(palette.amounts.n_specks)
         swarms = [self._anywhere() for _ in range(4)]
         radii = np.minimum(np.exp(rng.normal(0.3, 0.65, n)), 12.0)
         for radius in radii.tolist():
@@ -163,8 +163,12 @@ class _Canvas:
         rng, palette = self.rng, self.palette
         middles = np.array([complex(x + w / 2, y + h / 2) for x, y, w, h in boxes])
         radii = np.array([math.sqrt(w * h) / 2 for _, _, w, h in boxes])
-        for _ in range(self._how_many(palette.n_bulk)):
-            area = palette.bulk_area * self.shrink * rng.lognormal(0.0, palette.bulk_spread)
+        for _ in range(self._how_many(palette.amounts.n_bulk)):
+            area = (
+                palette.amounts.bulk_area
+                * self.shrink
+                * rng.lognormal(0.0, palette.amounts.bulk_spread)
+            )
             ring = flake(rng, min(area, 0.09 * self.frame.n_pixels))
             reach = float(np.abs(ring).max())
             for _ in range(8):
@@ -180,7 +184,7 @@ class _Canvas:
     def draw_grime(self) -> None:
         """Draw a dark lump of dirt with glints, on some images."""
         rng = self.rng
-        for _ in range(int(rng.poisson(self.palette.n_lumps * self.shrink))):
+        for _ in range(int(rng.poisson(self.palette.amounts.n_lumps * self.shrink))):
             place, radius = self._anywhere(), rng.uniform(8.0, 36.0) * math.sqrt(self.shrink)
             lump = place + blob(rng, radius, 14)
             self._outline(lump, self._pick(self.palette.rim), 4)

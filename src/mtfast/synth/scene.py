@@ -1,4 +1,4 @@
-"""Which flakes lie on an image, as run lengths: no frame of pixels is ever made here.
+"""Which flakes are on an image, as run lengths: no frame of pixels is made here.
 
 Everything is Boolean algebra on outlines. File order is paint order, later over earlier::
 
@@ -68,29 +68,77 @@ class Frame:
         self.n_pixels = height * width
 
     def rasterise(self, ring: Ring) -> Counts:
-        """Return the counts of a ring, the same as ``pycocotools.mask.frPyObjects`` gives."""
+        """Turn the inside of a ring into a mask, as ``pycocotools.mask.frPyObjects`` does.
+
+        Parameters
+        ----------
+        ring : (n,) complex128
+            Corners, in pixels; they may be outside of the frame.
+
+        Returns
+        -------
+        (n_runs,) int64
+            Counts in column-major order, background first.
+
+        Examples
+        --------
+        >>> Frame(4, 5).rasterise(np.array([1 + 1j, 3 + 1j, 3 + 3j, 1 + 3j])).tolist()
+        [5, 2, 2, 2, 9]
+        """
         points = ring.view(np.float64)
-        # The x extents of all edges bound the number of columns that they pass.
+        # The x extents of all edges bound the number of columns that they cross.
         following = np.concatenate((ring[1:], ring[:1]))
-        room = int(np.abs(following.real - ring.real).sum()) + 2 * ring.size
-        toggles = np.empty(room, np.int64)
+        capacity = int(np.abs(following.real - ring.real).sum()) + 2 * ring.size
+        toggles = np.empty(capacity, np.int64)
         n = outline_toggles(points, ring.size, self.height, self.width, toggles)
         toggles = np.sort(toggles[:n])
         counts = np.empty(n + 1, np.int64)
         return counts[: counts_of_toggles(toggles, n, self.n_pixels, counts)]
 
     def combine(self, first: Counts, second: Counts, table: int) -> Counts:
-        """Combine two masks by a truth table of :mod:`mtfast.kernels.operations.setops`."""
+        """Combine two masks.
+
+        Parameters
+        ----------
+        first, second : int64
+            Counts.
+        table : int
+            A truth table of :mod:`mtfast.kernels.operations.setops`.
+
+        Returns
+        -------
+        int64
+            Counts.
+        """
         counts = np.empty(first.size + second.size + 1, np.int64)
         n = combine_counts(first, first.size, second, second.size, table, counts)
         return counts[:n]
 
     def area(self, counts: Counts) -> int:
-        """Count the foreground pixels."""
+        """Count the foreground pixels.
+
+        Parameters
+        ----------
+        counts : int64
+
+        Returns
+        -------
+        int
+        """
         return int(area_of_places(np.cumsum(counts), counts.size))
 
     def bbox(self, counts: Counts) -> tuple[float, float, float, float]:
-        """Return x, y, width, height of the smallest box around the mask."""
+        """Return the smallest box around a mask.
+
+        Parameters
+        ----------
+        counts : int64
+
+        Returns
+        -------
+        x, y, width, height : float
+            Pixels; zeros for an empty mask.
+        """
         box = np.empty(4, np.float64)
         bbox_of_places(np.cumsum(counts), counts.size, self.height, box)
         x, y, width, height = box.tolist()
@@ -105,7 +153,7 @@ def draw_flakes(rng: np.random.Generator, frame: Frame, n_classes: int) -> list[
     rng : numpy.random.Generator
     frame : Frame
     n_classes : int
-        Category ids run from 1 to n_classes and become rarer on the way.
+        Category ids run from 1 to n_classes; the larger one is, the rarer it is.
 
     Returns
     -------
@@ -126,7 +174,7 @@ def draw_flakes(rng: np.random.Generator, frame: Frame, n_classes: int) -> list[
 
 
 def _draw_group(rng: np.random.Generator, frame: Frame, n_classes: int) -> list[Flake]:
-    """Draw one thing that lies on the chip: a speck, a flake, a terraced flake or a pair."""
+    """Draw a speck, a flake, a terraced flake or a pair of flakes."""
     kind = rng.random()
     category = _draw_category(rng, n_classes)
     place = complex(frame.width * rng.random(), frame.height * rng.random())
@@ -145,7 +193,7 @@ def _draw_group(rng: np.random.Generator, frame: Frame, n_classes: int) -> list[
         category = min(category, n_classes - 1)
         return _terrace(rng, frame, counts, outline + place, category, n_classes)
 
-    # A pair: the neighbour's middle lies about where the first flake ends.
+    # A pair: the centre of the neighbour is about where the first flake ends.
     radius = math.sqrt(ring_area(outline) / math.pi)
     distance = radius * rng.uniform(0.7, 1.3)
     beside = place + cmath.rect(distance, 2 * math.pi * rng.random())
@@ -158,7 +206,7 @@ def _draw_group(rng: np.random.Generator, frame: Frame, n_classes: int) -> list[
 
 
 def _present(frame: Frame, *regions: tuple[int, Counts]) -> list[Flake]:
-    """Keep the regions that have a pixel inside the frame."""
+    """Keep the regions that have a pixel in the frame."""
     return [Flake(category, counts) for category, counts in regions if frame.area(counts)]
 
 
@@ -171,7 +219,10 @@ def _draw_category(rng: np.random.Generator, n_classes: int) -> int:
 
 
 def _area_scale(frame: Frame) -> float:
-    """Shrink flakes on small frames, but slower than the frame: most stay above the limits."""
+    """Return the factor of areas on a small frame.
+
+    Flakes shrink less than the frame does, so that most stay above the area limits.
+    """
     return min(1.0, math.sqrt(math.sqrt(frame.n_pixels / FULL_FRAME)))
 
 
@@ -202,7 +253,7 @@ def _terrace(
     category: int,
     n_classes: int,
 ) -> list[Flake]:
-    """Cut a flake by parallel steps, each of which adds layers."""
+    """Divide a flake by parallel steps, each of which adds layers."""
     normal = cmath.rect(1.0, 2 * math.pi * rng.random())
     depths = (outline * normal.conjugate()).real
     low, high = float(depths.min()), float(depths.max())
@@ -231,9 +282,10 @@ def _terrace(
 
 
 def _trim(rng: np.random.Generator, frame: Frame, counts: Counts) -> Counts:
-    """Cut a flake that is a little larger than a limit down to exactly the limit, now and then.
+    """Now and then trim a flake that is slightly larger than a limit to exactly the limit.
 
-    The cut takes the pixels that come last in column order, so it is a straight edge on the right.
+    The pixels that come last in column order are removed, so the new edge is a straight one on the
+    right.
     """
     area = frame.area(counts)
     for limit in LIMITS:

@@ -24,15 +24,31 @@ Ring = NDArray[np.complex128]
 
 # Each edge is cut into this many pieces, whose ends may leave the straight line.
 PIECES = 5
-# Least area of a flake in units of the mean squared distance of its ring from the origin (pi for a
-# circle, 1 for a strip of six times its width).
+# Smallest area of a flake, in units of the mean squared distance of its ring from the origin: pi
+# for a circle, 1 for a strip that is six times as long as wide.
 MIN_FILL = 0.5
 _ALONG = np.arange(PIECES) / PIECES
 _BOW = 4 * _ALONG * (1 - _ALONG)
 
 
 def ring_area(ring: Ring) -> float:
-    """Area inside a ring in square pixels (shoelace formula)."""
+    """Return the area inside a ring, by the shoelace formula.
+
+    Parameters
+    ----------
+    ring : (n,) complex128
+        Corners, in pixels.
+
+    Returns
+    -------
+    float
+        Square pixels.
+
+    Examples
+    --------
+    >>> ring_area(np.array([0, 4, 4 + 3j, 3j]))
+    12.0
+    """
     following = np.concatenate((ring[1:], ring[:1]))
     return abs(float(np.vdot(ring, following).imag)) / 2
 
@@ -63,8 +79,8 @@ def flake(rng: np.random.Generator, area: float) -> Ring:
             corners = _shard(rng, 3 if kind < 0.3 else int(rng.integers(4, 9)))
         ring = _break_edges(rng, corners)
         inside = ring_area(ring)
-        # Slivers, and rings that cross themselves so that their loops cancel, would grow without
-        # limit when scaled to the area.
+        # Scaled to the area, a sliver would be far too long, and so would a ring whose loops cancel
+        # each other.
         if inside > MIN_FILL * float(np.vdot(ring, ring).real) / ring.size:
             break
     ring *= math.sqrt(area / inside) * np.exp(2j * math.pi * rng.random())
@@ -72,7 +88,25 @@ def flake(rng: np.random.Generator, area: float) -> Ring:
 
 
 def blob(rng: np.random.Generator, radius: float, n_points: int = 9) -> Ring:
-    """Draw a roundish outline around the origin: a hole, a speck, a drop of glue."""
+    """Draw a roundish outline around the origin: a hole, a speck, a drop of glue.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    radius : float
+        Mean distance of the corners along the longer axis, in pixels.
+    n_points : int
+        Corners.
+
+    Returns
+    -------
+    (n_points,) complex128
+
+    Examples
+    --------
+    >>> blob(np.random.default_rng(0), 5.0, 7).size
+    7
+    """
     angles = np.arange(n_points) * (2 * math.pi / n_points) + rng.random() * math.pi
     radii = radius * rng.uniform(0.7, 1.3, n_points)
     squeeze = rng.uniform(0.6, 1.0)
@@ -92,6 +126,16 @@ def half_plane(rng: np.random.Generator, through: complex, normal: complex, reac
         Unit vector that points into the half plane.
     reach : float
         How far the half plane needs to extend, in pixels.
+
+    Returns
+    -------
+    (14,) complex128
+
+    Examples
+    --------
+    >>> ring = half_plane(np.random.default_rng(0), 0j, 1j, 100.0)
+    >>> bool(ring.imag.max() >= 100)
+    True
     """
     along = 1j * normal
     line = np.linspace(-reach, reach, 12)
@@ -102,7 +146,7 @@ def half_plane(rng: np.random.Generator, through: complex, normal: complex, reac
 
 
 def _shard(rng: np.random.Generator, n_corners: int) -> Ring:
-    """Corners at growing angles and uneven distances, stretched, often with a notch."""
+    """Draw corners at increasing angles and uneven distances, stretched, often with a notch."""
     draws = rng.random((2, n_corners))
     angles = (np.arange(n_corners) + 0.8 * draws[0]) * (2 * math.pi / n_corners)
     radii = 0.6 + 0.8 * draws[1]
@@ -113,7 +157,7 @@ def _shard(rng: np.random.Generator, n_corners: int) -> Ring:
 
 
 def _strip(rng: np.random.Generator) -> Ring:
-    """Corners of a long piece with slanted ends, like a torn ribbon."""
+    """Draw the corners of a long piece with slanted ends, like a torn ribbon."""
     length = rng.uniform(1.0, 3.0)
     slant = rng.normal(0.0, 0.25, 4)
     width = rng.uniform(0.6, 1.4, 2)
@@ -123,7 +167,7 @@ def _strip(rng: np.random.Generator) -> Ring:
 
 
 def _break_edges(rng: np.random.Generator, corners: Ring) -> Ring:
-    """Cut every edge into pieces and move their ends sideways: straight, bowed or rough."""
+    """Cut every edge into pieces and move their ends sideways; some edges stay straight."""
     n = corners.size
     edges = np.concatenate((corners[1:], corners[:1])) - corners
     bow = rng.normal(0.0, 0.09, n) * (rng.random(n) < 0.5)

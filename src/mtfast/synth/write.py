@@ -42,7 +42,7 @@ TRAIN_RULES = tuple(
 
 
 class ImageRecord(NamedTuple):
-    """One image and its annotations in file order, as a worker hands them over."""
+    """One image and its annotations in file order, as a worker returns them."""
 
     stem: str
     category_ids: list[int]
@@ -96,7 +96,7 @@ def write_split(
 
 
 def _table(records: Sequence[ImageRecord], size: tuple[int, int], n_classes: int) -> RunTable:
-    """Give images and annotations their ids: 1, 2, ... image after image."""
+    """Number images and annotations from 1 on, image after image."""
     n_images = len(records)
     texts = list(chain.from_iterable(record.counts for record in records))
     n = len(texts)
@@ -121,7 +121,16 @@ def _table(records: Sequence[ImageRecord], size: tuple[int, int], n_classes: int
 
 
 def write_meta_data(out: Path, split: str, sets: dict[str, list[str]]) -> None:
-    """Write which image came from which exfoliation run; names carry .png there."""
+    """Write which images come from which exfoliation run; the names there end in .png.
+
+    Parameters
+    ----------
+    out : Path
+        Root of the set.
+    split : str
+    sets : dict of str to list of str
+        Stems of the images of each run.
+    """
     folder = out / "meta_data"
     folder.mkdir(parents=True, exist_ok=True)
     names = {key: [f"{stem}.png" for stem in stems] for key, stems in sets.items()}
