@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import random
 from typing import Any
 
@@ -10,7 +11,7 @@ import imagecodecs
 import numpy as np
 from PIL import Image, ImageFile
 
-# Pillow makes no room for files that hardly compress.
+# Files that hardly compress need more than Pillow allocates.
 ImageFile.MAXBLOCK = 1 << 22
 
 KINDS = ("444", "422", "420", "440", "411", "grey", "rgb")
@@ -21,6 +22,8 @@ OPTIONS: tuple[dict[str, Any], ...] = (
     {"restart_marker_rows": 1},
     {"restart_marker_blocks": 1, "optimize": True},
 )
+
+CASES = [(k, o) for k, o in itertools.product(KINDS, OPTIONS) if k not in ("440", "411") or not o]
 
 
 def photograph(rng: random.Random, height: int, width: int) -> np.ndarray:
@@ -63,3 +66,28 @@ def a_jpeg(rng: random.Random, kind: str, options: dict[str, Any], most: int = 1
 def decoded(data: bytes | np.ndarray) -> np.ndarray:
     """All pixels, (height, width, 3) uint8."""
     return imagecodecs.jpeg8_decode(data, outcolorspace="RGB")
+
+
+def patched(data: bytes, marker: int, at: int, new: bytes) -> bytes:
+    """The file with other bytes in the content of its first segment of a marker."""
+    at += data.index(bytes([0xFF, marker])) + 4
+    return data[:at] + new + data[at + len(new) :]
+
+
+def resized(data: bytes, height: int, width: int) -> bytes:
+    """A baseline file whose header claims another size."""
+    return patched(data, 0xC0, 1, height.to_bytes(2, "big") + width.to_bytes(2, "big"))
+
+
+def with_scan(data: bytes, bits: str) -> bytes:
+    """The header of a file of one scan, then other coded data and an end marker."""
+    start = data.index(b"\xff\xda")
+    start += 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+    bits += "1" * (-len(bits) % 8)
+    coded = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
+    return data[:start] + coded.replace(b"\xff", b"\xff\0") + b"\xff\xd9"
+
+
+def flat(height: int, width: int) -> bytes:
+    """A grey file of one shade, in which each block takes two bits: 00."""
+    return encoded(np.full((height, width, 3), 128, np.uint8), "grey", optimize=True)

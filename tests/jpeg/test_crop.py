@@ -8,16 +8,14 @@ import random
 import numpy as np
 import pytest
 
-import naive
-from jpegs import KINDS, OPTIONS, a_jpeg, decoded, encoded, photograph
+from jpegs import CASES, a_jpeg, decoded, encoded, photograph
 from mtfast.errors import MtfastError
 from mtfast.jpeg.crop import cut_window
 from mtfast.jpeg.huffman import read_tables
 from mtfast.jpeg.index import CropIndex, build_index
 from mtfast.jpeg.layout import CannotCutError, read_layout
+from mtfast.kernels.files import jpeg_crop, jpeg_scan
 from mtfast.window import Window
-
-CASES = [(k, o) for k, o in itertools.product(KINDS, OPTIONS) if k not in ("440", "411") or not o]
 
 
 def cut(data: bytes, index: CropIndex, window: Window) -> np.ndarray:
@@ -62,25 +60,6 @@ def test_windows_are_the_pixels(kind, options):
             check(data, index, window, pixels)
 
 
-@pytest.mark.parametrize(("kind", "options"), CASES)
-def test_the_index_is_that_of_its_twin(kind, options):
-    rng = random.Random(f"{kind}{options}")
-    data = a_jpeg(rng, kind, options, most=60)
-    layout, twin = read_layout(data), naive.jpeg_entries(data)
-    rows, columns = layout.n_rows, layout.n_columns
-    assert len(twin) == rows * columns + 1
-    for step in (1, 2, 4, 8):
-        kept = [r * columns + c for r in range(rows) for c in range(0, columns, step)]
-        expected = [twin[k] for k in [*kept, rows * columns]]
-        index = build_index(data, step)
-        assert index.positions.tolist() == [position for position, _ in expected]
-        assert index.dcs.T.tolist() == [dcs for _, dcs in expected]
-        coarser, again = index.coarser(layout), build_index(data, 2 * step)
-        assert coarser.step == again.step
-        np.testing.assert_array_equal(coarser.positions, again.positions)
-        np.testing.assert_array_equal(coarser.dcs, again.dcs)
-
-
 @pytest.mark.parametrize("width", [17, 18, 20, 31, 33, 34, 36])
 def test_a_last_column_of_few_pixels(width):
     """Decoders do not mix samples of an image that is as narrow as the last column of MCUs."""
@@ -118,6 +97,11 @@ def test_only_what_is_needed_is_read():
     n = sum(stop - start for start, stop in asked)
     assert n < 0.06 * len(data)
     assert asked[0] == (0, read_layout(data).scan)
+    # Rows of a narrow image are so near each other that they are read at once.
+    data = encoded(photograph(random.Random(0), 600, 60), "420", 50)
+    asked.clear()
+    cut_window(read, build_index(data, 4), Window(200, 10, 200, 20))
+    assert len(asked) == 2
 
 
 def test_bytes_after_the_end_and_segments_between():
@@ -129,46 +113,6 @@ def test_bytes_after_the_end_and_segments_between():
         check(data, build_index(data, 2), window, pixels)
 
 
-def unsuitable() -> dict[str, bytes]:
-    pixels = photograph(random.Random(2), 48, 64)
-    sound = encoded(pixels)
-    frame, tables = sound.find(b"\xff\xc0"), sound.find(b"\xff\xc4")
-    scan = read_layout(sound).scan
-    return {
-        "SOF2": encoded(pixels, progressive=True),
-        "SOF9": sound[:frame] + b"\xff\xc9" + sound[frame + 2 :],
-        "components of 8 bits": sound[: frame + 4] + b"\x0c" + sound[frame + 5 :],
-        "sampling factors": sound[: frame + 11] + b"\x00" + sound[frame + 12 :],
-        "by a fraction": sound[: frame + 11] + b"\x31\x00\x02\x21" + sound[frame + 15 :],
-        "several scans": sound[: scan - 10] + b"\x02" + sound[scan - 9 :],
-        "without its Huffman table": sound[:tables] + sound[tables + 33 :],
-        "damaged Huffman tables": sound[: tables + 5] + b"\xff" + sound[tables + 6 :],
-        "no decoder takes": sound[: tables + 5] + b"\x01\x00" + sound[tables + 7 :],
-        "coded data that ends too early": sound[: scan + 300] + b"\xff\xd9",
-        "a marker in its coded data": sound[: scan + 300] + b"\xff\xda" + sound[scan + 300 :],
-        "wrong place": sound[: scan + 300] + b"\xff\xd0" + sound[scan + 300 :],
-    }
-
-
-@pytest.mark.parametrize("words", unsuitable())
-def test_what_cannot_be_cut_is_refused(words):
-    with pytest.raises(MtfastError, match=words):
-        build_index(unsuitable()[words], 4)
-
-
-def test_restart_markers_in_the_wrong_place():
-    data = encoded(photograph(random.Random(3), 48, 64), restart_marker_blocks=2)
-    build_index(data, 4)
-    first, second = data.find(b"\xff\xd0"), data.find(b"\xff\xd1")
-    for broken in (
-        data[:first] + b"\xff\xd1" + data[first + 2 :],
-        data[:first] + data[first + 2 :],
-        data[:second] + b"\xff\xd1" + data[second:],
-    ):
-        with pytest.raises(MtfastError, match="restart|no code"):
-            build_index(broken, 4)
-
-
 def test_an_index_of_another_file():
     rng = random.Random(4)
     data = encoded(photograph(rng, 64, 96))
@@ -176,12 +120,142 @@ def test_an_index_of_another_file():
     window = Window(10, 10, 20, 20)
     with pytest.raises(MtfastError, match="expected 13; make it again"):
         cut(data, index._replace(positions=index.positions[:-1]), window)
+    with pytest.raises(MtfastError, match="expected 13; make it again"):
+        cut(data, index._replace(dcs=index.dcs[:, :-1]), window)
+    with pytest.raises(MtfastError, match="expected 25; make it again"):
+        cut(data, index._replace(step=1), window)
+    with pytest.raises(MtfastError, match="of 0 entries, one every 2 MCUs"):
+        cut(data, index._replace(positions=index.positions[:0]), window)
+    with pytest.raises(MtfastError, match="of 13 entries, one every 0 MCUs"):
+        cut(data, index._replace(step=0), window)
     with pytest.raises(MtfastError, match="inside an image of 64 x 96"):
         cut(data, index, window._replace(x=77))
     with pytest.raises(MtfastError, match="descends"):
         cut(data, index._replace(positions=np.roll(index.positions, 2)), window)
     with pytest.raises(MtfastError, match="cut off|shorter than its crop index"):
         cut(data[: len(data) // 4], index, window)
+
+
+def test_entries_after_those_of_the_file_are_ignored():
+    """A store pads the entries of all images to one number."""
+    data = encoded(photograph(random.Random(6), 64, 96))
+    index = build_index(data, 2)
+    padded = CropIndex(2, np.pad(index.positions, (0, 9)), np.pad(index.dcs, ((0, 0), (0, 9))))
+    for window in windows(random.Random(7), 64, 96, 10):
+        check(data, padded, window, decoded(data))
+
+
+def test_a_read_that_lacks_a_byte():
+    data = encoded(photograph(random.Random(8), 64, 96))
+
+    def read(ranges):
+        found = b"".join(data[a:b] for a, b in ranges)
+        return found if ranges[0][0] == 0 else found[:-1]
+
+    with pytest.raises(MtfastError, match="shorter than its crop index"):
+        cut_window(read, build_index(data, 2), Window(10, 10, 20, 20))
+
+
+@pytest.mark.parametrize("kind", ["444", "420", "grey"])
+def test_frames_of_extended_type(kind):
+    """What is baseline in all but its marker is cut like a baseline file."""
+    data = encoded(photograph(random.Random(9), 60, 80), kind)
+    data = data.replace(b"\xff\xc0\x00", b"\xff\xc1\x00", 1)
+    for window in windows(random.Random(10), 60, 80, 8):
+        check(data, build_index(data, 2), window, decoded(data))
+
+
+GUARD = 0xA5
+GUARD_BYTES = 1 << 13
+
+
+@pytest.fixture
+def guarded(monkeypatch):
+    """Give the kernel guard bytes after each of its buffers, and see that it leaves them alone."""
+    crop_scan = jpeg_crop.crop_scan
+    calls = []
+
+    def guarded_crop_scan(*arguments):
+        bits, out, at = arguments[8:]
+        assert out.size - at >= 2 * (bits.size - 8) + 7
+        buffers = [
+            np.full(buffer.size + GUARD_BYTES, GUARD, np.uint8) for buffer in arguments[7:10]
+        ]
+        inside = [buffer[:-GUARD_BYTES] for buffer in buffers]
+        inside[2][:] = out
+        end = crop_scan(*arguments[:7], *inside, at)
+        out[:] = inside[2]
+        for buffer in buffers:
+            assert (buffer[-GUARD_BYTES:] == GUARD).all()
+        calls.append(end)
+        return end
+
+    monkeypatch.setattr(jpeg_crop, "crop_scan", guarded_crop_scan)
+    yield
+    assert calls
+
+
+@pytest.mark.parametrize("options", [{}, {"restart_marker_blocks": 1}])
+def test_windows_whose_scan_is_longer_than_in_the_file(guarded, options):
+    """In the file each DC is like the one before; in the window each differs from all others."""
+    height, width = 1200, 48
+    rows, columns = np.divmod(np.arange(150 * 6), 6)
+    # Shades change in the second column of blocks only, from black to white and back.
+    white = (rows + (columns >= 2)) % 2 == 1
+    pixels = np.repeat(np.repeat(white.reshape(150, 6), 8, 0), 8, 1).astype(np.uint8) * 255
+    pixels = np.dstack([pixels, pixels[::-1], 255 - pixels])
+    data = encoded(pixels, "444", 100, optimize=True, **options)
+    whole = decoded(data)
+    for step in (1, 2):
+        index = build_index(data, step)
+        for window in (
+            Window(0, 0, height, 8),
+            Window(0, 8, height, 8),
+            Window(0, 16, height, 8),
+            Window(3, 0, 1100, width),
+        ):
+            check(data, index, window, whole)
+
+
+def test_buffers_of_windows_without_stuffing(guarded):
+    """The scan of smooth shades has no byte FF, so nothing of a stretch is dropped."""
+    rng = random.Random(11)
+    y, x = np.mgrid[:120, :200]
+    pixels = np.dstack([(3 * y + x) % 64 + 60] * 3).astype(np.uint8)
+    data = encoded(pixels, "444", 40)
+    whole = decoded(data)
+    for step in (1, 3):
+        index = build_index(data, step)
+        for window in windows(rng, 120, 200, 60):
+            check(data, index, window, whole)
+
+
+@pytest.mark.parametrize(("kind", "options"), CASES[::3])
+def test_buffers_of_any_window(guarded, kind, options):
+    rng = random.Random(f"{kind}{options}")
+    data = a_jpeg(rng, kind, options)
+    pixels = decoded(data)
+    for window in windows(rng, *pixels.shape[:2], 8):
+        check(data, build_index(data, 1), window, pixels)
+
+
+def test_codes_that_an_index_leads_into():
+    """A position inside a code: the window is refused, or decoded to anything of its size."""
+    data = encoded(photograph(random.Random(12), 64, 96))
+    index = build_index(data, 1)
+    reasons = set()
+    for shift in range(1, 40):
+        moved = index.positions + shift
+        moved[0] = index.positions[0]
+        try:
+            cut(data, index._replace(positions=moved), Window(20, 20, 30, 60))
+        except CannotCutError as error:
+            reasons.add(str(error))
+        except MtfastError as error:
+            assert "shorter than its crop index" in str(error)  # noqa: PT017
+        except RuntimeError:
+            pass
+    assert any(jpeg_scan.STATUSES[jpeg_scan.BAD_CODE] in reason for reason in reasons)
 
 
 def test_a_jump_in_brightness_that_has_no_code():
