@@ -56,7 +56,7 @@ def test_a_header_that_claims_more_blocks_than_there_can_be(size):
 
 
 def test_blocks_of_two_bits_each():
-    """The shortest scan that there is: four blocks a byte, and no end marker."""
+    """The shortest possible scan: four blocks a byte, with and without an end marker."""
     data = flat(16, 16)
     assert len(data) - read_layout(data).scan == 3
     for end in (b"", b"\xff\xd9"):
@@ -78,7 +78,7 @@ def test_a_scan_that_lacks_its_last_byte(seed):
 
 
 def test_a_scan_that_lacks_one_block():
-    """Its codes would go on in the padding, all zeros, which are codes here."""
+    """Zeros, as in the margin, are codes here, but the scan ends at its end marker."""
     data = flat(64, 64)
     bits = "00" * 64
     build_index(with_scan(data, bits), 3)

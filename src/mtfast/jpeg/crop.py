@@ -172,10 +172,11 @@ def _read_stretches(
     from mtfast.kernels.files import jpeg_crop
 
     entries = layout.entries_in_row(index.step) * np.arange(down.begin, down.end)
-    chosen = index.positions[entries[:, None] + np.array(columns)]
-    if np.any(np.diff(chosen.reshape(-1)) < 0):
+    chosen = index.positions[entries[:, None] + columns]
+    in_order = chosen.reshape(-1)
+    if (in_order[1:] < in_order[:-1]).any():
         raise MtfastError("a crop index that descends; expected ascending bits; make it again")
-    starts, middles, stops = chosen.T
+    starts, stops = chosen[:, 0], chosen[:, 2]
     ranges, places = _merged(starts >> 3, (stops + 7) >> 3)
     data = np.frombuffer(read(ranges), np.uint8)
     if data.size < sum(stop - start for start, stop in ranges):
@@ -183,8 +184,7 @@ def _read_stretches(
             "a file that is shorter than its crop index; expected the same file; make it again"
         )
     rows = np.empty((len(entries), jpeg_crop.ROW_FIELDS), np.int64)
-    shift = places - (starts >> 3) << 3
-    rows[:, 0], rows[:, 1], rows[:, 2] = starts + shift, middles + shift, stops + shift
+    rows[:, :3] = chosen + (places - (starts >> 3) << 3)[:, None]
     rows[:, 3:6] = index.dcs[:, entries + columns.first].T
     rows[:, 6:9] = index.dcs[:, entries + columns.known].T
     return _Stretches(data, rows, int((stops - starts).max() >> 3) + 2)

@@ -25,7 +25,7 @@ SOF0 = 0xC0
 FRAMES = {*range(SOF0, SOF0 + 16)} - {0xC4, 0xC8, 0xCC}
 BASELINE, EXTENDED, PROGRESSIVE = 0, 1, 2
 
-# TEM and RSTn stand alone.
+# TEM and RSTn have neither a length nor content.
 _NO_LENGTH = {0x01, *range(0xD0, 0xD8)}
 
 
@@ -80,7 +80,7 @@ def read_header(data: bytes) -> JpegHeader:
     Parameters
     ----------
     data : bytes
-        The file. It may go on after its end marker.
+        The file; bytes after its end marker are ignored.
 
     Returns
     -------
@@ -156,14 +156,14 @@ def segments(data: bytes) -> Iterator[Segment]:
             continue
         length = int.from_bytes(data[at + 2 : at + 4], "big")
         content = data[at + 4 : at + 2 + length]
-        if length < 2 or len(content) != length - 2:
+        if len(content) != length - 2:
             raise _truncated(data)
         at += 2 + length
         yield Segment(marker, content, at)
 
 
 def read_frame(segment: Segment) -> Frame:
-    """Read a frame header, of whatever kind it is.
+    """Read a frame header of any kind.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def _storable(frame: Frame) -> JpegHeader:
 
 
 def _skip_fill(data: bytes, at: int) -> int:
-    """Any number of 0xFF bytes may stand before a marker."""
+    """Skip fill bytes: any number of 0xFF may precede a marker."""
     while at + 1 < len(data) and data[at] == 0xFF and data[at + 1] == 0xFF:
         at += 1
     return at

@@ -60,7 +60,7 @@ def build_index(data: bytes, step: int, layout: Layout | None = None) -> CropInd
     Parameters
     ----------
     data : bytes
-        The file; it may go on after its end marker.
+        The file; bytes after its end marker are ignored.
     step : int
         MCUs from one entry of a row to the next, at least 1.
     layout : Layout, optional

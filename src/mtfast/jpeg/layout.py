@@ -1,7 +1,7 @@
 """What cutting a window out of a JPEG needs to know of its header.
 
-Whatever a decoder would look at is read strictly; everything else, such as EXIF data, is left out
-of the crop. Source: ITU-T T.81, annexes A and B; the JFIF and Adobe segments, by which decoders
+What a decoder uses is read strictly; everything else, such as EXIF data, is left out of the crop.
+Source: ITU-T T.81, annexes A and B; the JFIF and Adobe segments, by which decoders
 tell RGB from YCbCr.
 """
 

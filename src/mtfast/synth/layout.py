@@ -95,7 +95,7 @@ def make_set(
     classes : int
         Category ids run from 1 to this number (of layers), 255 at most.
     seed : int
-        Equal seeds give equal files, whatever the number of workers.
+        Equal seeds give equal files, for any number of workers.
     images : bool
         Whether to make the JPEG images and the PNG masks, or only the JSON files.
     workers : int, optional

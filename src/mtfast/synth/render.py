@@ -196,7 +196,7 @@ class _Canvas:
                 self._fill(glint + blob(rng, rng.uniform(0.6, 3.5), 6), self._pick(_GRIME))
 
     def _draw_thick_flake(self, ring: Ring) -> None:
-        """Draw rim, edge line and face of a thick flake; parts of the face differ in thickness."""
+        """Draw rim, edge line and face of a thick flake; the face may be of two thicknesses."""
         rng, palette = self.rng, self.palette
         n = ring.size
         ring = np.roll(ring, int(rng.integers(n)))

@@ -188,60 +188,6 @@ def copy_mcus(data, at, limit, n, n_skip, skip_to, blocks, codes, dc_codes, stat
     return put
 
 
-@kernel(i64(read(u8), i64, i64, read(i64), i64, read(i64), *TABLES, write(i64), write(u8), i64))
-def crop_row(data, known, limit, row, mcu, grid, blocks, codes, dc_codes, state, out, put):
-    """Copy the MCUs of the window in one row.
-
-    Parameters
-    ----------
-    data, limit, blocks, codes, dc_codes, state, out, put
-        As for :func:`copy_mcus`.
-    known : int
-        Where the entry L is in ``data``; A is in its first byte.
-    row : (ROW_FIELDS,) int64
-        As for :func:`crop_scan`.
-    mcu : int
-        Number of the first MCU of the row, for the restarts.
-    grid : (7,) int64
-
-    Returns
-    -------
-    int
-        Bits that are in ``out`` then; or a negative status.
-    """
-    dc = state[DC:FIRST]
-    restart = grid[RESTART]
-    place = row[0] & 7
-    column = grid[START]
-    copy_three(row[3:], dc)
-    while column < grid[END]:
-        left = grid[N_COLUMNS]
-        if restart > 0:
-            left = restart - (mcu + column) % restart
-            if left == restart and mcu + column > 0:
-                place = (place + 7) & ~7
-                dc[:] = 0
-        if column < grid[BEGIN]:
-            n = min(grid[BEGIN] - column, left)
-            place = skip_mcus(data, place, limit, n, blocks, codes, dc)
-            if place < 0:
-                return place
-        else:
-            n = min(grid[END] - column, left)
-            n_skip = grid[SKIP_TO] - column
-            if n_skip > n:
-                n_skip = 0
-            copy_three(row[6:], state[AT_SKIP:])
-            put = copy_mcus(
-                data, place, limit, n, n_skip, known, blocks, codes, dc_codes, state, out, put
-            )
-            if put < 0:
-                return put
-            place = state[STOP]
-        column += n
-    return put
-
-
 @kernel(
     i64(
         read(u8),
@@ -285,10 +231,14 @@ def crop_scan(data, rows, grid, blocks, codes, dc_codes, state, plain, bits, out
     int
         Where it ends in ``out``; or a negative status.
     """
+    first_row, n_columns, restart = grid[FIRST_ROW], grid[N_COLUMNS], grid[RESTART]
+    start, skip_to, begin, end = grid[START], grid[SKIP_TO], grid[BEGIN], grid[END]
+    dc = state[DC:FIRST]
     none = state[0:0]
     state[:] = 0
     bits[0:8] = 0
     put = 0
+    # The rows are walked in this function: in one of their own a window takes 4 % longer to cut.
     for r in range(rows.size // ROW_FIELDS):
         row = rows[r * ROW_FIELDS : (r + 1) * ROW_FIELDS]
         n = unstuff(data, row[0] >> 3, row[1] >> 3, plain, 0, none)
@@ -298,12 +248,34 @@ def crop_scan(data, rows, grid, blocks, codes, dc_codes, state, plain, bits, out
         n = unstuff(data, row[1] >> 3, (row[2] + 7) >> 3, plain, n, none)
         if n < 0:
             return n
-        mcu = (grid[FIRST_ROW] + r) * grid[N_COLUMNS]
-        put = crop_row(
-            plain, known, n << 3, row, mcu, grid, blocks, codes, dc_codes, state, bits, put
-        )
-        if put < 0:
-            return put
+        limit = n << 3
+        place = row[0] & 7
+        column = start
+        copy_three(row[3:], dc)
+        while column < end:
+            left = n_columns
+            if restart > 0:
+                mcu = (first_row + r) * n_columns + column
+                left = restart - mcu % restart
+                if left == restart and mcu > 0:
+                    place = (place + 7) & ~7
+                    dc[:] = 0
+            if column < begin:
+                n = min(begin - column, left)
+                place = skip_mcus(plain, place, limit, n, blocks, codes, dc)
+                if place < 0:
+                    return place
+            else:
+                n = min(end - column, left)
+                n_skip = skip_to - column if column < skip_to <= column + n else 0
+                copy_three(row[6:], state[AT_SKIP:])
+                put = copy_mcus(
+                    plain, place, limit, n, n_skip, known, blocks, codes, dc_codes, state, bits, put
+                )
+                if put < 0:
+                    return put
+                place = state[STOP]
+            column += n
     # Bits 1 fill the last byte.
     put = put_bits(~u64(0), -put & 7, bits, put)
     return stuff(bits, put >> 3, out, at)
