@@ -1,4 +1,4 @@
-"""The compile cache: shared, keyed on what matters, and safe to start on when empty."""
+"""Machine code on disk: shared, keyed on what matters, and not needed."""
 
 from __future__ import annotations
 
@@ -9,86 +9,349 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numba
 import pytest
 
 import mtfast.kernels
 from mtfast.kernels.jit import cache_key
 
 KERNELS = Path(mtfast.kernels.__file__).parent
-# One that takes little time to compile.
-USE_KERNELS = """
+SOURCES = sorted(KERNELS.rglob("*.py"))
+
+compiled = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
+posix = pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners of files")
+
+# The module compiles one kernel. Printed is how many were not found on disk.
+USE_KERNEL = """
 import numpy as np
-from mtfast.kernels.operations import setops
-counts = np.empty(5, np.int64)
-masks = np.array([1, 2, 1]), 3, np.array([2, 2]), 2
-n = setops.combine_counts(*masks, setops.OR, counts)
-assert counts[:n].tolist() == [1, 3], counts
-print(len(setops.combine_counts.stats.cache_misses))
+from mtfast.kernels.rle.ragged import gather_pieces
+out = np.empty(5, np.uint8)
+offsets = np.array([0, 2, 3])
+n = gather_pieces(np.frombuffer(b"abc", np.uint8), offsets, np.array([1, 0, 1]), out)
+assert out[:n].tobytes() == b"cabc", out
+print(sum(gather_pieces.stats.cache_misses.values()))
+"""
+FOUND, COMPILED = "0\n", "1\n"
+
+# What a process meets without a home folder and without an entry in the list of users.
+NO_HOME = """
+import os
+import pwd
+def no_entry(uid):
+    raise KeyError(uid)
+pwd.getpwuid = no_entry
+"""
+# Writing to a file fails, as on a full disk; making one does not.
+FULL_DISK = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+"""
+ANOTHER_USER = """
+import os
+os.getuid = lambda: 4242
 """
 
 
-def use_kernels(cache, **environment) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", USE_KERNELS],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"NUMBA_CACHE_DIR": str(cache)} | environment,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-def test_eight_processes_start_on_an_empty_cache(tmp_path):
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: use_kernels(tmp_path), range(8)))
-    assert use_kernels(tmp_path) == "0"
-    (folder,) = tmp_path.iterdir()
-    assert folder.name.startswith("kernels-")
-    files = {p.name for p in folder.rglob("*.nbc")}
-    assert any("setops.combine_counts" in name for name in files)
-
-
-def test_checked_code_has_a_cache_of_its_own(tmp_path):
-    for checked in "01":
-        use_kernels(tmp_path, NUMBA_BOUNDSCHECK=checked)
-    assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_the_users_numba_configuration_stays(tmp_path):
-    script = USE_KERNELS + "import numba; print(numba.config.CACHE_DIR)"
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
-    )
-    assert done.stdout.split()[-1] == str(tmp_path)
-
-
-@pytest.mark.parametrize("changed", sorted(KERNELS.rglob("*.py")), ids=lambda p: p.stem)
-def test_a_change_of_any_source_of_the_kernels_compiles_anew(changed, tmp_path):
-    copied = tmp_path / "kernels"
-    shutil.copytree(KERNELS, copied)
-    before = cache_key(copied)
-    assert before == cache_key(KERNELS)
-    with (copied / changed.relative_to(KERNELS)).open("a") as source:
-        source.write("# changed")
-    assert cache_key(copied) != before
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_cache_folder_without_rights(tmp_path):
-    tmp_path.chmod(0o500)
-    use_kernels(tmp_path / "locked")
-
-
-def test_kernels_run_as_plain_python():
-    script = USE_KERNELS[: USE_KERNELS.index("print")] + "print('plain')"
+def run(script: str, tmp_path: Path, **environment: str | None) -> subprocess.CompletedProcess[str]:
+    """Run a script that sees no folder but those below tmp_path; None removes a variable."""
+    (tmp_path / "tmp").mkdir(exist_ok=True)
+    variables = os.environ | {
+        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+        "TMPDIR": str(tmp_path / "tmp"),
+    }
+    variables.update((k, v) for k, v in environment.items() if v is not None)
+    for name in (k for k, v in environment.items() if v is None):
+        variables.pop(name, None)
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script],
         capture_output=True,
         text=True,
-        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+        env=variables,
+        cwd=tmp_path,
     )
-    assert done.stdout == "plain\n", done.stderr
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def code_files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.nbc"))
+
+
+@compiled
+def test_eight_processes_start_on_an_empty_cache(tmp_path):
+    with ThreadPoolExecutor(8) as threads:
+        done = list(threads.map(lambda _: run(USE_KERNEL, tmp_path), range(8)))
+    assert {d.stderr for d in done} == {""}
+    assert run(USE_KERNEL, tmp_path).stdout == FOUND
+    (folder,) = (tmp_path / "cache").iterdir()
+    assert folder.name == f"kernels-{cache_key()}"
+    (file,) = folder.iterdir()
+    assert file.name.startswith("mtfast.kernels.rle.ragged.gather_pieces-")
+    if os.name == "posix":
+        assert folder.stat().st_mode & 0o077 == 0
+
+
+@compiled
+def test_checked_code_has_a_cache_of_its_own(tmp_path):
+    for checked in "01":
+        assert run(USE_KERNEL, tmp_path, NUMBA_BOUNDSCHECK=checked).stdout == COMPILED
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+@compiled
+def test_code_for_another_processor_is_another_file(tmp_path):
+    other = (
+        "from numba.core.codegen import JITCPUCodegen as c\nc.magic_tuple = lambda s: ('other',)"
+    )
+    run(USE_KERNEL, tmp_path)
+    assert run(other + USE_KERNEL, tmp_path).stdout == COMPILED
+    assert len(code_files(tmp_path)) == 2
+
+
+@compiled
+def test_kernels_of_other_packages_are_not_kept(tmp_path):
+    script = """
+from mtfast.kernels.jit import i64, kernel
+@kernel(i64(i64))
+def double(n):
+    return 2 * n
+assert double(4) == 8
+"""
+    run(script, tmp_path)
+    assert not code_files(tmp_path)
+
+
+@compiled
+@pytest.mark.parametrize("damage", ["empty", "four zeros", "zeros", "cut", "garbage", "one bit"])
+def test_damaged_code_is_compiled_anew(damage, tmp_path):
+    run(USE_KERNEL, tmp_path)
+    (file,) = code_files(tmp_path)
+    whole = file.read_bytes()
+    middle = len(whole) // 2
+    file.write_bytes(
+        {
+            "empty": b"",
+            "four zeros": bytes(4),
+            "zeros": bytes(len(whole)),
+            "cut": whole[:middle],
+            "garbage": b"garbage" * 1000,
+            "one bit": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
+        }[damage]
+    )
+    done = run(USE_KERNEL, tmp_path)
+    assert (done.stdout, done.stderr) == (COMPILED, "")
+    assert run(USE_KERNEL, tmp_path).stdout == FOUND
+    assert code_files(tmp_path) == [file]
+
+
+@compiled
+def test_a_folder_in_place_of_a_file_of_code(tmp_path):
+    run(USE_KERNEL, tmp_path)
+    (file,) = code_files(tmp_path)
+    file.unlink()
+    file.mkdir()
+    (file / "note").touch()
+    done = run(USE_KERNEL, tmp_path)
+    assert done.stdout == COMPILED
+    assert_says_once(done.stderr)
+
+
+def assert_says_once(stderr: str) -> None:
+    """One line: what was found, what is done, what to do."""
+    assert stderr.startswith("compiled kernels cannot be kept on disk")
+    assert stderr.count("\n") == 1
+    assert "set NUMBA_CACHE_DIR" in stderr
+
+
+@compiled
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+def test_a_full_disk(tmp_path):
+    two_modules = "import mtfast.kernels.rle.measure" + USE_KERNEL
+    done = run(FULL_DISK + two_modules, tmp_path)
+    assert done.stdout == COMPILED
+    assert_says_once(done.stderr)
+    (folder,) = (tmp_path / "cache").iterdir()
+    assert not list(folder.iterdir())
+    assert run(USE_KERNEL, tmp_path).stdout == COMPILED
+    # What is there already is used.
+    done = run(FULL_DISK + USE_KERNEL, tmp_path)
+    assert (done.stdout, done.stderr) == (FOUND, "")
+
+
+@compiled
+@posix
+def test_no_home_folder(tmp_path):
+    """The temporary folder serves; nothing is made in a folder that is called "~"."""
+    variables = dict.fromkeys(("HOME", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME"))
+    done = run(NO_HOME + USE_KERNEL, tmp_path, **variables)
+    assert (done.stdout, done.stderr) == (COMPILED, "")
+    assert run(NO_HOME + USE_KERNEL, tmp_path, **variables).stdout == FOUND
+    assert [p.name for p in tmp_path.iterdir()] == ["tmp"]
+    assert [p.name for p in (tmp_path / "tmp").iterdir()] == [f"mtfast-{os.getuid()}"]
+
+
+@compiled
+@posix
+def test_no_home_folder_and_no_temporary_one(tmp_path):
+    variables = dict.fromkeys(("HOME", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME"))
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp" / f"mtfast-{os.getuid()}").touch()
+    done = run(NO_HOME + USE_KERNEL, tmp_path, **variables)
+    assert done.stdout == COMPILED
+    assert_says_once(done.stderr)
+
+
+@compiled
+@posix
+def test_the_decision_is_logged_under_mtfast(tmp_path):
+    show = """
+import logging
+logging.basicConfig(level=logging.INFO, format="%(name)s %(levelname)s %(message)s")
+"""
+    variables = dict.fromkeys(("HOME", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME"))
+    done = run(NO_HOME + show + USE_KERNEL, tmp_path, **variables)
+    assert done.stderr.startswith("mtfast.kernels.jit INFO compiled kernels are kept in ")
+    assert done.stderr.count("\n") == 1
+
+
+@compiled
+@posix
+def test_a_folder_of_another_user(tmp_path):
+    """Neither the chosen folder nor the temporary one is used, whoever made it."""
+    run(USE_KERNEL, tmp_path)
+    (tmp_path / "tmp" / "mtfast-4242").mkdir(mode=0o700)
+    done = run(ANOTHER_USER + USE_KERNEL, tmp_path)
+    assert done.stdout == COMPILED
+    assert_says_once(done.stderr)
+    assert done.stderr.count("belongs to another user") == 2
+    assert not code_files(tmp_path / "tmp")
+
+
+@compiled
+@posix
+def test_a_link_of_another_user_in_the_temporary_folder(tmp_path):
+    """It leads to a folder of this user now, and anywhere later."""
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "own").mkdir(mode=0o700)
+    link = tmp_path / "tmp" / f"mtfast-{os.getuid()}"
+    link.symlink_to(tmp_path / "own")
+    try:
+        os.lchown(link, 4242, -1)
+    except PermissionError:
+        pytest.skip("only root may give a link to another user")
+    (tmp_path / "file").touch()
+    done = run(USE_KERNEL, tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "file"))
+    assert_says_once(done.stderr)
+    assert not code_files(tmp_path)
+
+
+@compiled
+@posix
+@pytest.mark.parametrize("mode", [0o720, 0o702])
+def test_a_folder_that_others_can_write_to(mode, tmp_path):
+    run(USE_KERNEL, tmp_path)
+    (folder,) = (tmp_path / "cache").iterdir()
+    folder.chmod(mode)
+    done = run(USE_KERNEL, tmp_path)
+    assert done.stdout == COMPILED
+    assert done.stderr.startswith("compiled kernels are kept in ")
+    assert "other users can write to" in done.stderr
+    assert len(code_files(tmp_path / "tmp")) == 1
+
+
+@compiled
+@posix
+def test_a_folder_without_the_right_to_write(tmp_path):
+    """Root may write everywhere, so the system's answer is given for it."""
+    locked = """
+import os
+may = os.access
+os.access = lambda path, mode: "cache" not in str(path) and may(path, mode)
+"""
+    done = run(locked + USE_KERNEL, tmp_path)
+    assert done.stdout == COMPILED
+    assert "cannot be written to" in done.stderr
+    assert not code_files(tmp_path / "cache")
+    assert len(code_files(tmp_path / "tmp")) == 1
+
+
+@compiled
+def test_a_file_in_place_of_the_folder(tmp_path):
+    (tmp_path / "cache").touch()
+    done = run(USE_KERNEL, tmp_path)
+    assert done.stdout == COMPILED
+    assert done.stderr.count("\n") == 1
+    assert run(USE_KERNEL, tmp_path).stdout == FOUND
+
+
+def test_the_users_numba_configuration_stays(tmp_path):
+    done = run(USE_KERNEL + "import numba; print(numba.config.CACHE_DIR)", tmp_path)
+    assert done.stdout.split()[-1] == str(tmp_path / "cache")
+
+
+def one_source_of_each_folder() -> list[Path]:
+    by_folder = {source.parent: source for source in SOURCES}
+    return sorted(by_folder.values())
+
+
+def copied(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(KERNELS, tmp_path / "kernels"))
+
+
+@pytest.mark.parametrize(
+    "changed", one_source_of_each_folder(), ids=lambda p: p.relative_to(KERNELS).as_posix()
+)
+def test_a_change_of_a_source_in_any_folder_compiles_anew(changed, tmp_path):
+    folder = copied(tmp_path)
+    assert cache_key(folder) == cache_key()
+    with (folder / changed.relative_to(KERNELS)).open("a") as source:
+        source.write("# changed")
+    assert cache_key(folder) != cache_key()
+
+
+def test_folders_of_kernels():
+    """Each is looked at by the test before this one."""
+    folders = {p.parent.relative_to(KERNELS).as_posix() for p in one_source_of_each_folder()}
+    assert {".", "files", "frames", "operations", "rle"} <= folders
+
+
+def test_lines_that_move_between_sources_compile_anew(tmp_path):
+    """Joined, the two sources read the same before and after."""
+    folder = copied(tmp_path)
+    (folder / "a.py").write_text("x = 1\ny = 2\n")
+    (folder / "b.py").write_text("z = 3\n")
+    before = cache_key(folder)
+    (folder / "a.py").write_text("x = 1\n")
+    (folder / "b.py").write_text("y = 2\nz = 3\n")
+    assert cache_key(folder) != before
+
+
+def test_a_source_that_is_renamed_compiles_anew(tmp_path):
+    folder = copied(tmp_path)
+    (folder / "a.py").write_text("x = 1\n")
+    before = cache_key(folder)
+    (folder / "a.py").rename(folder / "b.py")
+    assert cache_key(folder) != before
+
+
+@pytest.mark.parametrize(
+    "flag", ["BOUNDSCHECK", "CPU_FEATURES", "CPU_NAME", "ENABLE_AVX", "LOOP_VECTORIZE", "OPT"]
+)
+def test_a_flag_of_numba_compiles_anew(flag, monkeypatch):
+    before = cache_key()
+    monkeypatch.setattr(numba.config, flag, "another")
+    assert cache_key() != before
+
+
+@pytest.mark.parametrize("package", ["numba", "llvmlite", "numpy"])
+def test_a_new_version_compiles_anew(package, monkeypatch):
+    before = cache_key()
+    monkeypatch.setattr(f"{package}.__version__", "0.0")
+    assert cache_key() != before
+
+
+def test_kernels_run_as_plain_python(tmp_path):
+    script = USE_KERNEL[: USE_KERNEL.index("print")] + "print('plain')"
+    done = run(script, tmp_path, NUMBA_DISABLE_JIT="1")
+    assert (done.stdout, done.stderr) == ("plain\n", "")
+    assert not (tmp_path / "cache").exists()
