@@ -40,6 +40,36 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def one_of(name: str, value: Any, allowed: Collection[Any]) -> None:
+    """Raise if an argument has none of the values that it may have.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : object
+    allowed : collection of hashable values
+
+    Raises
+    ------
+    MtfastError
+
+    Examples
+    --------
+    >>> one_of("connectivity", 8, (4, 8))
+    >>> one_of("connectivity", 6, (4, 8))
+    Traceback (most recent call last):
+    mtfast.errors.MtfastError: connectivity is 6; expected one of (4, 8); choose one
+    """
+    try:
+        known = value in frozenset(allowed)
+    except TypeError:
+        # Arrays and lists are not hashable, and none of the values.
+        known = False
+    if not known:
+        raise MtfastError(f"{name} is {shown(value)}; expected one of {allowed}; choose one")
+
+
 def no_such(what: str, given: str, known: Collection[str], where: str) -> str:
     """Return the message for a name that is not there, with the nearest of those that are.
 

@@ -16,7 +16,7 @@ they read a file, and again by every kernel that decodes one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -34,6 +34,7 @@ __all__ = [
     "explain",
     "gather_texts",
     "offsets_of",
+    "one_size",
 ]
 
 MAX_PIXELS = 2**40
@@ -322,8 +323,27 @@ class RunTable:
         blocks = (self.rle_offsets[k : k + _BLOCK + 1] for k in range(0, self.n_instances, _BLOCK))
         return max((int(np.diff(block).max()) for block in blocks), default=0)
 
+    def common_size(self) -> tuple[int, int]:
+        """Return the size that all images share; (0, 0) of no images.
+
+        Returns
+        -------
+        (height, width)
+
+        Raises
+        ------
+        MtfastError
+            If sizes differ; the message names the first image that does.
+        """
+        return one_size(self.heights, self.widths, lambda i: f"image {str(self.names[i])!r}")
+
     def scratch(self) -> Int64:
-        """Make an int64 array that holds the counts of any one instance."""
+        """Make scratch that holds the counts of any one instance.
+
+        Returns
+        -------
+        (n,) int64
+        """
         return np.empty(self._longest_text, np.int64)
 
     def _raise_if_malformed(self, instance: int) -> None:
@@ -334,6 +354,43 @@ class RunTable:
                 f"annotation {self.instance_ids[instance]} (number {self.positions[instance]}) of "
                 f"image {str(self.names[image])!r}: {reason}"
             )
+
+
+def one_size(heights: Int64, widths: Int64, name: Callable[[int], str]) -> tuple[int, int]:
+    """Return the size that all frames share; (0, 0) of no frames.
+
+    Parameters
+    ----------
+    heights, widths : (n,) int64
+    name : callable
+        Names frame k, for the message.
+
+    Returns
+    -------
+    (height, width)
+
+    Raises
+    ------
+    MtfastError
+        If sizes differ.
+
+    Examples
+    --------
+    >>> one_size(np.array([2, 2]), np.array([3, 3]), "frame {}".format)
+    (2, 3)
+    """
+    if not heights.size:
+        return 0, 0
+    height, width = int(heights[0]), int(widths[0])
+    if heights.size > 1:
+        differs = (heights != height) | (widths != width)
+        if differs.any():
+            k = int(np.argmax(differs))
+            raise MtfastError(
+                f"{name(k)} is {heights[k]} x {widths[k]} pixels and {name(0)} is {height} x "
+                f"{width}; expected one size; pass those of each size on their own"
+            )
+    return height, width
 
 
 def offsets_of(lengths: ArrayLike) -> Int64:

@@ -102,5 +102,5 @@ def test_sizes_must_agree(rng):
     table = make_table([[], []], SHAPE)
     with pytest.raises(MtfastError, match="'001.jpg' is 19 x 30 .*expected one size"):
         mtfast.semantic(replace(table, widths=[27, 30]))
-    with pytest.raises(MtfastError, match="overlap 'top'"):
+    with pytest.raises(MtfastError, match="overlap is 'top'"):
         mtfast.semantic(table, overlap="top")

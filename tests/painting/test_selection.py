@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import mtfast
 import naive
 from mtfast import MtfastError, RLEError, mask
-from mtfast.painting.order import OVERLAPS, find_overlap
+from mtfast.painting.overlap import OVERLAPS
 from mtfast.painting.selection import KINDS, Selection, known_categories, rename
 from tables import make_table, random_masks
 
@@ -130,29 +130,6 @@ def test_overlapping_instances_are_named(rng):
     np.testing.assert_array_equal(mask.to_label_map(rles[:2], overlap="error"), 2 * left + right)
 
 
-def test_find_overlap_is_that_of_the_pixels(rng):
-    for _ in range(200):
-        shape = tuple(rng.integers(1, 12, 2))
-        drawn = [random_masks(rng, shape, n) for n in rng.integers(0, 4, 3)]
-        table = make_table(drawn, shape)
-        n = table.n_instances
-        pair = find_overlap(
-            table.rle,
-            table.rle_offsets,
-            table.image_offsets,
-            np.full(n, shape[0]),
-            np.full(n, shape[1]),
-        )
-        masks, image = [m for part in drawn for m in part], table.image_of_instance
-        pairs = [
-            (a, b)
-            for a in range(n)
-            for b in range(a + 1, n)
-            if image[a] == image[b] and (masks[a] & masks[b]).any()
-        ]
-        assert pair == (pairs[0] if pairs else None)
-
-
 def test_a_malformed_text_is_found_before_an_overlap(rng):
     table = make_table([[np.ones(SHAPE, np.uint8)] * 2], SHAPE)
     rle = table.rle.copy()
@@ -165,8 +142,8 @@ def test_a_malformed_text_is_found_before_an_overlap(rng):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"kind": "outline"}, "kind 'outline'; expected one of"),
-        ({"overlap": "top"}, "overlap 'top'; expected one of"),
+        ({"kind": "outline"}, "kind is 'outline'; expected one of"),
+        ({"overlap": "top"}, "overlap is 'top'; expected one of"),
         ({"min_area": -1}, "a minimum area of -1; expected pixels"),
         ({"min_area": float("nan")}, "a minimum area of nan; expected pixels"),
         ({"mapping": ((1, 2),), "kind": "binary"}, "a map of categories for binary masks"),

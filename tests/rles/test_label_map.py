@@ -18,10 +18,10 @@ LABEL_MAPS = st.tuples(
 
 
 def assert_equals_pycocotools(label_map: np.ndarray, background: int) -> None:
-    found = scan_labels(label_map, background)
-    assert found.labels.tolist() == sorted(set(np.unique(label_map).tolist()) - {background})
-    for k, label in enumerate(found.labels):
-        text = found.rle[found.rle_offsets[k] : found.rle_offsets[k + 1]].tobytes()
+    labels, rles = scan_labels(label_map, background)
+    assert labels.tolist() == sorted(set(np.unique(label_map).tolist()) - {background})
+    assert rles.sizes() == [label_map.shape] * rles.n
+    for label, text in zip(labels, rles.texts(), strict=True):
         pixels = np.asfortranarray(label_map == label, dtype=np.uint8)
         assert text == coco.encode(pixels)["counts"]
 
@@ -45,7 +45,8 @@ def test_bool_negative_and_large_labels():
     assert_equals_pycocotools(np.array([[True, False], [True, True]]), 0)
     assert_equals_pycocotools(np.array([[-5, 0], [2**40, -5]]), -5)
     assert_equals_pycocotools(np.array([[3, 0]], np.uint8), 300)
-    assert scan_labels(np.zeros((0, 4), np.uint8)).labels.size == 0
+    labels, rles = scan_labels(np.zeros((0, 4), np.uint8))
+    assert labels.size == rles.n == 0
 
 
 @pytest.mark.parametrize(

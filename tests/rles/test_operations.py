@@ -394,11 +394,11 @@ def test_buffers_of_the_stated_size(seed, n):
 
 @pytest.mark.parametrize("connectivity", [4, 8])
 @pytest.mark.parametrize("outside", [0, 1])
-def test_erosion_in_any_room(connectivity, outside, rng):
-    """Right, or refused: never a value behind the buffers."""
+def test_erosion_in_buffers_of_any_size(connectivity, outside, rng):
+    """Right, or refused: never a value after the buffers."""
     masks = [np.ones((6, 7), np.uint8), *random_masks(rng, (6, 7), 3), np.ones((7, 6), np.uint8)]
     masks[-1][np.arange(6), np.arange(6)] = 0
-    lists = batch.decode(rles_of(masks), "rles")
+    lists = batch.toggles_of(rles_of(masks), "rles")
     sizes = np.array([1, 1, 2, 0, 1])
     expected = [
         naive.eroded(m, n, connectivity, outside) for m, n in zip(masks, sizes, strict=True)
@@ -413,16 +413,17 @@ def test_erosion_in_any_room(connectivity, outside, rng):
             assert scratch[-1] == out[-1] == GUARD
             refused.add(n < 0)
             if n >= 0:
-                check(batch.encode(out[:n], offsets, lists.heights, lists.widths), expected)
+                made = batch.rles_of_toggles(out[:n], offsets, lists.heights, lists.widths)
+                check(made, expected)
             else:
                 assert n == toggle_lists.TOO_MANY_TOGGLES
     assert refused == {False, True}
 
 
 @pytest.mark.parametrize("left", [0, 1])
-def test_turning_in_any_room(left, rng):
+def test_turning_in_buffers_of_any_size(left, rng):
     masks = random_masks(rng, (6, 7), 5)
-    lists = batch.decode(rles_of(masks), "rles")
+    lists = batch.toggles_of(rles_of(masks), "rles")
     expected = [np.rot90(m, 1 if left else 3) for m in masks]
     refused = set()
     for most in range(30):
@@ -437,7 +438,8 @@ def test_turning_in_any_room(left, rng):
             assert (rows[:, -1] == GUARD).all()
             refused.add(n < 0)
             if n >= 0:
-                check(batch.encode(out[:n], offsets, lists.widths, lists.heights), expected)
+                made = batch.rles_of_toggles(out[:n], offsets, lists.widths, lists.heights)
+                check(made, expected)
     assert refused == {False, True}
 
 
@@ -521,7 +523,10 @@ def test_bad_arguments(call, match):
         call(Rles.of([naive.text_of_counts([12])], [(3, 4)]))
 
 
-@pytest.mark.parametrize("module", ["batch", "boolean", "morphology", "transforms"])
+MODULES = ("batch", "boolean", "label_map", "measures", "morphology", "transforms")
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_examples(module):
     found = importlib.import_module(f"mtfast.rles.{module}")
     results = doctest.testmod(found)
@@ -533,6 +538,6 @@ def test_examples(module):
     assert results.attempted >= len([f for f in public if f.__name__ not in ("minus", "xor")])
 
 
-def test_room_is_refused_not_overcommitted():
+def test_allocation_is_refused_not_overcommitted():
     with pytest.raises(MtfastError, match="fit into memory"):
-        batch.room(batch.MAX_BYTES)
+        batch.allocate(batch.MAX_BYTES)

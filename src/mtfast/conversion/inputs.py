@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mtfast.errors import SourceError
-from mtfast.painting.paint import frame_size, semantic_dtype
+from mtfast.painting.paint import semantic_dtype
 from mtfast.paths import base_name
 from mtfast.progress import Progress
 from mtfast.sources import Source
@@ -64,7 +64,7 @@ def read_split(
         for name in table.names.tolist():
             order.setdefault(name, len(order))
         if table.n_images:
-            sizes.setdefault(frame_size(table), file)
+            sizes.setdefault(table.common_size(), file)
         if with_images and number == 0:
             # Of a large set the other files take a minute to read: say soon that there is no image.
             _image_files(source, split, table.names.tolist())

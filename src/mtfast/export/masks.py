@@ -33,8 +33,8 @@ from mtfast.export.manifest import (
 )
 from mtfast.export.tiff_stack import TiffStack
 from mtfast.export.zarr_arrays import ZarrArrays
-from mtfast.painting.order import Overlap
-from mtfast.painting.paint import frame_size, semantic_dtype
+from mtfast.painting.overlap import Overlap
+from mtfast.painting.paint import semantic_dtype
 from mtfast.painting.selection import Kind, Selection, known_categories
 from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.progress import Progress, silent
@@ -219,7 +219,7 @@ def _read(
     found = []
     for name, table in tables.items():
         if way.one_size:
-            frame_size(table)
+            table.common_size()
         low, high = _range_of_values(table, selection)
         split = MaskSplit(
             name=name,

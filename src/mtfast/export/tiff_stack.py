@@ -16,7 +16,6 @@ from typing import Any
 from mtfast.export.format import FOLDER, Format, MaskSplit, Part
 from mtfast.export.manifest import replace_file, write_record
 from mtfast.export.zlib_files import ZlibStreams
-from mtfast.painting.paint import frame_size
 from mtfast.store import schema
 from mtfast.store.shard import index_bytes, read_index, shard_is_whole, sync, write_shard
 
@@ -61,7 +60,7 @@ class TiffStack(Format):
             path = _stack(out, split.name)
             partial = path.with_name(f".{path.name}.partial")
             strips = _read_strips(_parts(out, split.name), split.table.n_images)
-            n_images, size = split.table.n_images, frame_size(split.table)
+            n_images, size = split.table.n_images, split.table.common_size()
             with partial.open("wb") as file:
                 write_pages(file, strips, size, split.dtype.name, n_images)
                 file.flush()

@@ -9,7 +9,6 @@ from typing import Any
 from mtfast.export.format import Format, MaskSplit, Part
 from mtfast.export.manifest import ATTRIBUTE
 from mtfast.painting.encode import ZstdFrames
-from mtfast.painting.paint import frame_size
 from mtfast.store import schema
 from mtfast.store.shard import shard_is_whole, sync, write_shard
 from mtfast.store.writing.arrays import declare_masks, shard_path, write_columns
@@ -37,7 +36,7 @@ class ZarrArrays(Format):
             # The array is declared last: where it is, all of its group is.
             if (out / split.name / schema.SEMANTIC / "zarr.json").exists():
                 continue
-            size = frame_size(split.table)
+            size = split.table.common_size()
             group = root.create_group(
                 split.name,
                 overwrite=True,

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from mtfast.errors import MtfastError
-from mtfast.painting.paint import frame_size, semantic_dtype
-from mtfast.rles.batch import Rles, decode
+from mtfast.painting.paint import semantic_dtype
+from mtfast.rles.batch import Rles, toggles_of
 from mtfast.table import RunTable
 
 __all__ = ["decode_jpegs", "paint", "paint_instances"]
@@ -47,7 +47,7 @@ def paint(runs: RunTable, device: Device = "cpu") -> torch.Tensor:
     --------
     >>> masks = paint(train.table()[:8], "cuda")                                 # doctest: +SKIP
     """
-    height, width = frame_size(runs)
+    height, width = runs.common_size()
     dtype = semantic_dtype(runs.category_ids)
     touched = _touched_pixels(runs, device)
     n_instances = max(runs.n_instances, 1)
@@ -73,7 +73,7 @@ def paint_instances(runs: RunTable, device: Device = "cpu") -> torch.Tensor:
 
     The images must all have one size; errors are those of :func:`paint`.
     """
-    height, width = frame_size(runs)
+    height, width = runs.common_size()
     touched = _touched_pixels(runs, device)
     frames = torch.zeros(runs.n_instances * height * width, dtype=torch.bool, device=device)
     frames[touched.instance * (height * width) + touched.pixel] = True
@@ -88,8 +88,8 @@ class _Touched(NamedTuple):
 
 
 def _touched_pixels(runs: RunTable, device: Device) -> _Touched:
-    height, width = frame_size(runs)
-    lists = decode(Rles.of_table(runs), "runs")
+    height, width = runs.common_size()
+    lists = toggles_of(Rles.of_table(runs), "runs")
     # Behind the toggles of every instance stands one that belongs to none.
     ends = np.delete(lists.toggles[: lists.offsets[-1]], lists.offsets[1:] - 1).reshape(-1, 2)
     n_runs = np.diff(lists.offsets) // 2

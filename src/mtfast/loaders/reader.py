@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from mtfast.errors import MtfastError, StoreError
 from mtfast.loaders.order import Int64, Order, Pick
 from mtfast.loaders.views import Augment, View, choose_view
-from mtfast.painting.paint import frame_size, semantic, semantic_dtype
-from mtfast.painting.targets import InstanceTargets, crop_table, instance_targets
+from mtfast.painting.crop import crop_table
+from mtfast.painting.paint import semantic, semantic_dtype
+from mtfast.painting.targets import InstanceTargets, instance_targets
 from mtfast.store.reading.store import Split, open_store
 from mtfast.table import Category, RunTable
 
@@ -188,7 +189,7 @@ class Reader:
         )
 
     def _semantic(self, part: RunTable) -> NDArray[Any]:
-        frame = np.empty((1, *frame_size(part)), self.semantic_dtype)
+        frame = np.empty((1, *part.common_size()), self.semantic_dtype)
         semantic(part, out=frame)
         pixels: NDArray[Any] = frame[0]
         return pixels

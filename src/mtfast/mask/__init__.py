@@ -13,28 +13,13 @@ before anything is written; the message says which mask of the list it is.
 Source of the names and of what they mean: mask.py, _mask.pyx and maskApi.c of pycocotools.
 """
 
-from mtfast.mask.functions import (
-    area,
-    boundary,
-    components,
-    crop,
-    decode,
-    encode,
-    erode,
-    flip,
-    from_label_map,
-    frPyObjects,
-    install,
-    iou,
-    merge,
-    pad,
-    rot90,
-    to_label_map,
-    to_uncompressed,
-    toBbox,
-    uninstall,
-    validate,
-)
+from mtfast.mask.conversion import frPyObjects, to_uncompressed
+from mtfast.mask.label_maps import from_label_map, to_label_map
+from mtfast.mask.measures import area, iou, toBbox
+from mtfast.mask.monkey_patch import install, uninstall
+from mtfast.mask.operations import boundary, components, crop, erode, flip, merge, pad, rot90
+from mtfast.mask.pixels import decode, encode
+from mtfast.mask.validation import validate
 
 __all__ = [
     "area",

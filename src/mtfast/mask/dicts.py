@@ -1,4 +1,4 @@
-"""COCO mask dicts <-> flat arrays, checked at the door."""
+"""COCO mask dicts <-> a batch of texts in flat arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mtfast.errors import MtfastError, RLEError, shown
 from mtfast.rles import Rles
 from mtfast.table import MAX_PIXELS, RunTable
 
-__all__ = ["RLE", "Mask", "Masks", "dicts_of", "frame_size", "rle_of", "rles_of"]
+__all__ = ["RLE", "Mask", "Masks", "checked_size", "dicts_of", "like_given", "rle_of", "rles_of"]
 
 RLE = dict[str, Any]
 """A mask as it is returned: its size [height, width] and COCO's compressed text as bytes."""
@@ -36,11 +36,22 @@ def rles_of(masks: Mask | Masks, first: int = 0) -> Rles:
     first : int
         Number of the first mask, for messages.
 
+    Returns
+    -------
+    Rles
+
     Raises
     ------
     RLEError
-        If one is not a dict with a size and counts, or its size or its uncompressed counts are
-        no such; the message says which one.
+        If one is not a dict with a size and counts, its size is not two whole numbers, or its
+        uncompressed counts do not add up to its size; the message says which one.
+    MtfastError
+        If it is no list of masks at all.
+
+    Examples
+    --------
+    >>> rles_of([{"size": [1, 7], "counts": [1, 2, 4]}]).texts()
+    [b'124']
     """
     if isinstance(masks, RunTable):
         return Rles.of_table(masks)
@@ -53,9 +64,9 @@ def rles_of(masks: Mask | Masks, first: int = 0) -> Rles:
 
 
 def _usual(masks: Any) -> Rles | None:
-    """Return what nearly every list is: dicts with text, and sizes of two small whole numbers.
+    """Read the usual list: dicts with text, and sizes of two small integers; None if it is another.
 
-    Arrays have bytes to join and a length too, and True is a whole number: types are exact here.
+    Types are compared exactly: arrays have bytes to join and a length too, and True is an integer.
     """
     try:
         texts = [mask["counts"] for mask in masks]
@@ -82,7 +93,22 @@ def _usual(masks: Any) -> Rles | None:
 
 
 def rle_of(mask: Mask) -> tuple[NDArray[np.uint8], int, int]:
-    """Return the text, height and width of one mask; see :func:`rles_of`."""
+    """Bring one mask into an array; its text is not decoded yet.
+
+    Parameters
+    ----------
+    mask : dict
+
+    Returns
+    -------
+    text : (n_bytes,) uint8
+    height, width : int
+
+    Raises
+    ------
+    RLEError
+        As :func:`rles_of`.
+    """
     text, size = mask.get("counts"), mask.get("size")
     if type(text) is bytes and type(size) is list and len(size) == 2:
         height, width = size
@@ -93,15 +119,59 @@ def rle_of(mask: Mask) -> tuple[NDArray[np.uint8], int, int]:
 
 
 def dicts_of(rles: Rles) -> list[RLE]:
-    """Return flat arrays as a list of dicts."""
+    """Return a batch as a list of dicts.
+
+    Parameters
+    ----------
+    rles : Rles
+
+    Returns
+    -------
+    list of dicts
+    """
     return [
         {"size": [height, width], "counts": text}
         for (height, width), text in zip(rles.sizes(), rles.texts(), strict=True)
     ]
 
 
-def frame_size(name: str, size: Any, error: type[MtfastError] = RLEError) -> tuple[int, int]:
-    """Return height and width, or raise an error with the name of what has the size."""
+def like_given(given: Mask | Masks, result: Rles) -> Any:
+    """Return a result as the argument was given: one dict for one dict, else a list.
+
+    Parameters
+    ----------
+    given : dict, or list of dicts, or RunTable
+    result : Rles
+
+    Returns
+    -------
+    dict, or list of dicts
+    """
+    made = dicts_of(result)
+    return made[0] if isinstance(given, Mapping) else made
+
+
+def checked_size(name: str, size: Any, error: type[MtfastError] = RLEError) -> tuple[int, int]:
+    """Return a stated size if it is one.
+
+    Parameters
+    ----------
+    name : str
+        Of what has the size, for the message.
+    size : (height, width)
+        List, tuple or array of two integers.
+    error : class
+        Of what is raised.
+
+    Returns
+    -------
+    (height, width)
+
+    Raises
+    ------
+    RLEError, or the given class
+        If they are not two integers, negative, or of more than 2**40 pixels in all.
+    """
     try:
         height, width = size
         # Sets have no order, and the two bytes of b"22" are numbers.
@@ -123,7 +193,7 @@ def frame_size(name: str, size: Any, error: type[MtfastError] = RLEError) -> tup
 
 
 def _one_by_one(masks: Any, first: int) -> tuple[list[bytes], list[tuple[int, int]]]:
-    """Take text as str, uncompressed counts, and name everything that is wrong."""
+    """Read masks in every form that is accepted, and name the first that is not."""
     if isinstance(masks, str | bytes) or not isinstance(masks, Sequence):
         raise MtfastError(
             f"a {type(masks).__name__} of masks; expected a list of RLE dicts; put them in a list"
@@ -141,7 +211,7 @@ def _one_by_one(masks: Any, first: int) -> tuple[list[bytes], list[tuple[int, in
                 raise RLEError(
                     f"RLE {number} has no {key}; expected a dict with size and counts; add it"
                 )
-        sizes.append(frame_size(f"RLE {number}", mask["size"]))
+        sizes.append(checked_size(f"RLE {number}", mask["size"]))
         texts.append(_text(number, mask["counts"], *sizes[-1]))
     return texts, sizes
 

@@ -1,24 +1,26 @@
-"""Functions of ours in the place of a module's own, for code that is not to be edited."""
+"""Replaces pycocotools' functions, so that existing code runs on mtfast without being edited."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
 from types import ModuleType, TracebackType
 from typing import Any
 
 from mtfast.errors import MtfastError
+from mtfast.mask.conversion import frPyObjects
+from mtfast.mask.measures import area, iou, toBbox
+from mtfast.mask.operations import merge
+from mtfast.mask.pixels import decode, encode
 
-__all__ = ["Adopted", "adopt", "restore"]
+__all__ = ["Installed", "install", "uninstall"]
 
-_originals: dict[str, dict[str, Any]] = {}
+_FUNCTIONS = {f.__name__: f for f in (encode, decode, area, toBbox, iou, merge, frPyObjects)}
+
+_originals: dict[str, Any] = {}
 
 
-class Adopted:
-    """What :func:`adopt` returns: leaving its ``with`` block restores the module."""
-
-    def __init__(self, module: str) -> None:
-        self._module = module
+class Installed:
+    """What :func:`install` returns: the end of its ``with`` block uninstalls."""
 
     def __enter__(self) -> None:
         pass
@@ -29,31 +31,57 @@ class Adopted:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        restore(self._module)
+        uninstall()
 
 
-def adopt(module: str, functions: Mapping[str, Callable[..., Any]]) -> Adopted:
-    """Put functions into a module; MtfastError if it is not installed."""
-    place = _import(module)
-    kept = _originals.setdefault(module, {})
-    for name, function in functions.items():
-        kept.setdefault(name, getattr(place, name))
-        setattr(place, name, function)
-    return Adopted(module)
+def install() -> Installed:
+    """Replace the functions of the module ``pycocotools.mask`` by mtfast's.
+
+    Everything that calls them through that module runs on mtfast from then on: COCO, COCOeval,
+    detectron2 and others, even if they imported the module before. Names that were imported from it
+    (``from pycocotools.mask import decode``) stay what they were.
+
+    Returns
+    -------
+    Installed
+        A context manager: the end of its ``with`` block uninstalls. May be left unused.
+
+    Raises
+    ------
+    MtfastError
+        If pycocotools is not installed.
+
+    Examples
+    --------
+    >>> import mtfast.mask, pycocotools.mask
+    >>> with mtfast.mask.install():
+    ...     pycocotools.mask.area([{"size": [2, 2], "counts": b"22"}]).dtype
+    dtype('int64')
+    """
+    module = _pycocotools_mask()
+    for name, function in _FUNCTIONS.items():
+        _originals.setdefault(name, getattr(module, name))
+        setattr(module, name, function)
+    return Installed()
 
 
-def restore(module: str) -> None:
-    """Put back what :func:`adopt` has replaced."""
-    for name, original in _originals.pop(module, {}).items():
-        setattr(_import(module), name, original)
+def uninstall() -> None:
+    """Put the functions of pycocotools back into its module; nothing happens if they are there.
+
+    Examples
+    --------
+    >>> import mtfast.mask
+    >>> mtfast.mask.uninstall()
+    """
+    for name in list(_originals):
+        setattr(_pycocotools_mask(), name, _originals.pop(name))
 
 
-def _import(module: str) -> ModuleType:
+def _pycocotools_mask() -> ModuleType:
     try:
-        return importlib.import_module(module)
+        return importlib.import_module("pycocotools.mask")
     except ImportError:
-        package = module.partition(".")[0]
         raise MtfastError(
-            f"no {package} to take the place of; expected it to be installed; "
-            f"run: pip install {package}"
+            "pycocotools is not installed; expected its module mask, to replace its functions; "
+            "run: pip install pycocotools"
         ) from None

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mtfast.errors import MtfastError
-from mtfast.painting.paint import frame_size, semantic
+from mtfast.painting.paint import semantic
 from mtfast.table import RunTable
 
 __all__ = [
@@ -123,7 +123,7 @@ def encode_masks(
     ...     file.write(chunk)
     """
     form = form or ZstdFrames()
-    size = frame_size(table)
+    size = table.common_size()
     reader = _RunReader(table, size) if np.dtype(dtype) == np.uint8 else None
     frame: NDArray[Any] | None = None
     image = 0

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
 from mtfast.painting.frame import LARGEST, check_out
-from mtfast.painting.order import Overlap, paint_order
+from mtfast.painting.overlap import Overlap, paint_order
 from mtfast.table import RunTable
 
 __all__ = ["semantic", "semantic_dtype"]
@@ -72,7 +72,7 @@ def semantic(
     """
     from mtfast.kernels.frames import paint
 
-    height, width = frame_size(table)
+    height, width = table.common_size()
     shape = (table.n_images, height, width)
     if out is None:
         out = np.empty(shape, semantic_dtype(table.category_ids))
@@ -104,26 +104,3 @@ def semantic(
             f"renumber the categories or pass a uint16 array"
         )
     return out
-
-
-def frame_size(table: RunTable) -> tuple[int, int]:
-    """Return the (height, width) that all images of a table share.
-
-    Raises
-    ------
-    MtfastError
-        If they differ; the message names the first image that does.
-    """
-    if not table.n_images:
-        return 0, 0
-    if table.n_images == 1:
-        return int(table.heights[0]), int(table.widths[0])
-    differs = (table.heights != table.heights[0]) | (table.widths != table.widths[0])
-    if differs.any():
-        odd = int(np.argmax(differs))
-        raise MtfastError(
-            f"image {str(table.names[odd])!r} is {table.heights[odd]} x {table.widths[odd]} pixels "
-            f"and {str(table.names[0])!r} is {table.heights[0]} x {table.widths[0]}; "
-            f"expected one size; split the set by size"
-        )
-    return int(table.heights[0]), int(table.widths[0])

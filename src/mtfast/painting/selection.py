@@ -13,15 +13,15 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from mtfast.errors import MtfastError
-from mtfast.painting.order import OVERLAPS, Overlap, paint_order
+from mtfast.errors import MtfastError, one_of
+from mtfast.painting.overlap import OVERLAPS, Overlap, paint_order
 from mtfast.rles import Rles, boundary
 from mtfast.table import Category, RunTable
 
 __all__ = ["KINDS", "Kind", "Selection", "keep", "known_categories", "number", "outline", "rename"]
 
 Kind = Literal["semantic", "instance", "binary", "boundary"]
-KINDS: tuple[str, ...] = get_args(Kind)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def keep(
@@ -123,12 +123,8 @@ class Selection:
     overlap: Overlap = "last"
 
     def __post_init__(self) -> None:
-        for name, value, allowed in (
-            ("kind", self.kind, KINDS),
-            ("overlap", self.overlap, OVERLAPS),
-        ):
-            if value not in allowed:
-                raise MtfastError(f"{name} {value!r}; expected one of {allowed}; pick one")
+        one_of("kind", self.kind, KINDS)
+        one_of("overlap", self.overlap, OVERLAPS)
         if self.min_area is not None and not self.min_area >= 0:
             raise MtfastError(
                 f"a minimum area of {self.min_area}; expected pixels, 0 or more; leave it out to "

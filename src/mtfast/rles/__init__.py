@@ -6,6 +6,7 @@ All of them work on a batch of masks, check every text first, and return canonic
 ==========================================  =====================================================
 :func:`iou`, :func:`bbox_iou`               how much masks, or boxes, overlap
 :func:`class_overlaps`                      which instances of a table do, by how many pixels
+:func:`first_overlap`                       whether any two masks of a group share a pixel
 :func:`merge`, :func:`combine`              all masks into one; masks in pairs
 :func:`union_areas`                         how much groups of masks cover
 :func:`components`                          the connected parts of masks
@@ -16,22 +17,20 @@ All of them work on a batch of masks, check every text first, and return canonic
 """
 
 from mtfast.rles.batch import Rles
-from mtfast.rles.boolean import (
+from mtfast.rles.boolean import combine, merge, minus, xor
+from mtfast.rles.measures import (
     SharedPixels,
     bbox_iou,
     class_overlaps,
-    combine,
+    first_overlap,
     iou,
-    merge,
-    minus,
     union_areas,
-    xor,
 )
-from mtfast.rles.morphology import Parts, boundary, components, erode
+from mtfast.rles.morphology import Components, boundary, components, erode
 from mtfast.rles.transforms import crop, flip, pad, rot90
 
 __all__ = [
-    "Parts",
+    "Components",
     "Rles",
     "SharedPixels",
     "bbox_iou",
@@ -41,6 +40,7 @@ __all__ = [
     "components",
     "crop",
     "erode",
+    "first_overlap",
     "flip",
     "iou",
     "merge",

@@ -1,4 +1,4 @@
-"""A batch of masks: the type, the way in and the way out that all operations share."""
+"""A batch of masks as text, and as the lists of toggles that operations work on."""
 
 from __future__ import annotations
 
@@ -8,15 +8,26 @@ from itertools import accumulate, chain, pairwise
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, RLEError, shown
 from mtfast.table import MAX_PIXELS, RunTable, explain
 
+__all__ = [
+    "MAX_BYTES",
+    "Rles",
+    "ToggleLists",
+    "allocate",
+    "common_height",
+    "refuse_sizes",
+    "rles_of_toggles",
+    "toggles_of",
+]
+
 Int64 = NDArray[np.int64]
 
-# A mask of whole columns is a single run whatever the size of its frame, and may turn into one
-# for each column: such a result is refused before the memory is full.
+# A mask of whole columns is one run however large its frame is, and may turn into a run for each
+# column: such a result is refused before the memory is full.
 MAX_BYTES = 2**31
 
 
@@ -46,7 +57,22 @@ class Rles(NamedTuple):
 
     @classmethod
     def of(cls, texts: Sequence[bytes], sizes: Sequence[Sequence[int]]) -> Rles:
-        """Make a batch from a text and a size (height, width) for each mask."""
+        """Make a batch.
+
+        Parameters
+        ----------
+        texts : sequence of n bytes
+        sizes : sequence of n (height, width)
+
+        Returns
+        -------
+        Rles
+
+        Raises
+        ------
+        MtfastError
+            If there is not one pair of integers for each text.
+        """
         n = len(texts)
         try:
             sides = np.fromiter(map(operator.index, chain.from_iterable(sizes)), np.int64)
@@ -63,7 +89,16 @@ class Rles(NamedTuple):
 
     @classmethod
     def of_table(cls, table: RunTable) -> Rles:
-        """Make a batch of all instances of a table; the text is not copied."""
+        """Make a batch of all instances of a table; the text is not copied.
+
+        Parameters
+        ----------
+        table : RunTable
+
+        Returns
+        -------
+        Rles
+        """
         n_instances = np.diff(table.image_offsets)
         return cls(
             table.rle,
@@ -78,24 +113,35 @@ class Rles(NamedTuple):
         return len(self.heights)
 
     def texts(self) -> list[bytes]:
-        """Text of each mask."""
+        """Return the text of each mask."""
         text, ends = self.text.tobytes(), self.offsets.tolist()
         return [text[start:stop] for start, stop in pairwise(ends)]
 
     def sizes(self) -> list[tuple[int, int]]:
-        """Height and width of each mask."""
+        """Return the height and width of each mask."""
         return list(zip(self.heights.tolist(), self.widths.tolist(), strict=True))
 
 
-class Lists(NamedTuple):
-    """A batch of masks as lists of toggles, see mtfast.kernels.rle.toggle_lists."""
+class ToggleLists(NamedTuple):
+    """A batch of masks as lists of toggles; see :mod:`mtfast.kernels.rle.toggle_lists`.
+
+    Attributes
+    ----------
+    toggles : int64
+        Where masks begin and end in their column-major frames.
+    offsets : (n + 1,) int64
+        The list of mask k is toggles[offsets[k]:offsets[k + 1]].
+    heights, widths : (n,) int64
+        Frame of each mask, in pixels.
+    longest : int
+        Length of the longest list.
+    """
 
     toggles: Int64
     offsets: Int64
     heights: Int64
     widths: Int64
     longest: int
-    """Length of the longest list."""
 
     @property
     def n(self) -> int:
@@ -103,8 +149,26 @@ class Lists(NamedTuple):
         return len(self.heights)
 
 
-def decode(rles: Rles, name: str) -> Lists:
-    """Check a batch and decode it."""
+def toggles_of(rles: Rles, name: str) -> ToggleLists:
+    """Check a batch and decode it.
+
+    Parameters
+    ----------
+    rles : Rles
+    name : str
+        Of the argument that it is, for the message.
+
+    Returns
+    -------
+    ToggleLists
+
+    Raises
+    ------
+    MtfastError
+        If the arrays do not fit together.
+    RLEError
+        If a text does not tile its frame.
+    """
     from mtfast.kernels.rle import toggle_lists
 
     text = _column(rles.text, np.uint8, f"{name}.text")
@@ -123,28 +187,54 @@ def decode(rles: Rles, name: str) -> Lists:
             f"{name}.offsets run from {start} to {stop}; expected ascending offsets in the "
             f"{text.size} bytes of the text; recompute them from the lengths"
         )
-    places, toggle_offsets = room(stop - start + n), np.empty(n + 1, np.int64)
+    toggles, toggle_offsets = allocate(stop - start + n), np.empty(n + 1, np.int64)
     longest = toggle_lists.decode_lists(
-        text, offsets, heights, widths, MAX_PIXELS, places, toggle_offsets
+        text, offsets, heights, widths, MAX_PIXELS, toggles, toggle_offsets
     )
     if longest < 0:
         _malformed(name, rles, ~longest)
-    return Lists(places, toggle_offsets, heights, widths, longest)
+    return ToggleLists(toggles, toggle_offsets, heights, widths, longest)
 
 
-def encode(toggles: Int64, offsets: Int64, heights: Int64, widths: Int64) -> Rles:
-    """Encode lists of toggles, which are overwritten."""
-    from mtfast.kernels.rle import coco_string
-    from mtfast.kernels.rle import toggle_lists as kernels
+def rles_of_toggles(toggles: Int64, offsets: Int64, heights: Int64, widths: Int64) -> Rles:
+    """Encode lists of toggles, which are overwritten.
 
-    text = room(coco_string.MAX_CHARACTERS * int(offsets[-1]), np.uint8)
+    Parameters
+    ----------
+    toggles, offsets : int64 and (n + 1,) int64
+        As in :class:`ToggleLists`.
+    heights, widths : (n,) int64
+
+    Returns
+    -------
+    Rles
+    """
+    from mtfast.kernels.rle import coco_string, toggle_lists
+
+    text = allocate(coco_string.MAX_CHARACTERS * int(offsets[-1]), np.uint8)
     text_offsets = np.empty(len(offsets), np.int64)
-    n = kernels.encode_lists(toggles, offsets, heights, widths, text, text_offsets)
+    n = toggle_lists.encode_lists(toggles, offsets, heights, widths, text, text_offsets)
     return Rles(text[:n].copy(), text_offsets, heights, widths)
 
 
-def room(n: int, dtype: Any = np.int64) -> NDArray[Any]:
-    """Make an array of n values, or refuse to: what is not written to takes no memory."""
+def allocate(n: int, dtype: Any = np.int64) -> NDArray[Any]:
+    """Allocate an uninitialised array, within reason; pages that stay untouched take no memory.
+
+    Parameters
+    ----------
+    n : int
+        Number of values.
+    dtype : dtype
+
+    Returns
+    -------
+    (n,) array
+
+    Raises
+    ------
+    MtfastError
+        If it would have more than 2**31 bytes, or there is no memory for it.
+    """
     try:
         if n * np.dtype(dtype).itemsize <= MAX_BYTES:
             return np.empty(n, dtype)
@@ -185,18 +275,57 @@ def _malformed(name: str, rles: Rles, k: int) -> NoReturn:
     raise RLEError(f"{name}[{k}]: {reason}")
 
 
-def as_array(name: str, given: ArrayLike) -> NDArray[Any]:
-    """Make an array of what should be one; MtfastError for lists of different lengths."""
-    try:
-        return np.asarray(given)
-    except (TypeError, ValueError, OverflowError):
-        raise MtfastError(
-            f"{name} is {shown(given)}; expected an array, or lists of one length; make it one"
-        ) from None
+def common_height(**batches: ToggleLists) -> int:
+    """Return the height of the frame that all masks of one or more batches share; 0 of no masks.
+
+    Parameters
+    ----------
+    **batches : ToggleLists
+        By the names of the arguments that they come from, for the message.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    MtfastError
+        If sizes differ.
+    """
+    from mtfast.kernels.rle import toggle_lists
+
+    some = {name: lists for name, lists in batches.items() if lists.n}
+    if not some:
+        return 0
+    model_name, model = next(iter(some.items()))
+    height, width = int(model.heights[0]), int(model.widths[0])
+    for name, lists in some.items():
+        k = toggle_lists.first_of_other_size(lists.heights, lists.widths, height, width)
+        if k >= 0:
+            refuse_sizes(f"{model_name}[0]", model, 0, f"{name}[{k}]", lists, k)
+    return height
 
 
-def one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
-    """Raise MtfastError if an argument has none of the values that are allowed."""
-    # An array compares with each of them element by element.
-    if isinstance(value, np.ndarray) or value not in allowed:
-        raise MtfastError(f"{name} is {shown(value)}; expected one of {allowed}; choose one")
+def refuse_sizes(
+    a: str, first: ToggleLists, i: int, b: str, second: ToggleLists, j: int
+) -> NoReturn:
+    """Raise the error for two masks of different sizes.
+
+    Parameters
+    ----------
+    a, b : str
+        Names of the masks, for the message.
+    first, second : ToggleLists
+        Their batches.
+    i, j : int
+        Their indices.
+
+    Raises
+    ------
+    MtfastError
+        Always.
+    """
+    raise MtfastError(
+        f"{a} has {first.heights[i]} x {first.widths[i]} pixels and {b} "
+        f"{second.heights[j]} x {second.widths[j]}; expected one size; combine masks of one image"
+    )

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, shown
+from mtfast.rles.batch import Rles
 
-__all__ = ["LabelRuns", "scan_labels"]
-
-
-class LabelRuns(NamedTuple):
-    """The masks of a label map: labels in ascending order and one COCO RLE text for each."""
-
-    labels: NDArray[np.int64]
-    rle: NDArray[np.uint8]
-    rle_offsets: NDArray[np.int64]
+__all__ = ["scan_labels"]
 
 
-def scan_labels(label_map: NDArray[Any], background: int = 0) -> LabelRuns:
+# One change for each pixel of a flake's outline: a few thousand in an image, rarely more.
+_CHANGES = 1 << 14
+
+
+def scan_labels(label_map: NDArray[Any], background: int = 0) -> tuple[NDArray[np.int64], Rles]:
     """Encode every label of a label map as COCO RLE, in one pass over the map.
 
     Parameters
@@ -32,9 +29,10 @@ def scan_labels(label_map: NDArray[Any], background: int = 0) -> LabelRuns:
 
     Returns
     -------
-    LabelRuns
-        labels (n,) int64, rle (n_bytes,) uint8 and rle_offsets (n + 1,) int64; the text of
-        labels[k] is rle[rle_offsets[k]:rle_offsets[k + 1]].
+    labels : (n,) int64
+        In ascending order.
+    rles : Rles
+        One mask for each label.
 
     Raises
     ------
@@ -44,77 +42,108 @@ def scan_labels(label_map: NDArray[Any], background: int = 0) -> LabelRuns:
     Examples
     --------
     >>> import numpy as np
-    >>> found = scan_labels(np.array([[0, 7], [5, 7]]))
-    >>> found.labels
-    array([5, 7])
-    >>> found.rle.tobytes()
-    b'11222'
+    >>> labels, rles = scan_labels(np.array([[0, 7], [5, 7]]))
+    >>> labels, rles.texts()
+    (array([5, 7]), [b'112', b'22'])
 
     Notes
     -----
     Equal to ``pycocotools.mask.encode(label_map == label)`` for each label.
     """
-    from mtfast.kernels.frames.label_map import column_changes, counts_of_runs, runs_of_changes
-    from mtfast.kernels.rle import coco_string
+    pixels, height, width = _in_memory_order(_integers(label_map), background)
+    places, values = _changes(pixels, height, width, background)
+    labels, starts, stops = _runs(places, values, height, width, background)
+    present, owners = np.unique(labels, return_inverse=True)
+    text, offsets = _texts(
+        owners.astype(np.int64, copy=False), starts, stops, present.size, pixels.size
+    )
+    sides = np.empty((2, present.size), np.int64)
+    sides.T[:] = label_map.shape
+    return present, Rles(text, offsets, *sides)
 
+
+def _integers(label_map: NDArray[Any]) -> NDArray[Any]:
+    """Return a label map with one of the dtypes that kernels take."""
     if label_map.ndim != 2 or label_map.dtype.kind not in "bui":
         raise MtfastError(
             f"a label map of shape {label_map.shape}, {label_map.dtype}; "
             f"expected (height, width) of integers; pass one image of labels"
         )
+    if label_map.dtype == np.bool_:
+        return label_map.view(np.uint8)
+    if label_map.dtype in (np.uint8, np.uint16):
+        return label_map
+    if label_map.dtype == np.uint64 and label_map.size and label_map.max() >= 2**63:
+        raise MtfastError(
+            f"label {label_map.max()}; expected labels below 2**63; renumber the labels"
+        )
+    return label_map.astype(np.int64)
+
+
+def _in_memory_order(label_map: NDArray[Any], background: int) -> tuple[NDArray[Any], int, int]:
+    """Return the pixels in memory order, and the height and width that make them row-major.
+
+    A map in column-major order is one column as high as the map has pixels.
+    """
     if not isinstance(background, int | np.integer) or not -(2**63) <= background < 2**63:
         raise MtfastError(
             f"background {shown(background)}; expected a whole number below 2**63; pass a label"
         )
-    height, width = label_map.shape
-    if label_map.dtype == np.bool_:
-        label_map = label_map.view(np.uint8)
-    elif label_map.dtype not in (np.uint8, np.uint16):
-        if label_map.dtype == np.uint64 and label_map.size and label_map.max() >= 2**63:
-            raise MtfastError(
-                f"label {label_map.max()}; expected labels below 2**63; renumber the labels"
-            )
-        label_map = label_map.astype(np.int64)
     if label_map.flags.f_contiguous:
-        # In memory it is one column as high as the map has pixels.
-        height, width = label_map.size, 1
-        label_map = label_map.T
-    pixels = np.ascontiguousarray(label_map).reshape(-1)
+        return label_map.T.reshape(-1), label_map.size, 1
+    height, width = label_map.shape
+    return np.ascontiguousarray(label_map).reshape(-1), height, width
 
-    # One change for each pixel of a flake's outline: a few thousand in an image, rarely more.
-    capacity = 1 << 14
+
+def _changes(
+    pixels: NDArray[Any], height: int, width: int, background: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where labels change down the columns, and what they change to."""
+    from mtfast.kernels.frames.label_map import column_changes
+
+    capacity = _CHANGES
     while True:
-        places = np.empty(capacity, np.int64)
-        values = np.empty(capacity, np.int64)
+        places, values = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
         n = column_changes(pixels, height, width, background, places, values)
         if n <= capacity:
-            break
+            return places[:n], values[:n]
         capacity *= 16
-    labels, starts, stops = np.empty((3, n), np.int64)
-    n_runs = runs_of_changes(
-        places[:n],
-        values[:n],
-        height,
-        width,
-        background,
-        np.empty(width + 1, np.int64),
-        labels,
-        starts,
-        stops,
+
+
+def _runs(
+    places: NDArray[np.int64],
+    values: NDArray[np.int64],
+    height: int,
+    width: int,
+    background: int,
+) -> NDArray[np.int64]:
+    """Return the label of each run, its first place and the place after its last, (3, n_runs)."""
+    from mtfast.kernels.frames.label_map import runs_of_changes
+
+    runs = np.empty((3, places.size), np.int64)
+    scratch = np.empty(width + 1, np.int64)
+    n = runs_of_changes(places, values, height, width, background, scratch, *runs)
+    return runs[:, :n]
+
+
+def _texts(
+    owners: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    n_masks: int,
+    n_pixels: int,
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Encode runs, each of which belongs to one of n masks; returns bytes and (n + 1,) offsets."""
+    from mtfast.kernels.frames.label_map import counts_of_runs
+    from mtfast.kernels.rle import coco_string
+
+    counts, count_offsets = (
+        np.empty(2 * starts.size + n_masks, np.int64),
+        np.empty(n_masks + 1, np.int64),
     )
-    present, owners = np.unique(labels[:n_runs], return_inverse=True)
-    count_offsets = np.empty(present.size + 1, np.int64)
-    counts = np.empty(2 * n_runs + present.size, np.int64)
-    n_counts = counts_of_runs(
-        owners.astype(np.int64, copy=False),
-        starts[:n_runs],
-        stops[:n_runs],
-        pixels.size,
-        np.empty(present.size, np.int64),
-        count_offsets,
-        counts,
-    )
-    text = np.empty(coco_string.MAX_CHARACTERS * n_counts, np.uint8)
-    rle_offsets = np.empty(present.size + 1, np.int64)
-    n_bytes = coco_string.encode_batch(counts, count_offsets, text, rle_offsets)
-    return LabelRuns(present, text[:n_bytes].copy(), rle_offsets)
+    scratch = np.empty(n_masks, np.int64)
+    n = counts_of_runs(owners, starts, stops, n_pixels, scratch, count_offsets, counts)
+    text = np.empty(coco_string.MAX_CHARACTERS * n, np.uint8)
+    offsets = np.empty(n_masks + 1, np.int64)
+    n_bytes = coco_string.encode_batch(counts, count_offsets, text, offsets)
+    return text[:n_bytes].copy(), offsets

@@ -8,12 +8,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtfast.errors import MtfastError, shown
-from mtfast.rles.batch import Int64, Rles, as_array, decode, encode, one_of, room
+from mtfast.errors import MtfastError, one_of, shown
+from mtfast.rles.arguments import as_array
+from mtfast.rles.batch import Int64, Rles, allocate, rles_of_toggles, toggles_of
 from mtfast.table import MAX_PIXELS
 
 
-class Parts(NamedTuple):
+class Components(NamedTuple):
     """The connected components of a batch of masks.
 
     Attributes
@@ -28,7 +29,7 @@ class Parts(NamedTuple):
     offsets: Int64
 
 
-def components(rles: Rles, connectivity: Literal[4, 8] = 4) -> Parts:
+def components(rles: Rles, connectivity: Literal[4, 8] = 4) -> Components:
     """Take masks apart into their connected components.
 
     Parameters
@@ -39,7 +40,7 @@ def components(rles: Rles, connectivity: Literal[4, 8] = 4) -> Parts:
 
     Returns
     -------
-    Parts
+    Components
         The components of each mask, by their first pixel in column-major order. An empty mask has
         none.
 
@@ -66,14 +67,12 @@ def components(rles: Rles, connectivity: Literal[4, 8] = 4) -> Parts:
     from mtfast.kernels.operations import components as kernels
 
     one_of("connectivity", connectivity, (4, 8))
-    lists = decode(rles, "rles")
+    lists = toggles_of(rles, "rles")
     longest, total = lists.longest, lists.toggles.size
-    starts, stops, parents, ends = room(4 * longest).reshape(4, longest)
-    out, out_offsets, part_offsets = room(3 * total), room(total + 1), room(lists.n + 1)
+    starts, stops, parents, ends = allocate(4 * longest).reshape(4, longest)
+    out, out_offsets, part_offsets = allocate(3 * total), allocate(total + 1), allocate(lists.n + 1)
     n = kernels.components(
-        lists.toggles,
-        lists.offsets,
-        lists.heights,
+        *lists[:3],
         connectivity,
         starts,
         stops,
@@ -84,8 +83,8 @@ def components(rles: Rles, connectivity: Literal[4, 8] = 4) -> Parts:
         part_offsets,
     )
     owners = np.repeat(np.arange(lists.n), np.diff(part_offsets))
-    parts = encode(out, out_offsets[: n + 1], lists.heights[owners], lists.widths[owners])
-    return Parts(parts, part_offsets)
+    parts = rles_of_toggles(out, out_offsets[: n + 1], lists.heights[owners], lists.widths[owners])
+    return Components(parts, part_offsets)
 
 
 def erode(
@@ -184,7 +183,7 @@ def _eroded(
 
     one_of("connectivity", connectivity, (4, 8))
     one_of("border", border, (0, 1))
-    lists = decode(rles, "rles")
+    lists = toggles_of(rles, "rles")
     if ratio is not None:
         if not 0 <= ratio < math.inf:
             raise MtfastError(
@@ -201,25 +200,22 @@ def _eroded(
     # The bound must be a number of their own kind.
     sizes = np.minimum(sizes, min(MAX_PIXELS, np.iinfo(sizes.dtype).max))
     sizes = np.ascontiguousarray(np.broadcast_to(sizes, (lists.n,)), np.int64)
-    offsets = room(lists.n + 1)
+    offsets = allocate(lists.n + 1)
     # Whole columns side by side are one run, and become as many as there are.
     part = 4 * lists.longest + 2 * min(int(lists.widths.max(initial=0)), 2**14) + 8
     total = 4 * lists.toggles.size + part
     while True:
-        out = room(total)
+        out = allocate(total)
         end = erode.erosions(
-            lists.toggles,
-            lists.offsets,
-            lists.heights,
-            lists.widths,
+            *lists[:4],
             sizes,
             connectivity,
             border,
             lost,
-            room(erode.PARTS * part),
+            allocate(erode.PARTS * part),
             out,
             offsets,
         )
         if end >= 0:
-            return encode(out, offsets, lists.heights, lists.widths)
+            return rles_of_toggles(out, offsets, lists.heights, lists.widths)
         part, total = 2 * part, 2 * total

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import operator
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.errors import MtfastError, shown
-from mtfast.rles.batch import Int64, Lists, Rles, decode, encode, one_of, room
+from mtfast.errors import MtfastError, one_of
+from mtfast.rles.arguments import pixel_count
+from mtfast.rles.batch import Int64, Rles, ToggleLists, allocate, rles_of_toggles, toggles_of
 from mtfast.table import MAX_PIXELS
 
 
@@ -50,15 +50,12 @@ def crop(
     """
     from mtfast.kernels.operations import transform
 
-    y, x, h, w = (_whole(name, v) for name, v in zip("yxhw", (y, x, h, w), strict=True))
-    lists = decode(rles, "rles")
+    y, x, h, w = (pixel_count(name, v) for name, v in zip("yxhw", (y, x, h, w), strict=True))
+    lists = toggles_of(rles, "rles")
     nonempty = np.empty(lists.n, np.int64)
-    out, offsets = room(3 * lists.toggles.size), room(lists.n + 1)
+    out, offsets = allocate(3 * lists.toggles.size), allocate(lists.n + 1)
     n = transform.crops(
-        lists.toggles,
-        lists.offsets,
-        lists.heights,
-        lists.widths,
+        *lists[:4],
         y,
         x,
         h,
@@ -77,7 +74,7 @@ def crop(
         )
     heights, widths = np.empty((2, n), np.int64)
     heights[:], widths[:] = h, w
-    return encode(out, offsets[: n + 1], heights, widths), nonempty.astype(bool)
+    return rles_of_toggles(out, offsets[: n + 1], heights, widths), nonempty.astype(bool)
 
 
 def pad(rles: Rles, top: int, bottom: int, left: int, right: int, value: Literal[0, 1] = 0) -> Rles:
@@ -112,9 +109,9 @@ def pad(rles: Rles, top: int, bottom: int, left: int, right: int, value: Literal
 
     names = ("top", "bottom", "left", "right")
     given = (top, bottom, left, right)
-    top, bottom, left, right = (_whole(a, b) for a, b in zip(names, given, strict=True))
+    top, bottom, left, right = (pixel_count(a, b) for a, b in zip(names, given, strict=True))
     one_of("value", value, (0, 1))
-    lists = decode(rles, "rles")
+    lists = toggles_of(rles, "rles")
     sizes = [
         (height + top + bottom, width + left + right)
         for height, width in dict.fromkeys(rles.sizes())
@@ -131,11 +128,9 @@ def pad(rles: Rles, top: int, bottom: int, left: int, right: int, value: Literal
     n_runs = lists.toggles.size
     if top or bottom:
         n_runs = toggle_lists.all_column_runs(lists.toggles, lists.offsets, lists.heights)
-    out, offsets = room(2 * n_runs + lists.n), room(lists.n + 1)
+    out, offsets = allocate(2 * n_runs + lists.n), allocate(lists.n + 1)
     transform.pads(
-        lists.toggles,
-        lists.offsets,
-        lists.heights,
+        *lists[:3],
         top,
         bottom,
         left,
@@ -143,10 +138,10 @@ def pad(rles: Rles, top: int, bottom: int, left: int, right: int, value: Literal
         out,
         offsets,
     )
-    padded = Lists(out, offsets, heights, widths, 0)
+    padded = ToggleLists(out, offsets, heights, widths, 0)
     if value:
         padded = _complement(padded)
-    return encode(*padded[:4])
+    return rles_of_toggles(*padded[:4])
 
 
 def flip(rles: Rles, axis: Literal["horizontal", "vertical"]) -> Rles:
@@ -177,19 +172,16 @@ def flip(rles: Rles, axis: Literal["horizontal", "vertical"]) -> Rles:
     from mtfast.kernels.operations import transform
 
     one_of("axis", axis, ("horizontal", "vertical"))
-    lists = decode(rles, "rles")
-    out, offsets = room(3 * lists.toggles.size), room(lists.n + 1)
+    lists = toggles_of(rles, "rles")
+    out, offsets = allocate(3 * lists.toggles.size), allocate(lists.n + 1)
     transform.flips(
-        lists.toggles,
-        lists.offsets,
-        lists.heights,
-        lists.widths,
+        *lists[:4],
         axis == "vertical",
         *_pieces(lists),
         out,
         offsets,
     )
-    return encode(out, offsets, lists.heights, lists.widths)
+    return rles_of_toggles(out, offsets, lists.heights, lists.widths)
 
 
 def rot90(rles: Rles, k: int = 1) -> Rles:
@@ -220,26 +212,26 @@ def rot90(rles: Rles, k: int = 1) -> Rles:
     """
     from mtfast.kernels.operations import rotate, row_runs, transform
 
-    k = _whole("k", k, least=None) % 4
-    lists = decode(rles, "rles")
-    offsets = room(lists.n + 1)
+    k = pixel_count("k", k, least=None) % 4
+    lists = toggles_of(rles, "rles")
+    offsets = allocate(lists.n + 1)
     if k == 0:
-        return encode(*lists[:4])
+        return rles_of_toggles(*lists[:4])
     if k == 2:
-        out = room(lists.toggles.size)
+        out = allocate(lists.toggles.size)
         transform.half_turns(*lists[:4], out, offsets)
-        return encode(out, offsets, lists.heights, lists.widths)
+        return rles_of_toggles(out, offsets, lists.heights, lists.widths)
     height = int(lists.heights.max(initial=0))
     # As a rule a flake has about as many row runs as column runs, and counting takes its time.
     most, total = 2 * lists.longest, 2 * lists.toggles.size
     end = row_runs.TOO_MANY_RUNS
     while end < 0:
-        rows, starts, stops, order = room(4 * most).reshape(4, most)
-        out = room(total)
+        rows, starts, stops, order = allocate(4 * most).reshape(4, most)
+        out = allocate(total)
         end = rotate.quarter_turns(
             *lists[:4],
             k == 1,
-            *room(3 * (height + 1)).reshape(3, -1),
+            *allocate(3 * (height + 1)).reshape(3, -1),
             rows,
             starts,
             stops,
@@ -248,32 +240,21 @@ def rot90(rles: Rles, k: int = 1) -> Rles:
             offsets,
         )
         if end < 0:
-            n_runs = room(lists.n)
+            n_runs = allocate(lists.n)
             most = rotate.most_row_runs(*lists[:3], n_runs)
             total = 2 * int(n_runs.sum()) + lists.n
-    return encode(out, offsets, lists.widths, lists.heights)
+    return rles_of_toggles(out, offsets, lists.widths, lists.heights)
 
 
-def _complement(lists: Lists) -> Lists:
+def _complement(lists: ToggleLists) -> ToggleLists:
     from mtfast.kernels.rle import toggle_lists
 
-    out, offsets = room(lists.toggles.size + 2 * lists.n), room(lists.n + 1)
+    out, offsets = allocate(lists.toggles.size + 2 * lists.n), allocate(lists.n + 1)
     toggle_lists.complements(*lists[:4], out, offsets)
-    return Lists(out, offsets, lists.heights, lists.widths, lists.longest + 2)
+    return ToggleLists(out, offsets, lists.heights, lists.widths, lists.longest + 2)
 
 
-def _pieces(lists: Lists) -> Int64:
+def _pieces(lists: ToggleLists) -> Int64:
     """Room for the column pieces of any one mask, (3, n)."""
     size = 3 * (lists.longest // 2)
-    return room(3 * size).reshape(3, size)
-
-
-def _whole(name: str, value: Any, least: int | None = 0) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or (least is not None and number < least) or number > MAX_PIXELS:
-        wanted = "an integer" if least is None else f"an integer from {least} to 2**40"
-        raise MtfastError(f"{name} is {shown(value)}; expected {wanted}; give pixels")
-    return number
+    return allocate(3 * size).reshape(3, size)

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import SourceError
-from mtfast.rles.label_map import LabelRuns, scan_labels
+from mtfast.rles import Rles
+from mtfast.rles.label_map import scan_labels
 from mtfast.sources.coco.records import Records, records_of
 from mtfast.sources.files import Files
 from mtfast.sources.source import OneSplit, expect_one_of, find_listed, image_names, read_listed
@@ -104,9 +105,9 @@ class LabelPng(OneSplit):
         self._expect_split(split)
         return read_listed(self.files, IMAGES, name, "image")
 
-    def _scan(self, mask: str) -> tuple[tuple[int, int], LabelRuns]:
+    def _scan(self, mask: str) -> tuple[tuple[int, int], Rles]:
         labels = decode_labels(read_listed(self.files, MASKS, mask, "mask"), f"{MASKS}/{mask}")
-        return (labels.shape[0], labels.shape[1]), scan_labels(labels)
+        return (labels.shape[0], labels.shape[1]), scan_labels(labels)[1]
 
 
 def find_label_png(files: Files) -> LabelPng | None:
@@ -178,10 +179,10 @@ def _by_stem(names: Iterable[str], folder: str) -> dict[str, str]:
     return stems
 
 
-def _table(names: tuple[str, ...], scans: list[tuple[tuple[int, int], LabelRuns]]) -> RunTable:
+def _table(names: tuple[str, ...], scans: list[tuple[tuple[int, int], Rles]]) -> RunTable:
     sizes = np.array([size for size, _ in scans], np.int64).reshape(-1, 2)
     n_images = len(names)
-    lengths = [np.diff(found.rle_offsets) for _, found in scans]
+    lengths = [np.diff(rles.offsets) for _, rles in scans]
     rle_offsets = offsets_of(np.concatenate([np.zeros(0, np.int64), *lengths]))
     n_instances = rle_offsets.size - 1
     return RunTable(
@@ -189,14 +190,14 @@ def _table(names: tuple[str, ...], scans: list[tuple[tuple[int, int], LabelRuns]
         image_ids=np.arange(1, n_images + 1),
         heights=sizes[:, 0],
         widths=sizes[:, 1],
-        image_offsets=offsets_of([found.labels.size for _, found in scans]),
+        image_offsets=offsets_of([rles.n for _, rles in scans]),
         instance_ids=np.arange(1, n_instances + 1),
         category_ids=np.full(n_instances, FLAKE.id),
         iscrowd=np.zeros(n_instances, np.uint8),
         positions=np.arange(n_instances),
         stated_area=np.full(n_instances, np.nan),
         stated_bbox=np.full((n_instances, 4), np.nan),
-        rle=np.concatenate([np.zeros(0, np.uint8), *(found.rle for _, found in scans)]),
+        rle=np.concatenate([np.zeros(0, np.uint8), *(rles.text for _, rles in scans)]),
         rle_offsets=rle_offsets,
         categories=(FLAKE,),
     )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import SourceError
-from mtfast.painting.order import ORDERS, Overlap
+from mtfast.painting.overlap import PAINT_ORDERS, Overlap
 from mtfast.painting.paint import semantic
 from mtfast.parallel import run_jobs
 from mtfast.progress import Progress
@@ -183,7 +183,7 @@ def _count_differing(job: _Job, image: str, shipped: NDArray[Any]) -> Int64:
                 alike: tuple[Overlap, ...] = (rule.overlap,)
                 if not by_overlap:
                     n_covered = np.count_nonzero(np.not_equal(painted, 0, out=flags))
-                    alike = ORDERS if n_covered == table.area().sum() else alike
+                    alike = PAINT_ORDERS if n_covered == table.area().sum() else alike
                 by_overlap |= dict.fromkeys(alike, n)
             out[number] = by_overlap[rule.overlap]
     return out

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.painting.order import ORDERS, Overlap
+from mtfast.painting.overlap import PAINT_ORDERS, Overlap
 from mtfast.painting.paint import semantic, semantic_dtype
 from mtfast.paths import base_name
 from mtfast.progress import Progress, silent
@@ -120,7 +120,7 @@ class Painter:
             # "At least 200" and "more than 200"; a limit that leaves nothing out is no other rule.
             bounds = {bound for limit in limits for bound in (limit, limit + 1)}
             telling = sorted(bound for bound in bounds if areas.min(initial=bound) < bound)
-            for min_area, overlap in product((0, *telling), ORDERS):
+            for min_area, overlap in product((0, *telling), PAINT_ORDERS):
                 yield Rule(variant, min_area, overlap)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from mtfast.dataset import expect_source
 from mtfast.errors import SourceError
-from mtfast.painting.order import Overlap
+from mtfast.painting.overlap import Overlap
 from mtfast.pictures.sheet import picture_path
 from mtfast.progress import Progress, silent
 from mtfast.sources import Source

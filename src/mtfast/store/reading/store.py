@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import StoreError
+from mtfast.painting.crop import crop_table
 from mtfast.painting.frame import check_out
 from mtfast.painting.paint import semantic
-from mtfast.painting.targets import crop_table
 from mtfast.store import schema
 from mtfast.store.reading.annotations import Annotations
 from mtfast.store.reading.columns import read_column

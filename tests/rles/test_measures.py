@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 import naive
 from mtfast import MtfastError, RLEError
-from mtfast.rles import Rles, bbox_iou, class_overlaps, iou
+from mtfast.rles import Rles, bbox_iou, class_overlaps, first_overlap, iou, measures
 from tables import make_table, random_masks, rles_of
 
 SIDES = st.integers(1, 15)
@@ -156,14 +156,29 @@ def test_class_overlaps(height, width, n_masks, seed):
 
 def test_class_overlaps_of_many_images(monkeypatch, rng):
     """In several batches, and with more pairs than masks."""
-    from mtfast.rles import boolean
-
     images = [random_masks(rng, (9, 7), 12) for _ in range(7)]
     table = make_table(images, (9, 7), n_categories=5)
     whole = class_overlaps(table)
     assert whole.first.size > table.n_instances
-    monkeypatch.setattr(boolean, "IMAGES_AT_A_TIME", 3)
+    monkeypatch.setattr(measures, "IMAGES_AT_A_TIME", 3)
     for column, same in zip(class_overlaps(table), whole, strict=True):
         np.testing.assert_array_equal(column, same)
     empty = class_overlaps(make_table([], (3, 3)))
     assert [column.size for column in empty] == [0, 0, 0]
+
+
+def test_first_overlap(rng):
+    for _ in range(200):
+        shape = tuple(rng.integers(1, 12, 2))
+        drawn = [random_masks(rng, shape, n) for n in rng.integers(0, 4, 3)]
+        table = make_table(drawn, shape)
+        n = table.n_instances
+        pair = first_overlap(Rles.of_table(table), table.image_offsets)
+        masks, image = [m for part in drawn for m in part], table.image_of_instance
+        pairs = [
+            (a, b)
+            for a in range(n)
+            for b in range(a + 1, n)
+            if image[a] == image[b] and (masks[a] & masks[b]).any()
+        ]
+        assert pair == (pairs[0] if pairs else None)

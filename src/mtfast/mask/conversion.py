@@ -1,0 +1,140 @@
+"""Masks from the other forms that COCO files have: polygons, boxes and lists of run lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mtfast.errors import MtfastError, shown
+from mtfast.mask.arguments import are_masks, is_ring
+from mtfast.mask.dicts import RLE, Mask, Masks, checked_size, dicts_of, rles_of
+from mtfast.mask.validation import check_texts, scratch_for
+from mtfast.rles.polygons import as_float, rasterise
+
+__all__ = ["frPyObjects", "to_uncompressed"]
+
+
+def frPyObjects(pyobj: Any, h: int, w: int) -> Any:
+    """Make masks of polygons, boxes or uncompressed RLE.
+
+    Parameters
+    ----------
+    pyobj : one of
+        list of polygons, each [x, y, x, y, …] of more than 4 numbers; an array (n, 4) or list of
+        boxes [x, y, width, height]; a list of dicts with counts; or a single one of these.
+    h, w : int
+        Size of the frame; dicts have their own.
+
+    Returns
+    -------
+    list of dicts, or one dict for a single object
+
+    Raises
+    ------
+    RLEError
+        If the counts of a dict do not tile its frame.
+    MtfastError
+        If coordinates are not finite, or it is none of these.
+
+    Examples
+    --------
+    >>> frPyObjects([[1, 1, 4, 1, 4, 3, 1, 3]], 4, 5)
+    [{'size': [4, 5], 'counts': b'5220003'}]
+
+    Notes
+    -----
+    Byte for byte as pycocotools. Integer vertices are corners of pixels there: a box of [1, 6] in
+    a row covers the pixels 1 to 5.
+    """
+    if isinstance(pyobj, Mapping):
+        return dicts_of(check_texts(rles_of(pyobj)))[0]
+    if isinstance(pyobj, np.ndarray):
+        if pyobj.ndim != 2 or pyobj.shape[1] != 4 or pyobj.dtype.kind not in "uif":
+            raise MtfastError(
+                f"an array of shape {pyobj.shape}, {pyobj.dtype}; expected (n, 4) boxes; "
+                f"give polygons as a list of lists"
+            )
+        return _masks_of_rings([_corners(box) for box in pyobj], h, w)
+    if not isinstance(pyobj, Sequence) or isinstance(pyobj, str | bytes):
+        raise MtfastError(
+            f"a {type(pyobj).__name__}; expected polygons, boxes or dicts with counts; "
+            f"give them as a list"
+        )
+    if not pyobj:
+        return []
+    if are_masks(pyobj):
+        return dicts_of(check_texts(rles_of(pyobj)))
+    if is_ring(pyobj):
+        return _masks_of_rings([_corners(pyobj) if len(pyobj) == 4 else list(pyobj)], h, w)[0]
+    if set(map(type, pyobj)) != {list} or len(pyobj[0]) == 4:
+        _expect_rings(pyobj)
+    try:
+        boxes = len(pyobj[0]) == 4
+        return _masks_of_rings([_corners(ring) for ring in pyobj] if boxes else pyobj, h, w)
+    except TypeError:
+        _expect_rings(pyobj)
+        raise
+
+
+def to_uncompressed(rleObjs: Mask | Masks) -> Any:
+    """Return masks with their counts as lists of run lengths, background first.
+
+    Parameters
+    ----------
+    rleObjs : dict, or list of dicts, or RunTable
+
+    Returns
+    -------
+    dict, or list of dicts
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+
+    Examples
+    --------
+    >>> to_uncompressed({"size": [2, 2], "counts": b"22"})
+    {'size': [2, 2], 'counts': [2, 2]}
+    """
+    from mtfast.kernels.rle import coco_string
+
+    rles = check_texts(rles_of(rleObjs))
+    scratch = scratch_for(rles)
+    ends = rles.offsets.tolist()
+    found = []
+    for k, (height, width) in enumerate(rles.sizes()):
+        n = coco_string.decode_places(rles.text, ends[k], ends[k + 1], height * width, scratch)
+        counts = np.diff(scratch[:n], prepend=0)
+        found.append({"size": [height, width], "counts": counts.tolist()})
+    return found[0] if isinstance(rleObjs, Mapping) else found
+
+
+def _expect_rings(items: Sequence[Any]) -> None:
+    """Raise MtfastError for the first item that is no list of numbers."""
+    for k, item in enumerate(items):
+        if not is_ring(item):
+            raise MtfastError(
+                f"object {k} is {shown(item)}; expected all polygons, all boxes or all dicts with "
+                f"counts; sort them by kind"
+            )
+
+
+def _corners(box: Sequence[float]) -> list[float]:
+    """Return the ring of a box [x, y, width, height]."""
+    if len(box) != 4:
+        raise MtfastError(
+            f"a box of {len(box)} numbers; expected [x, y, width, height]; correct it"
+        )
+    # Sums of numpy's integers may wrap around.
+    x, y, w, h = map(as_float, box)
+    return [x, y, x, y + h, x + w, y + h, x + w, y]
+
+
+def _masks_of_rings(rings: Sequence[Sequence[float]], h: int, w: int) -> list[RLE]:
+    """Rasterise one mask for each ring."""
+    size = checked_size("frPyObjects", (h, w), MtfastError)
+    texts = rasterise([[ring] for ring in rings], [size] * len(rings), "object {}".format)
+    return [{"size": [*size], "counts": text.encode()} for text in texts]

@@ -1,0 +1,147 @@
+"""Areas, boxes and overlap of masks: measured from their runs, without a pixel being made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mtfast import rles as operations
+from mtfast.errors import MtfastError
+from mtfast.mask.arguments import as_boxes
+from mtfast.mask.dicts import Mask, Masks, rles_of
+from mtfast.mask.validation import refuse, scratch_for
+from mtfast.table import RunTable
+
+__all__ = ["area", "iou", "toBbox"]
+
+
+def area(rleObjs: Mask | Masks) -> Any:
+    """Count the foreground pixels of masks, exactly.
+
+    Parameters
+    ----------
+    rleObjs : dict, or list of n dicts, or RunTable
+
+    Returns
+    -------
+    int64, or (n,) int64 for a list
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+
+    Examples
+    --------
+    >>> area([{"size": [2, 2], "counts": b"22"}])
+    array([2])
+
+    Notes
+    -----
+    ``pycocotools.mask.area`` returns uint32.
+    """
+    from mtfast.kernels.rle import measure
+
+    rles = rles_of(rleObjs)
+    out = np.empty(rles.n, np.int64)
+    bad = measure.areas(
+        rles.text,
+        rles.offsets,
+        np.arange(rles.n + 1),
+        rles.heights * rles.widths,
+        scratch_for(rles),
+        out,
+    )
+    if bad >= 0:
+        refuse(rles, bad)
+    return out[0] if isinstance(rleObjs, Mapping) else out
+
+
+def toBbox(rleObjs: Mask | Masks) -> NDArray[np.float64]:
+    """Measure the smallest box around each mask; zeros for an empty one.
+
+    Parameters
+    ----------
+    rleObjs : dict, or list of n dicts, or RunTable
+
+    Returns
+    -------
+    (4,) or (n, 4) float64
+        x, y, width and height in pixels. A run that goes on in the next column makes the box as
+        high as the frame, as in pycocotools.
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+
+    Examples
+    --------
+    >>> toBbox({"size": [2, 2], "counts": b"22"})
+    array([1., 0., 1., 2.])
+    """
+    from mtfast.kernels.rle import measure
+
+    rles = rles_of(rleObjs)
+    out = np.empty((rles.n, 4), np.float64)
+    bad = measure.bboxes(
+        rles.text,
+        rles.offsets,
+        np.arange(rles.n + 1),
+        rles.heights,
+        rles.widths,
+        scratch_for(rles),
+        out.reshape(-1),
+    )
+    if bad >= 0:
+        refuse(rles, bad)
+    return out[0] if isinstance(rleObjs, Mapping) else out
+
+
+def iou(dt: Any, gt: Any, pyiscrowd: ArrayLike) -> Any:
+    """Intersection over union of every detection with every mask, or box, of the ground truth.
+
+    Parameters
+    ----------
+    dt, gt : lists of m and n dicts, or RunTables; or boxes, (m, 4) and (n, 4)
+        Both of one kind. Boxes are [x, y, width, height].
+    pyiscrowd : (n,) int or bool
+        Where it is not zero, the area of the detection takes the place of the union.
+
+    Returns
+    -------
+    (m, n) float64, or [] if either side is empty
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+    MtfastError
+        If sizes, kinds or lengths do not match.
+
+    Examples
+    --------
+    >>> a, b = {"size": [1, 6], "counts": b"132"}, {"size": [1, 6], "counts": b"231"}
+    >>> iou([a], [b], [0])                       # .###.. and ..###.
+    array([[0.5]])
+    """
+    boxes = [as_boxes(dt, "dt"), as_boxes(gt, "gt")]
+    if _is_empty(dt) or _is_empty(gt):
+        return []
+    if boxes[0] is not None and boxes[1] is not None:
+        return operations.bbox_iou(boxes[0], boxes[1], pyiscrowd)
+    if boxes[0] is not None or boxes[1] is not None:
+        raise MtfastError(
+            "masks on one side and boxes on the other; expected one kind on both; "
+            "convert masks with toBbox, or boxes with frPyObjects"
+        )
+    return operations.iou(rles_of(dt), rles_of(gt), pyiscrowd)
+
+
+def _is_empty(side: Any) -> bool:
+    # The length of a table is its number of images.
+    n: int = side.n_instances if isinstance(side, RunTable) else len(side)
+    return n == 0

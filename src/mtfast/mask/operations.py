@@ -1,0 +1,296 @@
+"""Masks made of masks: set operations, morphology, and moving masks as their images are moved.
+
+Each function takes one dict and returns one, or takes a list or a RunTable and returns a list. What
+it does is described at the function of the same name in :mod:`mtfast.rles`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from mtfast import rles as operations
+from mtfast.mask.arguments import one_mask
+from mtfast.mask.dicts import RLE, Mask, Masks, dicts_of, like_given, rles_of
+
+__all__ = ["boundary", "components", "crop", "erode", "flip", "merge", "pad", "rot90"]
+
+
+def merge(rleObjs: Masks, intersect: bool | int = 0) -> RLE:
+    """Merge masks of one size into one: their union, or their intersection.
+
+    Parameters
+    ----------
+    rleObjs : list of dicts, or RunTable
+    intersect : bool
+        Any value but 0 means the intersection.
+
+    Returns
+    -------
+    dict
+        Of no masks, the mask without pixels, as in pycocotools.
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+    MtfastError
+        If sizes differ.
+
+    Examples
+    --------
+    >>> a, b = {"size": [1, 6], "counts": b"132"}, {"size": [1, 6], "counts": b"231"}
+    >>> merge([a, b]), merge([a, b], intersect=True)        # .###.. and ..###.
+    ({'size': [1, 6], 'counts': b'141'}, {'size': [1, 6], 'counts': b'222'})
+    """
+    return dicts_of(operations.merge(rles_of(rleObjs), intersect))[0]
+
+
+def components(rle: Mask, connectivity: Literal[4, 8] = 4) -> list[RLE]:
+    """Split a mask into its connected components, ordered by first pixel in column-major order.
+
+    Parameters
+    ----------
+    rle : dict
+    connectivity : 4 or 8
+        Whether pixels that share no more than a corner are connected (8) or not (4).
+
+    Returns
+    -------
+    list of dicts
+        Empty for an empty mask.
+
+    Raises
+    ------
+    RLEError
+        If the mask is malformed.
+    MtfastError
+        If it is a list, or the connectivity is neither 4 nor 8.
+
+    Examples
+    --------
+    >>> components({"size": [1, 6], "counts": b"0122"})     # #..## and a last .
+    [{'size': [1, 6], 'counts': b'015'}, {'size': [1, 6], 'counts': b'33'}]
+    """
+    return dicts_of(operations.components(rles_of(one_mask(rle)), connectivity).rles)
+
+
+def erode(
+    rleObjs: Mask | Masks,
+    n: int = 1,
+    connectivity: Literal[4, 8] = 8,
+    border: Literal[0, 1] = 0,
+) -> Any:
+    """Take n layers of pixels off masks.
+
+    Parameters
+    ----------
+    rleObjs : dict, or list of dicts, or RunTable
+    n : int
+        How often each mask is eroded.
+    connectivity : 4 or 8
+        Whether a pixel goes if one of its four neighbours is background, or one of its eight.
+    border : 0 or 1
+        What the pixels outside the frame are: with 0 masks are eroded from the edges of the frame
+        as well.
+
+    Returns
+    -------
+    dict, or list of dicts
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+    MtfastError
+        If n is negative, or connectivity or border is none of the above.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mtfast.mask import decode, encode, erode
+    >>> full = encode(np.ones((3, 4), np.uint8))
+    >>> decode(erode(full))
+    array([[0, 0, 0, 0],
+           [0, 1, 1, 0],
+           [0, 0, 0, 0]], dtype=uint8)
+    """
+    return like_given(rleObjs, operations.erode(rles_of(rleObjs), n, connectivity, border))
+
+
+def boundary(
+    rleObjs: Mask | Masks,
+    width: int = 1,
+    *,
+    ratio: float | None = None,
+    connectivity: Literal[4, 8] = 8,
+) -> Any:
+    """Keep the pixels of masks that erosion takes away.
+
+    Parameters
+    ----------
+    rleObjs : dict, or list of dicts, or RunTable
+    width : int
+        Pixels from the outline inwards.
+    ratio : float, optional
+        The width as a fraction of the frame's diagonal; boundary IoU takes 0.02.
+    connectivity : 4 or 8
+        As in :func:`erode`.
+
+    Returns
+    -------
+    dict, or list of dicts
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+    MtfastError
+        If the width or ratio is negative, or the connectivity is neither 4 nor 8.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mtfast.mask import boundary, decode, encode
+    >>> full = encode(np.ones((3, 4), np.uint8))
+    >>> decode(boundary(full))
+    array([[1, 1, 1, 1],
+           [1, 0, 0, 1],
+           [1, 1, 1, 1]], dtype=uint8)
+    """
+    kept = operations.boundary(rles_of(rleObjs), width, ratio=ratio, connectivity=connectivity)
+    return like_given(rleObjs, kept)
+
+
+def crop(rleObjs: Mask | Masks, y: int, x: int, h: int, w: int) -> Any:
+    """Cut one window out of masks.
+
+    Parameters
+    ----------
+    rleObjs : dict, or list of dicts, or RunTable
+    y, x, h, w : int
+        First row and column, height and width of the window, which must lie in every frame.
+
+    Returns
+    -------
+    dict, or list of dicts
+        Masks of h x w pixels; also those with no pixel in the window.
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+    MtfastError
+        If the window leaves a frame.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mtfast.mask import crop, decode, encode
+    >>> decode(crop(encode(np.eye(4, dtype=np.uint8)), 1, 0, 2, 4))
+    array([[0, 1, 0, 0],
+           [0, 0, 1, 0]], dtype=uint8)
+    """
+    return like_given(rleObjs, operations.crop(rles_of(rleObjs), y, x, h, w)[0])
+
+
+def pad(
+    rleObjs: Mask | Masks,
+    top: int,
+    bottom: int,
+    left: int,
+    right: int,
+    value: Literal[0, 1] = 0,
+) -> Any:
+    """Add rows and columns around masks.
+
+    Parameters
+    ----------
+    rleObjs : dict, or list of dicts, or RunTable
+    top, bottom, left, right : int
+        How many rows or columns to add on each side, 0 or more.
+    value : 0 or 1
+        Background or foreground.
+
+    Returns
+    -------
+    dict, or list of dicts
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+    MtfastError
+        If a number is negative, or a frame would have more than 2**40 pixels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mtfast.mask import decode, encode, pad
+    >>> decode(pad(encode(np.ones((1, 2), np.uint8)), 1, 0, 0, 2))
+    array([[0, 0, 0, 0],
+           [1, 1, 0, 0]], dtype=uint8)
+    """
+    return like_given(rleObjs, operations.pad(rles_of(rleObjs), top, bottom, left, right, value))
+
+
+def flip(rleObjs: Mask | Masks, axis: Literal["horizontal", "vertical"]) -> Any:
+    """Mirror masks.
+
+    Parameters
+    ----------
+    rleObjs : dict, or list of dicts, or RunTable
+    axis : {"horizontal", "vertical"}
+        "horizontal" swaps left and right, "vertical" swaps top and bottom.
+
+    Returns
+    -------
+    dict, or list of dicts
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+    MtfastError
+        If the axis is neither.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mtfast.mask import decode, encode, flip
+    >>> decode(flip(encode(np.array([[1, 1, 0], [1, 0, 0]])), "horizontal"))
+    array([[0, 1, 1],
+           [0, 0, 1]], dtype=uint8)
+    """
+    return like_given(rleObjs, operations.flip(rles_of(rleObjs), axis))
+
+
+def rot90(rleObjs: Mask | Masks, k: int = 1) -> Any:
+    """Turn masks by k quarter turns counterclockwise, as ``numpy.rot90`` does.
+
+    Parameters
+    ----------
+    rleObjs : dict, or list of dicts, or RunTable
+    k : int
+        Negative numbers turn clockwise.
+
+    Returns
+    -------
+    dict, or list of dicts
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+    MtfastError
+        If k is not an integer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mtfast.mask import decode, encode, rot90
+    >>> decode(rot90(encode(np.array([[1, 1, 0], [1, 0, 0]]))))
+    array([[0, 0],
+           [1, 0],
+           [1, 1]], dtype=uint8)
+    """
+    return like_given(rleObjs, operations.rot90(rles_of(rleObjs), k))

@@ -1,0 +1,65 @@
+"""Instances cut to a window of their image, as runs: no pixel is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mtfast.rles import Rles
+from mtfast.rles import crop as crop_rles
+from mtfast.table import RunTable
+from mtfast.window import check_window
+
+__all__ = ["crop_table"]
+
+
+def crop_table(table: RunTable, window: Sequence[int]) -> RunTable:
+    """Cut a window out of the instances of images; those with no pixel in it are dropped.
+
+    Parameters
+    ----------
+    table : RunTable
+        Its images must all have one size.
+    window : (y, x, height, width)
+        Of at least one pixel, inside the images.
+
+    Returns
+    -------
+    RunTable
+        Of images as large as the window. Areas and boxes are those of what is left.
+
+    Raises
+    ------
+    MtfastError
+        If the window leaves the images, or the sizes differ.
+    RLEError
+        If an RLE does not tile its frame.
+
+    Examples
+    --------
+    >>> crop_table(train.instances(3), (100, 200, 512, 512))         # doctest: +SKIP
+    RunTable(1 images, 4 instances, 10 categories)
+    """
+    y, x, h, w = check_window(window, *table.common_size())
+    rles, nonempty = crop_rles(Rles.of_table(table), y, x, h, w, drop_empty=True)
+    n_before = np.append(0, np.cumsum(nonempty))
+    columns: dict[str, Any] = {
+        "names": table.names,
+        "image_ids": table.image_ids,
+        "heights": np.full(table.n_images, h),
+        "widths": np.full(table.n_images, w),
+        "image_offsets": n_before[table.image_offsets],
+        "rle": rles.text,
+        "rle_offsets": rles.offsets,
+        "categories": table.categories,
+    }
+    for name in ("instance_ids", "category_ids", "iscrowd", "positions"):
+        columns[name] = getattr(table, name)[nonempty]
+    cut = RunTable.unchecked(**columns)
+    columns |= {"stated_area": cut.area().astype(np.float64), "stated_bbox": cut.bbox()}
+    for column in columns.values():
+        if isinstance(column, np.ndarray):
+            column.flags.writeable = False
+    return RunTable.unchecked(**columns)

@@ -1,0 +1,115 @@
+"""Checks of single arguments that operations on masks have in common."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mtfast.errors import MtfastError, shown
+from mtfast.table import MAX_PIXELS
+
+__all__ = ["as_array", "integer_per_mask", "pixel_count"]
+
+
+def as_array(name: str, given: ArrayLike) -> NDArray[Any]:
+    """Return the argument as an array.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    given : array_like
+
+    Returns
+    -------
+    array
+
+    Raises
+    ------
+    MtfastError
+        If it is a list of lists of different lengths, or its numbers fit into no dtype.
+
+    Examples
+    --------
+    >>> as_array("labels", [1, 2])
+    array([1, 2])
+    """
+    try:
+        return np.asarray(given)
+    except (TypeError, ValueError, OverflowError):
+        raise MtfastError(
+            f"{name} is {shown(given)}; expected an array, or lists of one length; make it one"
+        ) from None
+
+
+def integer_per_mask(name: str, given: ArrayLike, n: int) -> NDArray[Any]:
+    """Return an argument that has one integer, or bool, for each of n masks.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    given : (n,) int or bool
+    n : int
+        Number of masks.
+
+    Returns
+    -------
+    (n,) int or bool
+
+    Raises
+    ------
+    MtfastError
+        If the shape is another one, or the dtype no integer.
+
+    Examples
+    --------
+    >>> integer_per_mask("iscrowd", [0, 1, 0], 3)
+    array([0, 1, 0])
+    """
+    values = as_array(name, given)
+    if values.shape != (n,) or (n and values.dtype.kind not in "bui"):
+        raise MtfastError(
+            f"{name} has shape {values.shape}, {values.dtype}; expected ({n},) integers; "
+            f"give one for each mask"
+        )
+    return values
+
+
+def pixel_count(name: str, value: Any, least: int | None = 0) -> int:
+    """Return an argument that counts pixels, or rows or columns of them.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : int
+        A Python or numpy integer.
+    least : int, optional
+        The smallest number allowed; None allows all negative ones.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    MtfastError
+        If it is not an integer, below ``least`` or above 2**40.
+
+    Examples
+    --------
+    >>> pixel_count("top", np.uint8(3))
+    3
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or (least is not None and number < least) or number > MAX_PIXELS:
+        wanted = "an integer" if least is None else f"an integer from {least} to 2**40"
+        raise MtfastError(f"{name} is {shown(value)}; expected {wanted}; give pixels")
+    return number
