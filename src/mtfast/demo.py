@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mtfast.conversion.convert import convert
 from mtfast.errors import MtfastError
 from mtfast.painting.paint import semantic
-from mtfast.progress import Progress, silent
+from mtfast.progress import Progress
 from mtfast.report.preview import preview
 from mtfast.sources import Source, open_source
 from mtfast.store.reading.store import Split, open_store
@@ -60,18 +60,17 @@ def run_demo(
     MtfastError
         If the folder cannot be used, or a read differs from the source.
     """
-    report = progress or silent
     source_path, store_path, picture = folder / "set", folder / "set.zarr", folder / "preview.png"
     if source_path.exists():
         _say(f"using the set in {source_path}")
     else:
         _make_room(folder)
-        make_set(source_path, train=TRAIN, test=TEST, workers=workers, progress=report)
+        make_set(source_path, train=TRAIN, test=TEST, workers=workers, progress=progress)
         size = sum(file.stat().st_size for file in source_path.rglob("*") if file.is_file())
         _say(f"made {TRAIN + TEST} images, {size / 1e6:.0f} MB, in {source_path}")
 
     start = time.perf_counter()
-    convert(source_path, store_path, overwrite=True, workers=workers, progress=report)
+    convert(source_path, store_path, overwrite=True, workers=workers, progress=progress)
     seconds = time.perf_counter() - start
     _say(f"converted to {store_path} in {seconds:.1f} s")
 
@@ -82,7 +81,7 @@ def run_demo(
     _check(train, source, table, chosen)
     _say(f"{READS} random reads equal the source: image, file, mask by pycocotools, instances")
 
-    preview(store_path, picture, n=9, progress=report)
+    preview(store_path, picture, n=9, progress=progress)
     _say(f"drew {picture}")
 
     rates = _time(train, table, chosen)

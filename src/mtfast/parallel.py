@@ -1,20 +1,35 @@
 """Runs independent jobs with Dask: on threads, on processes, one by one, or on a cluster.
 
-The only module that imports Dask.
+::
+
+    jobs --> tasks of one or more jobs --> at most `window` under way --> results, as they come
+
+The window slides: when a task is done the next one is given out, and no slow job holds the others
+up. The only module that imports Dask.
 """
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import (
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
-from itertools import islice
 from multiprocessing import get_context
-from typing import Any, TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from uuid import uuid4
 
 from mtfast.errors import MtfastError
 
@@ -24,12 +39,17 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 T = TypeVar("T")
 
-LOCAL = ("threads", "processes", "sync")
-# Jobs that Dask knows of at a time on this machine: it takes 16 KB for each.
-AT_ONCE = 256
-# Jobs that wait at each worker of a cluster, so that none runs dry and few are in memory.
+# The modules whose `get` are Dask's schedulers for one machine.
+LOCAL = {"threads": "dask.threaded", "processes": "dask.multiprocessing", "sync": "dask"}
+# Tasks of each worker that are under way: one runs, one waits so that the worker never does.
 AHEAD = 2
+# Dask takes 0.2 ms for a task on threads and 1.5 ms on processes: short jobs share a task.
+TASK_SECONDS = 0.05
+MOST_PER_TASK = 64
 CONNECT_SECONDS = 10.0
+# How long a cluster may be without workers: a new one takes a few seconds to start.
+WORKERLESS_SECONDS = 30.0
+POLL_SECONDS = 1.0
 
 
 def check_scheduler(scheduler: str) -> None:
@@ -46,161 +66,314 @@ def check_scheduler(scheduler: str) -> None:
         )
 
 
+@contextmanager
 def run_jobs(
     function: Callable[[Job], Result],
     jobs: Sequence[Job],
-    on_result: Callable[[int, Result], None],
+    name: str = "job",
     scheduler: str = "threads",
     workers: int | None = None,
-) -> None:
-    """Call a function for every job, and on_result(number, result) here as each one is done.
+) -> Iterator[Iterator[tuple[int, Result]]]:
+    """Call a function for every job; iterate over the results in order of completion.
+
+    Jobs run while the block does: when it is left, for whatever reason, no further job starts,
+    and those that are running have ended.
 
     Parameters
     ----------
     function : callable
         At module level, so that it can be sent to other processes.
     jobs : sequence
-    on_result : callable
+        A job is looked up when its turn comes.
+    name : str
+        What a job does. Tasks are called "NAME-00000012" after the first job in them.
     scheduler : str
         "threads", "processes", "sync" or "tcp://HOST:PORT".
     workers : int, optional
         Processes, by default as many as there are cores; or threads, by default twice as many.
 
+    Yields
+    ------
+    iterator of (int, result)
+        The index of a job and what the function returned. A reader who is slow holds the jobs up.
+
     Raises
     ------
     MtfastError, OSError
-        The first that a job raised. No job runs any more when this returns or raises.
+        While iterating: the first one that a job raised. Also if a worker is lost.
+
+    Examples
+    --------
+    >>> with run_jobs(len, ["#", "", "###"], scheduler="sync") as results:
+    ...     list(results)
+    [(0, 1), (1, 0), (2, 3)]
     """
     if workers is not None and workers < 1:
         raise MtfastError(f"{workers} workers; expected at least 1; leave it out for all cores")
     check_scheduler(scheduler)
-    if scheduler in LOCAL:
-        _run_locally(function, jobs, on_result, scheduler, workers)
-    else:
-        _run_on_cluster(function, jobs, on_result, scheduler)
+    pool = _Local(scheduler, workers, len(jobs)) if scheduler in LOCAL else _Cluster(scheduler)
+    with pool, closing(_results(pool, function, jobs, name)) as results:
+        yield results
 
 
-def _guarded(function: Callable[[Job], Result], number: int, job: Job) -> tuple[int, Any]:
-    """Return an error as a value: Dask would wrap it in a traceback of the other process."""
-    try:
-        return number, function(job)
-    except (MtfastError, OSError) as error:
-        return number, error
+class _Outcome(NamedTuple):
+    """What a task has done: the results of its first jobs, and the error of the next, if any."""
+
+    results: list[Any]
+    error: Exception | None
+    seconds: float
 
 
-def _deliver(on_result: Callable[[int, Any], None], number: int, result: Any) -> None:
-    if isinstance(result, Exception):
-        raise result
-    on_result(number, result)
+class _Pool(Protocol):
+    """Where tasks run."""
+
+    window: int
+    """Tasks that may be under way, which includes those that nobody has asked about yet."""
+
+    def submit(self, key: str, task: Callable[[], _Outcome]) -> Any:
+        """Give out a task; return its future."""
+
+    def outcome(self, future: Any) -> _Outcome:
+        """Return what a task that is done has done."""
+
+    def expect_workers(self) -> None:
+        """Raise MtfastError if nothing can come any more."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None:
+        """Start no task any more, and wait for those that run."""
 
 
-def _run_locally(
-    function: Callable[[Job], Result],
-    jobs: Sequence[Job],
-    on_result: Callable[[int, Result], None],
-    scheduler: str,
-    workers: int | None,
-) -> None:
-    import dask
-    from dask.base import named_schedulers
-    from dask.callbacks import Callback
-    from dask.system import CPU_COUNT
+def _results(
+    pool: _Pool, function: Callable[[Job], Result], jobs: Sequence[Job], name: str
+) -> Generator[tuple[int, Result]]:
+    """Keep the window full, and yield what comes out of it."""
+    plan = _Plan(len(jobs))
+    under_way: dict[Any, range] = {}
+    done: SimpleQueue[Any] = SimpleQueue()
+    while plan or under_way:
+        while plan and len(under_way) < pool.window:
+            numbers = plan.take()
+            task = partial(_run_task, function, [jobs[number] for number in numbers])
+            future = pool.submit(f"{name}-{numbers[0]:08d}", task)
+            under_way[future] = numbers
+            future.add_done_callback(done.put)
+        future = _wait(done, pool)
+        numbers = under_way.pop(future)
+        outcome = pool.outcome(future)
+        plan.learn(numbers, outcome)
+        yield from zip(numbers, outcome.results, strict=False)
+        if outcome.error is not None:
+            raise outcome.error
 
-    def posttask(key: Any, result: Any, dsk: Any, state: Any, worker: Any) -> None:
-        _deliver(on_result, *result)
 
-    # By its name Dask would look for a cluster first, and import distributed for that: 0.3 s.
-    get = named_schedulers[scheduler]
-    # A pool of our own: leaving it waits for the jobs that are under way, so that nobody writes
-    # behind the back of whoever cleans up after an error.
-    # Threads wait for the disk for much of their time.
-    default = 2 * CPU_COUNT if scheduler == "threads" else CPU_COUNT
-    with _pool(scheduler, min(workers or default, max(len(jobs), 1))) as pool:
-        options = {} if pool is None else {"pool": pool}
+def _wait(done: SimpleQueue[T], pool: _Pool) -> T:
+    # With a timeout also because on Windows Ctrl-C does not end a wait without one.
+    while True:
         try:
-            for first in range(0, len(jobs), AT_ONCE):
-                calls = [
-                    partial(_guarded, function, number, job)
-                    for number, job in enumerate(jobs[first : first + AT_ONCE], first)
-                ]
-                tasks = [
-                    dask.delayed(call, pure=False, traverse=False)(
-                        dask_key_name=f"job-{number:08d}"
-                    )
-                    for number, call in enumerate(calls, first)
-                ]
-                with Callback(posttask=posttask):
-                    dask.compute(*tasks, scheduler=get, optimize_graph=False, **options)
+            return done.get(timeout=POLL_SECONDS)
+        except Empty:
+            pool.expect_workers()
+
+
+def _run_task(function: Callable[[Job], Result], jobs: Sequence[Job]) -> _Outcome:
+    """Run jobs one after another until the time of a task is up."""
+    results: list[Result] = []
+    start = time.perf_counter()
+    for job in jobs:
+        try:
+            results.append(function(job))
+        except (MtfastError, OSError) as error:
+            # As a value: Dask would wrap it in a traceback of the other process.
+            return _Outcome(results, error, time.perf_counter() - start)
+        if time.perf_counter() - start > TASK_SECONDS:
+            break
+    return _Outcome(results, None, time.perf_counter() - start)
+
+
+class _Plan:
+    """Shares jobs out to tasks: as many to each as have lately fitted into its time."""
+
+    def __init__(self, n_jobs: int) -> None:
+        self._left: deque[range] = deque([range(n_jobs)] if n_jobs else [])
+        self._size = 1
+
+    def __bool__(self) -> bool:
+        return bool(self._left)
+
+    def take(self) -> range:
+        """Return the numbers of the jobs of the next task."""
+        numbers = self._left.popleft()
+        if len(numbers) > self._size:
+            self._left.appendleft(numbers[self._size :])
+        return numbers[: self._size]
+
+    def learn(self, numbers: range, outcome: _Outcome) -> None:
+        """Take the jobs back that a task had no time for, and see how many it had time for."""
+        n_done = len(outcome.results)
+        if n_done < len(numbers):
+            self._left.appendleft(numbers[n_done:])
+        fitting = n_done * TASK_SECONDS / max(outcome.seconds, 1e-9)
+        self._size = max(1, min(int(fitting), 2 * n_done, MOST_PER_TASK))
+
+
+class _Local:
+    """Dask's schedulers for one machine.
+
+    They return when a whole graph is done. So every task is a graph of its own, and a thread waits
+    for it.
+    """
+
+    def __init__(self, scheduler: str, workers: int | None, n_jobs: int) -> None:
+        from dask.callbacks import Callback
+        from dask.system import CPU_COUNT
+
+        # Threads wait for the disk for much of their time.
+        default = 2 * CPU_COUNT if scheduler == "threads" else CPU_COUNT
+        n = min(workers or default, max(n_jobs, 1))
+        self.window = 1 if scheduler == "sync" else AHEAD * n
+        self._waiters, self._workers = _executors(scheduler, n)
+        self._get = partial(
+            import_module(LOCAL[scheduler]).get,
+            pool=self._workers,
+            optimize_graph=False,
+            # Without these each call would take Dask's callbacks away from the others.
+            callbacks=list(Callback.active),
+        )
+
+    def submit(self, key: str, task: Callable[[], _Outcome]) -> Future[_Outcome]:
+        """Start a thread that has Dask run the task."""
+        from dask import delayed
+
+        graph = delayed(task, pure=False, traverse=False)(dask_key_name=key).__dask_graph__()
+        return self._waiters.submit(self._get, graph, key)
+
+    def outcome(self, future: Future[_Outcome]) -> _Outcome:
+        """Return what a task that is done has done."""
+        try:
+            return future.result()
         except BrokenProcessPool as error:
             raise MtfastError(
-                "a worker process ended before its work; expected it to live, and memory enough "
-                "for it; use fewer workers, or threads"
+                "a worker process ended before its work; expected memory enough for it and, in a "
+                'script, `if __name__ == "__main__":` around the call; use fewer workers'
             ) from error
 
+    def expect_workers(self) -> None:
+        """Do nothing: a process that is lost ends its task."""
 
-def _pool(scheduler: str, workers: int) -> Any:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for executor in (self._waiters, self._workers):
+            executor.shutdown(cancel_futures=True)
+
+
+def _executors(scheduler: str, n: int) -> tuple[Executor, Executor]:
+    """Make what waits for tasks and what runs them."""
+    from dask.local import SynchronousExecutor
+
     if scheduler == "sync":
-        return nullcontext()
-    return ThreadPoolExecutor(workers) if scheduler == "threads" else worker_processes(workers)
+        return SynchronousExecutor(), SynchronousExecutor()
+    return ThreadPoolExecutor(n), (
+        ThreadPoolExecutor(n) if scheduler == "threads" else worker_processes(n)
+    )
 
 
-def _run_on_cluster(
-    function: Callable[[Job], Result],
-    jobs: Sequence[Job],
-    on_result: Callable[[int, Result], None],
-    address: str,
-) -> None:
-    from distributed import Client, as_completed, wait
+class _Cluster:
+    """The workers of a Dask scheduler, on this machine or on others."""
 
-    try:
-        client = Client(address, timeout=CONNECT_SECONDS)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise MtfastError(
-            f"no Dask scheduler answers at {address}; expected one within {CONNECT_SECONDS:g} s; "
-            f"check the address"
-        ) from error
-    with client:
-        threads = sum(client.nthreads().values())
-        if not threads:
-            raise MtfastError(
-                f"the Dask scheduler at {address} has no workers; expected at least one; "
-                f"start one with: dask worker {address}"
-            )
-        waiting = iter(enumerate(jobs))
-        running = as_completed()
-        pending: set[Any] = set()
+    def __init__(self, address: str) -> None:
+        from distributed import Client
 
-        def submit_next() -> None:
-            for number, job in islice(waiting, 1):
-                future = client.submit(partial(_guarded, function, number, job), pure=False)
-                pending.add(future)
-                running.add(future)
-
+        self._address = address
+        self._run = uuid4().hex
+        self._pending: set[Any] = set()
+        self._seen = time.monotonic()
         try:
-            for _ in range(AHEAD * threads):
-                submit_next()
-            for future in running:
-                pending.discard(future)
-                _deliver(on_result, *future.result())
-                submit_next()
-        finally:
-            # After an error the jobs that were given out still run: let them come to their end.
-            wait(list(pending))
+            self._client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise MtfastError(
+                f"no Dask scheduler answers at {address}; expected one within "
+                f"{CONNECT_SECONDS:g} s; check the address"
+            ) from error
+        self.window = AHEAD * self._n_threads()
+
+    def __enter__(self) -> Self:
+        if not self.window:
+            self._client.close()
+            raise self._without_workers()
+        return self
+
+    def submit(self, key: str, task: Callable[[], _Outcome]) -> Any:
+        """Send a task, by a name that no other run on the cluster uses."""
+        future = self._client.submit(task, key=f"{key}-{self._run}", pure=False)
+        self._pending.add(future)
+        return future
+
+    def outcome(self, future: Any) -> _Outcome:
+        """Return what a task that is done has done."""
+        from distributed import KilledWorker
+
+        self._pending.discard(future)
+        try:
+            outcome: _Outcome = future.result()
+        except KilledWorker as error:
+            raise MtfastError(
+                f"{error.allowed_failures + 1} workers of the Dask scheduler at {self._address} "
+                f"died of the same task; expected memory enough for it; see the workers' logs"
+            ) from error
+        except CancelledError as error:
+            raise MtfastError(
+                f"the Dask scheduler at {self._address} has gone; expected it to stay until all "
+                f"jobs are done; start it again"
+            ) from error
+        return outcome
+
+    def expect_workers(self) -> None:
+        """Raise MtfastError if there has been no worker for some time."""
+        if self._n_threads():
+            self._seen = time.monotonic()
+        elif time.monotonic() - self._seen > WORKERLESS_SECONDS:
+            raise self._without_workers()
+
+    def __exit__(self, *error: object) -> None:
+        with self._client:
+            # A task that was sent cannot be taken back for certain: let all of them end.
+            for future in self._pending:
+                while not future.done():
+                    try:
+                        future.exception(timeout=POLL_SECONDS)
+                    except TimeoutError:
+                        if not self._n_threads():
+                            return
+
+    def _n_threads(self) -> int:
+        try:
+            return sum(self._client.nthreads().values())
+        except OSError:
+            return 0
+
+    def _without_workers(self) -> MtfastError:
+        return MtfastError(
+            f"the Dask scheduler at {self._address} has no workers; expected at least one; "
+            f"start one with: dask worker {self._address}"
+        )
 
 
 def worker_processes(n: int) -> ProcessPoolExecutor:
-    """Make a pool of n processes.
+    """Make a pool of n processes that do not hear Ctrl-C.
 
-    They are spawned: a fork copies locks that other threads hold. Ctrl-C reaches every process of
-    a terminal; these do not hear it, at their start no less than later, and the parent stops
-    giving out work.
+    They are spawned: a fork copies locks that other threads hold. A terminal sends Ctrl-C to all
+    its processes; these block it from their start on, and the parent stops giving out work.
     """
-    return _Pool(n, mp_context=get_context("spawn"))
+    return _Processes(n, mp_context=get_context("spawn"))
 
 
-class _Pool(ProcessPoolExecutor):
+class _Processes(ProcessPoolExecutor):
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        # Processes are started here, and start with the signals blocked that are blocked now.
+        # A process is started here, and blocks the signals that this thread blocks now.
         with _without_interrupts():
             return super().submit(fn, *args, **kwargs)
 

@@ -1,24 +1,76 @@
-"""How far long work is: a bar on a terminal, plain lines in a pipe or a file."""
+"""Progress reporting: a bar on a terminal, plain lines in a pipe or a file."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
-__all__ = ["Progress", "ProgressDisplay", "silent"]
+__all__ = ["Progress", "ProgressDisplay", "step", "track"]
+
+T = TypeVar("T")
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
+"""Called as (what, done, total). Functions that take one take None too: it reports nothing."""
 
 SECONDS_BETWEEN_LINES = 10.0
 # Columns of a terminal below which there is no room for a bar.
 NARROW = 60
 
 
-def silent(what: str, done: int, total: int) -> None:
+def track(
+    items: Iterable[T],
+    what: str,
+    progress: Progress | None,
+    total: int | None = None,
+    size: Callable[[T], int] | None = None,
+) -> Iterator[T]:
+    """Iterate over items, and report after each how much is done.
+
+    Parameters
+    ----------
+    items : iterable
+    what : str
+        What is being done, for example "writing images".
+    progress : callable or None
+        Called at the start and after each item.
+    total : int, optional
+        How much there is to do; by default the number of items.
+    size : callable, optional
+        Returns how much of it an item is; by default 1.
+
+    Yields
+    ------
+    item
+
+    Examples
+    --------
+    >>> for word in track(["mask", "box"], "counting", print, total=7, size=len):
+    ...     pass
+    counting 0 7
+    counting 4 7
+    counting 7 7
+    """
+    report = progress or _silent
+    done, total = 0, len(cast("Sized", items)) if total is None else total
+    report(what, done, total)
+    for item in items:
+        yield item
+        done += 1 if size is None else size(item)
+        report(what, done, total)
+
+
+@contextmanager
+def step(what: str, progress: Progress | None) -> Iterator[None]:
+    """Report the body of a ``with`` block as work that is done in one step."""
+    for _ in track([None], what, progress):
+        yield
+
+
+def _silent(what: str, done: int, total: int) -> None:
     """Show nothing."""
 
 

@@ -15,7 +15,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -26,7 +28,7 @@ from mtfast.errors import MtfastError, SourceError
 from mtfast.jpeg import read_header
 from mtfast.painting.encode import encode_masks
 from mtfast.parallel import check_scheduler, run_jobs
-from mtfast.progress import Progress, silent
+from mtfast.progress import Progress, track
 from mtfast.sources import Source, open_source
 from mtfast.sources.source import chosen_splits
 from mtfast.store import schema
@@ -130,17 +132,14 @@ def convert(
     target = Path(store).absolute()
     refuse_existing(target, overwrite)
     opened = source if isinstance(source, Source) else open_source(source)
-    report = progress or silent
     inputs = [
-        read_split(opened, split, semantic, images == "jpeg", report)
+        read_split(opened, split, semantic, images == "jpeg", progress)
         for split in chosen_splits(opened, splits)
     ]
 
-    def run(jobs: Sequence[_Job], on_result: Callable[[int, _Written], None]) -> None:
-        run_jobs(_write_shard, jobs, on_result, scheduler, workers)
-
+    run = partial(run_jobs, _write_shard, name="write-shard", scheduler=scheduler, workers=workers)
     with replacing(target):
-        _write(target, opened, inputs, shard, decode_check, crop_index, run, report)
+        _write(target, opened, inputs, shard, decode_check, crop_index, run, progress)
     return Path(store)
 
 
@@ -175,8 +174,8 @@ def _write(
     shard: int,
     decode_check: bool,
     crop_index: bool,
-    run: Callable[[Sequence[_Job], Callable[[int, _Written], None]], None],
-    report: Progress,
+    run: Callable[[Sequence[_Job]], AbstractContextManager[Iterator[tuple[int, _Written]]]],
+    progress: Progress | None,
 ) -> None:
     from mtfast import __version__
 
@@ -196,24 +195,18 @@ def _write(
     ]
     sums = {split.name: np.zeros(len(split.names), np.uint32) for split in inputs}
     steps = {split.name: np.zeros(len(split.names), np.uint16) for split in inputs}
-    total = sum(part.stop - part.start for part in shards)
-    done = 0
-    report("writing images", done, total)
-
-    def on_result(number: int, written: _Written) -> None:
-        nonlocal done
-        part = shards[number]
-        if written.checksums:
-            sums[part.split][part.start : part.stop] = written.checksums
-        if written.steps:
-            steps[part.split][part.start : part.stop] = written.steps
-        done += part.stop - part.start
-        report("writing images", done, total)
-
+    sizes = [part.stop - part.start for part in shards]
     # The columns are Python's work and the shards are not: they share the time.
     with ThreadPoolExecutor(1) as aside:
         columns = aside.submit(_write_columns, groups, inputs)
-        run(jobs, on_result)
+        with run(jobs) as results:
+            shown = track(results, "writing images", progress, sum(sizes), lambda r: sizes[r[0]])
+            for number, written in shown:
+                part = shards[number]
+                if written.checksums:
+                    sums[part.split][part.start : part.stop] = written.checksums
+                if written.steps:
+                    steps[part.split][part.start : part.stop] = written.steps
         columns.result()
     for split in inputs:
         if split.has_images:

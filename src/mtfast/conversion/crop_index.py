@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mtfast.parallel import check_scheduler, run_jobs
-from mtfast.progress import Progress, silent
+from mtfast.progress import Progress, track
 from mtfast.store import schema
 from mtfast.store.reading.store import Split, Store, open_store
 from mtfast.store.shard import sync
@@ -78,9 +77,6 @@ def add_crop_index(
     partial = schema.partial_index_path(opened.path)
     found = []
 
-    def run(jobs: Sequence[_Job], on_result: Callable[[int, list[int]], None]) -> None:
-        run_jobs(_index_shard, jobs, on_result, scheduler, workers)
-
     with writing(opened.path):
         # Of a run that was killed; being alone, nobody else works on it.
         shutil.rmtree(partial, ignore_errors=True)
@@ -88,7 +84,7 @@ def add_crop_index(
             for name in opened:
                 split = opened[name]
                 if split.has_images and (overwrite or not split.has_crop_index):
-                    found.append(_index_split(split, partial, run, progress or silent))
+                    found.append(_index_split(split, partial, scheduler, workers, progress))
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return tuple(found)
@@ -107,8 +103,9 @@ class _Job:
 def _index_split(
     split: Split,
     partial: Path,
-    run: Callable[[Sequence[_Job], Callable[[int, list[int]], None]], None],
-    report: Progress,
+    scheduler: str,
+    workers: int | None,
+    progress: Progress | None,
 ) -> IndexedSplit:
     import zarr
 
@@ -118,17 +115,11 @@ def _index_split(
     declare(parent, split.name, n_images, (split.height, split.width), slots)
     jobs = [_Job(split, made, number, slots) for number in range(-(-n_images // slots))]
     steps = np.zeros(n_images, np.uint16)
-    done = 0
     what = f"indexing images of {split.name}"
-    report(what, done, n_images)
-
-    def on_result(number: int, of_shard: list[int]) -> None:
-        nonlocal done
-        steps[number * slots : (number + 1) * slots] = of_shard
-        done += len(of_shard)
-        report(what, done, n_images)
-
-    run(jobs, on_result)
+    with run_jobs(_index_shard, jobs, "index-shard", scheduler, workers) as results:
+        indexed = track(results, what, progress, n_images, lambda r: len(r[1]))
+        for number, of_shard in indexed:
+            steps[number * slots : (number + 1) * slots] = of_shard
     write_steps(made, steps)
     sync_tree(made)
     n_bytes = sum(file.stat().st_size for file in made.rglob("*") if file.is_file())

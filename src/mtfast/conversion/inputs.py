@@ -12,7 +12,7 @@ import numpy as np
 from mtfast.errors import SourceError
 from mtfast.painting.paint import semantic_dtype
 from mtfast.paths import base_name
-from mtfast.progress import Progress
+from mtfast.progress import Progress, track
 from mtfast.sources import Source
 from mtfast.sources.variants import default_variant
 from mtfast.store.writing.annotations import VariantTable, align
@@ -41,7 +41,7 @@ class SplitInput:
 
 
 def read_split(
-    source: Source, split: str, semantic: str | None, with_images: bool, report: Progress
+    source: Source, split: str, semantic: str | None, with_images: bool, progress: Progress | None
 ) -> SplitInput:
     """Read all annotation files of a split and make sure that they fit together."""
     variants = source.variants(split)
@@ -56,8 +56,7 @@ def read_split(
     order: dict[str, int] = {}
     sizes: dict[tuple[int, int], str] = {}
     what = f"reading annotations of {split}"
-    for number, variant in enumerate(variants):
-        report(what, number, len(variants))
+    for variant in track(variants, what, progress):
         table = source.table(split, variant)
         file = source.variant_file(split, variant)
         tables.append(VariantTable(variant, file, table))
@@ -65,10 +64,9 @@ def read_split(
             order.setdefault(name, len(order))
         if table.n_images:
             sizes.setdefault(table.common_size(), file)
-        if with_images and number == 0:
+        if with_images and len(tables) == 1:
             # Of a large set the other files take a minute to read: say soon that there is no image.
             _image_files(source, split, table.names.tolist())
-    report(what, len(variants), len(variants))
     if not order:
         raise SourceError(
             f"split {split!r} of {source.path} has no images; expected at least one; "

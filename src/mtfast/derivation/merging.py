@@ -23,7 +23,7 @@ from mtfast.derivation.merge_ids import (
 )
 from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names
 from mtfast.errors import MtfastError
-from mtfast.progress import Progress, silent
+from mtfast.progress import Progress, track
 from mtfast.sources import Source, open_source
 from mtfast.sources.coco.records import Records
 from mtfast.sources.variants import is_n_shot
@@ -80,18 +80,15 @@ def derive_merged(
                 for part, records in zip(some, files, strict=True):
                     listed[part.number] |= category_names(records)
     matched = match_categories(listed)
-    report = progress or silent
     with new_folder(out) as folder:
-        new = NewSet(folder, Path(out), images, report)
+        new = NewSet(folder, Path(out), images, progress)
         for split, some in parts.items():
             ids = [matched[part.number] for part in some]
             shifts = shifts_of([list(map(part.records, variants[split])) for part in some])
             what = f"merging annotations of {split}"
-            for number, variant in enumerate(variants[split]):
-                report(what, number, len(variants[split]))
+            for variant in track(variants[split], what, progress):
                 files = [part.records(variant) for part in some]
                 new.write_variant(split, variant, merge(variant, files, shifts, ids))
-            report(what, len(variants[split]), len(variants[split]))
             new.write_set_lists(split, _merge_set_lists(some))
             for part, some_names, mapping in zip(some, names[split], ids, strict=True):
                 same = all(old == now for old, now in mapping.items())

@@ -12,7 +12,7 @@ import msgspec
 
 from mtfast.errors import MtfastError
 from mtfast.paths import base_name
-from mtfast.progress import Progress
+from mtfast.progress import Progress, track
 from mtfast.sources import Source
 from mtfast.sources.coco.records import Records
 from mtfast.sources.variants import is_n_shot
@@ -35,13 +35,13 @@ class Derived:
 class NewSet:
     """A set that grows in ``folder`` and will be called ``path``."""
 
-    def __init__(self, folder: Path, path: Path, images: bool, report: Progress) -> None:
+    def __init__(self, folder: Path, path: Path, images: bool, progress: Progress | None) -> None:
         self.annotations = folder / "RLE_annotations"
         self.annotations.mkdir()
         self.done = Derived(path)
         self._folder = folder
         self._images = images
-        self._report = report
+        self._progress = progress
 
     def write_variant(self, split: str, variant: str, text: bytes) -> None:
         """Write an annotation file that was made."""
@@ -61,10 +61,8 @@ class NewSet:
         """Copy the annotation files of a split as they are; they may be edited, so no links."""
         variants = {k: v for k, v in layout_variants(source, split).items() if k not in without}
         what = f"copying annotations of {split}"
-        for number, (variant, there) in enumerate(variants.items()):
-            self._report(what, number, len(variants))
+        for variant, there in track(variants.items(), what, self._progress):
             self._write(split, variant, source.records(split, there).text)
-        self._report(what, len(variants), len(variants))
         self.done.n_kept += len(variants)
 
     def write_set_lists(self, split: str, lists: dict[str, list[str]]) -> None:
@@ -94,8 +92,7 @@ class NewSet:
         has_images = source.image_names(split) is not None
         there = {PurePosixPath(name).stem: name for name in source.mask_names(split) or ()}
         missing = []
-        for number, name in enumerate(names):
-            self._report(f"linking images of {to}", number, len(names))
+        for name in track(names, f"linking images of {to}", self._progress):
             if found := source.find_image(split, name) if has_images else None:
                 _link(source.path / found, self._folder / f"{to}_images" / _inside(name))
                 self.done.n_images += 1
@@ -105,7 +102,6 @@ class NewSet:
             if masks and mask and (found := source.find_mask(split, mask)):
                 _link(source.path / found, self._folder / f"{to}_semantic_masks" / mask)
                 self.done.n_masks += 1
-        self._report(f"linking images of {to}", len(names), len(names))
         if missing:
             more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
             self.note(f"image {missing[0]}{more} of {split} is missing in {source.name}")

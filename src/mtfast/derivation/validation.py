@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mtfast.atomic import new_folder
 from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names
 from mtfast.errors import MtfastError
-from mtfast.progress import Progress, silent
+from mtfast.progress import Progress, track
 from mtfast.sources import Source, open_source
 from mtfast.sources.coco.records import Records
 from mtfast.sources.source import expect_one_of
@@ -77,16 +77,13 @@ def derive_validation(
         TRAIN: [name for name, out_of in zip(names, validates, strict=True) if not out_of],
         VALIDATION: [name for name, out_of in zip(names, validates, strict=True) if out_of],
     }
-    report = progress or silent
     with new_folder(out) as folder:
-        new = NewSet(folder, Path(out), images, report)
+        new = NewSet(folder, Path(out), images, progress)
         variants = {v: t for v, t in layout_variants(source, TRAIN).items() if not is_n_shot(v)}
-        for number, (variant, there) in enumerate(variants.items()):
-            report("dividing annotations", number, len(variants))
+        for variant, there in track(variants.items(), "dividing annotations", progress):
             records = source.records(TRAIN, there)
             for side, some in sides.items():
                 new.write_variant(side, variant, _of_images(records, some))
-        report("dividing annotations", len(variants), len(variants))
         for side, some in sides.items():
             chosen = {PurePosixPath(name).stem for name in some}
             new.write_set_lists(side, _set_lists(source, side, chosen))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -27,7 +27,7 @@ from mtfast.derivation.rules import (
     plan_rules,
 )
 from mtfast.errors import MtfastError
-from mtfast.progress import Progress, silent
+from mtfast.progress import Progress, step, track
 from mtfast.sources import Source, open_source
 from mtfast.sources.coco.records import Records
 from mtfast.sources.source import expect_one_of
@@ -121,33 +121,38 @@ def derive_variants(
             f"no {N_SHOT_VARIANT} of {N_SHOT_SPLIT} in {source.name}; expected it, as n-shot "
             f"subsets are drawn from it; have it made with --min-area 300"
         )
-    report = progress or silent
     with new_folder(out) as folder:
-        new = NewSet(folder, Path(out), images, report)
+        new = NewSet(folder, Path(out), images, progress)
         for split in source.splits:
             rules = plans.get(split, {})
             draws = n_shot is not None and split == N_SHOT_SPLIT
             redrawn = {v for v in source.variants(split) if draws and is_n_shot(v)}
             new.keep_variants(source, split, without=rules.keys() | redrawn)
-            _write_rules(new, source, split, rules, report)
+            _write_rules(new, source, split, rules, progress)
             if draws:
                 draw = (
                     partial(upstream_subsets, before=counts)
                     if n_shot == "upstream"
                     else partial(seeded_subsets, seed=seed)
                 )
-                _write_n_shot(new, split, draw, report)
+                _write_n_shot(new, split, draw, progress)
             new.write_set_lists(split, source.set_lists(split))
             new.link_pictures(source, split, listed_names(source, split))
     return new.done
 
 
 def _write_rules(
-    new: NewSet, source: Source, split: str, rules: dict[str, Rule], report: Progress
+    new: NewSet, source: Source, split: str, rules: dict[str, Rule], progress: Progress | None
 ) -> None:
+    what = f"making annotations of {split}"
+    for rule, text in track(_apply(source, split, rules), what, progress, len(rules)):
+        new.write_variant(split, rule.name, text)
+
+
+def _apply(source: Source, split: str, rules: dict[str, Rule]) -> Iterator[tuple[Rule, bytes]]:
+    """Make the text of each file; a file that several are made from is read once."""
     there = layout_variants(source, split)
     flake = _one_class(source, split) if any(rule.one_class for rule in rules.values()) else FLAKE
-    what, done = f"making annotations of {split}", 0
     for base in dict.fromkeys(rule.base for rule in rules.values()):
         wanted = [rule for rule in rules.values() if rule.base == base]
         records = source.records(split, there[base])
@@ -155,13 +160,10 @@ def _write_rules(
         if any(rule.min_area is not None for rule in wanted):
             areas = areas_in_file_order(source.table(split, there[base]))
         for rule in wanted:
-            report(what, done, len(rules))
-            new.write_variant(split, rule.name, rule.apply(records, areas, flake))
-            done += 1
-    report(what, done, len(rules))
+            yield rule, rule.apply(records, areas, flake)
 
 
-def _write_n_shot(new: NewSet, split: str, draw: Draw, report: Progress) -> None:
+def _write_n_shot(new: NewSet, split: str, draw: Draw, progress: Progress | None) -> None:
     """Draw from what the new set already has."""
     records = new.read_variant(split, N_SHOT_VARIANT)
     name = one_class_name(N_SHOT_VARIANT)
@@ -170,9 +172,8 @@ def _write_n_shot(new: NewSet, split: str, draw: Draw, report: Progress) -> None
     else:
         rule = Rule(name, N_SHOT_VARIANT, one_class=True)
         one_class = Records(rule.apply(records, None), name)
-    report("drawing n-shot subsets", 0, 1)
-    new.done.n_made += len(write_subsets(new.annotations, split, records, one_class, draw))
-    report("drawing n-shot subsets", 1, 1)
+    with step("drawing n-shot subsets", progress):
+        new.done.n_made += len(write_subsets(new.annotations, split, records, one_class, draw))
 
 
 def _one_class(source: Source, split: str) -> msgspec.Raw:

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from mtfast.errors import MtfastError
 from mtfast.jpeg import read_header
 from mtfast.parallel import run_jobs
 from mtfast.paths import base_name
-from mtfast.progress import Progress, silent
+from mtfast.progress import Progress, track
 from mtfast.rles import Rles
 from mtfast.sources import Source
 from mtfast.sources.source import chosen_splits
@@ -173,13 +174,12 @@ def diagnose(
     """
     opened = expect_source(source)
     names = chosen_splits(opened, splits)
-    report = progress or silent
     ward = _Ward()
     all_facts = []
     for name in names:
-        facts = _read_annotations(opened, name, ward, report)
+        facts = _read_annotations(opened, name, ward, progress)
         _read_meta_data(opened, facts)
-        _read_images(opened, facts, decode, workers, report)
+        _read_images(opened, facts, decode, workers, progress)
         ward.look("split", name, facts)
         all_facts.append(facts)
     ward.look("dataset", None, all_facts)
@@ -227,13 +227,14 @@ class _Ward:
         return tuple(sorted(found, key=lambda f: (SEVERITIES.index(f.severity), ORDER[f.check])))
 
 
-def _read_annotations(source: Source, split: str, ward: _Ward, report: Progress) -> SplitFacts:
+def _read_annotations(
+    source: Source, split: str, ward: _Ward, progress: Progress | None
+) -> SplitFacts:
     """Read and check the annotation files of a split one by one; none of them is kept."""
     facts = SplitFacts(split)
     variants = source.variants(split)
     painted = default_variant(variants)
-    for number, variant in enumerate(variants):
-        report(f"checking annotations of {split}", number, len(variants))
+    for variant in track(variants, f"checking annotations of {split}", progress):
         try:
             table = source.table(split, variant)
         except MtfastError as error:
@@ -249,7 +250,6 @@ def _read_annotations(source: Source, split: str, ward: _Ward, report: Progress)
             ward.look("file", split, table, variant)
         if variant == painted:
             ward.look("painted file", split, table, variant)
-    report(f"checking annotations of {split}", len(variants), len(variants))
     return facts
 
 
@@ -269,7 +269,7 @@ def _read_meta_data(source: Source, facts: SplitFacts) -> None:
 
 
 def _read_images(
-    source: Source, facts: SplitFacts, decode: bool, workers: int | None, report: Progress
+    source: Source, facts: SplitFacts, decode: bool, workers: int | None, progress: Progress | None
 ) -> None:
     """Read every image file that the annotations list."""
     facts.image_files = source.image_names(facts.name)
@@ -283,17 +283,13 @@ def _read_images(
         _ImageJob(source, facts.name, names[start : start + IMAGES_PER_JOB], decode)
         for start in range(0, len(names), IMAGES_PER_JOB)
     ]
+    if not jobs:
+        return
     what = f"reading images of {facts.name}"
-
-    def on_result(number: int, read: list[ImageFile]) -> None:
-        facts.images |= zip(jobs[number].names, read, strict=True)
-        report(what, len(facts.images), len(names))
-
-    if jobs:
-        report(what, 0, len(names))
-        run_jobs(_look_at_images, jobs, on_result, "threads", workers)
-        # Jobs end in any order.
-        facts.images = {name: facts.images[name] for name in names}
+    with run_jobs(_look_at_images, jobs, "read-images", "threads", workers) as results:
+        read = dict(track(results, what, progress, len(names), lambda result: len(result[1])))
+    images = chain.from_iterable(read[number] for number in range(len(jobs)))
+    facts.images = dict(zip(names, images, strict=True))
 
 
 class _ImageJob(NamedTuple):

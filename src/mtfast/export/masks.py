@@ -37,7 +37,7 @@ from mtfast.painting.overlap import Overlap
 from mtfast.painting.paint import semantic_dtype
 from mtfast.painting.selection import Kind, Selection, known_categories
 from mtfast.parallel import check_scheduler, run_jobs
-from mtfast.progress import Progress, silent
+from mtfast.progress import Progress, step, track
 from mtfast.store import schema
 from mtfast.store.shard import plan
 from mtfast.store.writing.replace import refuse_inside_store, writing
@@ -146,11 +146,10 @@ def export_masks(
     )
     way = _format(format, palette, file_per_image)
     check_scheduler(scheduler)
-    report = progress or silent
     target = Path(out).absolute()
     _refuse_other(target)
     dataset = open_dataset(source)
-    found = _read(dataset, splits, variant, selection, way, report)
+    found = _read(dataset, splits, variant, selection, way, progress)
     settings = {"format": format, **asdict(selection), "palette": palette}
     settings |= {"file_per_image": file_per_image}
     record = describe(dataset.path.resolve().name, settings, found)
@@ -163,7 +162,7 @@ def export_masks(
         elif before:
             record = expect_same(before, record, target)
         way.begin(target, record, found)
-        n_written = _write(target, found, selection, way, scheduler, workers, report)
+        n_written = _write(target, found, selection, way, scheduler, workers, progress)
     return ExportedMasks(
         path=Path(out),
         n_images={split.name: split.table.n_images for split in found},
@@ -204,7 +203,7 @@ def _read(
     variant: str | None,
     selection: Selection,
     way: Format,
-    report: Progress,
+    progress: Progress | None,
 ) -> list[MaskSplit]:
     """Read the annotations of all splits and make sure that their masks can be written."""
     chosen = tuple(dict.fromkeys(splits)) if splits else tuple(dataset.splits)
@@ -214,7 +213,7 @@ def _read(
                 f"no split {name!r} in {dataset.path}; expected one of "
                 f"{', '.join(dataset.splits)}; pick one of these"
             )
-    tables = {name: _table(dataset.splits[name], variant, report) for name in chosen}
+    tables = {name: _table(dataset.splits[name], variant, progress) for name in chosen}
     selection.expect_known(known_categories(b for t in tables.values() for b in _blocks(t)))
     found = []
     for name, table in tables.items():
@@ -233,7 +232,7 @@ def _read(
     return found
 
 
-def _table(split: SplitView, variant: str | None, report: Progress) -> RunTable:
+def _table(split: SplitView, variant: str | None, progress: Progress | None) -> RunTable:
     chosen = variant or split.semantic_variant
     if chosen not in split.variants:
         shown = ", ".join(split.variants[:8])
@@ -242,9 +241,8 @@ def _table(split: SplitView, variant: str | None, report: Progress) -> RunTable:
             f"{', …' if len(split.variants) > 8 else ''}; pick one of these for --variant"
         )
     what = f"reading annotations of {split.name}"
-    report(what, 0, 1)
-    table = split.table(chosen)
-    report(what, 1, 1)
+    with step(what, progress):
+        table = split.table(chosen)
     return _lean(table)
 
 
@@ -299,7 +297,7 @@ def _write(
     way: Format,
     scheduler: str,
     workers: int | None,
-    report: Progress,
+    progress: Progress | None,
 ) -> int:
     """Write all parts that are not there; return how many masks that were."""
     parts = [
@@ -318,17 +316,10 @@ def _write(
         if not way.is_whole(target, split)
         for shard in plan({split.name: split.table.n_images}, schema.SHARD)
     ]
-    total = sum(part.n_images for part in parts)
-    done = n_written = 0
-    report("writing masks", done, total)
-
-    def on_result(number: int, n: int) -> None:
-        nonlocal done, n_written
-        n_written += n
-        done += parts[number].n_images
-        report("writing masks", done, total)
-
-    run_jobs(way.write, parts, on_result, scheduler, workers)
+    sizes = [part.n_images for part in parts]
+    with run_jobs(way.write, parts, "write-masks", scheduler, workers) as results:
+        written = track(results, "writing masks", progress, sum(sizes), lambda r: sizes[r[0]])
+        n_written = sum(n for _, n in written)
     for split in splits:
         way.gather(target, split)
     way.end(target)

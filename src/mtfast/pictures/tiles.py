@@ -11,7 +11,7 @@ from PIL import Image
 from mtfast.dataset import SplitView, count_categories
 from mtfast.painting.paint import semantic
 from mtfast.pictures.sheet import NO_IMAGE, RGB, TILE, make_tile, palette_of
-from mtfast.progress import Progress
+from mtfast.progress import Progress, track
 from mtfast.table import RunTable
 
 __all__ = ["class_colours", "draw_tiles", "legend"]
@@ -20,7 +20,11 @@ UInt8 = NDArray[np.uint8]
 
 
 def draw_tiles(
-    view: SplitView, table: RunTable, n: int, report: Progress, on_image: bool | None = None
+    view: SplitView,
+    table: RunTable,
+    n: int,
+    progress: Progress | None,
+    on_image: bool | None = None,
 ) -> list[Image.Image]:
     """Draw up to n images of a table, small, with the outlines of their instances.
 
@@ -29,12 +33,10 @@ def draw_tiles(
     chosen = _spread(np.diff(table.image_offsets), n)
     colours = class_colours(table)
     drawn_on = view.has_images if on_image is None else on_image
-    tiles = []
-    for number, index in enumerate(chosen):
-        report(f"drawing images of {view.name}", number, len(chosen))
-        tiles.append(_draw_tile(view, table[int(index)], colours, drawn_on))
-    report(f"drawing images of {view.name}", len(chosen), len(chosen))
-    return tiles
+    return [
+        _draw_tile(view, table[index], colours, drawn_on)
+        for index in track(chosen.tolist(), f"drawing images of {view.name}", progress)
+    ]
 
 
 def _spread(n_instances: NDArray[np.int64], n: int) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.dataset import CategorySummary, SplitView, count_categories, open_dataset
-from mtfast.progress import Progress, silent
+from mtfast.progress import Progress, step, track
 from mtfast.rles import Rles, union_areas
 from mtfast.sources.variants import fullest_variant
 from mtfast.table import RunTable
@@ -85,23 +85,20 @@ def read_instances(
     >>> read_instances("GrapheneH")[0].areas.max()                     # doctest: +SKIP
     54392
     """
-    report = progress or silent
     splits = []
     for view in open_dataset(path).splits.values():
         variant = fullest_variant(view.variants) or view.semantic_variant
-        report(f"reading annotations of {view.name}", 0, 1)
-        table = view.table(variant)
-        report(f"reading annotations of {view.name}", 1, 1)
-        splits.append(SplitInstances(view, variant, table, _covered(table, view.name, report)))
+        with step(f"reading annotations of {view.name}", progress):
+            table = view.table(variant)
+        splits.append(SplitInstances(view, variant, table, _covered(table, view.name, progress)))
     return tuple(splits)
 
 
-def _covered(table: RunTable, split: str, report: Progress) -> Int64:
+def _covered(table: RunTable, split: str, progress: Progress | None) -> Int64:
     what = f"measuring images of {split}"
-    parts = [np.zeros(0, np.int64)]
-    for start in range(0, table.n_images, _CHUNK):
-        report(what, start, table.n_images)
-        some = table[start : start + _CHUNK]
-        parts.append(union_areas(Rles.of_table(some), some.image_offsets))
-    report(what, table.n_images, table.n_images)
-    return np.concatenate(parts)
+    chunks = (table[start : start + _CHUNK] for start in range(0, table.n_images, _CHUNK))
+    parts = [
+        union_areas(Rles.of_table(some), some.image_offsets)
+        for some in track(chunks, what, progress, table.n_images, lambda some: some.n_images)
+    ]
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)

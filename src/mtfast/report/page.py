@@ -15,7 +15,7 @@ from mtfast.atomic import new_file
 from mtfast.errors import MtfastError, SourceError
 from mtfast.pictures.sheet import compose
 from mtfast.pictures.tiles import draw_tiles, legend
-from mtfast.progress import Progress, silent
+from mtfast.progress import Progress, step, track
 from mtfast.report.figures import draw_picture, draw_svg, panels_of, require_matplotlib
 from mtfast.report.instances import SplitInstances
 
@@ -61,15 +61,14 @@ def write_plots(
     """
     out = Path(out)
     check_plots(out)
-    report = progress or silent
     if out.suffix.lower() in (".html", ".htm"):
-        sections = "".join(_section(split, um2_per_px, report) for split in splits)
+        sections = "".join(_section(split, um2_per_px, progress) for split in splits)
         page = _PAGE.format(title=escape(title), sections=sections, style=_STYLE)
         with new_file(out) as partial:
             partial.write_text(page, encoding="utf-8")
         return out
     pictures = [
-        picture for split in splits for picture in _pictures(split, um2_per_px, title, report)
+        picture for split in splits for picture in _pictures(split, um2_per_px, title, progress)
     ]
     with new_file(out) as partial:
         _stack(pictures).save(partial, quality=92)
@@ -83,18 +82,15 @@ def check_plots(out: Path) -> None:
     require_matplotlib()
 
 
-def _section(split: SplitInstances, um2_per_px: float | None, report: Progress) -> str:
+def _section(split: SplitInstances, um2_per_px: float | None, progress: Progress | None) -> str:
     """Write the part of the page that is about one split."""
-    figures = []
     panels = panels_of(split, um2_per_px)
-    for number, panel in enumerate(panels):
-        report(f"drawing {split.view.name}", number, len(panels))
-        figures.append(
-            f"<figure><h3>{panel.title}</h3>{draw_svg(panel)}"
-            f"<figcaption>{escape(panel.caption)}</figcaption></figure>"
-        )
-    report(f"drawing {split.view.name}", len(panels), len(panels))
-    tiles, remark = _tiles(split, report)
+    figures = [
+        f"<figure><h3>{panel.title}</h3>{draw_svg(panel)}"
+        f"<figcaption>{escape(panel.caption)}</figcaption></figure>"
+        for panel in track(panels, f"drawing {split.view.name}", progress)
+    ]
+    tiles, remark = _tiles(split, progress)
     keys = "".join(
         f'<li><span style="background:rgb{colour}"></span>{escape(text)}</li>'
         for colour, text in legend(split.table)
@@ -109,14 +105,13 @@ def _section(split: SplitInstances, um2_per_px: float | None, report: Progress) 
 
 
 def _pictures(
-    split: SplitInstances, um2_per_px: float | None, title: str, report: Progress
+    split: SplitInstances, um2_per_px: float | None, title: str, progress: Progress | None
 ) -> list[Image.Image]:
     """Draw the part of the picture that is about one split."""
-    report(f"drawing {split.view.name}", 0, 1)
     name = f"{title}  ·  {split.view.name}"
-    picture = draw_picture(panels_of(split, um2_per_px), f"{name}  ·  {_about(split)}")
-    report(f"drawing {split.view.name}", 1, 1)
-    tiles, remark = _tiles(split, report)
+    with step(f"drawing {split.view.name}", progress):
+        picture = draw_picture(panels_of(split, um2_per_px), f"{name}  ·  {_about(split)}")
+    tiles, remark = _tiles(split, progress)
     if not tiles:
         return [picture]
     return [picture, compose(tiles, name, remark, legend(split.table))]
@@ -132,17 +127,17 @@ def _about(split: SplitInstances) -> str:
     )
 
 
-def _tiles(split: SplitInstances, report: Progress) -> tuple[list[Image.Image], str]:
+def _tiles(split: SplitInstances, progress: Progress | None) -> tuple[list[Image.Image], str]:
     """Draw examples and say what they are drawn on: a page is worth having without images too."""
     remark = "Outlines of the instances"
     if not split.view.has_images:
-        return draw_tiles(split.view, split.table, N_EXAMPLES, report), (
+        return draw_tiles(split.view, split.table, N_EXAMPLES, progress), (
             f"{remark} alone, as there are no images."
         )
     try:
-        return draw_tiles(split.view, split.table, N_EXAMPLES, report), f"{remark} on the images."
+        return draw_tiles(split.view, split.table, N_EXAMPLES, progress), f"{remark} on the images."
     except SourceError as error:
-        tiles = draw_tiles(split.view, split.table, N_EXAMPLES, report, on_image=False)
+        tiles = draw_tiles(split.view, split.table, N_EXAMPLES, progress, on_image=False)
         return tiles, f"{remark} alone: {error}."
 
 

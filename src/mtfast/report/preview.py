@@ -9,7 +9,7 @@ from mtfast.dataset import open_dataset
 from mtfast.errors import MtfastError, SourceError
 from mtfast.pictures.sheet import compose, picture_path, save_sheet
 from mtfast.pictures.tiles import draw_tiles, legend
-from mtfast.progress import Progress, silent
+from mtfast.progress import Progress
 
 __all__ = ["preview"]
 
@@ -52,7 +52,6 @@ def preview(
     target = picture_path(out)
     if n < 1:
         raise MtfastError(f"{n} images for a preview; expected at least 1; the default is 12")
-    report = progress or silent
     dataset = open_dataset(path)
     name = split or next(iter(dataset.splits))
     if name not in dataset.splits:
@@ -64,7 +63,7 @@ def preview(
     table = view.table()
     if not table.n_images:
         raise SourceError(f"split {name!r} of {path} has no images; expected one; pick another")
-    tiles = draw_tiles(view, table, n, report)
+    tiles = draw_tiles(view, table, n, progress)
     about = (
         f"{name}  ·  {table.n_images:,} images  ·  {table.n_instances:,} instances  ·  "
         f"{view.semantic_variant}"

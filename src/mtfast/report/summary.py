@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mtfast.dataset import CategorySummary, SplitView, count_categories, open_dataset
-from mtfast.progress import Progress, silent
+from mtfast.progress import Progress, track
 from mtfast.sources.variants import is_n_shot
 from mtfast.table import RunTable
 
@@ -77,28 +77,25 @@ def summarise(path: str | os.PathLike[str], progress: Progress | None = None) ->
     >>> mtfast.report.summary.summarise("GrapheneH").splits[0].n_images       # doctest: +SKIP
     438
     """
-    report = progress or silent
     dataset = open_dataset(path)
     return DatasetSummary(
         path=str(dataset.path),
         kind=dataset.kind,
-        splits=tuple(_summarise_split(split, report) for split in dataset.splits.values()),
+        splits=tuple(_summarise_split(split, progress) for split in dataset.splits.values()),
     )
 
 
-def _summarise_split(split: SplitView, report: Progress) -> SplitSummary:
+def _summarise_split(split: SplitView, progress: Progress | None) -> SplitSummary:
     counted = [v for v in split.variants if not is_n_shot(v) or v == split.semantic_variant]
     variants = []
     names: set[str] = set()
     sizes: set[tuple[int, int]] = set()
     what = f"reading annotations of {split.name}"
-    for number, variant in enumerate(counted):
-        report(what, number, len(counted))
+    for variant in track(counted, what, progress):
         table = split.table(variant)
         names.update(table.names.tolist())
         sizes.update(zip(table.heights.tolist(), table.widths.tolist(), strict=True))
         variants.append(_summarise_variant(variant, table))
-    report(what, len(counted), len(counted))
     height, width = next(iter(sizes)) if len(sizes) == 1 else (None, None)
     return SplitSummary(
         name=split.name,

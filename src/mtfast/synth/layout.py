@@ -9,10 +9,9 @@ from __future__ import annotations
 import operator
 import os
 import uuid
-from collections.abc import Generator, Iterator
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,9 @@ import numpy as np
 from mtfast.atomic import new_folder
 from mtfast.errors import MtfastError, shown
 from mtfast.kernels.rle.coco_string import MAX_CHARACTERS, encode_counts
-from mtfast.parallel import worker_processes
+from mtfast.parallel import run_jobs
 from mtfast.paths import local_path
-from mtfast.progress import Progress, silent
+from mtfast.progress import Progress, track
 from mtfast.synth.palette import PALETTES
 from mtfast.synth.render import label_map, render
 from mtfast.synth.scene import FULL_FRAME, Counts, Frame, draw_flakes
@@ -179,15 +178,14 @@ def _fill(
         task for split in run_lengths for task in _tasks(plan, split, run_lengths[split], per_task)
     ]
     records: dict[str, list[ImageRecord]] = {split: [] for split in run_lengths}
-    report = progress or silent
-    done = 0
-    report("making images", done, n_total)
-    # Closing stops the workers before an error lets make_set remove the folder under their hands.
-    with closing(_run(plan, tasks, workers)) as results:
-        for task, made in zip(tasks, results, strict=True):
-            records[task.split] += made
-            done += len(made)
-            report("making images", done, n_total)
+    n_workers = min(workers if workers is not None else _n_cores(), len(tasks))
+    scheduler = "processes" if n_workers > 1 else "sync"
+    # The kernels are compiled by the import above at the latest, so workers find them in the cache.
+    make = partial(_make_images, plan)
+    with run_jobs(make, tasks, "make-images", scheduler, n_workers) as results:
+        made = dict(track(results, "making images", progress, n_total, lambda r: len(r[1])))
+    for number, task in enumerate(tasks):
+        records[task.split] += made[number]
 
     _write_json_files(plan, name, run_lengths, records)
 
@@ -239,26 +237,6 @@ def _tasks(plan: _Plan, split: str, run_lengths: list[int], per_task: int) -> It
     ]
     for start in range(0, len(palettes), per_task):
         yield _Task(split, start, tuple(palettes[start : start + per_task]))
-
-
-def _run(plan: _Plan, tasks: list[_Task], workers: int | None) -> Generator[list[ImageRecord]]:
-    """Run the tasks, in this process or in others; yield their results in order."""
-    n_workers = min(workers if workers is not None else _n_cores(), len(tasks))
-    if n_workers == 1:
-        for task in tasks:
-            yield _make_images(plan, task)
-        return
-    # The kernels are compiled by the import above at the latest, so workers find them in the cache.
-    with worker_processes(n_workers) as pool:
-        try:
-            yield from pool.map(_make_images, [plan] * len(tasks), tasks)
-        except BrokenProcessPool as error:
-            raise MtfastError(
-                "a worker process ended early; expected it to live until its images were made; "
-                'call make_set under `if __name__ == "__main__":` or with workers=1'
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _n_cores() -> int:

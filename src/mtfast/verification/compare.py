@@ -15,7 +15,7 @@ from mtfast.errors import SourceError
 from mtfast.painting.overlap import PAINT_ORDERS, Overlap
 from mtfast.painting.paint import semantic
 from mtfast.parallel import run_jobs
-from mtfast.progress import Progress
+from mtfast.progress import Progress, track
 from mtfast.verification.rules import Painter, Rule
 
 __all__ = ["ClassPixels", "MaskFinding", "Tally", "class_pixels", "compare_masks"]
@@ -88,7 +88,7 @@ def compare_masks(
     rules: tuple[Rule, ...],
     masks: Mapping[str, str],
     workers: int | None,
-    report: Progress,
+    progress: Progress | None,
 ) -> Tally:
     """Compare shipped masks with what every rule paints; findings are those of the first rule.
 
@@ -102,7 +102,7 @@ def compare_masks(
         Name of the mask of each image, at least one.
     workers : int or None
         Threads.
-    report : callable
+    progress : callable or None
 
     Returns
     -------
@@ -114,18 +114,11 @@ def compare_masks(
         _Job(painter, rules, pairs[start : start + IMAGES_PER_JOB])
         for start in range(0, len(pairs), IMAGES_PER_JOB)
     ]
-    tallies: dict[int, Tally] = {}
-    what, done = f"comparing masks of {painter.split}", 0
-    report(what, done, len(pairs))
-
-    def on_result(number: int, tally: Tally) -> None:
-        nonlocal done
-        tallies[number] = tally
-        done += len(jobs[number].pairs)
-        report(what, done, len(pairs))
-
+    what = f"comparing masks of {painter.split}"
     # Threads: a decoder of PNG and our kernels leave Python to others while they run.
-    run_jobs(_compare_some, jobs, on_result, "threads", workers)
+    with run_jobs(_compare_some, jobs, "compare-masks", "threads", workers) as results:
+        compared = track(results, what, progress, len(pairs), lambda r: len(jobs[r[0]].pairs))
+        tallies = dict(compared)
     total = Tally.empty(len(rules))
     for number in range(len(jobs)):
         total.add(tallies[number])

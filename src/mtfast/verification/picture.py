@@ -13,7 +13,7 @@ from PIL import Image
 from mtfast.dataset import decode_image
 from mtfast.errors import SourceError
 from mtfast.pictures.sheet import NO_IMAGE, RGB, TILE, compose, make_tile, palette_of, save_sheet
-from mtfast.progress import Progress
+from mtfast.progress import Progress, track
 from mtfast.verification.rules import Painter, Rule
 
 __all__ = ["Difference", "draw_differences"]
@@ -50,7 +50,7 @@ class _Window(NamedTuple):
 
 
 def draw_differences(
-    differences: Sequence[Difference], target: Path, name: str, report: Progress
+    differences: Sequence[Difference], target: Path, name: str, progress: Progress | None
 ) -> None:
     """Draw the worst of some differences, three tiles each.
 
@@ -66,10 +66,9 @@ def draw_differences(
     present = {int(value) for pair in masks for mask in pair for value in np.unique(mask)}
     colours = palette_of(present - {0}) | {0: BACKGROUND}
     tiles = []
-    for number, (difference, (shipped, painted)) in enumerate(zip(worst, masks, strict=True)):
-        report("drawing", number, len(worst))
+    pairs = zip(worst, masks, strict=True)
+    for difference, (shipped, painted) in track(pairs, "drawing", progress, len(worst)):
         tiles += _draw_row(difference, shipped, painted, colours)
-    report("drawing", len(worst), len(worst))
     legend = [(MARK, "differs (outlined in white in the close-ups)"), (BACKGROUND, "0 background")]
     legend += [
         (colours[value], f"{value} {named.get(value, '(not listed)')}")

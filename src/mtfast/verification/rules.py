@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mtfast.painting.overlap import PAINT_ORDERS, Overlap
 from mtfast.painting.paint import semantic, semantic_dtype
 from mtfast.paths import base_name
-from mtfast.progress import Progress, silent
+from mtfast.progress import Progress, track
 from mtfast.sources import Source
 from mtfast.sources.label_png import decode_labels
 from mtfast.sources.variants import threshold_of
@@ -58,14 +58,12 @@ class Painter:
 
     @classmethod
     def read(
-        cls, source: Source, split: str, variants: Sequence[str], report: Progress = silent
+        cls, source: Source, split: str, variants: Sequence[str], progress: Progress | None = None
     ) -> Painter:
         """Read annotation files."""
         tables = {}
-        for number, variant in enumerate(variants):
-            report(f"reading annotations of {split}", number, len(variants))
+        for variant in track(variants, f"reading annotations of {split}", progress):
             tables[variant] = source.table(split, variant)
-        report(f"reading annotations of {split}", len(variants), len(variants))
         return cls(
             source,
             split,

@@ -17,7 +17,7 @@ from mtfast.dataset import expect_source
 from mtfast.errors import SourceError
 from mtfast.painting.overlap import Overlap
 from mtfast.pictures.sheet import picture_path
-from mtfast.progress import Progress, silent
+from mtfast.progress import Progress
 from mtfast.sources import Source
 from mtfast.sources.source import chosen_splits, expect_one_of
 from mtfast.sources.stated import area_differs, bbox_differs, describe_area, describe_bbox
@@ -156,13 +156,12 @@ def verify(
             f"no semantic masks in {opened.name}; expected a folder of PNGs such as "
             f"train_semantic_masks/ of a MaskTerial set; there is nothing to compare with"
         )
-    report = progress or silent
     painters, verified = [], []
     for name in names:
-        painter, chosen = _read_split(opened, name, variant, report)
+        painter, chosen = _read_split(opened, name, variant, progress)
         painters.append(painter)
         rule = Rule(chosen, 0 if min_area is None else min_area + 1, overlap)
-        verified.append(_verify_split(painter, rule, workers, report))
+        verified.append(_verify_split(painter, rule, workers, progress))
     found = Verification(str(opened.path), tuple(verified))
     if target is not None and found.n_different:
         from mtfast.verification.picture import Difference, draw_differences
@@ -173,12 +172,12 @@ def verify(
             for finding in split.images
             if finding.kind == "different"
         ]
-        draw_differences(worst, target, opened.name, report)
+        draw_differences(worst, target, opened.name, progress)
     return found
 
 
 def _read_split(
-    source: Source, split: str, variant: str | None, report: Progress
+    source: Source, split: str, variant: str | None, progress: Progress | None
 ) -> tuple[Painter, str]:
     """Read the annotation files that masks may have been painted from, and pick one of them."""
     known = source.variants(split)
@@ -186,17 +185,17 @@ def _read_split(
     expect_one_of(chosen, known, f"variant of {split}", source.name)
     alike = [v for v in known if ("with_class" in v) == ("with_class" in chosen)]
     read = dict.fromkeys([chosen, *(v for v in alike if not is_n_shot(v))])
-    return Painter.read(source, split, tuple(read), report), chosen
+    return Painter.read(source, split, tuple(read), progress), chosen
 
 
 def _verify_split(
-    painter: Painter, rule: Rule, workers: int | None, report: Progress
+    painter: Painter, rule: Rule, workers: int | None, progress: Progress | None
 ) -> SplitVerification:
     images, masks, pairs = painter.images(), painter.masks, painter.pairs()
     rules = tuple(dict.fromkeys([rule, *painter.rules()]))
-    tally = (
-        compare_masks(painter, rules, pairs, workers, report) if pairs else Tally.empty(len(rules))
-    )
+    tally = Tally.empty(len(rules))
+    if pairs:
+        tally = compare_masks(painter, rules, pairs, workers, progress)
     if masks is not None:
         with_image, with_mask = set(pairs.values()), pairs.keys()
         tally.images += [MaskFinding(i, "no mask") for i in images if i not in with_mask]

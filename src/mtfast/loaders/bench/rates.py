@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from mtfast.loaders.bench.plain import PlainReader
 from mtfast.loaders.order import Sampler
 from mtfast.loaders.reader import Reader
 from mtfast.loaders.views import Augment
-from mtfast.progress import Progress, silent
+from mtfast.progress import Progress, track
 
 __all__ = ["LoaderRates", "measure_rates"]
 
@@ -99,7 +98,6 @@ def measure_rates(
     >>> measure_rates("graphene.zarr", crop=256).rate                # doctest: +SKIP
     512.3
     """
-    report = progress or silent
     windows = Augment(mirror=False, turn=False)
     reader = Reader(store, split, variant=variant, crop=crop, augment=windows, seed=seed)
     if not len(reader):
@@ -108,8 +106,8 @@ def measure_rates(
     reader.indices = reader.indices[order]
     with tempfile.TemporaryDirectory(prefix="mtfast-bench-") as folder:
         plain = PlainReader(reader, Path(folder))
-        rate = _time(reader, batch_size, workers, partial(report, "timing mtfast"))
-        plain_rate = _time(plain, batch_size, workers, partial(report, f"timing {plain.way}"))
+        rate = _time(reader, batch_size, workers, "timing mtfast", progress)
+        plain_rate = _time(plain, batch_size, workers, f"timing {plain.way}", progress)
     size = reader.crop or (reader.split.height, reader.split.width)
     return LoaderRates(
         str(store),
@@ -125,30 +123,28 @@ def measure_rates(
 
 
 def _time(
-    reader: Reader, batch_size: int, workers: int, report: Callable[[int, int], None]
+    reader: Reader, batch_size: int, workers: int, what: str, progress: Progress | None
 ) -> float:
     """Return samples a second of a whole epoch, after another one that warms up."""
     if workers:
         from mtfast.loaders.torch import Dataset, Loader
 
         with Loader(Dataset.of(reader), batch_size, workers=workers) as loader:
-            return _rate(lambda: loader, len(reader), report)
+            return _rate(lambda: loader, len(reader), what, progress)
 
     def epoch() -> Iterable[object]:
         for picks in Sampler(reader.order(), batch_size).batches():
             yield [reader.read(pick) for pick in picks]
 
-    return _rate(epoch, len(reader), report)
+    return _rate(epoch, len(reader), what, progress)
 
 
 def _rate(
-    epoch: Callable[[], Iterable[object]], n_samples: int, report: Callable[[int, int], None]
+    epoch: Callable[[], Iterable[object]], n_samples: int, what: str, progress: Progress | None
 ) -> float:
-    for turn in range(2):
-        report(turn * n_samples, 2 * n_samples)
+    for _ in track(range(2), what, progress, 2 * n_samples, lambda _: n_samples):
         start = time.perf_counter()
         for _ in epoch():
             pass
         seconds = time.perf_counter() - start
-    report(2 * n_samples, 2 * n_samples)
     return n_samples / seconds
