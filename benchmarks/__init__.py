@@ -1,5 +1,7 @@
-"""Benchmarks: an asv suite, one file a room, and the ratios that the README states.
+"""Benchmarks: an asv suite, and the comparisons that the README states.
 
-``asv run --python=same --quick`` runs the suite; ``python -m benchmarks.ratios`` prints the table
-of the ordinary ways, ``python -m benchmarks.peers`` that of the libraries like ``mtfast.mask``.
+``asv run --python=same --quick`` runs the suite, which has one file for each package of mtfast.
+These print tables for the README: ``python -m benchmarks.ratios`` compares with the code that most
+users write, ``python -m benchmarks.peers`` ``mtfast.mask`` with libraries like it, and ``python -m
+benchmarks.loaders`` the training loader with other loaders.
 """

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# An environment for python -m benchmarks.loaders, apart from all others, as its peers bring other
-# versions of what they need:  benchmarks/loader_peers.sh FOLDER [PYTHON]
+# Make an environment for python -m benchmarks.loaders:  benchmarks/loader_peers.sh FOLDER [PYTHON]
+# It is separate from the others, as the peers need other versions of their dependencies.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$1

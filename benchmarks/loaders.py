@@ -1,9 +1,11 @@
-"""CPU time of a training sample: mtfast beside files, litdata, webdataset and MDS.
+"""CPU time of a training sample: mtfast and files, litdata, webdataset and MDS.
 
     python -m benchmarks.loaders            in an environment made by benchmarks/loader_peers.sh
 
-Every peer holds the bytes of the JPEG files and the RLE of COCO, decodes both whole and crops
-them, as its users do. Peers that are not installed are left out, and named.
+All readers make the same kind of sample: a random window of a random image, its semantic mask and
+its instances. Each peer stores the bytes of the JPEG files and COCO's RLE, decodes both whole and
+crops them, as its users do. What is timed is the CPU time of one process, in turns, after a turn
+that warms up. Peers that are not installed are left out, and named below the table.
 """
 
 import argparse
@@ -23,9 +25,9 @@ import numpy as np
 
 import mtfast
 from benchmarks import data, table
-from mtfast.loaders.bench.plain import Loaded, PlainReader, decode_file
-from mtfast.loaders.order import Pick
+from mtfast.loaders.bench.plain import PlainReader, WholeImage, decode_file
 from mtfast.loaders.reader import Reader
+from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.views import Augment
 
 PEERS = ("litdata", "webdataset", "streaming")
@@ -34,37 +36,36 @@ ROUNDS = 5
 FULL = 42_274
 
 
-class _Records(PlainReader):
-    """Samples from records of another library: the index, the JPEG file and the annotations."""
+class _PeerReader(PlainReader):
+    """Samples from the records of another library: position, JPEG file and annotations."""
 
-    def __init__(self, reader: Reader, plain: PlainReader) -> None:
+    def __init__(self, plain: PlainReader) -> None:
         self.__dict__.update(plain.__dict__)
-        self._draw: Callable[[int], Any] | None = None
+        self.get_record: Callable[[int], Any] | None = None
 
     def records(self) -> Iterator[dict[str, Any]]:
-        for index in self.indices.tolist():
+        for position, index in enumerate(self.indices.tolist()):
             rles = [
                 ({**rle, "counts": rle["counts"].decode()}, label, number)
                 for rle, label, number in self._annotations[index]
             ]
             yield {
-                "index": index,
+                "position": position,
                 "jpeg": self._files[index].read_bytes(),
                 "annotations": json.dumps(rles).encode(),
             }
 
-    def load(self, place: int) -> Loaded:
+    def load(self, position: int) -> WholeImage:
         import cv2
 
-        assert self._draw is not None
-        record = self._draw(place)
+        assert self.get_record is not None
+        record = self.get_record(position)
         pixels = cv2.imdecode(np.frombuffer(record["jpeg"], np.uint8), cv2.IMREAD_COLOR)
-        return Loaded(
-            int(record["index"]), pixels[:, :, ::-1], json.loads(bytes(record["annotations"]))
-        )
+        annotations = json.loads(bytes(record["annotations"]))
+        return WholeImage(int(record["position"]), pixels[:, :, ::-1], annotations)
 
 
-def _litdata(reader: _Records, folder: Path) -> None:
+def _litdata(reader: _PeerReader, folder: Path) -> None:
     import litdata
 
     litdata.optimize(
@@ -75,104 +76,104 @@ def _litdata(reader: _Records, folder: Path) -> None:
         num_workers=1,
         verbose=False,
     )
-    reader._draw = litdata.StreamingDataset(str(folder)).__getitem__
+    reader.get_record = litdata.StreamingDataset(str(folder)).__getitem__
 
 
-def _webdataset(reader: _Records, folder: Path) -> None:
+def _webdataset(reader: _PeerReader, folder: Path) -> None:
     import webdataset
 
     folder.mkdir()
     with webdataset.ShardWriter(f"{folder}/%06d.tar", maxcount=64, verbose=0) as writer:
         for record in reader.records():
-            parts = {"jpg": record["jpeg"], "json": record["annotations"]}
-            writer.write({"__key__": f"{record['index']:06d}", **parts})
+            files = {"jpg": record["jpeg"], "json": record["annotations"]}
+            writer.write({"__key__": f"{record['position']:06d}", **files})
     shards = sorted(map(str, folder.glob("*.tar")))
-    # It reads in the order of the shards, and shuffles what it has read.
+    # It has no random access: it reads shard after shard and shuffles a buffer.
     samples = chain.from_iterable(
         webdataset.WebDataset(shards, shardshuffle=False).shuffle(64) for _ in repeat(None)
     )
 
-    def draw(place: int) -> dict[str, Any]:
+    def next_record(_: int) -> dict[str, Any]:
         sample = next(samples)
         return {
-            "index": int(sample["__key__"]),
+            "position": int(sample["__key__"]),
             "jpeg": sample["jpg"],
             "annotations": sample["json"],
         }
 
-    reader._draw = draw
+    reader.get_record = next_record
 
 
-def _streaming(reader: _Records, folder: Path) -> None:
-    # It imports torchvision for data sets of its own, which does not import beside every PyTorch.
+def _streaming(reader: _PeerReader, folder: Path) -> None:
+    # It imports torchvision for its own datasets, which does not import with every PyTorch.
     sys.modules.setdefault("streaming.vision", ModuleType("streaming.vision"))
     import streaming
 
-    columns = {"index": "int", "jpeg": "bytes", "annotations": "bytes"}
+    columns = {"position": "int", "jpeg": "bytes", "annotations": "bytes"}
     with streaming.MDSWriter(out=str(folder), columns=columns) as writer:
         for record in reader.records():
             writer.write(record)
-    reader._draw = streaming.StreamingDataset(local=str(folder), batch_size=1).__getitem__
+    reader.get_record = streaming.StreamingDataset(local=str(folder), batch_size=1).__getitem__
 
 
-MAKERS = {"litdata": _litdata, "webdataset": _webdataset, "streaming": _streaming}
+WRITERS = {"litdata": _litdata, "webdataset": _webdataset, "streaming": _streaming}
 
 
-def cpu_seconds(read: Callable[[Pick], object], picks: list[Pick]) -> list[float]:
+def cpu_seconds(read: Callable[[SampleKey], object], keys: list[SampleKey]) -> list[float]:
     """Return the CPU time of each call, of all threads of this process."""
     taken = []
-    for pick in picks:
+    for key in keys:
         start = time.process_time()
-        read(pick)
+        read(key)
         taken.append(time.process_time() - start)
     return taken
 
 
-def race(ways: dict[str, Callable[[Pick], object]], n: int, samples: int) -> dict[str, float]:
-    """Let the ways take turns; return the mean CPU time of a sample of each."""
+def race(
+    readers: dict[str, Callable[[SampleKey], object]], n: int, samples: int
+) -> dict[str, float]:
+    """Let the readers take turns; return the mean CPU time of a sample of each."""
     rng = np.random.default_rng(data.SEED)
-    taken: dict[str, list[float]] = {way: [] for way in ways}
+    taken: dict[str, list[float]] = {name: [] for name in readers}
     for turn in range(1 + ROUNDS):
-        picks = [Pick(turn, int(place)) for place in rng.integers(0, n, -(-samples // ROUNDS))]
-        for way, read in ways.items():
-            seconds = cpu_seconds(read, picks)
+        keys = [SampleKey(turn, int(k)) for k in rng.integers(0, n, -(-samples // ROUNDS))]
+        for name, read in readers.items():
+            seconds = cpu_seconds(read, keys)
             # The first turn warms up.
-            taken[way] += seconds if turn else []
-    return {way: statistics.fmean(seconds) for way, seconds in taken.items()}
+            taken[name] += seconds if turn else []
+    return {name: statistics.fmean(seconds) for name, seconds in taken.items()}
 
 
 def measure(
     store: Path, folder: Path, samples: int, crops: tuple[int, ...], peers: tuple[str, ...]
 ) -> Iterator[table.Row]:
-    """Time the jobs; the folder gets what the other ways read."""
+    """Time the jobs; the folder gets what the other readers read."""
     windows = Augment(mirror=False, turn=False)
     reader = Reader(store, crop=crops[0], augment=windows)
     (folder / "files").mkdir(parents=True)
     plain = PlainReader(reader, folder / "files")
-    records = {}
+    readers = {"mtfast": reader, plain.method: plain}
     for peer in peers:
-        records[peer] = _Records(reader, plain)
-        MAKERS[peer](records[peer], folder / peer)
-    readers = {"mtfast": reader, plain.way: plain, **records}
+        readers[peer] = _PeerReader(plain)
+        WRITERS[peer](readers[peer], folder / peer)
     for crop in crops:
         for each in readers.values():
             each.crop = (crop, crop)
         yield from _rows(
             f"{crop} px window and its instances",
-            race({way: each.read for way, each in readers.items()}, len(reader), samples),
+            race({name: each.read for name, each in readers.items()}, len(reader), samples),
         )
     yield from _frames(store, folder, plain, samples)
-    yield from _processes(store)
 
 
-def _processes(store: Path) -> Iterator[table.Row]:
+def worker_processes(store: Path, crop: int) -> Iterator[table.Row]:
     """Wall time of a sample in an epoch read by worker processes; needs PyTorch."""
     if find_spec("torch") is None:
         return
     from mtfast.loaders.torch import Dataset, Loader
 
     loaders = [
-        Loader(Dataset(store, crop=512, augment=Augment()), 8, workers=workers)
+        Loader(Dataset(store, crop=crop, augment=Augment()), 8, workers=workers)
         for workers in (2, 1)
     ]
     taken: tuple[list[float], ...] = ([], [])
@@ -184,11 +185,12 @@ def _processes(store: Path) -> Iterator[table.Row]:
     for loader in loaders:
         loader.close()
     two, one = map(statistics.median, taken)
-    yield table.Row("512 px window, wall time, two worker processes", two, "one of them", one)
+    job = f"{crop} px window, wall time, two worker processes"
+    yield table.Row(job, two, "one of them", one)
 
 
 def start_up(store: Path) -> Iterator[table.Row]:
-    """Time the first batch of a store after importing, in a new process; needs PyTorch."""
+    """Time the first batch of a store, after imports, in a new process; needs PyTorch."""
     if find_spec("torch") is None:
         return
     program = (
@@ -217,23 +219,23 @@ def _frames(store: Path, folder: Path, plain: PlainReader, samples: int) -> Iter
     whole = Reader(store, targets=["semantic"])
     every = PlainReader(whole, folder / "files")
 
-    def with_png(pick: Pick) -> object:
-        index = int(plain.indices[pick.place])
+    def with_png(key: SampleKey) -> object:
+        index = int(plain.indices[key.position])
         return decode_file(plain._files[index]), cv2.imread(str(masks[index]), 0)
 
-    frames = {"mtfast": whole.read, "JPEG and PNG files, cv2": with_png, every.way: every.read}
-    frames["the decode alone"] = lambda pick: split.image(pick.place)
+    frames = {"mtfast": whole.read, "JPEG and PNG files, cv2": with_png, every.method: every.read}
+    frames["the decode alone"] = lambda key: split.image(key.position)
     yield from _rows("whole image and semantic mask", race(frames, len(whole), samples))
     pixels = {
-        "mtfast": lambda pick: split.semantic(pick.place),
-        "PNG files, cv2": lambda pick: cv2.imread(str(masks[pick.place]), 0),
+        "mtfast": lambda key: split.semantic(key.position),
+        "PNG files, cv2": lambda key: cv2.imread(str(masks[key.position]), 0),
     }
     yield from _rows("semantic mask, random order", race(pixels, len(whole), 10 * samples))
 
 
 def _rows(job: str, seconds: dict[str, float]) -> Iterator[table.Row]:
-    for way in islice(seconds, 1, None):
-        yield table.Row(job, seconds["mtfast"], way, seconds[way])
+    for name in islice(seconds, 1, None):
+        yield table.Row(job, seconds["mtfast"], name, seconds[name])
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -242,9 +244,13 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--samples", type=int, default=200)
-    parser.add_argument("--source", type=Path, help="a set of your own, instead of a synthetic one")
-    parser.add_argument("--full", action="store_true", help=f"first batch of {FULL:,} images too")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
+    parser.add_argument("--source", type=Path, help="a dataset to read, instead of a synthetic one")
+    parser.add_argument(
+        "--full", action="store_true", help=f"also time the first batch of {FULL:,} images"
+    )
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="also write the table to a file"
+    )
     given = parser.parse_args(arguments)
     source = given.source or data.jpeg_set(data.Scale((1200, 1920), given.images, 0, 0))
     peers = tuple(peer for peer in PEERS if find_spec(peer))
@@ -252,7 +258,10 @@ def main(arguments: list[str] | None = None) -> None:
         store = mtfast.convert(
             source, Path(scratch) / "set.zarr", splits=["train"], crop_index=True
         )
-        jobs = [measure(store, Path(scratch) / "peers", given.samples, (512, 256), peers)]
+        jobs = [
+            measure(store, Path(scratch) / "peers", given.samples, (512, 256), peers),
+            worker_processes(store, 512),
+        ]
         if given.full:
             large = data.label_set(data.Scale((1200, 1920), 0, FULL, 0))
             masks = Path(scratch) / "large.zarr"
@@ -261,7 +270,7 @@ def main(arguments: list[str] | None = None) -> None:
         for row in chain.from_iterable(jobs):
             rows.append(row)
             print(*row.cells(), sep="  ", file=sys.stderr, flush=True)
-    text = "CPU time of a sample in one process, means, unless it says otherwise.\n\n"
+    text = "CPU time of a sample in one process, means, unless a row says otherwise.\n\n"
     text += table.grid(
         [
             ("job", "mtfast", "other way", "times as fast"),

@@ -210,6 +210,15 @@ def test_loaders_are_measured(tmp_path):
     assert all(row.ours > 0 and row.ordinary > 0 for row in rows)
 
 
+def test_worker_processes_are_measured(tmp_path):
+    pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
+    store = mtfast.convert(data.jpeg_set(data.TINY), tmp_path / "s.zarr", splits=["train"])
+    (row,) = loaders.worker_processes(store, 48)
+    assert row.job == "48 px window, wall time, two worker processes"
+    assert row.ours > 0
+    assert row.ordinary > 0
+
+
 def test_table():
     rows = [
         table.Row("paint", 65e-6, "loop", 16.8e-3),

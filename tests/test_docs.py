@@ -123,7 +123,9 @@ def test_docstring_examples():
     import importlib
     import pkgutil
 
-    needs_torch = {f"mtfast.loaders.{name}" for name in ("forms", "gpu", "torch")}
+    needs_torch = {
+        f"mtfast.loaders.{name}" for name in ("batches", "gpu", "sample_formats", "torch")
+    }
     n = 0
     for module in pkgutil.walk_packages(mtfast.__path__, "mtfast."):
         if module.name == "mtfast.__main__":

@@ -13,8 +13,8 @@ from pycocotools import mask as coco_mask
 
 import mtfast
 from mtfast.errors import MtfastError, StoreError
-from mtfast.loaders.order import Pick
 from mtfast.loaders.reader import Reader
+from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.views import Augment, View, choose_view
 from tables import make_table, random_masks
 
@@ -68,7 +68,7 @@ def test_samples_are_the_window_of_everything(store, train, crop, augment):
     reader = Reader(store, crop=crop, augment=augment, seed=3)
     layouts = set()
     for place in range(len(reader)):
-        item = reader.read(Pick(2, place))
+        item = reader.read(SampleKey(2, place))
         assert item.index == place
         assert item.name == train.names[place]
         y, x, h, w, height, width, mirrored, turns = item.view
@@ -104,7 +104,7 @@ def test_resizing_keeps_image_and_masks_together(store, train):
         plain = layout(train.image(place)).astype(int)
         assert item.image.shape == plain.shape
         assert np.abs(item.image - plain).mean() < 12
-    sizes = {reader.read(Pick(epoch, 0)).view.h for epoch in range(40)}
+    sizes = {reader.read(SampleKey(epoch, 0)).view.h for epoch in range(40)}
     assert 32 <= min(sizes) < 45
     assert 90 < max(sizes) <= 128
 
@@ -114,8 +114,8 @@ def test_layouts_of_boxes():
     mask[1:3, 2:7] = 1
     for mirrored, turns in product((False, True), range(4)):
         view = View(0, 0, 5, 8, 5, 8, mirrored, turns)
-        rows, columns = np.nonzero(view.lay_out(mask))
-        (box,) = view.lay_out_boxes(np.array([[2, 1, 7, 3]], np.float32))
+        rows, columns = np.nonzero(view.orient(mask))
+        (box,) = view.apply_to_boxes(np.array([[2, 1, 7, 3]], np.float32))
         assert box.tolist() == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
 
 
@@ -197,7 +197,7 @@ def test_the_cache_decodes_once_and_is_bounded(store, monkeypatch):
     assert sorted(decoded) == list(range(20))
     for epoch in range(2):
         for place in range(20):
-            a, b = (r.read(Pick(epoch, place)).image for r in (kept, plain))
+            a, b = (r.read(SampleKey(epoch, place)).image for r in (kept, plain))
             assert np.array_equal(a, b)
     decoded.clear()
     kept.read(3)

@@ -22,8 +22,8 @@ torch = pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
 import mtfast
 import naive
 from mtfast.errors import MtfastError
-from mtfast.loaders.order import Pick
 from mtfast.loaders.reader import Reader
+from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.torch import Dataset, Loader
 from mtfast.loaders.views import Augment
 
@@ -116,7 +116,7 @@ def test_iterating_again(store, epochs):
 def test_samples_are_those_of_the_reader(store):
     data, reader = Dataset(store, **OPTIONS), Reader(store, **OPTIONS)
     assert len(data) == 20
-    for pick in (Pick(0, 7), Pick(3, 2)):
+    for pick in (SampleKey(0, 7), SampleKey(3, 2)):
         sample, item = data[pick], reader.read(pick)
         assert sample["index"] == item.index
         assert sample["name"] == item.name
@@ -126,7 +126,7 @@ def test_samples_are_those_of_the_reader(store):
         for key, column in item.instances._asdict().items():
             assert sample[key].dtype == torch.from_numpy(column).dtype
             assert np.array_equal(sample[key], column)
-    assert np.array_equal(data[7]["image"], data[Pick(0, 7)]["image"])
+    assert np.array_equal(data[7]["image"], data[SampleKey(0, 7)]["image"])
     again = pickle.loads(pickle.dumps(data))
     assert np.array_equal(data[7]["image"], again[7]["image"])
 
@@ -218,7 +218,7 @@ def test_detectron2_dicts(store, monkeypatch):
 def test_sizes_of_turned_views(store):
     data = Dataset(store, form="detectron2", targets=[], crop=(40, 60), augment=Augment())
     for epoch in range(8):
-        sample = data[Pick(epoch, 0)]
+        sample = data[SampleKey(epoch, 0)]
         assert sample["image"].shape == (3, 40, 60)
         assert (sample["height"], sample["width"]) == (40, 60)
 

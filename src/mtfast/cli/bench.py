@@ -15,15 +15,19 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("store", type=click.Path(path_type=Path))
-@click.option("--split", metavar="S", default="train", show_default=True)
-@click.option("--variant", metavar="VARIANT", help="Annotations that masks are made from.")
+@click.option("--split", metavar="S", default="train", show_default=True, help="Split to read.")
+@click.option(
+    "--variant",
+    metavar="V",
+    help="Annotations to read; by default those of the store's semantic masks.",
+)
 @click.option(
     "--crop",
     metavar="PX",
     type=click.IntRange(min=0),
     default=512,
     show_default=True,
-    help="Side of the windows; 0 takes whole images.",
+    help="Side of the windows in pixels; 0 reads whole images.",
 )
 @click.option(
     "--workers",
@@ -33,8 +37,22 @@ if TYPE_CHECKING:
     show_default=True,
     help="Worker processes of PyTorch's DataLoader; 0 reads in this process.",
 )
-@click.option("--samples", metavar="N", type=click.IntRange(min=1), default=64, show_default=True)
-@click.option("--batch", metavar="N", type=click.IntRange(min=1), default=8, show_default=True)
+@click.option(
+    "--samples",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="Samples to time; at most one for each image.",
+)
+@click.option(
+    "--batch",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="Samples in a batch.",
+)
 @json_option
 def bench(
     store: Path,
@@ -46,9 +64,11 @@ def bench(
     batch: int,
     as_json: bool,
 ) -> None:
-    """Time the loader on STORE, beside the plain way of making the same samples.
+    """Time the training loader on STORE, and a plain reader that makes the same samples.
 
-    A sample is a random window of a random image with its semantic mask and its instances.
+    A sample is a random window of a random image with its semantic mask and its instances. The
+    plain reader decodes whole JPEG files with OpenCV (or Pillow) and whole masks with pycocotools,
+    and crops both.
     """
     from mtfast.loaders.bench.rates import measure_rates
     from mtfast.progress import ProgressDisplay
@@ -82,10 +102,10 @@ def _print_rates(rates: LoaderRates) -> None:
         Text.assemble((rates.path, "bold"), f"{about}{height} x {width} pixels, {n_workers}")
     )
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("way", overflow="fold")
+    table.add_column("reader", overflow="fold")
     for column in ("samples/s", "ms a sample", "times as fast"):
         table.add_column(column, justify="right")
-    for way, rate in (("mtfast", rates.rate), (rates.plain_way, rates.plain_rate)):
+    for reader, rate in (("mtfast", rates.rate), (rates.plain_method, rates.plain_rate)):
         ratio = rate / rates.plain_rate
-        table.add_row(Text(way), f"{rate:,.1f}", f"{1000 / rate:,.2f}", f"{ratio:,.1f}")
+        table.add_row(Text(reader), f"{rate:,.1f}", f"{1000 / rate:,.2f}", f"{ratio:,.1f}")
     console.print(table)

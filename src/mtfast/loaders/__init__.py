@@ -1,10 +1,15 @@
-"""Training loaders: which samples in which order, which view of each, and as what.
+"""Training loaders: which samples in which order, which view of each, and in which format.
 
-    order ──► views ───► reader ──► torch ──► batches
-    (sampler, (before    (pixels    (tensors, worker
-    progress)  pixels)   of one)    processes)
+    sampler ──► views ───► reader ──► torch ──► batches
+    (order,     (before    (pixels    (tensors, worker
+    progress)   pixels)    of one)    processes)
 
-Only ``torch``, ``forms`` and ``gpu`` import PyTorch.
+``sampler`` orders the samples of an epoch and counts those that were handed out; ``views`` chooses
+the window of an image and how it is mirrored and turned; ``reader`` reads that view of the image
+and of its masks; ``batches`` says how samples travel between processes and ``sample_formats`` what
+a model is given. ``torch`` is the door: its Dataset and Loader.
+
+Only ``torch``, ``batches``, ``sample_formats`` and ``gpu`` import PyTorch.
 """
 
 from mtfast.loaders.views import Augment

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.errors import MtfastError, StoreError
-from mtfast.loaders.order import Int64, Order, Pick
-from mtfast.loaders.views import Augment, View, choose_view
+from mtfast.errors import MtfastError, StoreError, shown
+from mtfast.loaders.arguments import as_integer, as_size
+from mtfast.loaders.sampler import EpochOrder, Int64, SampleKey
+from mtfast.loaders.views import Augment, View, check_fits, choose_view, fits
 from mtfast.painting.crop import crop_table
 from mtfast.painting.paint import semantic, semantic_dtype
 from mtfast.painting.targets import InstanceTargets, instance_targets
+from mtfast.paths import local_path
 from mtfast.store.reading.store import Split, open_store
 from mtfast.table import Category, RunTable
 
-__all__ = ["TARGETS", "Item", "Reader"]
+__all__ = ["TARGETS", "Reader", "TrainingSample", "boxes_of"]
+
+logger = logging.getLogger(__name__)
 
 TARGETS = ("semantic", "instances")
 
 
 @dataclass(frozen=True)
-class Item:
+class TrainingSample:
     """One sample of an epoch; what was not asked for is None.
 
     Attributes
@@ -35,9 +39,10 @@ class Item:
     index : int
         Of the image in its split.
     name : str
+        Of the image.
     view : View
     image : (h, w, 3) uint8, RGB, C order
-    semantic : (h, w) uint8 or uint16
+    semantic : (h, w) uint8 or uint16, C order
         Number of the class of each pixel, 0 is background; uint16 if the set has more than 255.
     instances : InstanceTargets
         Those with a pixel in the view; labels are numbers of classes, from 1 on.
@@ -62,7 +67,7 @@ class Reader:
         Any annotation file of the split, n-shot subsets too; by default the one that the store's
         semantic masks were painted from. The images that it lists are the set.
     crop : int or (height, width), optional
-        Size of the samples; whole images without it.
+        Size of the samples in pixels, one integer for squares; whole images without it.
     augment : Augment, optional
         How views vary; without it they are the middle of the images.
     targets : collection of str
@@ -72,17 +77,33 @@ class Reader:
     class_agnostic : bool
         Number all classes 1.
     seed : int
-        Order and views of every epoch follow from it.
+        Order and views of every epoch follow from it; not negative.
     cache_bytes : int
-        A set whose decoded images fit into so many bytes is decoded only once, in each process
-        that reads from it; a set that does not fit is not kept at all.
+        A set whose decoded images fit into this many bytes is decoded only once, in each process
+        that reads from it; of a set that does not fit nothing is kept.
+
+    Attributes
+    ----------
+    indices : (n,) int64
+        Index in its split of each image of the set, in the order of the variant.
 
     Raises
     ------
     StoreError
         If there is no such store, split or variant, or it holds no images.
     MtfastError
-        If another argument makes no sense.
+        If another argument makes no sense, or the crop does not fit into the images.
+
+    Examples
+    --------
+    >>> reader = Reader("graphene.zarr", crop=512, augment=Augment(near=0.5))    # doctest: +SKIP
+    >>> sample = reader.read(SampleKey(epoch=0, position=7))                     # doctest: +SKIP
+    >>> sample.image.shape, sample.instances.masks.shape                         # doctest: +SKIP
+    ((512, 512, 3), (4, 512, 512))
+
+    Notes
+    -----
+    What is chosen (variant, how windows are decoded) is logged at INFO.
     """
 
     def __init__(
@@ -99,25 +120,26 @@ class Reader:
         seed: int = 0,
         cache_bytes: int = 0,
     ) -> None:
-        if isinstance(targets, str) or not set(targets) <= set(TARGETS):
-            raise MtfastError(f"targets {targets!r}; expected some of {TARGETS}; give a list")
-        self.store = Path(store).absolute()
+        self.store = local_path(store).absolute()
         self.split_name = split
-        self.crop = (crop, crop) if isinstance(crop, int) else crop
-        self.augment = augment
-        self.targets = tuple(t for t in TARGETS if t in targets)
+        self.crop = None if crop is None else as_size("crop", crop)
+        self.augment = _checked_augment(augment)
+        self.targets = _checked_targets(targets)
         self.images = images
         self.class_agnostic = class_agnostic
-        self.seed = seed
-        self.cache_bytes = cache_bytes
+        self.seed = as_integer("seed", seed, 0)
+        self.cache_bytes = as_integer("cache_bytes", cache_bytes, 0)
         # Opened now, so that what is wrong is said where the reader is made.
-        self.variant = variant or self.split.semantic_variant
+        self.variant = self.split.semantic_variant if variant is None else variant
         self.indices: Int64 = self.split.images_of(self.variant)
         if images and not self.split.has_images:
             raise StoreError(
                 f"split {split!r} of {self.store} holds masks only; expected images; convert the "
                 f"set again with --images jpeg, or read with images=False"
             )
+        if self.crop:
+            check_fits(self.crop, self._frame)
+        self._log_choices()
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k not in ("split", "_cache")}
@@ -135,11 +157,19 @@ class Reader:
         return {}
 
     @property
+    def _frame(self) -> tuple[int, int]:
+        """Height and width of the images."""
+        return self.split.height, self.split.width
+
+    @property
+    def _decoded_bytes(self) -> int:
+        """What the images of the set take when they are decoded."""
+        return len(self) * 3 * self.split.height * self.split.width
+
+    @property
     def is_cached(self) -> bool:
         """Whether images are kept once they are decoded."""
-        return self.images and len(self) * 3 * self.split.height * self.split.width <= (
-            self.cache_bytes
-        )
+        return self.images and self._decoded_bytes <= self.cache_bytes
 
     @cached_property
     def categories(self) -> tuple[Category, ...]:
@@ -157,49 +187,100 @@ class Reader:
         """Of the semantic masks of all samples, whichever classes they show."""
         return semantic_dtype(np.array([0, len(self.categories)]))
 
-    def order(self, shuffle: bool = True) -> Order:
-        """Return the order of the samples."""
-        shard = int(self.split.store.attributes.get("shard", 1))
-        return Order(self.indices, shard, self.seed, shuffle)
+    def epoch_order(self, shuffle: bool = True) -> EpochOrder:
+        """Return the order of the samples.
 
-    def read(self, pick: Pick | int) -> Item:
-        """Read a sample; a plain number is a place in the set, in epoch 0.
+        Parameters
+        ----------
+        shuffle : bool
+            Otherwise they come in the order of the variant.
+
+        Returns
+        -------
+        EpochOrder
+        """
+        shard = int(self.split.store.attributes.get("shard", 1))
+        return EpochOrder(self.indices, shard, self.seed, shuffle)
+
+    def view_of(self, key: SampleKey | int) -> tuple[int, RunTable, View]:
+        """Choose the view of a sample.
+
+        Parameters
+        ----------
+        key : SampleKey or int
+            An integer is a position in the set, in epoch 0; negative ones count from its end.
+
+        Returns
+        -------
+        index : int
+            Of the image in its split.
+        table : RunTable
+            All instances of the image, with numbers of classes as category ids.
+        view : View
 
         Raises
         ------
         IndexError
-            If there is no such place.
+            If there is no such position.
         MtfastError
             If the image is smaller than the crop.
         """
-        epoch, place = pick if isinstance(pick, tuple) else (0, pick)
-        if not -len(self) <= place < len(self):
-            raise IndexError(f"sample {place} of a set of {len(self)}")
-        index = int(self.indices[place])
-        table = self.numbered(self.split.instances(index, self.variant))
+        epoch, position = key if isinstance(key, tuple) else (0, key)
+        if not -len(self) <= position < len(self):
+            raise IndexError(f"sample {position} of a set of {len(self)}")
+        index = int(self.indices[position])
+        table = self.with_class_numbers(self.split.instances(index, self.variant))
         view = choose_view(table, self.crop, self.augment, (self.seed, epoch, 1 + index))
-        part = crop_table(table, view[:4])
-        return Item(
+        return index, table, view
+
+    def read(self, key: SampleKey | int) -> TrainingSample:
+        """Read a sample.
+
+        Parameters
+        ----------
+        key : SampleKey or int
+            An integer is a position in the set, in epoch 0; negative ones count from its end.
+
+        Returns
+        -------
+        TrainingSample
+
+        Raises
+        ------
+        IndexError
+            If there is no such position.
+        MtfastError
+            If the image is smaller than the crop.
+        """
+        index, table, view = self.view_of(key)
+        cut = crop_table(table, view[:4])
+        return TrainingSample(
             index,
             str(self.split.names[index]),
             view,
-            view.lay_out_image(self._pixels(index, view)) if self.images else None,
-            view.lay_out_labels(self._semantic(part)) if "semantic" in self.targets else None,
-            _lay_out(instance_targets(part), view) if "instances" in self.targets else None,
+            view.apply_to_image(self._pixels(index, view)) if self.images else None,
+            view.apply_to_labels(self._semantic(cut)) if "semantic" in self.targets else None,
+            _apply(view, instance_targets(cut)) if "instances" in self.targets else None,
         )
 
-    def _semantic(self, part: RunTable) -> NDArray[Any]:
-        frame = np.empty((1, *part.common_size()), self.semantic_dtype)
-        semantic(part, out=frame)
+    def _semantic(self, table: RunTable) -> NDArray[Any]:
+        frame = np.empty((1, *table.common_size()), self.semantic_dtype)
+        semantic(table, out=frame)
         pixels: NDArray[Any] = frame[0]
         return pixels
 
-    def fetch_ahead(self, place: int) -> None:
-        """Ask the system for the bytes of a sample's image, which will be read soon."""
-        self.split.fetch_ahead(int(self.indices[place]))
+    def fetch_ahead(self, position: int) -> None:
+        """Ask the system for the bytes of an image that will be read soon; returns at once.
+
+        Parameters
+        ----------
+        position : int
+            In the set.
+        """
+        self.split.fetch_ahead(int(self.indices[position]))
 
     def warm(self) -> None:
-        """Load what processes that are forked after it share: kernels, columns, kept images."""
+        """Load what worker processes share that are forked afterwards: kernels, columns, cache."""
         if len(self):
             self.read(0)
         if self.is_cached:
@@ -210,7 +291,7 @@ class Reader:
         y, x, h, w = view[:4]
         if self.is_cached:
             return self._whole(index)[y : y + h, x : x + w]
-        if (h, w) == (self.split.height, self.split.width):
+        if (h, w) == self._frame:
             return self.split.image(index)
         return self.split.crop(index, y, x, h, w).image
 
@@ -220,10 +301,26 @@ class Reader:
             image = self._cache[index] = self.split.image(index)
         return image
 
-    def numbered(self, table: RunTable) -> RunTable:
-        """Replace the category ids of a table by the numbers of the classes."""
+    def with_class_numbers(self, table: RunTable) -> RunTable:
+        """Replace the category ids of a table by the numbers of the classes.
+
+        Parameters
+        ----------
+        table : RunTable
+            Of images of this set, with the category ids of the variant.
+
+        Returns
+        -------
+        RunTable
+            Its category ids are positions in :attr:`categories` plus 1.
+
+        Raises
+        ------
+        MtfastError
+            If an instance has a category that the variant does not list.
+        """
         if self.class_agnostic:
-            return _with_categories(table, np.ones(table.n_instances, np.int64))
+            return _with_category_ids(table, np.ones(table.n_instances, np.int64))
         ids = np.array(sorted(c.id for c in self._listed), np.int64)
         at = np.searchsorted(ids, table.category_ids)
         unlisted = ids[np.minimum(at, ids.size - 1)] != table.category_ids if ids.size else at >= 0
@@ -234,20 +331,67 @@ class Reader:
                 f"expected one of the {ids.size} that {self.variant} lists; correct the file, or "
                 f"read it class-agnostic"
             )
-        return _with_categories(table, at + 1)
+        return _with_category_ids(table, at + 1)
+
+    def _log_choices(self) -> None:
+        where = f"split {self.split_name} of {self.store}"
+        logger.info("%s: variant %s, %s images", where, self.variant, f"{len(self):,}")
+        logger.info("%s: %s", where, self._decoding())
+        if self.images and self.cache_bytes and not self.is_cached:
+            logger.warning(
+                "%s: nothing is cached; cache_bytes is %s, the decoded images take %s",
+                where,
+                f"{self.cache_bytes:,}",
+                f"{self._decoded_bytes:,}",
+            )
+        crop = self.crop or self._frame
+        if self.augment and self.augment.turn and not fits(crop[::-1], self._frame):
+            logger.info("%s: no quarter turns, as a turned window does not fit", where)
+
+    def _decoding(self) -> str:
+        """How images are decoded, and why, for the log."""
+        if not self.images:
+            return "masks only, no image is decoded"
+        if self.is_cached:
+            return f"each image is decoded once and kept, {self._decoded_bytes:,} bytes in all"
+        scaled = self.augment is not None and self.augment.scale != (1, 1)
+        if self.crop in (None, self._frame) and not scaled:
+            return "whole images are decoded, as samples are whole images"
+        if self.split.has_crop_index:
+            return "windows are decoded with the crop index"
+        return (
+            "whole images are decoded for each window, as the store has no crop index; "
+            "'mtfast index' adds one"
+        )
 
 
-def _with_categories(table: RunTable, category_ids: Int64) -> RunTable:
+def _checked_augment(augment: Any) -> Augment | None:
+    if augment is not None and not isinstance(augment, Augment):
+        raise MtfastError(
+            f"augment is {shown(augment)}; expected an mtfast.loaders.Augment; make one"
+        )
+    return augment
+
+
+def _checked_targets(targets: Any) -> tuple[str, ...]:
+    """Return the targets in the order of TARGETS."""
+    several = isinstance(targets, Collection) and not isinstance(targets, str)
+    if not several or any(target not in TARGETS for target in targets):
+        raise MtfastError(f"targets {shown(targets)}; expected some of {TARGETS}; give a list")
+    return tuple(t for t in TARGETS if t in targets)
+
+
+def _with_category_ids(table: RunTable, category_ids: Int64) -> RunTable:
     category_ids.flags.writeable = False
     kept: dict[str, Any] = {name: getattr(table, name) for name in table.__dataclass_fields__}
     return RunTable.unchecked(**kept | {"category_ids": category_ids})
 
 
-def _lay_out(targets: InstanceTargets, view: View) -> InstanceTargets:
-    masks = view.lay_out_labels(targets.masks)
+def _apply(view: View, targets: InstanceTargets) -> InstanceTargets:
+    """Transform the instances of a window; those of which resizing leaves nothing are dropped."""
+    masks = view.apply_to_labels(targets.masks)
     if not view.resized:
-        return targets._replace(masks=masks, boxes=view.lay_out_boxes(targets.boxes))
-    # Resizing moves edges, and may leave nothing of a small instance.
+        return targets._replace(masks=masks, boxes=view.apply_to_boxes(targets.boxes))
     areas = np.count_nonzero(masks, axis=(1, 2))
     kept = areas > 0
     return InstanceTargets(
@@ -260,7 +404,23 @@ def _lay_out(targets: InstanceTargets, view: View) -> InstanceTargets:
 
 
 def boxes_of(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Measure the boxes [left, top, right, bottom] of (n, h, w) masks, none of which is empty."""
+    """Measure the bounding boxes of masks.
+
+    Parameters
+    ----------
+    masks : (n, h, w) bool
+        None of them empty.
+
+    Returns
+    -------
+    (n, 4) float32
+        [left, top, right, bottom] in pixels; right and bottom are those after the last pixel.
+
+    Examples
+    --------
+    >>> boxes_of(np.array([[[False, True], [False, True]]]))
+    array([[1., 0., 2., 2.]], dtype=float32)
+    """
     columns: NDArray[np.bool_] = np.any(masks, axis=1)
     rows: NDArray[np.bool_] = np.any(masks, axis=2)
     return np.stack(

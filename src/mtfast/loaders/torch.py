@@ -1,19 +1,22 @@
-"""A PyTorch dataset of a store, and a loader of its batches that can stop and go on anywhere."""
+"""A PyTorch dataset of a store, and a loader of its batches that can stop and resume anywhere."""
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
-from multiprocessing import get_context
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.util import get_temp_dir
 from typing import Any, Self
 
 # Compiled code takes most of a second to load: here, not in the first batch.
 import mtfast.kernels.operations.transform  # noqa: F401
-from mtfast.errors import MtfastError
-from mtfast.loaders.order import Pick, Sampler
+from mtfast.errors import MtfastError, no_such, shown
+from mtfast.loaders.arguments import as_integer
 from mtfast.loaders.read_ahead import read_ahead
-from mtfast.loaders.reader import Reader
+from mtfast.loaders.reader import TARGETS, Reader
+from mtfast.loaders.sampler import SampleKey, Sampler
+from mtfast.loaders.views import Augment
 
 try:
     import torch.distributed
@@ -24,9 +27,12 @@ except ImportError:
         "run: pip install 'mtfast[torch]'"
     ) from None
 
-from mtfast.loaders.forms import FORMS, Pack, collate, pack, unpack
+from mtfast.loaders.batches import PackedBatch, pack_batch
+from mtfast.loaders.sample_formats import check_format, collate, format_samples
 
 __all__ = ["Dataset", "Loader"]
+
+logger = logging.getLogger(__name__)
 
 
 class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
@@ -38,19 +44,36 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
     Parameters
     ----------
     store : path-like
+        A store written by :func:`mtfast.convert`.
     split : str
     form : {"tensors", "tv_tensors", "detectron2", "mask2former"}
-        What a sample is, see :mod:`mtfast.loaders.forms`.
-    **options
-        Which images, which part of them and which targets, see
-        :class:`mtfast.loaders.reader.Reader`.
+        What a sample is, see :mod:`mtfast.loaders.sample_formats`.
+    variant : str, optional
+        Any annotation file of the split, n-shot subsets too; by default the one that the store's
+        semantic masks were painted from. The images that it lists are the set.
+    crop : int or (height, width), optional
+        Size of the samples in pixels, one integer for squares; whole images without it.
+    augment : Augment, optional
+        How views vary; without it they are the middle of the images.
+    targets : collection of str
+        Any of "semantic" and "instances".
+    images : bool
+        Whether images are read, not only masks.
+    class_agnostic : bool
+        Number all classes 1.
+    seed : int
+        Order and views of every epoch follow from it; not negative.
+    cache_bytes : int
+        A set whose decoded images fit into this many bytes is decoded only once, in each process
+        that reads from it; forked workers share what this process has decoded. Of a set that does
+        not fit nothing is kept.
 
     Raises
     ------
     StoreError
-        If there is no such store, split or variant.
+        If there is no such store, split or variant, or it holds no images.
     MtfastError
-        If another argument makes no sense.
+        If another argument makes no sense, or the crop does not fit into the images.
 
     Examples
     --------
@@ -59,6 +82,17 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
     (torch.Size([3, 512, 512]), torch.Size([4, 512, 512]))
     >>> shots = Dataset("graphene.zarr", variant="5_shot/run_3/annotations_300", crop=512,
     ...                 class_agnostic=True, cache_bytes=2**29)                  # doctest: +SKIP
+
+    Notes
+    -----
+    A sample in the form "tensors" is a dict: ``image`` (3, h, w) uint8 RGB, a view of (h, w, 3)
+    memory; ``semantic`` (h, w) uint8, or uint16 in a set of more than 255 classes; ``masks``
+    (n, h, w) bool, ``boxes`` (n, 4) float32, ``labels``, ``areas`` and ``ids`` (n,) int64; and
+    ``index``, ``name`` and ``view`` of the image. Details are in
+    :func:`mtfast.loaders.sample_formats.as_tensors`.
+
+    A seed promises the same views of the same images in every epoch, on every machine and in any
+    process: a view follows from (seed, epoch, image), through words that numpy promises to keep.
     """
 
     def __init__(
@@ -67,26 +101,74 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         split: str = "train",
         *,
         form: str = "tensors",
-        **options: Any,
+        variant: str | None = None,
+        crop: int | tuple[int, int] | None = None,
+        augment: Augment | None = None,
+        targets: Collection[str] = TARGETS,
+        images: bool = True,
+        class_agnostic: bool = False,
+        seed: int = 0,
+        cache_bytes: int = 0,
     ) -> None:
-        if form not in FORMS:
-            raise MtfastError(f"form {form!r}; expected one of {tuple(FORMS)}; pick one")
-        self.form = form
-        self.reader = Reader(store, split, **options)
+        self.form = check_format(form)
+        self.reader = Reader(
+            store,
+            split,
+            variant=variant,
+            crop=crop,
+            augment=augment,
+            targets=targets,
+            images=images,
+            class_agnostic=class_agnostic,
+            seed=seed,
+            cache_bytes=cache_bytes,
+        )
 
     @classmethod
     def of(cls, reader: Reader, form: str = "tensors") -> Self:
-        """Make a dataset of the samples of a reader."""
+        """Make a dataset of the samples of a reader.
+
+        Parameters
+        ----------
+        reader : Reader
+        form : {"tensors", "tv_tensors", "detectron2", "mask2former"}
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        MtfastError
+            If there is no such form.
+        """
         dataset = cls.__new__(cls)
-        dataset.form, dataset.reader = form, reader
+        dataset.form, dataset.reader = check_format(form), reader
         return dataset
 
     def __len__(self) -> int:
         return len(self.reader)
 
-    def __getitem__(self, pick: Pick | int) -> Any:
-        """Return a sample; a plain number is a place in the set, in epoch 0."""
-        (sample,) = FORMS[self.form](unpack(pack([self.reader.read(pick)])))
+    def __getitem__(self, key: SampleKey | int) -> Any:
+        """Read a sample.
+
+        Parameters
+        ----------
+        key : SampleKey or int
+            An integer is a position in the set, in epoch 0; negative ones count from its end.
+
+        Returns
+        -------
+        dict, or (image, target) in the form "tv_tensors"
+
+        Raises
+        ------
+        IndexError
+            If there is no such position.
+        MtfastError
+            If the image is smaller than the crop, or a library that the form needs is missing.
+        """
+        (sample,) = format_samples(self.form, pack_batch([self.reader.read(key)]))
         return sample
 
 
@@ -102,19 +184,30 @@ class Loader:
     batch_size : int
         Samples in a batch of this rank.
     shuffle : bool
+        Otherwise every epoch has the order of the annotation file.
     drop_last : bool
-        See :class:`mtfast.loaders.order.Sampler`, which also says what ranks do at the end.
+        Leave out the samples at the end of an epoch that do not fill a batch on every rank.
+        Otherwise the last batch is shorter, and up to ``ranks - 1`` of the epoch's first samples
+        come once more, so that all ranks get equally many.
     workers : int
         Processes that read; 0 reads in this one.
     start_method : {"fork", "spawn", "forkserver"}, optional
-        How they are started; by default as Python does it here.
+        How they are started; by default Python's default on this system.
     prefetch : int
-        Batches that each worker is ahead.
+        Batches that each worker reads ahead of what the caller has taken; at least 1.
     pin_memory : bool
+        Copy batches into page-locked memory, from which they reach a GPU faster.
     rank, ranks : int, optional
-        By default those of ``torch.distributed``, or the only one.
+        Number of this process, from 0 on, and how many there are; give both or neither. By
+        default those of ``torch.distributed``, or the only one.
     read_ahead : int
-        The system is asked for the bytes of so many samples more than the workers are ahead.
+        The system is asked for the bytes of this many samples beyond those that the workers have
+        prefetched; 0 switches it off.
+
+    Attributes
+    ----------
+    sampler : Sampler
+        The order, and how far samples were handed out.
 
     Raises
     ------
@@ -127,11 +220,24 @@ class Loader:
     >>> for epoch in range(loader.epoch, 100):                                   # doctest: +SKIP
     ...     for batch in loader:
     ...         step(batch["image"].to(device), batch["semantic"].to(device))
-    ...         state = loader.state_dict()     # of the samples that step has seen
+    ...         state = loader.state_dict()     # counts the samples that step has seen
 
     Notes
     -----
-    Workers live as long as the loader; :meth:`close`, or its end, ends them.
+    A batch in the form "tensors" is a dict: ``image`` (B, 3, h, w) uint8 in the memory format
+    channels_last, ``semantic`` (B, h, w), ``view`` (B, 8) and ``index`` (B,) int64, and lists of
+    one element a sample under the other keys of a sample. The other forms give lists, as their
+    libraries expect.
+
+    A worker reads a whole batch and sends it as one tensor, as each tensor costs a file descriptor
+    and a round trip; the tensors of a batch are views of that one buffer. All samples of a batch
+    have one size.
+
+    The order of an epoch, and every sample, are the same for any number of workers and ranks and
+    for every batch size. So a state resumes on another number of any of them.
+
+    Workers live as long as the loader; :meth:`close`, or its end, ends them. What the loader
+    chooses is logged at INFO.
     """
 
     def __init__(
@@ -149,26 +255,40 @@ class Loader:
         ranks: int | None = None,
         read_ahead: int = 64,
     ) -> None:
-        if rank is None or ranks is None:
-            rank, ranks = _own_rank()
-        self.dataset = dataset
-        self.workers = workers
-        self.start_method = start_method
-        self.sampler = Sampler(
-            dataset.reader.order(shuffle), batch_size, rank=rank, ranks=ranks, drop_last=drop_last
-        )
+        if not isinstance(dataset, Dataset):
+            raise MtfastError(
+                f"a loader of {shown(dataset)}; expected an mtfast.loaders.torch.Dataset; make one"
+            )
+        rank, ranks = _rank_of_ranks(rank, ranks)
         reader = dataset.reader
-        fetching = read_ahead > 0 and reader.images and not reader.is_cached
-        self._picks = _Picks(self.sampler, read_ahead, reader.fetch_ahead if fetching else None)
-        self._options: dict[str, Any] = {"pin_memory": pin_memory, "num_workers": workers}
-        if workers:
+        self.dataset = dataset
+        self.workers = as_integer("workers", workers, 0)
+        self.start_method = _checked_start_method(start_method)
+        self.sampler = Sampler(
+            reader.epoch_order(shuffle), batch_size, rank=rank, ranks=ranks, drop_last=drop_last
+        )
+        n_ahead = as_integer("read_ahead", read_ahead, 0)
+        fetching = n_ahead > 0 and reader.images and not reader.is_cached
+        self._keys = _BatchSampler(self.sampler, n_ahead, reader.fetch_ahead if fetching else None)
+        self._options: dict[str, Any] = {"pin_memory": pin_memory, "num_workers": self.workers}
+        prefetch = as_integer("prefetch", prefetch, 1)
+        if self.workers:
             self._options |= {
                 "prefetch_factor": prefetch,
                 "persistent_workers": True,
-                "multiprocessing_context": start_method,
+                "multiprocessing_context": self.start_method,
             }
         self._batches: torch.utils.data.DataLoader[Any] | None = None
         self._resumed = False
+        logger.info(
+            "rank %d of %d: %s batches of %d samples an epoch, read by %s; %s",
+            rank,
+            ranks,
+            f"{len(self):,}",
+            self.sampler.batch_size,
+            f"{self.workers} worker processes" if self.workers else "this process",
+            f"{n_ahead} samples are read ahead" if fetching else "nothing is read ahead",
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -182,23 +302,23 @@ class Loader:
 
     @property
     def epoch(self) -> int:
-        """The epoch that is under way, or comes next."""
-        return int(self.state_dict()["epoch"])
+        """The current epoch, or the next one if it is over."""
+        return self.state_dict()["epoch"]
 
     def __iter__(self) -> Iterator[Any]:
         if not self._resumed:
             self.sampler.start(self.epoch)
         self._resumed = False
         try:
-            for packed in self._packs():
-                self.sampler.hand_over(len(packed.names))
-                yield collate(self.dataset.form, packed)
+            for batch in self._packed_batches():
+                self.sampler.advance(len(batch.names))
+                yield collate(self.dataset.form, batch)
         except GeneratorExit:
             raise
         except (EOFError, ConnectionError) as error:
             self.close()
             raise MtfastError(
-                "a worker process ended while it handed a batch over; expected it to live, and "
+                "a worker process ended while it sent a batch; expected it to live, and "
                 "memory enough for it; use fewer workers"
             ) from error
         except BaseException:
@@ -206,22 +326,38 @@ class Loader:
             self.close()
             raise
         finally:
-            self._picks.close()
+            self._keys.close()
 
     def start(self, epoch: int) -> None:
-        """Let the next iteration go through this epoch."""
+        """Let the next iteration go through an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            From 0 on.
+
+        Raises
+        ------
+        MtfastError
+            If it is not an integer, or negative.
+        """
         self.sampler.start(epoch)
 
     def state_dict(self) -> dict[str, int]:
         """Return how far samples were handed out, as plain numbers for JSON or a checkpoint.
 
-        What workers have read ahead does not count. The state is the same on every rank after each
-        step, and any number of ranks and workers can go on from it.
+        What workers have prefetched does not count. The state is the same on every rank after each
+        step, and any number of ranks and workers can resume from it.
         """
         return self.sampler.state_dict()
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next iteration go on at the first sample that was not handed out.
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next iteration resume at the first sample that was not handed out.
+
+        Parameters
+        ----------
+        state : mapping
+            What :meth:`state_dict` returned, from JSON or a checkpoint too.
 
         Raises
         ------
@@ -236,28 +372,28 @@ class Loader:
         if self._batches is not None:
             iterator, self._batches = getattr(self._batches, "_iterator", None), None
             if iterator is not None:
-                # What torch calls when an iterator is collected, which a traceback may hold up.
+                # What torch calls when an iterator is collected, which a traceback may delay.
                 iterator._shutdown_workers()
 
-    def _packs(self) -> Iterator[Pack]:
+    def _packed_batches(self) -> Iterator[PackedBatch]:
         if self._batches is None:
             if self.workers:
-                # Workers keep their sockets there: in a folder of this process it is this one that
-                # clears up, also after those that were killed.
+                # Workers put their sockets into multiprocessing's temporary folder. Made here, it
+                # is this process's to remove, also after workers that were killed.
                 get_temp_dir()
                 if get_context(self.start_method).get_start_method() == "fork":
                     self.dataset.reader.warm()
             self._batches = torch.utils.data.DataLoader(
-                _Packs(self.dataset.reader),
-                batch_sampler=self._picks,
-                collate_fn=_as_it_is,
+                _WorkerDataset(self.dataset.reader),
+                batch_sampler=self._keys,
+                collate_fn=_unchanged,
                 **self._options,
             )
         return iter(self._batches)
 
 
-class _Packs:
-    """The dataset that workers see: whole batches."""
+class _WorkerDataset:
+    """The dataset that workers see, which gives them whole batches."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -265,15 +401,15 @@ class _Packs:
     def __len__(self) -> int:
         return len(self._reader)
 
-    def __getitem__(self, pick: Pick) -> Pack:
-        return self.__getitems__([pick])
+    def __getitem__(self, key: SampleKey) -> PackedBatch:
+        return self.__getitems__([key])
 
-    def __getitems__(self, picks: Sequence[Pick]) -> Pack:
-        return pack([self._reader.read(pick) for pick in picks])
+    def __getitems__(self, keys: Sequence[SampleKey]) -> PackedBatch:
+        return pack_batch([self._reader.read(key) for key in keys])
 
 
-class _Picks:
-    """The batches of the sampler's epoch, read ahead of; what torch draws for its workers."""
+class _BatchSampler:
+    """The batch sampler that torch draws from for its workers, with a thread that reads ahead."""
 
     def __init__(
         self, sampler: Sampler, n_samples: int, fetch: Callable[[int], None] | None
@@ -281,28 +417,42 @@ class _Picks:
         self._sampler = sampler
         self._n_samples = n_samples
         self._fetch = fetch
-        self._open: Generator[list[Pick], None, None] | None = None
+        self._running: Generator[list[SampleKey], None, None] | None = None
 
-    def __iter__(self) -> Iterator[list[Pick]]:
+    def __iter__(self) -> Iterator[list[SampleKey]]:
         self.close()
         batches = self._sampler.batches()
         if self._fetch is None:
             return batches
-        self._open = read_ahead(batches, self._n_samples, self._fetch)
-        return self._open
+        self._running = read_ahead(batches, self._n_samples, self._fetch)
+        return self._running
 
     def close(self) -> None:
         """End the thread that reads ahead."""
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+        if self._running is not None:
+            self._running.close()
+            self._running = None
 
 
-def _as_it_is(packed: Pack) -> Pack:
-    return packed
+def _unchanged(batch: PackedBatch) -> PackedBatch:
+    return batch
 
 
-def _own_rank() -> tuple[int, int]:
+def _checked_start_method(method: str | None) -> str | None:
+    known = get_all_start_methods()
+    if method is not None and method not in known:
+        raise MtfastError(no_such("start_method", str(method), known, "this Python"))
+    return method
+
+
+def _rank_of_ranks(rank: int | None, ranks: int | None) -> tuple[int, int]:
+    """Return what is given, or what ``torch.distributed`` says."""
+    if rank is not None and ranks is not None:
+        return rank, ranks
+    if rank is not None or ranks is not None:
+        raise MtfastError(
+            f"rank {rank} of {ranks} ranks; expected both numbers or neither; give the other one"
+        )
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return 0, 1

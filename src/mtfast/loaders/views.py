@@ -1,7 +1,7 @@
-"""Which part of an image a training step sees, chosen before any pixel exists.
+"""Which part of an image a training step sees, chosen before any pixel is decoded.
 
-A view is a window of the image, the size that it is resized to, and how that is mirrored and
-turned. Image and masks are laid out by the same view, so they stay together; a view follows from
+A view is a window of the image, the size that it is resized to, and how the result is mirrored and
+turned. Image and masks are transformed by the same view, so they stay aligned. A view follows from
 (seed, epoch, image) alone, so it does not matter which worker makes it, or when.
 """
 
@@ -14,25 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
-from mtfast.loaders.order import random_words
+from mtfast.loaders.arguments import check_factors, check_flag, check_share
+from mtfast.loaders.sampler import random_words
 from mtfast.table import RunTable
 
-__all__ = ["Augment", "View", "choose_view"]
+__all__ = ["Augment", "View", "check_fits", "choose_view", "fits"]
 
 
 class View(NamedTuple):
-    """A window of an image and how its pixels are laid out: resized, then mirrored, then turned.
+    """A window of an image and what becomes of it: resized, then mirrored, then turned.
 
     Attributes
     ----------
     y, x, h, w : int
-        First row and column, height and width of the window.
+        First row and column, height and width of the window, in pixels of the image.
     height, width : int
-        Size of the window after resizing.
+        Size of the window after resizing, before it is turned.
     mirrored : bool
         Whether left and right are swapped.
     turns : int
-        Quarter turns to the left, 0 to 3.
+        Quarter turns counterclockwise, 0 to 3.
     """
 
     y: int
@@ -49,12 +50,23 @@ class View(NamedTuple):
         """Whether pixels are not those of the window itself."""
         return (self.h, self.w) != (self.height, self.width)
 
-    def lay_out(self, pixels: NDArray[Any], axis: int = 0) -> NDArray[Any]:
-        """Mirror and turn pixels whose rows and columns are ``axis`` and the next; nothing copied.
+    def orient(self, pixels: NDArray[Any], axis: int = 0) -> NDArray[Any]:
+        """Mirror and turn pixels.
+
+        Parameters
+        ----------
+        pixels : array of any type
+        axis : int
+            The axis of the rows; that of the columns is the next.
+
+        Returns
+        -------
+        array
+            A view of the pixels; rows and columns are swapped by an odd number of turns.
 
         Examples
         --------
-        >>> View(0, 0, 2, 3, 2, 3, mirrored=True, turns=1).lay_out(np.arange(6).reshape(2, 3))
+        >>> View(0, 0, 2, 3, 2, 3, mirrored=True, turns=1).orient(np.arange(6).reshape(2, 3))
         array([[0, 3],
                [1, 4],
                [2, 5]])
@@ -63,26 +75,76 @@ class View(NamedTuple):
             pixels = np.flip(pixels, axis + 1)
         return np.rot90(pixels, self.turns, (axis, axis + 1)) if self.turns else pixels
 
-    def lay_out_labels(self, labels: NDArray[Any]) -> NDArray[Any]:
-        """Resize, mirror and turn (..., h, w) labels or masks: each pixel is the nearest one."""
+    def apply_to_labels(self, labels: NDArray[Any]) -> NDArray[Any]:
+        """Resize, mirror and turn labels or masks; a new pixel is the nearest old one.
+
+        Parameters
+        ----------
+        labels : (..., h, w) array of any type
+            Pixels of the window.
+
+        Returns
+        -------
+        (..., height, width) array of the same type, C order
+            Or (..., width, height) after an odd number of turns.
+
+        Examples
+        --------
+        >>> View(0, 0, 1, 2, 2, 4).apply_to_labels(np.array([[1, 2]]))
+        array([[1, 1, 2, 2],
+               [1, 1, 2, 2]])
+        """
         if self.resized:
             rows = (2 * np.arange(self.height) + 1) * self.h // (2 * self.height)
             columns = (2 * np.arange(self.width) + 1) * self.w // (2 * self.width)
             labels = labels[..., rows[:, None], columns]
-        return np.ascontiguousarray(self.lay_out(labels, labels.ndim - 2))
+        return np.ascontiguousarray(self.orient(labels, labels.ndim - 2))
 
-    def lay_out_image(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Resize (bilinear, over all pixels that a new one covers), mirror and turn an image."""
+    def apply_to_image(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resize, mirror and turn an image; bilinear, antialiased where it shrinks.
+
+        Parameters
+        ----------
+        image : (h, w, 3) uint8, C order
+            Pixels of the window.
+
+        Returns
+        -------
+        (height, width, 3) uint8, C order
+            Or (width, height, 3) after an odd number of turns.
+
+        Examples
+        --------
+        >>> view = View(0, 0, 2, 2, 1, 1)
+        >>> view.apply_to_image(np.full((2, 2, 3), 7, np.uint8)).tolist()
+        [[[7, 7, 7]]]
+        """
         if self.resized:
             from PIL import Image
 
             size = (self.width, self.height)
             resized = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
             image = np.asarray(resized)
-        return np.ascontiguousarray(self.lay_out(image))
+        return np.ascontiguousarray(self.orient(image))
 
-    def lay_out_boxes(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Mirror and turn (n, 4) boxes [left, top, right, bottom] of the resized window."""
+    def apply_to_boxes(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mirror and turn boxes.
+
+        Parameters
+        ----------
+        boxes : (n, 4) float32
+            [left, top, right, bottom] in pixels of the window after resizing.
+
+        Returns
+        -------
+        (n, 4) float32
+
+        Examples
+        --------
+        >>> box = np.array([[2, 1, 7, 3]], np.float32)
+        >>> View(0, 0, 5, 8, 5, 8, mirrored=True).apply_to_boxes(box)
+        array([[1., 1., 6., 3.]], dtype=float32)
+        """
         left, top, right, bottom = boxes.T
         height, width = self.height, self.width
         if self.mirrored:
@@ -97,24 +159,32 @@ class View(NamedTuple):
 class Augment:
     """How the views of a training set vary.
 
-    Attributes
+    Parameters
     ----------
     near : float
-        Share of the windows that are placed so that the middle of some instance lies in them;
-        the others lie anywhere. Images without instances have windows anywhere.
+        Share of the windows, 0 to 1, that are placed so that the centre of the bounding box of
+        some instance is inside; the others are placed anywhere. Images without instances have
+        windows anywhere.
     mirror : bool
         Half of the samples have left and right swapped.
     turn : bool
-        Samples are turned by 0 to 3 quarter turns; together with ``mirror`` that is every way of
-        laying out a square. Frames that are not square, taken whole, are turned by 0 or 2.
+        Samples are turned by 0 to 3 quarter turns, which together with ``mirror`` gives all eight
+        orientations of a square. Where the turned window does not fit into the image, as with whole
+        images that are not square, only 0 and 2 quarter turns are used.
     scale : (low, high)
-        Things appear larger by a factor between the two, all ratios being as likely: a smaller
-        window is taken and resized, never one that leaves the image.
+        Things appear larger by a factor between the two, drawn uniformly in its logarithm: a
+        smaller window is taken and resized. The window never leaves the image, so factors that
+        would need a larger one are raised to the smallest that fits.
 
     Raises
     ------
     MtfastError
         If a share or a factor is out of range.
+
+    Examples
+    --------
+    >>> Augment(near=0.5, scale=(0.8, 1.25))
+    Augment(near=0.5, mirror=True, turn=True, scale=(0.8, 1.25))
     """
 
     near: float = 0.0
@@ -123,12 +193,10 @@ class Augment:
     scale: tuple[float, float] = (1.0, 1.0)
 
     def __post_init__(self) -> None:
-        low, high = self.scale
-        if not 0 <= self.near <= 1 or not 0 < low <= high:
-            raise MtfastError(
-                f"near {self.near} and scale {self.scale}; expected a share from 0 to 1, and two "
-                f"ascending factors above 0; correct them"
-            )
+        check_share("near", self.near)
+        check_flag("mirror", self.mirror)
+        check_flag("turn", self.turn)
+        check_factors("scale", self.scale)
 
 
 def choose_view(
@@ -146,9 +214,14 @@ def choose_view(
     crop : (height, width), optional
         Size of the view, at most that of the image; the whole image without it.
     augment : Augment, optional
-        The window in the middle of the image without it.
+        Without it the window is the middle of the image.
     seed : tuple of int
         Equal seeds choose equal views.
+
+    Returns
+    -------
+    View
+        Inside the image, and of the size of the crop after it is turned.
 
     Raises
     ------
@@ -157,22 +230,22 @@ def choose_view(
     """
     frame = int(table.heights[0]), int(table.widths[0])
     wanted = crop or frame
+    check_fits(wanted, frame)
     if augment is None:
-        _expect_inside(wanted, frame)
         (h, w), (height, width) = wanted, frame
         return View((height - h) // 2, (width - w) // 2, h, w, h, w)
     # Each choice has a number of its own, so that one does not move when another is switched off.
     down, across, is_near, which, mirror, turn, larger = _uniform(7, seed)
     mirrored = augment.mirror and mirror < 0.5
     turns = int(4 * turn) if augment.turn else 0
-    if crop is None and frame[0] != frame[1]:
+    if not fits(wanted[::-1], frame):
+        # No quarter turns.
         turns &= 2
     size = wanted[::-1] if turns % 2 else wanted
-    _expect_inside(size, frame)
     low, high = augment.scale
-    # At the least scale the window is the largest that the image has.
-    least = max(size[0] / frame[0], size[1] / frame[1])
-    factor = max(low * (high / low) ** larger, least)
+    # At the smallest factor the window is the largest that the image has.
+    smallest = max(size[0] / frame[0], size[1] / frame[1])
+    factor = max(low * (high / low) ** larger, smallest)
     h, w = (min(max(1, round(n / factor)), side) for n, side in zip(size, frame, strict=True))
     y, x = int(down * (frame[0] - h + 1)), int(across * (frame[1] - w + 1))
     if is_near < augment.near:
@@ -185,9 +258,9 @@ def choose_view(
     return View(y, x, h, w, *size, mirrored, turns)
 
 
-def _around(middle: float, share: float, length: int, side: int) -> int:
-    """Place a window so that a middle lies in it, at a random share of its length."""
-    return min(max(int(middle) - int(share * length), 0), side - length)
+def _around(centre: float, share: float, length: int, side: int) -> int:
+    """Return the start of a window that holds a centre, at a random share of its length."""
+    return min(max(int(centre) - int(share * length), 0), side - length)
 
 
 def _uniform(n: int, seed: tuple[int, ...]) -> list[float]:
@@ -195,9 +268,44 @@ def _uniform(n: int, seed: tuple[int, ...]) -> list[float]:
     return uniform
 
 
-def _expect_inside(size: tuple[int, int], frame: tuple[int, int]) -> None:
-    if size[0] > frame[0] or size[1] > frame[1] or min(size) < 1:
+def fits(size: tuple[int, int], frame: tuple[int, int]) -> bool:
+    """Whether a window fits into an image.
+
+    Parameters
+    ----------
+    size, frame : (height, width)
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> fits((480, 640), (480, 640)), fits((640, 480), (480, 640))
+    (True, False)
+    """
+    return size[0] <= frame[0] and size[1] <= frame[1]
+
+
+def check_fits(size: tuple[int, int], frame: tuple[int, int]) -> None:
+    """Refuse a crop that is larger than an image.
+
+    Parameters
+    ----------
+    size, frame : (height, width)
+        Of the crop and of the image.
+
+    Raises
+    ------
+    MtfastError
+        If it does not fit.
+
+    Examples
+    --------
+    >>> check_fits((480, 640), (480, 640))
+    """
+    if not fits(size, frame):
         raise MtfastError(
             f"a crop of {size[0]} x {size[1]} from an image of {frame[0]} x {frame[1]} pixels; "
-            f"expected one that lies in it, however it is turned; crop less"
+            f"expected one that fits into it; crop less"
         )

@@ -1,4 +1,4 @@
-"""The former home of :class:`mtfast.loaders.Augment`, for imports that are already written."""
+"""The former home of :class:`mtfast.loaders.Augment`; existing imports of it keep working."""
 
 from mtfast.loaders.views import Augment
 

@@ -13,8 +13,8 @@ import mtfast
 from mtfast.errors import MtfastError
 from mtfast.loaders.bench.plain import PlainReader
 from mtfast.loaders.bench.rates import measure_rates
-from mtfast.loaders.order import Pick
 from mtfast.loaders.reader import Reader
+from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.views import Augment
 
 
@@ -28,9 +28,9 @@ def store(small_set, tmp_path_factory):
 def test_both_ways_make_the_same(store, tmp_path, crop):
     reader = Reader(store, crop=crop, augment=Augment(mirror=False, turn=False))
     plain = PlainReader(reader, tmp_path)
-    assert plain.way.endswith("pycocotools, crop")
+    assert plain.method.endswith("pycocotools, crop")
     for place in range(len(reader)):
-        ours, theirs = (r.read(Pick(1, place)) for r in (reader, plain))
+        ours, theirs = (r.read(SampleKey(1, place)) for r in (reader, plain))
         assert ours.view == theirs.view
         assert np.array_equal(ours.image, theirs.image)
         assert np.array_equal(ours.semantic, theirs.semantic)
@@ -43,7 +43,7 @@ def test_pillow_stands_in_for_opencv(store, tmp_path, monkeypatch):
     reader = Reader(store, crop=64)
     plain = PlainReader(reader, tmp_path)
     monkeypatch.setattr("mtfast.loaders.bench.plain.find_spec", lambda name: None)
-    assert plain.way == "PIL, pycocotools, crop"
+    assert plain.method == "PIL, pycocotools, crop"
     assert np.array_equal(plain.read(3).image, reader.read(3).image)
 
 

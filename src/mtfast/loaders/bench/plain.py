@@ -1,4 +1,4 @@
-"""The plain way to make the same samples: decode whole files, then crop."""
+"""The reader that mtfast is compared with: decode whole files, then crop."""
 
 from __future__ import annotations
 
@@ -9,22 +9,29 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.loaders.order import Pick
-from mtfast.loaders.reader import Item, Reader, boxes_of
-from mtfast.loaders.views import choose_view
+from mtfast.loaders.reader import Reader, TrainingSample, boxes_of
+from mtfast.loaders.sampler import SampleKey
 from mtfast.painting.targets import InstanceTargets
 
-__all__ = ["Loaded", "PlainReader", "decode_file"]
+__all__ = ["Annotation", "PlainReader", "WholeImage", "decode_file"]
 
 
 Annotation = tuple[dict[str, Any], int, int]
 """COCO's RLE of an instance, the number of its class, and its id."""
 
 
-class Loaded(NamedTuple):
-    """All of an image, of which a sample is cropped."""
+class WholeImage(NamedTuple):
+    """All of an image, from which a sample is cropped.
 
-    image: int
+    Attributes
+    ----------
+    position : int
+        Of the image in the set.
+    pixels : (height, width, 3) uint8 RGB, or None
+    annotations : list of Annotation
+    """
+
+    position: int
     pixels: NDArray[np.uint8] | None
     annotations: list[Annotation]
 
@@ -35,7 +42,7 @@ class PlainReader(Reader):
     Parameters
     ----------
     reader : Reader
-        One whose views are windows that are neither resized nor turned.
+        One whose views are windows that are neither resized, mirrored nor turned.
     folder : Path
         Gets the JPEG files of its images.
     """
@@ -48,7 +55,7 @@ class PlainReader(Reader):
             if self.images:
                 self._files[index] = folder / f"{index}.jpg"
                 self._files[index].write_bytes(self.split.image_bytes(index))
-            table = self.numbered(self.split.instances(index, self.variant))
+            table = self.with_class_numbers(self.split.instances(index, self.variant))
             size = [self.split.height, self.split.width]
             columns = zip(table.category_ids.tolist(), table.instance_ids.tolist(), strict=True)
             self._annotations[index] = [
@@ -57,53 +64,99 @@ class PlainReader(Reader):
             ]
 
     @property
-    def way(self) -> str:
-        """What it does, in words."""
+    def method(self) -> str:
+        """What it decodes with, in words."""
         decoder = f"{'cv2.imread' if find_spec('cv2') else 'PIL'}, " if self.images else ""
         return f"{decoder}pycocotools, crop"
 
-    def fetch_ahead(self, place: int) -> None:
-        """Do nothing."""
+    def fetch_ahead(self, position: int) -> None:
+        """Do nothing: plain loaders do not read ahead.
 
-    def load(self, place: int) -> Loaded:
-        """Read all of an image."""
-        index = int(self.indices[place])
+        Parameters
+        ----------
+        position : int
+        """
+
+    def load(self, position: int) -> WholeImage:
+        """Read all of an image.
+
+        Parameters
+        ----------
+        position : int
+            In the set.
+
+        Returns
+        -------
+        WholeImage
+        """
+        index = int(self.indices[position])
         pixels = decode_file(self._files[index]) if self.images else None
-        return Loaded(index, pixels, self._annotations[index])
+        return WholeImage(position, pixels, self._annotations[index])
 
-    def read(self, pick: Pick | int) -> Item:
-        """Read a sample the plain way."""
-        from pycocotools import mask as coco_mask
+    def read(self, key: SampleKey | int) -> TrainingSample:
+        """Read a sample: the whole image, then the window of it.
 
-        epoch, place = pick if isinstance(pick, tuple) else (0, pick)
-        index, pixels, annotations = self.load(place)
-        table = self.split.instances(index, self.variant)
-        view = choose_view(table, self.crop, self.augment, (self.seed, epoch, 1 + index))
+        Parameters
+        ----------
+        key : SampleKey or int
+            See :meth:`mtfast.loaders.reader.Reader.read`.
+
+        Returns
+        -------
+        TrainingSample
+            Equal to that of the other reader.
+        """
+        epoch, position = key if isinstance(key, tuple) else (0, key)
+        position, pixels, annotations = self.load(position)
+        index, _, view = self.view_of(SampleKey(epoch, position))
         window = slice(view.y, view.y + view.h), slice(view.x, view.x + view.w)
-        semantic = np.zeros((view.h, view.w), self.semantic_dtype)
-        kept: list[tuple[NDArray[np.bool_], int, int]] = []
-        for rle, label, number in annotations:
-            mask = coco_mask.decode(rle)[window].astype(bool)
-            if mask.any():
-                semantic[mask] = label
-                kept.append((mask, label, number))
-        instances = None
-        if "instances" in self.targets:
-            masks = np.array([m for m, *_ in kept]).reshape(-1, view.h, view.w).astype(bool)
-            labels, ids = np.array([rest for _, *rest in kept], np.int64).reshape(-1, 2).T
-            instances = InstanceTargets(masks, boxes_of(masks), labels, masks.sum((1, 2)), ids)
-        return Item(
+        semantic, instances = self._decode(annotations, window)
+        return TrainingSample(
             index,
             str(self.split.names[index]),
             view,
             None if pixels is None else np.ascontiguousarray(pixels[window]),
             semantic if "semantic" in self.targets else None,
-            instances,
+            instances if "instances" in self.targets else None,
+        )
+
+    def _decode(
+        self, annotations: list[Annotation], window: tuple[slice, slice]
+    ) -> tuple[NDArray[Any], InstanceTargets]:
+        from pycocotools import mask as coco_mask
+
+        shape = tuple(side.stop - side.start for side in window)
+        semantic = np.zeros(shape, self.semantic_dtype)
+        masks, labels, ids = [], [], []
+        for rle, label, number in annotations:
+            mask = coco_mask.decode(rle)[window].astype(bool)
+            if mask.any():
+                semantic[mask] = label
+                masks.append(mask)
+                labels.append(label)
+                ids.append(number)
+        stacked = np.array(masks, bool).reshape(-1, *shape)
+        return semantic, InstanceTargets(
+            stacked,
+            boxes_of(stacked),
+            np.array(labels, np.int64),
+            stacked.sum((1, 2)),
+            np.array(ids, np.int64),
         )
 
 
 def decode_file(file: Path) -> NDArray[np.uint8]:
-    """Decode a JPEG file, (height, width, 3) uint8 RGB, with OpenCV or, without it, Pillow."""
+    """Decode an image file with OpenCV or, without it, Pillow.
+
+    Parameters
+    ----------
+    file : Path
+
+    Returns
+    -------
+    (height, width, 3) uint8
+        RGB; with OpenCV a view of its BGR pixels.
+    """
     if find_spec("cv2"):
         import cv2
 

@@ -1,4 +1,4 @@
-"""How many samples a second come from a store, beside the plain way of making the same ones."""
+"""How many samples a second the loader and a plain reader make of the same store."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from mtfast.errors import MtfastError
+from mtfast.loaders.arguments import as_integer
 from mtfast.loaders.bench.plain import PlainReader
-from mtfast.loaders.order import Sampler
 from mtfast.loaders.reader import Reader
+from mtfast.loaders.sampler import Sampler
 from mtfast.loaders.views import Augment
 from mtfast.progress import Progress, track
 
@@ -22,17 +23,18 @@ __all__ = ["LoaderRates", "measure_rates"]
 
 @dataclass(frozen=True)
 class LoaderRates:
-    """Samples a second of both ways.
+    """Samples a second of mtfast and of the plain reader.
 
     Attributes
     ----------
     path, split, variant : str
     crop : (height, width)
+        Size of the samples in pixels.
     workers, n_samples : int
     rate, plain_rate : float
         Samples a second.
-    plain_way : str
-        What the plain way does.
+    plain_method : str
+        What the plain reader decodes with.
     """
 
     path: str
@@ -43,7 +45,7 @@ class LoaderRates:
     n_samples: int
     rate: float
     plain_rate: float
-    plain_way: str
+    plain_method: str
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings."""
@@ -62,10 +64,10 @@ def measure_rates(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> LoaderRates:
-    """Time the loader on a store, and the plain way on the same windows of the same images.
+    """Time the loader on a store, and a plain reader on the same windows of the same images.
 
-    The plain way decodes whole JPEG files (with OpenCV, or Pillow without it) and the whole mask of
-    every instance (with pycocotools) and crops both.
+    The plain reader decodes whole JPEG files (with OpenCV, or Pillow without it) and the whole
+    mask of every instance (with pycocotools) and crops both.
 
     Parameters
     ----------
@@ -74,13 +76,16 @@ def measure_rates(
     variant : str, optional
         By default the one that the store's semantic masks were painted from.
     crop : int or (height, width), optional
-        Size of the windows; whole images without it.
+        Size of the windows in pixels; whole images without it.
     workers : int
-        Processes of PyTorch's DataLoader; 0 reads in this one.
+        Processes of PyTorch's DataLoader; 0 reads in this one, without PyTorch.
     n_samples : int
-        At most as many as the split has.
-    batch_size, seed : int
+        At least 1; at most as many as the variant lists are read.
+    batch_size : int
+    seed : int
+        The images and their windows follow from it.
     progress : callable, optional
+        Called with what is timed, how many samples are done and how many there are.
 
     Returns
     -------
@@ -91,23 +96,31 @@ def measure_rates(
     StoreError
         If there is no such store, split or variant.
     MtfastError
-        If the images are smaller than the crop, or there is no PyTorch for workers.
+        If an argument makes no sense, the images are smaller than the crop, or there is no
+        PyTorch for workers.
 
     Examples
     --------
     >>> measure_rates("graphene.zarr", crop=256).rate                # doctest: +SKIP
     512.3
+
+    Notes
+    -----
+    Of each reader a whole epoch is timed, after one that warms up: kernels are compiled, worker
+    processes started, and the files are in the page cache.
     """
+    n_samples = as_integer("n_samples", n_samples, 1)
+    batch_size = as_integer("batch_size", batch_size, 1)
+    workers = as_integer("workers", workers, 0)
     windows = Augment(mirror=False, turn=False)
     reader = Reader(store, split, variant=variant, crop=crop, augment=windows, seed=seed)
     if not len(reader):
         raise MtfastError(f"{reader.variant} lists no image; expected some; pick another variant")
-    order = reader.order().of_epoch(0)[:n_samples]
-    reader.indices = reader.indices[order]
+    reader.indices = reader.indices[reader.epoch_order().of_epoch(0)[:n_samples]]
     with tempfile.TemporaryDirectory(prefix="mtfast-bench-") as folder:
         plain = PlainReader(reader, Path(folder))
         rate = _time(reader, batch_size, workers, "timing mtfast", progress)
-        plain_rate = _time(plain, batch_size, workers, f"timing {plain.way}", progress)
+        plain_rate = _time(plain, batch_size, workers, f"timing {plain.method}", progress)
     size = reader.crop or (reader.split.height, reader.split.width)
     return LoaderRates(
         str(store),
@@ -118,14 +131,14 @@ def measure_rates(
         len(reader),
         rate,
         plain_rate,
-        plain.way,
+        plain.method,
     )
 
 
 def _time(
     reader: Reader, batch_size: int, workers: int, what: str, progress: Progress | None
 ) -> float:
-    """Return samples a second of a whole epoch, after another one that warms up."""
+    """Return the samples a second of a reader, with or without worker processes."""
     if workers:
         from mtfast.loaders.torch import Dataset, Loader
 
@@ -133,8 +146,8 @@ def _time(
             return _rate(lambda: loader, len(reader), what, progress)
 
     def epoch() -> Iterable[object]:
-        for picks in Sampler(reader.order(), batch_size).batches():
-            yield [reader.read(pick) for pick in picks]
+        for keys in Sampler(reader.epoch_order(), batch_size).batches():
+            yield [reader.read(key) for key in keys]
 
     return _rate(epoch, len(reader), what, progress)
 
@@ -142,6 +155,7 @@ def _time(
 def _rate(
     epoch: Callable[[], Iterable[object]], n_samples: int, what: str, progress: Progress | None
 ) -> float:
+    """Return the samples a second of the second of two epochs; the first one warms up."""
     for _ in track(range(2), what, progress, 2 * n_samples, lambda _: n_samples):
         start = time.perf_counter()
         for _ in epoch():

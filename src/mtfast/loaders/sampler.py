@@ -1,19 +1,19 @@
-"""Which samples come in which order, split over ranks, and how far they were handed out.
+"""Which samples come in which order, split over ranks, and how many were handed out.
 
-The order of an epoch is a list of places in the set. Ranks take turns in it::
+The order of an epoch is a list of positions in the set. Ranks take turns in it::
 
     order     7 2 5 0 | 9 4 8 6 | 1 3
     rank 0    7   5     9   8     1          what all ranks together have handed out
-    rank 1      2   0     4   6     3        is always the beginning of the order
+    rank 1      2   0     4   6     3        is always a prefix of the order
 
-so a single number says where to go on, whatever the number of ranks was or will be. Worker
-processes are given whole batches, and do not show in the order at all.
+so a single number says where to resume, whatever the number of ranks was or will be. Worker
+processes are given whole batches and have no influence on the order.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, shown
+from mtfast.loaders.arguments import as_integer
 
-__all__ = ["Order", "Pick", "Sampler", "random_words"]
+__all__ = ["EpochOrder", "SampleKey", "Sampler", "random_words"]
 
 Int64 = NDArray[np.int64]
 
@@ -30,15 +31,33 @@ MIXED_SHARDS = 4
 """Shards that are read at the same time: 300 MB of images of 1200 x 1920."""
 
 
-class Pick(NamedTuple):
-    """A sample of an epoch: its place in the set, and the epoch, from which its window follows."""
+class SampleKey(NamedTuple):
+    """What a sampler yields for each sample: all that the sample depends on, beside the seed.
+
+    Attributes
+    ----------
+    epoch : int
+        Its view of the image differs from epoch to epoch.
+    position : int
+        Position of the image in the set, from 0 on.
+    """
 
     epoch: int
-    place: int
+    position: int
 
 
 def random_words(n: int, *seed: int) -> NDArray[np.uint64]:
-    """Draw n random words of 64 bits, the same for equal seeds on every machine.
+    """Draw random words, the same ones for equal seeds on every machine.
+
+    Parameters
+    ----------
+    n : int
+    *seed : int
+        Not negative.
+
+    Returns
+    -------
+    (n,) uint64
 
     Examples
     --------
@@ -47,38 +66,38 @@ def random_words(n: int, *seed: int) -> NDArray[np.uint64]:
 
     Notes
     -----
-    numpy promises that the words of a bit generator stay what they are, which it does not for
-    ``Generator.permutation`` and the like (NEP 19).
+    numpy promises that the words of a bit generator stay the same in all its versions, which it
+    does not for ``Generator.permutation`` and the like (NEP 19).
     """
     words: NDArray[np.uint64] = np.random.PCG64(seed).random_raw(n)
     return words
 
 
 @dataclass(frozen=True, eq=False)
-class Order:
+class EpochOrder:
     """The order of the samples of a set in any epoch, a pure function of these fields.
 
     Attributes
     ----------
     images : (n,) int64
-        Index in its split of each image of the set, so that it is known which lie in one shard.
+        Index in its split of each image of the set, which tells the images of one shard.
     shard : int
         Images in a shard.
     seed : int
     shuffle : bool
         Otherwise every epoch has the order of ``images``.
     mixed : int
-        Shards come in random order, and the images of so many at a time are shuffled among each
-        other: enough to be random, and few enough that reads stay within some files at a time.
+        Shards come in random order, and the images of this many shards at a time are shuffled
+        together: enough to be random, and few enough that reads stay within a few files.
 
     Raises
     ------
     MtfastError
-        If the shard, the seed or ``mixed`` is too small.
+        If the shard, the seed or ``mixed`` is not an integer, or too small.
 
     Examples
     --------
-    >>> order = Order(np.arange(6), shard=2, seed=3, mixed=1)
+    >>> order = EpochOrder(np.arange(6), shard=2, seed=3, mixed=1)
     >>> order.of_epoch(0), order.of_epoch(1)
     (array([1, 0, 2, 3, 4, 5]), array([0, 1, 4, 5, 3, 2]))
     """
@@ -91,16 +110,24 @@ class Order:
 
     def __post_init__(self) -> None:
         for name, least in (("shard", 1), ("seed", 0), ("mixed", 1)):
-            if getattr(self, name) < least:
-                raise MtfastError(
-                    f"{name} is {getattr(self, name)}; expected at least {least}; give another"
-                )
+            object.__setattr__(self, name, as_integer(name, getattr(self, name), least))
 
     def __len__(self) -> int:
         return len(self.images)
 
     def of_epoch(self, epoch: int) -> Int64:
-        """Return the places of all samples in the order of an epoch, (n,) int64."""
+        """Return the order of an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            From 0 on.
+
+        Returns
+        -------
+        (n,) int64
+            The positions 0 to n - 1.
+        """
         if not self.shuffle:
             return np.arange(len(self))
         shards, shard_of_image = np.unique(self.images // self.shard, return_inverse=True)
@@ -123,18 +150,18 @@ class Order:
 
 
 class Sampler:
-    """The batches of one rank, epoch by epoch, and where the caller is in them.
+    """The batches of one rank, epoch by epoch, and how far the caller is in them.
 
-    It may run ahead of the caller: where to go on counts the samples that :meth:`hand_over` was
-    told of, not those that were drawn.
+    Batches may be drawn ahead of the caller, as worker processes do: the state counts the samples
+    that :meth:`advance` was told of, not those that were drawn.
 
     Parameters
     ----------
-    order : Order
+    order : EpochOrder
     batch_size : int
         Samples in a batch of one rank.
     rank, ranks : int
-        Which of how many processes this is.
+        Number of this process, from 0 on, and how many processes there are.
     drop_last : bool
         Leave out the samples at the end of an epoch that do not fill a batch on every rank.
         Otherwise the last batch is shorter, and as all ranks get equally many samples, up to
@@ -153,29 +180,30 @@ class Sampler:
 
     Examples
     --------
-    >>> order = Order(np.arange(5), shard=64, shuffle=False)
-    >>> [[pick.place for pick in batch] for batch in Sampler(order, 2, rank=1, ranks=2).batches()]
+    >>> order = EpochOrder(np.arange(5), shard=64, shuffle=False)
+    >>> sampler = Sampler(order, 2, rank=1, ranks=2)
+    >>> [[key.position for key in batch] for batch in sampler.batches()]
     [[1, 3], [0]]
     """
 
     def __init__(
         self,
-        order: Order,
+        order: EpochOrder,
         batch_size: int,
         *,
         rank: int = 0,
         ranks: int = 1,
         drop_last: bool = False,
     ) -> None:
-        if batch_size < 1 or ranks < 1 or not 0 <= rank < ranks:
-            raise MtfastError(
-                f"batches of {batch_size} for rank {rank} of {ranks}; expected at least one sample "
-                f"and a rank below the number of ranks; count ranks from 0"
-            )
         self.order = order
-        self.batch_size = batch_size
-        self.rank = rank
-        self.ranks = ranks
+        self.batch_size = as_integer("batch_size", batch_size, 1)
+        self.rank = as_integer("rank", rank, 0)
+        self.ranks = as_integer("ranks", ranks, 1)
+        if self.rank >= self.ranks:
+            raise MtfastError(
+                f"rank {rank} of {ranks}; expected one below the number of ranks; "
+                f"count ranks from 0"
+            )
         self.drop_last = drop_last
         self.epoch = 0
         self.handed = 0
@@ -186,11 +214,11 @@ class Sampler:
 
     @property
     def n_left(self) -> int:
-        """Samples that this rank still has to hand out in this epoch."""
+        """Samples that this rank has still to hand out in this epoch."""
         return self._share(len(self.order) - self.handed)
 
     def _share(self, n_samples: int) -> int:
-        """How many of the samples that are left for all ranks come to each."""
+        """How many of the samples that are left for all ranks each rank gets."""
         if self.drop_last:
             return n_samples // (self.ranks * self.batch_size) * self.batch_size
         return -(-n_samples // self.ranks)
@@ -200,23 +228,46 @@ class Sampler:
         """Samples that come once more at the end of this epoch, on all ranks together."""
         return max(0, self.n_left * self.ranks - (len(self.order) - self.handed))
 
-    def batches(self) -> Iterator[list[Pick]]:
-        """Yield what is left of this epoch's batches, from the first sample not handed over on."""
+    def batches(self) -> Iterator[list[SampleKey]]:
+        """Draw what is left of this epoch.
+
+        Yields
+        ------
+        list of SampleKey
+            A batch of this rank, from the first sample on that was not handed out.
+        """
         order = self.order.of_epoch(self.epoch)
         # Of fewer samples than ranks, some come more than once.
         padded = np.resize(order, len(order) + self.padding)
         mine = padded[self.handed + self.rank :: self.ranks][: self.n_left].tolist()
         epoch = self.epoch
         for start in range(0, len(mine), self.batch_size):
-            yield [Pick(epoch, place) for place in mine[start : start + self.batch_size]]
+            yield [SampleKey(epoch, k) for k in mine[start : start + self.batch_size]]
 
-    def hand_over(self, n: int) -> None:
-        """Count n samples that this rank's caller gets now."""
+    def advance(self, n: int) -> None:
+        """Count samples that this rank hands to its caller.
+
+        Parameters
+        ----------
+        n : int
+            How many; every rank hands out as many in the same step.
+        """
         self.handed = min(self.handed + n * self.ranks, len(self.order))
 
     def start(self, epoch: int) -> None:
-        """Go to the beginning of an epoch."""
-        self.epoch, self.handed = epoch, 0
+        """Go to the beginning of an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            From 0 on.
+
+        Raises
+        ------
+        MtfastError
+            If it is not an integer, or negative.
+        """
+        self.epoch, self.handed = as_integer("epoch", epoch, 0), 0
 
     def state_dict(self) -> dict[str, int]:
         """Return where the caller is, as plain numbers; the same on every rank after each step."""
@@ -224,14 +275,23 @@ class Sampler:
         epoch, handed = (self.epoch, self.handed) if self.n_left else (self.epoch + 1, 0)
         return {"epoch": epoch, "handed": handed, **self.order.fingerprint()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on at the next sample that was not handed out, on any number of ranks.
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Resume at the first sample that was not handed out, on any number of ranks.
+
+        Parameters
+        ----------
+        state : mapping
+            What :meth:`state_dict` returned, from JSON or a checkpoint too.
 
         Raises
         ------
         MtfastError
-            If the state is that of another order.
+            If the state is that of another order, or makes no sense.
         """
+        if not isinstance(state, Mapping):
+            raise MtfastError(
+                f"a state {shown(state)}; expected the dict that state_dict returns; pass that"
+            )
         expected = self.order.fingerprint()
         different = [name for name in expected if state.get(name) != expected[name]]
         if different:
@@ -240,15 +300,11 @@ class Sampler:
                 f"a state with {shown(found)}; expected {wanted}, as this set and seed have; "
                 f"make the loader as it was made when the state was saved"
             )
-        epoch, handed = state.get("epoch"), state.get("handed")
-        if (
-            not isinstance(epoch, int)
-            or not isinstance(handed, int)
-            or epoch < 0
-            or not 0 <= handed <= len(self.order)
-        ):
+        handed = as_integer("handed of the state", state.get("handed"), 0)
+        if handed > len(self.order):
             raise MtfastError(
-                f"a state with epoch {shown(epoch)} and {shown(handed)} samples handed out; "
-                f"expected an epoch and at most {len(self.order)} samples; save the state anew"
+                f"a state with {handed} samples handed out; expected at most the "
+                f"{len(self.order)} of the set; save the state anew"
             )
-        self.epoch, self.handed = epoch, handed
+        self.epoch = as_integer("epoch of the state", state.get("epoch"), 0)
+        self.handed = handed

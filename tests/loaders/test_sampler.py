@@ -10,16 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtfast.errors import MtfastError
-from mtfast.loaders.order import Order, Sampler, random_words
+from mtfast.loaders.sampler import EpochOrder, Sampler, random_words
 
 images = st.lists(st.integers(0, 60), max_size=40, unique=True)
 
 
-def order_of(indices, shard=4, seed=0, **options) -> Order:
-    return Order(np.array(indices, np.int64), shard, seed, **options)
+def order_of(indices, shard=4, seed=0, **options) -> EpochOrder:
+    return EpochOrder(np.array(indices, np.int64), shard, seed, **options)
 
 
-def handed(order: Order, ranks: int, batch: int, stop: int | None = None, state=None, **options):
+def handed(
+    order: EpochOrder, ranks: int, batch: int, stop: int | None = None, state=None, **options
+):
     """What all ranks hand out in the rest of an epoch, in turns, and the state after ``stop``."""
     samplers = [Sampler(order, batch, rank=r, ranks=ranks, **options) for r in range(ranks)]
     for sampler in samplers:
@@ -31,9 +33,9 @@ def handed(order: Order, ranks: int, batch: int, stop: int | None = None, state=
     places, states = [], [samplers[0].state_dict()]
     for step in list(zip(*batches, strict=True))[:stop]:
         assert len({len(batch) for batch in step}) == 1
-        places += [pick.place for turn in zip(*step, strict=True) for pick in turn]
+        places += [key.position for turn in zip(*step, strict=True) for key in turn]
         for sampler, batch_of_rank in zip(samplers, step, strict=True):
-            sampler.hand_over(len(batch_of_rank))
+            sampler.advance(len(batch_of_rank))
         states = [s.state_dict() for s in samplers]
         assert all(s == states[0] for s in states)
     return places, states[0]
@@ -129,7 +131,7 @@ def test_the_sampler_may_run_ahead():
     sampler = Sampler(order_of(range(10)), 2)
     batches = list(sampler.batches())
     assert sampler.state_dict()["handed"] == 0
-    sampler.hand_over(2)
+    sampler.advance(2)
     assert list(sampler.batches()) == batches[1:]
     sampler.start(4)
     assert next(sampler.batches())[0].epoch == 4
@@ -142,8 +144,11 @@ def test_states_of_other_orders_are_refused():
         with pytest.raises(MtfastError, match="make the loader as it was made"):
             Sampler(other, 2).load_state_dict(state)
     for change in ({"handed": 11}, {"epoch": -1}, {"handed": None}, {"epoch": "1"}):
-        with pytest.raises(MtfastError, match="save the state anew"):
+        with pytest.raises(MtfastError, match="handed|epoch"):
             sampler.load_state_dict(state | change)
+        assert (sampler.epoch, sampler.handed) == (0, 0)
+    with pytest.raises(MtfastError, match="expected the dict that state_dict returns"):
+        sampler.load_state_dict([1, 2])
 
 
 @pytest.mark.parametrize("options", [{"shard": 0}, {"seed": -1}, {"mixed": 0}])
@@ -152,7 +157,32 @@ def test_bad_orders(options):
         order_of(range(3), **options)
 
 
-@pytest.mark.parametrize(("batch", "rank", "ranks"), [(0, 0, 1), (1, 1, 1), (1, -1, 2), (1, 0, 0)])
-def test_bad_samplers(batch, rank, ranks):
-    with pytest.raises(MtfastError, match="count ranks from 0"):
+@pytest.mark.parametrize(
+    ("batch", "rank", "ranks", "message"),
+    [
+        (0, 0, 1, "batch_size is 0; expected an integer of at least 1"),
+        (2.0, 0, 1, "batch_size is 2.0; expected an integer"),
+        (1, 1, 1, "rank 1 of 1; .* count ranks from 0"),
+        (1, -1, 2, "rank is -1"),
+        (1, 0, 0, "ranks is 0"),
+    ],
+)
+def test_bad_samplers(batch, rank, ranks, message):
+    with pytest.raises(MtfastError, match=message):
         Sampler(order_of(range(3)), batch, rank=rank, ranks=ranks)
+
+
+def test_bad_epochs():
+    for epoch in (-1, 1.0, "1", None):
+        with pytest.raises(MtfastError, match="epoch is .*; expected an integer of at least 0"):
+            Sampler(order_of(range(3)), 1).start(epoch)
+
+
+def test_numpy_integers_are_welcome_and_the_state_is_plain():
+    order = order_of(range(9), shard=np.int64(4), seed=np.uint8(3), mixed=np.int16(2))
+    sampler = Sampler(order, np.int64(2), rank=np.int64(1), ranks=np.int32(2))
+    sampler.start(np.int64(5))
+    sampler.advance(2)
+    twin = Sampler(order_of(range(9), shard=4, seed=3, mixed=2), 2, rank=1, ranks=2)
+    twin.load_state_dict(json.loads(json.dumps(sampler.state_dict())))
+    assert list(sampler.batches()) == list(twin.batches())

@@ -1,0 +1,153 @@
+"""Arguments of the loaders, checked where they are given."""
+
+from __future__ import annotations
+
+import math
+import operator
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from mtfast.errors import MtfastError, shown
+
+__all__ = ["as_integer", "as_size", "check_factors", "check_flag", "check_share"]
+
+
+def as_integer(name: str, value: Any, least: int) -> int:
+    """Return an integer of any type, a numpy integer too, as an int.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : object
+    least : int
+        The smallest integer that is accepted.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    MtfastError
+        If it is not an integer, or too small.
+
+    Examples
+    --------
+    >>> as_integer("seed", np.int64(3), least=0)
+    3
+    >>> as_integer("batch_size", 2.0, least=1)
+    Traceback (most recent call last):
+    mtfast.errors.MtfastError: batch_size is 2.0; expected an integer of at least 1; correct it
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise MtfastError(
+            f"{name} is {shown(value)}; expected an integer of at least {least}; correct it"
+        )
+    return number
+
+
+def as_size(name: str, value: Any) -> tuple[int, int]:
+    """Return a size in pixels as (height, width); one integer is the side of a square.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : int or (height, width)
+        Integers of any type.
+
+    Returns
+    -------
+    (int, int)
+
+    Raises
+    ------
+    MtfastError
+        If it is neither one nor two integers, or one of them is below 1.
+
+    Examples
+    --------
+    >>> as_size("crop", 512), as_size("crop", [480, 640])
+    ((512, 512), (480, 640))
+    """
+    try:
+        height, width = map(operator.index, value if np.ndim(value) else (value, value))
+    except (TypeError, ValueError):
+        height = width = 0
+    if min(height, width) < 1:
+        raise MtfastError(
+            f"{name} is {shown(value)}; expected one side or (height, width) in pixels, integers "
+            f"of at least 1; correct it"
+        )
+    return height, width
+
+
+def check_share(name: str, value: Any) -> None:
+    """Refuse what is not a number from 0 to 1.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : object
+
+    Raises
+    ------
+    MtfastError
+        If it is anything else.
+    """
+    if not isinstance(value, Real) or not 0 <= float(value) <= 1:
+        raise MtfastError(
+            f"{name} is {shown(value)}; expected a share, a number from 0 to 1; correct it"
+        )
+
+
+def check_factors(name: str, value: Any) -> None:
+    """Refuse what is not a pair of factors, the lower one first.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : object
+
+    Raises
+    ------
+    MtfastError
+        If it is anything but two finite numbers above 0, in ascending order.
+    """
+    try:
+        low, high = value
+        ascending = isinstance(low, Real) and isinstance(high, Real)
+        ascending = ascending and 0 < float(low) <= float(high) < math.inf
+    except (TypeError, ValueError):
+        ascending = False
+    if not ascending:
+        raise MtfastError(
+            f"{name} is {shown(value)}; expected (low, high), two factors above 0; correct it"
+        )
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Refuse what is not a bool.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : object
+
+    Raises
+    ------
+    MtfastError
+        If it is anything else.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise MtfastError(f"{name} is {shown(value)}; expected True or False; correct it")
