@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import pickle
@@ -257,19 +258,88 @@ def test_what_tv_tensors_are_given(store, monkeypatch):
     assert torch.equal(targets[4]["labels"], expected["labels"])
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size is 0; expected an integer of at least 1"),
+        ({"batch_size": 2.0}, "batch_size is 2.0"),
+        ({"workers": -1}, "workers is -1; expected an integer of at least 0"),
+        ({"workers": "2"}, "workers is '2'"),
+        ({"workers": None}, "workers is None"),
+        ({"prefetch": 0}, "prefetch is 0; expected an integer of at least 1"),
+        ({"read_ahead": -1}, "read_ahead is -1; expected an integer of at least 0"),
+        ({"rank": 1}, "rank 1 of None ranks; expected both numbers or neither"),
+        ({"ranks": 2}, "rank None of 2 ranks; expected both numbers or neither"),
+        ({"rank": 2, "ranks": 2}, "rank 2 of 2; .* count ranks from 0"),
+        ({"start_method": "thread"}, "no start_method 'thread' in this Python; .*spawn"),
+    ],
+)
+def test_bad_loaders(store, options, message):
+    with pytest.raises(MtfastError, match=message):
+        Loader(Dataset(store), **{"batch_size": 2} | options)
+
+
 def test_bad_usage(store):
-    with pytest.raises(MtfastError, match="form 'lists'; expected one of"):
+    with pytest.raises(MtfastError, match="no form 'lists' in .*; expected one of: tensors"):
         Dataset(store, form="lists")
-    with pytest.raises(MtfastError, match="batches of 0"):
-        Loader(Dataset(store), 0)
+    with pytest.raises(MtfastError, match="no form 'lists'"):
+        Dataset.of(Reader(store), "lists")
+    with pytest.raises(MtfastError, match="expected an mtfast.loaders.torch.Dataset; make one"):
+        Loader(Reader(store), 2)
     state = Loader(Dataset(store, **OPTIONS), 2).state_dict()
     with pytest.raises(MtfastError, match="make the loader as it was made"):
         Loader(Dataset(store), 2).load_state_dict(state)
 
 
+def test_numpy_integers_are_welcome(store):
+    options = {"rank": np.int64(1), "ranks": np.int64(2), "read_ahead": np.int16(8)}
+    loader = Loader(Dataset(store, **OPTIONS), np.int64(3), workers=np.uint8(0), **options)
+    assert len(digests(loader)) == 10
+    assert json.loads(json.dumps(loader.state_dict()))["epoch"] == 1
+
+
+def test_a_dataset_takes_what_a_reader_takes():
+    """Written out at both doors: the same names, defaults and types."""
+    dataset = dict(inspect.signature(Dataset.__init__).parameters)
+    assert dataset.pop("form").default == "tensors"
+    reader = inspect.signature(Reader.__init__).parameters
+    assert list(dataset.values()) == list(reader.values())
+
+
+def test_a_dataset_passes_everything_on(store):
+    given = {
+        "variant": "5_shot/run_3/annotations_with_class_300",
+        "crop": (40, 48),
+        "augment": Augment(near=1),
+        "targets": ["instances"],
+        "images": False,
+        "class_agnostic": True,
+        "seed": 9,
+        "cache_bytes": 5,
+    }
+    reader = Dataset(store, "train", **given).reader
+    found = {name: getattr(reader, name) for name in given}
+    assert found == given | {"targets": ("instances",)}
+
+
+def test_what_a_loader_chooses_is_logged(store, caplog):
+    with caplog.at_level("INFO", "mtfast"):
+        Loader(Dataset(store, **OPTIONS), 8, workers=2, rank=1, ranks=2)
+        Loader(Dataset(store, images=False), 8)
+    said = [r.getMessage() for r in caplog.records if r.name == "mtfast.loaders.torch"]
+    assert said == [
+        "rank 1 of 2: 2 batches of 8 samples an epoch, read by 2 worker processes; "
+        "64 samples are read ahead",
+        "rank 0 of 1: 3 batches of 8 samples an epoch, read by this process; nothing is read ahead",
+    ]
+
+
 def test_errors_of_workers_are_raised_and_end_them(store):
-    with Loader(Dataset(store, crop=500), 2, workers=2) as loader:
-        with pytest.raises(MtfastError, match="a crop of 500 x 500"):
+    data = Dataset(store, crop=48)
+    # A class that the set does not list, as in a store that another program has changed.
+    data.reader._listed = ()
+    with Loader(data, 2, workers=2, start_method="fork") as loader:
+        with pytest.raises(MtfastError, match="has category"):
             next(iter(loader))
         assert not torch.multiprocessing.active_children()
 

@@ -22,7 +22,8 @@ def read_ahead(
     ----------
     batches : iterable of lists of SampleKey
     n_samples : int
-        How many samples the thread is ahead of what has been passed on.
+        How many samples the thread is ahead of what has been passed on, rounded down to whole
+        batches.
     fetch : callable
         Called in the thread with each position. An error ends the thread and is not raised here:
         whoever reads the sample meets it again.

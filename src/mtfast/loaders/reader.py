@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.errors import MtfastError, StoreError, shown
+from mtfast.errors import MtfastError, StoreError, no_such, shown
 from mtfast.loaders.arguments import as_integer, as_size
 from mtfast.loaders.sampler import EpochOrder, Int64, SampleKey
 from mtfast.loaders.views import Augment, View, check_fits, choose_view, fits
@@ -131,6 +131,9 @@ class Reader:
         self.cache_bytes = as_integer("cache_bytes", cache_bytes, 0)
         # Opened now, so that what is wrong is said where the reader is made.
         self.variant = self.split.semantic_variant if variant is None else variant
+        if self.variant not in self.split.variants:
+            where = f"split {split!r} of {self.store}"
+            raise StoreError(no_such("variant", str(variant), self.split.variants, where))
         self.indices: Int64 = self.split.images_of(self.variant)
         if images and not self.split.has_images:
             raise StoreError(
@@ -290,7 +293,8 @@ class Reader:
     def _pixels(self, index: int, view: View) -> NDArray[np.uint8]:
         y, x, h, w = view[:4]
         if self.is_cached:
-            return self._whole(index)[y : y + h, x : x + w]
+            # A copy, as training code may write into its samples.
+            return self._whole(index)[y : y + h, x : x + w].copy()
         if (h, w) == self._frame:
             return self.split.image(index)
         return self.split.crop(index, y, x, h, w).image

@@ -202,7 +202,7 @@ class Loader:
         default those of ``torch.distributed``, or the only one.
     read_ahead : int
         The system is asked for the bytes of this many samples beyond those that the workers have
-        prefetched; 0 switches it off.
+        prefetched, rounded down to whole batches; 0 switches it off.
 
     Attributes
     ----------

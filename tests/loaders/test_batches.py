@@ -1,0 +1,75 @@
+"""A packed batch beside the samples that it was made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
+
+from mtfast.errors import MtfastError
+from mtfast.loaders.batches import pack_batch, unpack_batch
+from mtfast.loaders.reader import TrainingSample
+from mtfast.loaders.sample_formats import SAMPLE_FORMATS, check_format, collate
+from mtfast.loaders.views import View
+from mtfast.painting.targets import InstanceTargets
+
+
+def make_sample(rng, index, n, dtype=np.uint8):
+    """A sample of odd sizes, so that arrays end where no other may begin."""
+    return TrainingSample(
+        index,
+        f"{index}.jpg",
+        View(index, 1, 3, 5, 3, 5, True, 2),
+        rng.integers(0, 256, (3, 5, 3), np.uint8),
+        rng.integers(0, 99, (3, 5), dtype),
+        InstanceTargets(
+            rng.random((n, 3, 5)) < 0.5,
+            rng.random((n, 4), np.float32),
+            rng.integers(1, 9, n),
+            rng.integers(1, 9, n),
+            rng.integers(1, 99, n),
+        ),
+    )
+
+
+@pytest.mark.parametrize("counts", [[2, 0, 3], [0, 0], [1]])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_unpacking_gives_what_was_packed(rng, counts, dtype):
+    samples = [make_sample(rng, 7 + k, n, dtype) for k, n in enumerate(counts)]
+    batch = pack_batch(samples)
+    assert batch.data.dtype == torch.uint8
+    assert all(start % 8 == 0 for *_, start in batch.layout)
+    for found, sample in zip(unpack_batch(batch), samples, strict=True):
+        assert (found["index"], found["name"]) == (sample.index, sample.name)
+        assert found["view"].tolist() == list(sample.view)
+        assert np.array_equal(found["image"], sample.image.transpose(2, 0, 1))
+        assert found["semantic"].dtype == torch.from_numpy(sample.semantic).dtype
+        assert np.array_equal(found["semantic"].numpy(), sample.semantic)
+        for key, column in sample.instances._asdict().items():
+            assert found[key].dtype == torch.from_numpy(column).dtype
+            assert np.array_equal(found[key], column)
+
+
+def test_a_batch_is_one_buffer(rng):
+    batch = pack_batch([make_sample(rng, k, 2) for k in range(3)])
+    found = collate("tensors", batch)
+    pointers = {found[key].untyped_storage().data_ptr() for key in ("image", "semantic", "view")}
+    assert pointers == {batch.data.untyped_storage().data_ptr()}
+    assert found["image"].shape == (3, 3, 3, 5)
+    assert found["image"].is_contiguous(memory_format=torch.channels_last)
+    assert found["index"].tolist() == [0, 1, 2]
+    assert [len(masks) for masks in found["masks"]] == [2, 2, 2]
+
+
+def test_samples_of_several_types_are_not_mixed(rng):
+    samples = [make_sample(rng, 0, 1, np.uint8), make_sample(rng, 1, 1, np.uint16)]
+    with pytest.raises(TypeError, match="cast"):
+        pack_batch(samples)
+
+
+def test_formats_are_known_by_name():
+    assert [check_format(form) for form in SAMPLE_FORMATS] == list(SAMPLE_FORMATS)
+    for form in ("tensor", "", None, ["tensors"]):
+        with pytest.raises(MtfastError, match="no form .*; expected one of: tensors, .*"):
+            check_format(form)

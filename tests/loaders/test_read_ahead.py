@@ -1,0 +1,44 @@
+"""Batches that pass through the thread that reads ahead."""
+
+from __future__ import annotations
+
+from queue import SimpleQueue
+
+import pytest
+
+from mtfast.errors import MtfastError, StoreError
+from mtfast.loaders.read_ahead import read_ahead
+from mtfast.loaders.sampler import SampleKey
+
+BATCHES = [[SampleKey(1, 10 * k + j) for j in range(3)] for k in range(6)]
+
+
+@pytest.mark.parametrize("n_samples", [1, 3, 4, 100])
+def test_batches_are_unchanged(n_samples):
+    assert list(read_ahead(BATCHES, n_samples, lambda position: None)) == BATCHES
+
+
+@pytest.mark.parametrize(("n_samples", "ahead"), [(1, 0), (3, 1), (5, 1), (6, 2), (100, 5)])
+def test_the_thread_is_as_far_ahead_as_asked(n_samples, ahead):
+    """So many batches more than were passed on have been requested, in their order."""
+    requested: SimpleQueue[int] = SimpleQueue()
+    drawn = []
+    batches = read_ahead((drawn.append(b) or b for b in BATCHES), n_samples, requested.put)
+    assert next(batches) == BATCHES[0]
+    assert len(drawn) == 1 + ahead
+    expected = [key.position for batch in drawn for key in batch]
+    assert [requested.get(timeout=60) for _ in expected] == expected
+    batches.close()
+    assert requested.empty()
+
+
+@pytest.mark.parametrize("error", [OSError, MtfastError, StoreError])
+def test_errors_of_requests_are_left_to_the_reader(error):
+    requested = []
+
+    def fail(position):
+        requested.append(position)
+        raise error("no such file")
+
+    assert list(read_ahead(BATCHES, 100, fail)) == BATCHES
+    assert requested in ([], [0])
