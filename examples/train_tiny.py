@@ -63,7 +63,7 @@ def make_store(folder: Path, scale: Scale) -> Path:
 
 
 def make_loader(store: Path, scale: Scale, workers: int) -> Loader:
-    """Make the loader. The seed fixes the order and every window, whatever the workers."""
+    """Make the loader. The seed fixes the order and every window, for any number of workers."""
     augment = Augment(near=0.5, scale=(0.8, 1.25))
     data = Dataset(store, crop=scale.crop, augment=augment, targets=["semantic"], seed=SEED)
     return Loader(data, scale.batch, workers=workers)
@@ -188,6 +188,7 @@ def main(arguments: list[str] | None = None, scale: Scale | None = None) -> list
     tenth = max(1, len(losses) // 10)
     begin, end = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
     print(f"loss: {begin:.3f} in the first tenth, {end:.3f} in the last")
+    # Not ">=", which is false for a loss that is not a number.
     if not end < begin:
         raise SystemExit("the loss did not fall")
     return losses

@@ -1,4 +1,4 @@
-"""A packed batch beside the samples that it was made of."""
+"""Packed batches, compared with the samples that they were made of."""
 
 from __future__ import annotations
 

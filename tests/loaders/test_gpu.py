@@ -1,4 +1,4 @@
-"""Masks painted with tensor operations beside those painted by kernels and by pycocotools."""
+"""Masks painted with tensor operations, compared with those of the kernels."""
 
 from __future__ import annotations
 

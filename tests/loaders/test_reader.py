@@ -1,4 +1,4 @@
-"""Samples beside plain decoding, slicing and turning."""
+"""Samples, compared with plain decoding, slicing and turning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order of samples beside an obvious twin: lists, ranks one after another."""
+"""The order of samples, compared with an obvious twin: lists, ranks one after another."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ def handed(
     batches = [list(s.batches()) for s in samplers]
     assert {len(b) for b in batches} == {-(-samplers[0].n_left // batch)}
     assert state or {len(b) for b in batches} == {len(samplers[0])}
-    places, states = [], [samplers[0].state_dict()]
+    positions, states = [], [samplers[0].state_dict()]
     for step in list(zip(*batches, strict=True))[:stop]:
         assert len({len(batch) for batch in step}) == 1
-        places += [key.position for turn in zip(*step, strict=True) for key in turn]
+        positions += [key.position for turn in zip(*step, strict=True) for key in turn]
         for sampler, batch_of_rank in zip(samplers, step, strict=True):
             sampler.advance(len(batch_of_rank))
         states = [s.state_dict() for s in samplers]
         assert all(s == states[0] for s in states)
-    return places, states[0]
+    return positions, states[0]
 
 
 @settings(deadline=None)
 @given(images, st.integers(1, 9), st.integers(0, 3), st.integers(0, 3), st.integers(1, 5))
 def test_order_is_a_permutation_that_takes_few_shards_at_a_time(indices, shard, seed, epoch, mixed):
     order = order_of(indices, shard, seed, mixed=mixed)
-    places = order.of_epoch(epoch).tolist()
-    assert sorted(places) == list(range(len(indices)))
-    assert places == order_of(indices, shard, seed, mixed=mixed).of_epoch(epoch).tolist()
+    positions = order.of_epoch(epoch).tolist()
+    assert sorted(positions) == list(range(len(indices)))
+    assert positions == order_of(indices, shard, seed, mixed=mixed).of_epoch(epoch).tolist()
     # The twin: shards in the order in which they appear come in groups that do not mix.
-    shards = [indices[place] // shard for place in places]
+    shards = [indices[k] // shard for k in positions]
     groups, at = [], 0
     while at < len(shards):
         members: list[int] = []
@@ -68,8 +68,8 @@ def test_orders_differ_by_epoch_and_seed():
     assert order_of(range(5), shuffle=False).of_epoch(3).tolist() == [0, 1, 2, 3, 4]
 
 
-def test_every_place_comes_everywhere():
-    """No sample prefers a place: over many epochs each is met early and late."""
+def test_every_sample_comes_early_and_late():
+    """Over many epochs each sample is met as early as late."""
     order = order_of(range(24), 4, mixed=2)
     where = np.array([np.argsort(order.of_epoch(epoch)) for epoch in range(600)])
     assert np.abs(where.mean(0) - 11.5).max() < 1.5
@@ -87,14 +87,14 @@ def test_ranks_take_turns(n, ranks, batch, drop_last, epoch):
     order = order_of(range(n))
     twin = order.of_epoch(epoch).tolist()
     state = {**order.fingerprint(), "epoch": epoch, "handed": 0}
-    places, _ = handed(order, ranks, batch, state=state, drop_last=drop_last)
+    positions, _ = handed(order, ranks, batch, state=state, drop_last=drop_last)
     if drop_last:
-        assert places == twin[: n // (ranks * batch) * ranks * batch]
+        assert positions == twin[: n // (ranks * batch) * ranks * batch]
     else:
         sampler = Sampler(order, batch, ranks=ranks)
         assert sampler.padding == -n % ranks
         repeated = [twin[i % n] for i in range(sampler.padding)] if n else []
-        assert places == twin + repeated
+        assert positions == twin + repeated
 
 
 @settings(deadline=None)
@@ -105,13 +105,13 @@ def test_resuming_on_other_ranks_loses_and_repeats_nothing(n, legs):
     twin = order.of_epoch(0).tolist()
     state, met = None, []
     for ranks, batch, stop in legs:
-        places, state = handed(order, ranks, batch, stop, state)
-        met += places
+        positions, state = handed(order, ranks, batch, stop, state)
+        met += positions
         if state["epoch"]:
             break
     else:
-        places, state = handed(order, 1, 3, None, state)
-        met += places
+        positions, state = handed(order, 1, 3, None, state)
+        met += positions
     assert met[:n] == twin
     assert len(met) - n < max(ranks for ranks, _, _ in legs)
     assert (state["epoch"], state["handed"]) == (1, 0)

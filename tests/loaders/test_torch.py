@@ -1,4 +1,4 @@
-"""Batches of the PyTorch loader beside the samples that the reader makes, however they are made."""
+"""Batches of the PyTorch loader, compared with samples of the reader, for any workers and ranks."""
 
 from __future__ import annotations
 
@@ -117,16 +117,16 @@ def test_iterating_again(store, epochs):
 def test_samples_are_those_of_the_reader(store):
     data, reader = Dataset(store, **OPTIONS), Reader(store, **OPTIONS)
     assert len(data) == 20
-    for pick in (SampleKey(0, 7), SampleKey(3, 2)):
-        sample, item = data[pick], reader.read(pick)
-        assert sample["index"] == item.index
-        assert sample["name"] == item.name
-        assert sample["view"].tolist() == list(item.view)
-        assert np.array_equal(sample["image"].permute(1, 2, 0), item.image)
-        assert np.array_equal(sample["semantic"], item.semantic)
-        for key, column in item.instances._asdict().items():
-            assert sample[key].dtype == torch.from_numpy(column).dtype
-            assert np.array_equal(sample[key], column)
+    for key in (SampleKey(0, 7), SampleKey(3, 2)):
+        sample, expected = data[key], reader.read(key)
+        assert sample["index"] == expected.index
+        assert sample["name"] == expected.name
+        assert sample["view"].tolist() == list(expected.view)
+        assert np.array_equal(sample["image"].permute(1, 2, 0), expected.image)
+        assert np.array_equal(sample["semantic"], expected.semantic)
+        for name, column in expected.instances._asdict().items():
+            assert sample[name].dtype == torch.from_numpy(column).dtype
+            assert np.array_equal(sample[name], column)
     assert np.array_equal(data[7]["image"], data[SampleKey(0, 7)]["image"])
     again = pickle.loads(pickle.dumps(data))
     assert np.array_equal(data[7]["image"], again[7]["image"])
@@ -203,8 +203,8 @@ def test_detectron2_dicts(store, monkeypatch):
     monkeypatch.setitem(sys.modules, "detectron2", ModuleType("detectron2"))
     monkeypatch.setitem(sys.modules, "detectron2.structures", structures)
     (batch,) = Loader(Dataset(store, form="mask2former", **OPTIONS), 20, shuffle=False)
-    for place, sample in enumerate(batch):
-        expected = plain[place]
+    for position, sample in enumerate(batch):
+        expected = plain[position]
         found = sample["instances"]
         assert sample["image_id"] == expected["index"]
         assert found.image_size == (48, 48)
@@ -378,7 +378,7 @@ while True:
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no /dev/shm")
 @pytest.mark.parametrize("end", ["kill", "interrupt"])
-def test_nothing_is_left_behind(store, tmp_path, end):
+def test_no_processes_or_files_are_left(store, tmp_path, end):
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(store), end],
         stdout=subprocess.PIPE,

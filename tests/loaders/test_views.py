@@ -1,4 +1,4 @@
-"""Views beside what their fields say, and over many seeds."""
+"""Views: what their fields promise, and how they are distributed over many seeds."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def test_resizing_takes_the_nearest_label():
 
 
 def test_resizing_averages_the_pixels_of_an_image():
-    image = np.zeros((8, 8, 3), np.uint8)
+    image = np.zeros((8, 12, 3), np.uint8)
     image[::2] = 200
-    shrunk = View(0, 0, 8, 8, 2, 2).apply_to_image(image)
-    assert shrunk.shape == (2, 2, 3)
+    shrunk = View(0, 0, 8, 12, 2, 3).apply_to_image(image)
+    assert shrunk.shape == (2, 3, 3)
     assert np.abs(shrunk.astype(int) - 100).max() < 20
 
 
@@ -99,7 +99,7 @@ def test_without_augmentation_it_is_the_middle():
     assert choose_view(table, None, None, (0,)) == (0, 0, 11, 20, 11, 20, False, 0)
 
 
-def test_windows_lie_anywhere():
+def test_windows_are_anywhere():
     found = views(make_table([[]], (20, 30)), (16, 16), Augment(**PLAIN), 600)
     for starts, n in ((([v.y for v in found]), 5), ([v.x for v in found], 15)):
         counts = np.bincount(starts, minlength=n)

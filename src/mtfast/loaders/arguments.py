@@ -46,10 +46,7 @@ def as_integer(name: str, value: Any, least: int) -> int:
         number = operator.index(value)
     except TypeError:
         number = least - 1
-    if number < least:
-        raise MtfastError(
-            f"{name} is {shown(value)}; expected an integer of at least {least}; correct it"
-        )
+    _expect(number >= least, name, value, f"an integer of at least {least}")
     return number
 
 
@@ -81,11 +78,8 @@ def as_size(name: str, value: Any) -> tuple[int, int]:
         height, width = map(operator.index, value if np.ndim(value) else (value, value))
     except (TypeError, ValueError):
         height = width = 0
-    if min(height, width) < 1:
-        raise MtfastError(
-            f"{name} is {shown(value)}; expected one side or (height, width) in pixels, integers "
-            f"of at least 1; correct it"
-        )
+    expected = "one side or (height, width) in pixels, integers of at least 1"
+    _expect(min(height, width) >= 1, name, value, expected)
     return height, width
 
 
@@ -102,11 +96,13 @@ def check_share(name: str, value: Any) -> None:
     ------
     MtfastError
         If it is anything else.
+
+    Examples
+    --------
+    >>> check_share("near", 0.5)
     """
-    if not isinstance(value, Real) or not 0 <= float(value) <= 1:
-        raise MtfastError(
-            f"{name} is {shown(value)}; expected a share, a number from 0 to 1; correct it"
-        )
+    valid = isinstance(value, Real) and 0 <= float(value) <= 1
+    _expect(valid, name, value, "a share, a number from 0 to 1")
 
 
 def check_factors(name: str, value: Any) -> None:
@@ -122,17 +118,18 @@ def check_factors(name: str, value: Any) -> None:
     ------
     MtfastError
         If it is anything but two finite numbers above 0, in ascending order.
+
+    Examples
+    --------
+    >>> check_factors("scale", (0.8, 1.25))
     """
     try:
         low, high = value
-        ascending = isinstance(low, Real) and isinstance(high, Real)
-        ascending = ascending and 0 < float(low) <= float(high) < math.inf
+        numbers = isinstance(low, Real) and isinstance(high, Real)
+        valid = numbers and 0 < float(low) <= float(high) < math.inf
     except (TypeError, ValueError):
-        ascending = False
-    if not ascending:
-        raise MtfastError(
-            f"{name} is {shown(value)}; expected (low, high), two factors above 0; correct it"
-        )
+        valid = False
+    _expect(valid, name, value, "(low, high), two factors above 0")
 
 
 def check_flag(name: str, value: Any) -> None:
@@ -148,6 +145,14 @@ def check_flag(name: str, value: Any) -> None:
     ------
     MtfastError
         If it is anything else.
+
+    Examples
+    --------
+    >>> check_flag("mirror", True)
     """
-    if not isinstance(value, bool | np.bool_):
-        raise MtfastError(f"{name} is {shown(value)}; expected True or False; correct it")
+    _expect(isinstance(value, bool | np.bool_), name, value, "True or False")
+
+
+def _expect(valid: bool, name: str, value: Any, expected: str) -> None:
+    if not valid:
+        raise MtfastError(f"{name} is {shown(value)}; expected {expected}; correct it")

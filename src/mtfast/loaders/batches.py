@@ -126,6 +126,14 @@ def unpack_batch(batch: PackedBatch) -> list[SampleDict]:
     -------
     list of dict
         See :func:`mtfast.loaders.sample_formats.as_tensors`.
+
+    Examples
+    --------
+    >>> from mtfast.loaders.views import View
+    >>> sample = TrainingSample(7, "a.jpg", View(0, 0, 2, 3, 2, 3), np.zeros((2, 3, 3), np.uint8))
+    >>> (unpacked,) = unpack_batch(pack_batch([sample]))
+    >>> unpacked["name"], unpacked["image"].shape
+    ('a.jpg', torch.Size([3, 2, 3]))
     """
     arrays = batch.arrays()
     columns: dict[str, Iterator[Any]] = {
@@ -155,5 +163,10 @@ def channels_first(images: torch.Tensor) -> torch.Tensor:
     -------
     (B, 3, h, w) tensor
         A view; in torch's words its memory format is ``channels_last``.
+
+    Examples
+    --------
+    >>> channels_first(torch.zeros(8, 40, 60, 3)).shape
+    torch.Size([8, 3, 40, 60])
     """
     return images.permute(0, 3, 1, 2)

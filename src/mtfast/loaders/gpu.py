@@ -42,7 +42,7 @@ def paint(runs: RunTable, device: Device = "cpu") -> torch.Tensor:
     RLEError
         If an RLE does not tile its frame.
     MtfastError
-        If the sizes differ, or an id has no place in a semantic mask.
+        If the sizes differ, or an id does not fit into a semantic mask.
 
     Examples
     --------

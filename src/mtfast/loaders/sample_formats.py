@@ -256,6 +256,17 @@ def collate(form: str, batch: PackedBatch) -> Any:
     dict, or pair of lists, or list of dict
         "tensors": a dict in which image, semantic, view and index are stacked and the other keys
         have a list; "tv_tensors": a list of images and a list of targets; the others: a list.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mtfast.loaders.batches import pack_batch
+    >>> from mtfast.loaders.reader import TrainingSample
+    >>> from mtfast.loaders.views import View
+    >>> sample = TrainingSample(7, "a.jpg", View(0, 0, 2, 3, 2, 3), np.zeros((2, 3, 3), np.uint8))
+    >>> batch = collate("tensors", pack_batch([sample, sample]))
+    >>> batch["name"], batch["image"].shape
+    (['a.jpg', 'a.jpg'], torch.Size([2, 3, 2, 3]))
     """
     samples = format_samples(form, batch)
     if form == "tv_tensors":

@@ -6,8 +6,8 @@ The order of an epoch is a list of positions in the set. Ranks take turns in it:
     rank 0    7   5     9   8     1          what all ranks together have handed out
     rank 1      2   0     4   6     3        is always a prefix of the order
 
-so a single number says where to resume, whatever the number of ranks was or will be. Worker
-processes are given whole batches and have no influence on the order.
+so a single number says where to resume, on any number of ranks. Worker processes are given
+whole batches and have no influence on the order.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MIXED_SHARDS = 4
 
 
 class SampleKey(NamedTuple):
-    """What a sampler yields for each sample: all that the sample depends on, beside the seed.
+    """What a sampler yields for each sample; with the seed, all that the sample depends on.
 
     Attributes
     ----------
@@ -184,6 +184,9 @@ class Sampler:
     >>> sampler = Sampler(order, 2, rank=1, ranks=2)
     >>> [[key.position for key in batch] for batch in sampler.batches()]
     [[1, 3], [0]]
+    >>> sampler.advance(2)
+    >>> sampler.epoch, sampler.handed, sampler.n_left
+    (0, 4, 1)
     """
 
     def __init__(
