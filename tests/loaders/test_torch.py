@@ -334,6 +334,46 @@ def test_what_a_loader_chooses_is_logged(store, caplog):
     ]
 
 
+def test_ranks_are_those_of_torch_distributed(store, monkeypatch):
+    monkeypatch.setattr(torch.distributed, "is_available", lambda: True)
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 2)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 3)
+    sampler = Loader(Dataset(store, **OPTIONS), 2).sampler
+    assert (sampler.rank, sampler.ranks) == (2, 3)
+    sampler = Loader(Dataset(store, **OPTIONS), 2, rank=0, ranks=1).sampler
+    assert (sampler.rank, sampler.ranks) == (0, 1)
+
+
+def test_what_torch_is_given(store, monkeypatch):
+    given = []
+
+    def data_loader(*arguments, **options):
+        given.append(options)
+        return iter([])
+
+    monkeypatch.setattr(torch.utils.data, "DataLoader", data_loader)
+    options = {"workers": 3, "prefetch": 5, "start_method": "spawn", "pin_memory": True}
+    list(Loader(Dataset(store, **OPTIONS), 4, **options))
+    list(Loader(Dataset(store, **OPTIONS), 4))
+    with_workers, without = given
+    assert with_workers["num_workers"] == 3
+    assert with_workers["prefetch_factor"] == 5
+    assert with_workers["persistent_workers"] is True
+    assert with_workers["multiprocessing_context"] == "spawn"
+    assert with_workers["pin_memory"] is True
+    assert without["num_workers"] == 0
+    assert without["pin_memory"] is False
+
+
+def test_drop_last_and_shuffle(store):
+    data = Dataset(store, **OPTIONS)
+    dropped = list(Loader(data, 6, drop_last=True))
+    assert [len(batch["index"]) for batch in dropped] == [6, 6, 6]
+    plain = Loader(data, 6, shuffle=False)
+    assert [i for batch in plain for i in batch["index"].tolist()] == list(range(20))
+
+
 def test_errors_of_workers_are_raised_and_end_them(store):
     data = Dataset(store, crop=48)
     # A class that the set does not list, as in a store that another program has changed.
@@ -356,6 +396,11 @@ def test_threads_end_with_the_iteration(store):
     assert names() == 0
     list(loader)
     assert names() == 0
+    for options in ({"cache_bytes": 2**28}, {"images": False}):
+        batches = iter(Loader(Dataset(store, **OPTIONS | options), 2))
+        next(batches)
+        assert names() == 0, options
+        batches.close()
 
 
 SCRIPT = """

@@ -165,6 +165,10 @@ def test_every_choice_has_its_own_number():
         both = choose_view(table, (16, 16), Augment(), (seed,))
         plain = choose_view(table, (16, 16), Augment(**PLAIN), (seed,))
         assert both[:6] == plain[:6]
+    upright = views(table, (16, 16), Augment(turn=False), 40)
+    assert {(v.mirrored, v.turns) for v in upright} == {(False, 0), (True, 0)}
+    unmirrored = views(table, (16, 16), Augment(mirror=False), 40)
+    assert {(v.mirrored, v.turns) for v in unmirrored} == {(False, n) for n in range(4)}
     layouts = [(v.mirrored, v.turns) for v in views(table, (16, 16), Augment(), 400)]
     assert all(layouts.count(layout) > 25 for layout in set(layouts))
     assert len(set(layouts)) == 8

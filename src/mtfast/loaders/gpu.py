@@ -22,12 +22,12 @@ __all__ = ["decode_jpegs", "paint", "paint_instances"]
 Device: TypeAlias = torch.device | str
 
 
-def paint(runs: RunTable, device: Device = "cpu") -> torch.Tensor:
+def paint(table: RunTable, device: Device = "cpu") -> torch.Tensor:
     """Paint the category ids of all instances, later over earlier ones, on background 0.
 
     Parameters
     ----------
-    runs : RunTable
+    table : RunTable
         Its images must all have one size.
     device : torch.device or str
 
@@ -55,11 +55,11 @@ def paint(runs: RunTable, device: Device = "cpu") -> torch.Tensor:
     tensor([[[0, 5, 0],
              [0, 5, 0]]], dtype=torch.uint8)
     """
-    height, width = runs.common_size()
-    dtype = semantic_dtype(runs.category_ids)
-    touched = _touched_pixels(runs, device)
-    n_instances = max(runs.n_instances, 1)
-    image = _to(runs.image_of_instance, device)[touched.instance]
+    height, width = table.common_size()
+    dtype = semantic_dtype(table.category_ids)
+    touched = _touched_pixels(table, device)
+    n_instances = max(table.n_instances, 1)
+    image = _to(table.image_of_instance, device)[touched.instance]
     # Pixel and instance in one number, so that sorting puts a pixel's last instance last.
     order, _ = torch.sort(
         (image * (height * width) + touched.pixel) * n_instances + touched.instance
@@ -69,19 +69,19 @@ def paint(runs: RunTable, device: Device = "cpu") -> torch.Tensor:
     last[:-1] = pixel[1:] != pixel[:-1]
     # Few devices scatter 16-bit numbers.
     working = torch.uint8 if dtype == np.uint8 else torch.int32
-    values = _to(runs.category_ids, device).to(working)
-    frames = torch.zeros(runs.n_images * height * width, dtype=working, device=device)
+    values = _to(table.category_ids, device).to(working)
+    frames = torch.zeros(table.n_images * height * width, dtype=working, device=device)
     frames[pixel[last]] = values[order[last] % n_instances]
-    frames = frames.view(runs.n_images, height, width)
+    frames = frames.view(table.n_images, height, width)
     return frames if dtype == np.uint8 else frames.to(torch.uint16)
 
 
-def paint_instances(runs: RunTable, device: Device = "cpu") -> torch.Tensor:
+def paint_instances(table: RunTable, device: Device = "cpu") -> torch.Tensor:
     """Paint each instance into a frame of its own.
 
     Parameters
     ----------
-    runs : RunTable
+    table : RunTable
         Its images must all have one size.
     device : torch.device or str
 
@@ -101,11 +101,11 @@ def paint_instances(runs: RunTable, device: Device = "cpu") -> torch.Tensor:
     --------
     >>> masks = paint_instances(train.instances(3), "cuda")                      # doctest: +SKIP
     """
-    height, width = runs.common_size()
-    touched = _touched_pixels(runs, device)
-    frames = torch.zeros(runs.n_instances * height * width, dtype=torch.bool, device=device)
+    height, width = table.common_size()
+    touched = _touched_pixels(table, device)
+    frames = torch.zeros(table.n_instances * height * width, dtype=torch.bool, device=device)
     frames[touched.instance * (height * width) + touched.pixel] = True
-    return frames.view(runs.n_instances, height, width)
+    return frames.view(table.n_instances, height, width)
 
 
 class _Touched(NamedTuple):
@@ -115,9 +115,9 @@ class _Touched(NamedTuple):
     instance: torch.Tensor
 
 
-def _touched_pixels(runs: RunTable, device: Device) -> _Touched:
-    height, width = runs.common_size()
-    lists = toggles_of(Rles.of_table(runs), "runs")
+def _touched_pixels(table: RunTable, device: Device) -> _Touched:
+    height, width = table.common_size()
+    lists = toggles_of(Rles.of_table(table), "runs")
     # The toggles of every instance end with a sentinel.
     ends = np.delete(lists.toggles[: lists.offsets[-1]], lists.offsets[1:] - 1).reshape(-1, 2)
     n_runs = np.diff(lists.offsets) // 2
