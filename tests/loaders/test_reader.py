@@ -325,6 +325,9 @@ def test_bad_readers(store, small_set, tmp_path):
     for position in (20, -21):
         with pytest.raises(IndexError, match=f"sample {position} of a set of 20"):
             Reader(store).read(position)
+    for position in (1.0, "1", slice(3), None):
+        with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+            Reader(store).read(position)
     masks = mtfast.convert(small_set, tmp_path / "m.zarr", images="none")
     with pytest.raises(StoreError, match="or read with images=False"):
         Reader(masks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import operator
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -223,12 +224,13 @@ class Reader:
 
         Raises
         ------
-        IndexError
-            If there is no such position.
+        IndexError, TypeError
+            If there is no such position, or it is not an integer.
         MtfastError
             If the image is smaller than the crop.
         """
         epoch, position = key if isinstance(key, tuple) else (0, key)
+        position = operator.index(position)
         if not -len(self) <= position < len(self):
             raise IndexError(f"sample {position} of a set of {len(self)}")
         index = int(self.indices[position])
@@ -250,8 +252,8 @@ class Reader:
 
         Raises
         ------
-        IndexError
-            If there is no such position.
+        IndexError, TypeError
+            If there is no such position, or it is not an integer.
         MtfastError
             If the image is smaller than the crop.
         """

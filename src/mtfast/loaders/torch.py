@@ -163,8 +163,8 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
 
         Raises
         ------
-        IndexError
-            If there is no such position.
+        IndexError, TypeError
+            If there is no such position, or it is not an integer.
         MtfastError
             If the image is smaller than the crop, or a library that the form needs is missing.
         """
