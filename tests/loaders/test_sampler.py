@@ -61,6 +61,23 @@ def test_order_is_a_permutation_that_takes_few_shards_at_a_time(indices, shard, 
     assert len(met) == len(set(met)) == len({i // shard for i in indices})
 
 
+def test_images_of_as_many_shards_as_asked_are_mixed():
+    """How often the next image is of another shard: three times if no shards are mixed."""
+    order = order_of(range(16), 4, mixed=2)
+    switches = [np.count_nonzero(np.diff(order.of_epoch(e) // 4)) for e in range(20)]
+    assert min(switches) >= 3
+    assert np.mean(switches) > 6
+    alone = order_of(range(16), 4, mixed=1)
+    assert {np.count_nonzero(np.diff(alone.of_epoch(e) // 4)) for e in range(20)} == {3}
+
+
+def test_the_order_of_a_seed_stays_the_same():
+    """Golden, from the first version: a checkpoint resumes in the order that it had."""
+    order = order_of(range(8), 2, seed=3, mixed=2)
+    assert order.of_epoch(0).tolist() == [0, 3, 1, 2, 5, 6, 7, 4]
+    assert order.of_epoch(1).tolist() == [0, 5, 4, 1, 7, 2, 3, 6]
+
+
 def test_orders_differ_by_epoch_and_seed():
     orders = [order_of(range(50), 8, seed) for seed in (0, 1)]
     found = {tuple(order.of_epoch(epoch).tolist()) for order in orders for epoch in range(5)}

@@ -102,6 +102,15 @@ def test_going_on_where_it_stopped(store, epochs, stop):
         assert loader.state_dict()["epoch"] == 2
 
 
+def test_epochs_go_on_after_a_resumed_one(store, epochs):
+    first = Loader(Dataset(store, **OPTIONS), 5)
+    seen = digests(first, 2)
+    loader = Loader(Dataset(store, **OPTIONS), 4)
+    loader.load_state_dict(first.state_dict())
+    assert seen + digests(loader) == epochs[0]
+    assert digests(loader) == epochs[1]
+
+
 def test_iterating_again(store, epochs):
     """An epoch that was left comes again; one whose last batch was taken does not."""
     loader = Loader(Dataset(store, **OPTIONS), 5)
@@ -170,14 +179,22 @@ def test_few_shots_are_decoded_once(store, monkeypatch):
     from mtfast.store.reading.store import Split
 
     shot = {"variant": "1_shot/run_0/annotations_with_class_300", "crop": 64}
-    plain = Loader(Dataset(store, **shot), 2)
-    with Loader(Dataset(store, cache_bytes=2**27, **shot), 2, workers=2) as loader:
-        batches = iter(loader)
-        first = next(batches)
-        monkeypatch.setattr(Split, "image", lambda *_: pytest.fail("decoded again"))
-        kept = [first, *batches]
-    monkeypatch.undo()
-    for a, b in zip(kept, plain, strict=True):
+    plain = list(Loader(Dataset(store, **shot), 2))
+    here, decode = os.getpid(), Split.image
+    decoded = []
+
+    def decode_here(split, index):
+        if os.getpid() != here:
+            raise MtfastError("decoded in a worker")
+        decoded.append(index)
+        return decode(split, index)
+
+    monkeypatch.setattr(Split, "image", decode_here)
+    data = Dataset(store, cache_bytes=2**27, **shot)
+    with Loader(data, 2, workers=2, start_method="fork") as loader:
+        kept = [*loader, *loader]
+    assert sorted(decoded) == sorted(data.reader.indices.tolist())
+    for a, b in zip(kept[: len(plain)], plain, strict=True):
         assert torch.equal(a["image"], b["image"])
 
 
@@ -247,14 +264,15 @@ def test_what_tv_tensors_are_given(store, monkeypatch):
         BoundingBoxes=lambda t, **options: ("boxes", t, options),
     )
     monkeypatch.setitem(sys.modules, "torchvision", stand_in)
-    expected = Dataset(store, **OPTIONS)[4]
-    loader = Loader(Dataset(store, form="tv_tensors", **OPTIONS), 5, shuffle=False)
+    options = OPTIONS | {"crop": (40, 48)}
+    expected = Dataset(store, **options)[4]
+    loader = Loader(Dataset(store, form="tv_tensors", **options), 5, shuffle=False)
     images, targets = next(iter(loader))
     assert images[4][0] == "image"
     assert torch.equal(images[4][1], expected["image"])
     assert torch.equal(targets[4]["masks"][1], expected["masks"])
     assert torch.equal(targets[4]["semantic"][1], expected["semantic"])
-    assert targets[4]["boxes"][2] == {"format": "XYXY", "canvas_size": (48, 48)}
+    assert targets[4]["boxes"][2] == {"format": "XYXY", "canvas_size": (40, 48)}
     assert torch.equal(targets[4]["labels"], expected["labels"])
 
 

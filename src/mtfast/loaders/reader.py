@@ -130,7 +130,7 @@ class Reader:
         self.class_agnostic = class_agnostic
         self.seed = as_integer("seed", seed, 0)
         self.cache_bytes = as_integer("cache_bytes", cache_bytes, 0)
-        # Opened now, so that what is wrong is said where the reader is made.
+        # Opened now, so that errors are raised where the reader is made.
         self.variant = self.split.semantic_variant if variant is None else variant
         if self.variant not in self.split.variants:
             where = f"split {split!r} of {self.store}"

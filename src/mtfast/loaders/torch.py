@@ -175,8 +175,8 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
 class Loader:
     """Batches of a dataset, in an order that follows from its seed alone.
 
-    Iterating goes through an epoch from its beginning, or from where a loaded state was; the next
-    iteration is the next epoch, if that one was whole.
+    An iteration goes through one epoch, from its beginning or from a loaded state on. The next one
+    goes through the next epoch, or through the same one again if it was not completed.
 
     Parameters
     ----------
