@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from queue import SimpleQueue
+from threading import Event, Thread
 
 import pytest
 
@@ -30,6 +31,26 @@ def test_the_thread_is_as_far_ahead_as_asked(n_samples, ahead):
     assert [requested.get(timeout=60) for _ in expected] == expected
     batches.close()
     assert requested.empty()
+
+
+def test_closing_waits_for_a_single_request(monkeypatch):
+    """The others that are queued are dropped."""
+    requested, closing = [], Event()
+
+    class Joined(Thread):
+        def join(self, timeout=None):
+            closing.set()
+            super().join(timeout)
+
+    def request(position):
+        requested.append(position)
+        closing.wait()
+
+    monkeypatch.setattr("mtfast.loaders.read_ahead.Thread", Joined)
+    batches = read_ahead(BATCHES, 100, request)
+    next(batches)
+    batches.close()
+    assert len(requested) <= 1
 
 
 @pytest.mark.parametrize("error", [OSError, MtfastError, StoreError])

@@ -392,12 +392,17 @@ def test_drop_last_and_shuffle(store):
     assert [i for batch in plain for i in batch["index"].tolist()] == list(range(20))
 
 
-def test_errors_of_workers_are_raised_and_end_them(store):
-    data = Dataset(store, crop=48)
-    # A class that the set does not list, as in a store that another program has changed.
-    data.reader._listed = ()
-    with Loader(data, 2, workers=2, start_method="fork") as loader:
-        with pytest.raises(MtfastError, match="has category"):
+def test_errors_of_workers_are_raised_and_end_them(store, monkeypatch):
+    here, read = os.getpid(), Reader.read
+
+    def fail_in_workers(reader, key):
+        if os.getpid() != here:
+            raise MtfastError("a damaged image")
+        return read(reader, key)
+
+    monkeypatch.setattr(Reader, "read", fail_in_workers)
+    with Loader(Dataset(store, crop=48), 2, workers=2, start_method="fork") as loader:
+        with pytest.raises(MtfastError, match="a damaged image"):
             next(iter(loader))
         assert not torch.multiprocessing.active_children()
 
