@@ -11,7 +11,7 @@ import numpy as np
 
 from mtfast.errors import MtfastError, shown
 
-__all__ = ["as_integer", "as_size", "check_factors", "check_flag", "check_share"]
+__all__ = ["as_integer", "check_factors", "check_flag", "check_share"]
 
 
 def as_integer(name: str, value: Any, least: int) -> int:
@@ -48,39 +48,6 @@ def as_integer(name: str, value: Any, least: int) -> int:
         number = least - 1
     _expect(number >= least, name, value, f"an integer of at least {least}")
     return number
-
-
-def as_size(name: str, value: Any) -> tuple[int, int]:
-    """Return a size in pixels as (height, width); one integer is the side of a square.
-
-    Parameters
-    ----------
-    name : str
-        Of the argument, for the message.
-    value : int or (height, width)
-        Integers of any type.
-
-    Returns
-    -------
-    (int, int)
-
-    Raises
-    ------
-    MtfastError
-        If it is neither one nor two integers, or one of them is below 1.
-
-    Examples
-    --------
-    >>> as_size("crop", 512), as_size("crop", [480, 640])
-    ((512, 512), (480, 640))
-    """
-    try:
-        height, width = map(operator.index, value if np.ndim(value) else (value, value))
-    except (TypeError, ValueError):
-        height = width = 0
-    expected = "one side or (height, width) in pixels, integers of at least 1"
-    _expect(min(height, width) >= 1, name, value, expected)
-    return height, width
 
 
 def check_share(name: str, value: Any) -> None:

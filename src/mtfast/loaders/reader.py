@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, StoreError, no_such, shown
-from mtfast.loaders.arguments import as_integer, as_size
+from mtfast.loaders.arguments import as_integer
 from mtfast.loaders.sampler import EpochOrder, Int64, SampleKey
 from mtfast.loaders.views import Augment, View, check_fits, choose_view, fits
 from mtfast.painting.crop import crop_table
@@ -23,6 +23,7 @@ from mtfast.painting.targets import InstanceTargets, instance_targets
 from mtfast.paths import local_path
 from mtfast.store.reading.store import Split, open_store
 from mtfast.table import Category, RunTable
+from mtfast.window import check_size
 
 __all__ = ["TARGETS", "Reader", "TrainingSample", "boxes_of"]
 
@@ -123,7 +124,7 @@ class Reader:
     ) -> None:
         self.store = local_path(store).absolute()
         self.split_name = split
-        self.crop = None if crop is None else as_size("crop", crop)
+        self.crop = None if crop is None else check_size(crop, "crop")
         self.augment = _checked_augment(augment)
         self.targets = _checked_targets(targets)
         self.images = images
