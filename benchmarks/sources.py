@@ -1,4 +1,4 @@
-"""Reading annotations and finding out what is in a folder."""
+"""Opening datasets and reading their annotations."""
 
 import mtfast
 from benchmarks import data
@@ -21,7 +21,7 @@ class CocoJson:
 
 
 class CocoJsonMemory:
-    """The same; its file's bytes are not held by anybody else."""
+    """The same, without the bytes of the file in memory."""
 
     def setup(self) -> None:
         self.file = data.coco_file(data.scale)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mtfast import mask as mask
     from mtfast.conversion.convert import convert as convert
+    from mtfast.derivation import derive_dataset as derive_dataset
     from mtfast.diagnosis.diagnose import diagnose as diagnose
     from mtfast.errors import MtfastError as MtfastError
     from mtfast.errors import RLEError as RLEError
@@ -33,6 +34,7 @@ _HOMES = {
     "SourceError": "mtfast.errors",
     "StoreError": "mtfast.errors",
     "convert": "mtfast.conversion.convert",
+    "derive_dataset": "mtfast.derivation",
     "diagnose": "mtfast.diagnosis.diagnose",
     "export_masks": "mtfast.export",
     "open": "mtfast.store.reading.store",
@@ -50,6 +52,7 @@ __all__ = [
     "SourceError",
     "StoreError",
     "convert",
+    "derive_dataset",
     "diagnose",
     "export_masks",
     "mask",

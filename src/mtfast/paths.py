@@ -1,7 +1,7 @@
-"""What a path is, and what a file name inside a dataset is.
+"""Paths of this machine, and the names of files inside datasets.
 
-Paths lead to this machine. Names inside datasets come from strangers: their folders may be parted
-by ``/`` or by a backslash, whatever the system.
+Names inside datasets come from strangers: folders may be separated by ``/`` or by a backslash,
+on any system.
 """
 
 from __future__ import annotations
@@ -51,6 +51,15 @@ def local_path(path: str | os.PathLike[str]) -> Path:
 def base_name(name: str) -> str:
     """Return the last part of a name, without its folders.
 
+    Parameters
+    ----------
+    name : str
+        Of a file inside a dataset.
+
+    Returns
+    -------
+    str
+
     Examples
     --------
     >>> base_name("run1/a1.jpg"), base_name("run1" + chr(92) + "a1.jpg")
@@ -61,6 +70,15 @@ def base_name(name: str) -> str:
 
 def stem_of(name: str) -> str:
     """Return a name without its folders and its ending: what images and their masks share.
+
+    Parameters
+    ----------
+    name : str
+        Of a file inside a dataset.
+
+    Returns
+    -------
+    str
 
     Examples
     --------

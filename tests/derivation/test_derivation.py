@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import shutil
+from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from pycocotools.coco import COCO
 
 import mtfast
 from mtfast.derivation import derive_merged, derive_validation, derive_variants
-from mtfast.derivation.merge_ids import match_categories
+from mtfast.derivation.merge_files import match_categories
 from mtfast.derivation.n_shot import UPSTREAM_SETS
 from mtfast.derivation.rules import plan_rules
 from mtfast.derivation.validation import choose_runs
@@ -79,20 +81,15 @@ def test_thresholds_are_of_the_area_that_pycocotools_measures(small_set, tmp_pat
     rewrite(src, "train", FULL, lambda data: [a.update(area=1) for a in data["annotations"]])
     full = load(src, "train", FULL)
     areas = [int(coco_mask.area(a["segmentation"])) for a in full["annotations"]]
-    for at_least in (False, True):
-        out = tmp_path / str(at_least)
-        derive_variants(src, out, min_areas=[limit, 0], at_least=at_least, images=False)
-        made = load(out, "train", f"annotations_with_class_{limit}")
-        low = limit if at_least else limit + 1
-        expected = [a for a, px in zip(full["annotations"], areas, strict=True) if px >= low]
-        assert limit in areas
-        assert made == {**full, "annotations": expected}
-        assert load(out, "train", "annotations_with_class_0") == full
-        assert (
-            mtfast.open_source(out).table("train", f"annotations_with_class_{limit}").area().min()
-            >= low
-        )
-        assert set(COCO(path_of(out, "test", f"annotations_with_class_{limit}")).imgs)
+    out = tmp_path / "out"
+    derive_variants(src, out, min_areas=[limit, 0], images=False)
+    variant = f"annotations_with_class_{limit}"
+    expected = [a for a, px in zip(full["annotations"], areas, strict=True) if px > limit]
+    assert limit in areas
+    assert load(out, "train", variant) == {**full, "annotations": expected}
+    assert load(out, "train", "annotations_with_class_0") == full
+    assert mtfast.open_source(out).table("train", variant).area().min() > limit
+    assert set(COCO(path_of(out, "test", variant)).imgs)
     capsys.readouterr()
 
 
@@ -366,11 +363,11 @@ def test_files_that_are_there_are_kept_unless_what_they_come_from_is_made_again(
         (
             [CLASS_300],
             {"min_areas": [200]},
-            "200 pixels, and annotations_with_class_300 is the most",
+            "larger than 200 pixels, but the most complete .* is annotations_with_class_300",
         ),
-        ([CLASS_300], {"min_areas": [300], "at_least": True}, "ask for a larger area"),
-        ([f"{CLASS_300}_max_10"], {"min_areas": [900]}, "no file is the most complete"),
-        (["annotations_300"], {"class_agnostic": True}, "no annotations with classes among annot"),
+        ([CLASS_300], {"min_areas": [299]}, "ask for a larger area"),
+        ([f"{CLASS_300}_max_10"], {"min_areas": [900]}, "the most complete .* is none"),
+        (["annotations_300"], {"class_agnostic": True}, "no annotation file with classes among an"),
         (["annotations_300"], {"max_categories": [3]}, "leave out --max-category"),
     ],
 )
@@ -435,6 +432,27 @@ def test_choice_of_runs(rng, fraction):
     again = choose_runs([runs[k] for k in order], fraction, seed=3)
     np.testing.assert_array_equal(again, chosen[order])
     assert {tuple(choose_runs(runs, 0.5, seed=s)) for s in range(9)} != {tuple(chosen)}
+
+
+def test_lists_of_sets_are_divided_too(small_set, tmp_path):
+    src = tmp_path / "src"
+    make_copy(small_set, src)
+    path = src / "meta_data" / "train_set_name_to_uuid.json"
+    lists = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**lists, "train sets": [*lists, "Set_of_no_image"]}))
+    derive_validation(src, tmp_path / "out", 0.3, images=False)
+    new = {
+        split: json.loads((tmp_path / f"out/meta_data/{split}_set_name_to_uuid.json").read_bytes())
+        for split in ("train", "val")
+    }
+    listed = new["train"].pop("train sets")
+    assert {**new["train"], **new["val"]} == lists
+    assert 0 < len(new["val"]) < len(lists)
+    assert listed == [*(name for name in lists if name in new["train"]), "Set_of_no_image"]
+
+
+def test_the_last_seed_is_one(small_set, tmp_path):
+    mtfast.derive_dataset(small_set, tmp_path / "out", n_shot="seeded", seed=2**32 - 1)
 
 
 def test_validation_without_runs_says_so(tmp_path):
@@ -517,6 +535,46 @@ def test_categories_licenses_and_other_keys_of_merged_files(tmp_path):
     assert (data["info"], data["odd"], data["more"]) == (1, [1.5], 3)
 
 
+def test_ids_of_three_sets_do_not_meet(tmp_path):
+    """Neither where the middle one has nothing, nor where its ids are above those of the last."""
+    for middle in ({"names": []}, {"names": ["2.jpg", "3.jpg"], "first": 70}):
+        write_coco(tmp_path / "a.json", ["0.jpg", "1.jpg"], first=40)
+        write_coco(tmp_path / "b.json", **middle)
+        write_coco(tmp_path / "c.json", ["4.jpg", "5.jpg"], first=0)
+        out = tmp_path / f"out{len(middle)}"
+        derive_merged([tmp_path / f"{name}.json" for name in "abc"], out)
+        data = load(out, "train", FULL)
+        names = {image["id"]: image["file_name"] for image in data["images"]}
+        assert len(names) == len(data["images"]) == 4 + len(middle["names"])
+        assert len({a["id"] for a in data["annotations"]}) == len(names)
+        assert [int(names[a["image_id"]][0]) for a in data["annotations"]] == sorted(
+            int(name[0]) for name in names.values()
+        )
+        mtfast.open_source(out).table("train", FULL)
+
+
+@pytest.mark.parametrize("first", [0, 1, 5])
+def test_licenses_of_merged_files_do_not_share_ids(tmp_path, first):
+    for name in "ab":
+        data = write_coco(tmp_path / f"{name}.json", [f"{name}1.jpg", f"{name}2.jpg"])
+        data["licenses"] = [{"id": first + k, "name": f"{name} {k}"} for k in range(2)]
+        for k, image in enumerate(data["images"]):
+            image["license"] = first + k
+        (tmp_path / f"{name}.json").write_text(json.dumps(data))
+    derive_merged([tmp_path / "a.json", tmp_path / "b.json"], tmp_path / "out")
+    data = load(tmp_path / "out", "train", FULL)
+    names = {one["id"]: one["name"] for one in data["licenses"]}
+    assert [names[image["license"]] for image in data["images"]] == ["a 0", "a 1", "b 0", "b 1"]
+
+
+@pytest.mark.parametrize("licenses", [[{"name": "CC"}], {"id": 1}, ["CC"]])
+def test_licenses_without_ids_do_not_merge(tmp_path, licenses):
+    write_coco(tmp_path / "a.json", ["1.jpg"])
+    write_coco(tmp_path / "b.json", ["2.jpg"], licenses=licenses)
+    with pytest.raises(mtfast.MtfastError, match=r"^b.json: licenses .*; expected a list of lic"):
+        derive_merged([tmp_path / "a.json", tmp_path / "b.json"], tmp_path / "out")
+
+
 def test_masks_with_other_category_ids_are_left_out(small_set, tmp_path):
     other = make_set(tmp_path / "other", train=3, test=0, size=(64, 64), workers=1)
     for variant in mtfast.open_source(other).variants("train"):
@@ -562,6 +620,65 @@ def test_sets_that_do_not_merge(tmp_path, second, words):
     with pytest.raises(mtfast.MtfastError, match=words):
         derive_merged(sources, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+# One door
+
+
+def test_one_function_has_the_options_of_the_command(small_set, tmp_path):
+    calls = [
+        ({"min_areas": [400], "splits": ["test"]}, partial(derive_variants, small_set)),
+        ({"validation": 0.3, "seed": 2}, partial(derive_validation, small_set, fraction=0.3)),
+        (
+            {"merge": [tmp_path / "b.json"]},
+            partial(derive_merged, [small_set, tmp_path / "b.json"]),
+        ),
+    ]
+    write_coco(tmp_path / "b.json", ["1.jpg"])
+    for number, (options, derive) in enumerate(calls):
+        out, expected = tmp_path / f"out{number}", tmp_path / f"expected{number}"
+        done = mtfast.derive_dataset(small_set, out, images=False, **options)
+        options.pop("validation", None), options.pop("merge", None)
+        assert replace(done, path=expected) == derive(out=expected, images=False, **options)
+        assert files_of(out) == files_of(expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "nothing to derive; expected one of --min-area and the like"),
+        ({"merge": ["x"], "validation": 0.5}, "--validation and --merge to derive; .* after anoth"),
+        ({"n_shot": "seeded", "merge": ["x"]}, "new annotation files and --merge to derive"),
+        ({"validation": 0.5, "splits": ["train"]}, "leave out --split"),
+        ({"min_areas": [3], "before": [1]}, "leave out --before"),
+        ({"n_shot": "seeded", "before": [1]}, "leave out --before"),
+        ({"n_shot": "seeded", "seed": -1}, "seed -1; expected 0 to 4294967295"),
+        ({"validation": 0.5, "seed": 2**32}, "seed 4294967296; expected"),
+        ({"min_areas": [3], "splits": ["tran"]}, "no split 'tran' in Graphene; .* mean 'train'"),
+        ({"n_shot": "seeded", "splits": ["test"]}, "no split 'train' in Graphene"),
+    ],
+)
+def test_options_that_do_not_go_together(small_set, tmp_path, options, words):
+    with pytest.raises(mtfast.MtfastError, match=words):
+        mtfast.derive_dataset(small_set, tmp_path / "out", **options)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("options", [{"min_areas": [3]}, {"validation": 0.5}, {"merge": ["."]}])
+def test_addresses_are_refused(small_set, tmp_path, monkeypatch, options):
+    monkeypatch.chdir(tmp_path)
+    write_coco(tmp_path / "b.json", ["1.jpg"])
+    options = options | ({"merge": ["b.json"]} if "merge" in options else {})
+    for source, out in (("s3://bucket/set", "out"), (small_set, "s3://bucket/set")):
+        with pytest.raises(mtfast.MtfastError, match=r"^s3://bucket/set is an address; expected"):
+            mtfast.derive_dataset(source, out, **options)
+    assert [path.name for path in tmp_path.iterdir()] == ["b.json"]
+
+
+def test_a_store_is_refused(tmp_path):
+    (tmp_path / "zarr.json").touch()
+    with pytest.raises(mtfast.SourceError, match="is a store; .*; pass the source"):
+        mtfast.derive_dataset(tmp_path, tmp_path / "out", min_areas=[3])
 
 
 # The new folder

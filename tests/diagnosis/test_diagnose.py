@@ -15,7 +15,8 @@ from PIL import Image
 import mtfast
 import naive
 from commands import run
-from mtfast.diagnosis.diagnose import CHECKS, Diagnosis
+from mtfast.diagnosis.checks import CHECKS
+from mtfast.diagnosis.diagnose import Diagnosis
 from schemas import DOCS, validate
 
 Content = dict[str, Any]
@@ -55,6 +56,10 @@ def first_annotation(**values: Any) -> Callable[[Content], Any]:
 
 def shift_box(content: Content) -> None:
     content["annotations"][1]["bbox"][3] -= 1
+
+
+def grow_area(content: Content) -> None:
+    content["annotations"][1]["area"] += 1
 
 
 def empty(content: Content) -> None:
@@ -101,6 +106,7 @@ IN_A_FILE = [
     ("iscrowd", ALONE, first_annotation(iscrowd=1), 1),
     ("empty mask", ALONE, empty, 1),
     ("area disagrees", ALONE, first_annotation(area=7), 1),
+    ("area disagrees", ALONE, grow_area, 1),
     ("bbox disagrees", ALONE, shift_box, 1),
     ("over 255 instances", ALONE, crowd_an_image, 1),
     ("ids disagree", "test_annotations_300", drop_one, 1),
@@ -218,6 +224,36 @@ def test_n_shot_subsets_are_compared_with_the_file_they_come_from(damaged):
     path.write_text(path.read_text()[:500])
     found = above_notes(mtfast.diagnose(damaged, splits=["train"]))
     assert found == {("unreadable file", "train"): 1, ("iscrowd", "train"): 1}
+
+
+def test_files_without_a_threshold_in_their_names_are_compared(damaged):
+    """annotations.json has to go with annotations_with_class.json."""
+    folder = damaged / "RLE_annotations"
+    for name in ("annotations", "annotations_with_class"):
+        shutil.copy(folder / f"test_{name}_300.json", folder / f"test_{name}.json")
+    assert above_notes(mtfast.diagnose(damaged, splits=["test"])) == {}
+    edit(damaged, "test_annotations", drop_one)
+    diagnosis = mtfast.diagnose(damaged, splits=["test"])
+    assert above_notes(diagnosis) == {("ids disagree", "test"): 1}
+    (example,) = finding(diagnosis, "ids disagree").examples
+    assert example.endswith(" differs in annotations_with_class and annotations")
+
+
+def test_an_image_in_three_splits_is_three_pairs(damaged):
+    shutil.copy(
+        damaged / "RLE_annotations" / "test_annotations_300.json",
+        damaged / "RLE_annotations" / "val_annotations_300.json",
+    )
+    shutil.copytree(damaged / "test_images", damaged / "val_images")
+    first, second = (path.name for path in images_of(damaged, "test")[:2])
+    content = (damaged / "train_images" / images_of(damaged)[0].name).read_bytes()
+    for split in ("test", "val"):
+        for name in (first, second):
+            (damaged / f"{split}_images" / name).write_bytes(content)
+    found = above_notes(mtfast.diagnose(damaged))
+    # Of test and val all four images are the same, which are three different ones.
+    assert found["identical across splits", None] == 2 + 3
+    assert found["identical images", "test"] == found["identical images", "val"] == 1
 
 
 def test_messages_name_what_is_wrong(damaged):

@@ -46,7 +46,8 @@ def folder(tmp_path: Path, labels: list[np.ndarray]) -> Path:
         (tmp_path / "demo" / name).mkdir(parents=True)
     for stem, suffix, found in zip("cab", (".jpg", ".jpeg", ".JPG"), labels, strict=True):
         (tmp_path / "demo/images" / (stem + suffix)).write_bytes(stem.encode())
-        (tmp_path / "demo/instance_masks" / f"{stem}.png").write_bytes(png(found))
+        ending = ".PNG" if stem == "c" else ".png"
+        (tmp_path / "demo/instance_masks" / (stem + ending)).write_bytes(png(found))
     (tmp_path / "demo/images/._a.jpg").write_bytes(b"")
     (tmp_path / "demo/instance_masks/.DS_Store").write_bytes(b"")
     return tmp_path / "demo"

@@ -153,7 +153,7 @@ def test_a_long_list_of_variants_is_cut(folder):
     for run in range(40):
         path = folder / "RLE_annotations/1_shot" / f"run_{run}" / "train_annotations_300.json"
         write(path, DOCUMENT)
-    with pytest.raises(SourceError, match=r" and 29 more; pick one of them$"):
+    with pytest.raises(SourceError, match=r" and 41 more; pick one of them$"):
         mtfast.open_source(folder).variant_file("train", "zzz")
 
 
@@ -192,6 +192,10 @@ def test_both_shapes_of_set_names(folder):
     members = {"a": "Set_A", "b": "Set_A", "c": "Set_B"}
     assert src.set_names("train") == SetNames(("Set_A", "Set_B"), members)
     assert src.set_names("test") == SetNames(("Set_X", "Set_Y"), {})
+    # Neither case nor a set that is listed twice matters.
+    write(folder / "meta_data" / "test_set_name_to_uuid.json", {"Test Sets": ["X"], "sets": ["X"]})
+    assert src.set_names("test") == SetNames(("X",), {})
+    assert src.set_lists("test") == {"Test Sets": ["X"], "sets": ["X"]}
 
 
 @pytest.mark.parametrize("content", [b'{"Set_A": 5}', b"[]", b'{"Set', b"\xff", b"[" * 100_000])

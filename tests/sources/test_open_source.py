@@ -1,14 +1,23 @@
-"""What open_source says about paths that hold no dataset, and the files below a folder."""
+"""Which layout open_source finds, what it says where there is none, and the files of a folder."""
 
 from __future__ import annotations
 
+import json
+import logging
 import os
+import pickle
+from typing import ClassVar
 
 import pytest
 
 import mtfast
 from mtfast.errors import SourceError
+from mtfast.sources import Source
 from mtfast.sources.files import Folder
+from mtfast.sources.image_folder import ImageFolder
+from mtfast.sources.source import chosen_splits
+
+EMPTY = '{"images": [], "annotations": [], "categories": []}'
 
 
 def test_no_such_path(tmp_path):
@@ -21,8 +30,15 @@ def test_no_such_path(tmp_path):
 @pytest.mark.parametrize("name", ["set.zip", "README"])
 def test_files_that_are_no_json(tmp_path, name):
     (tmp_path / name).touch()
-    with pytest.raises(SourceError, match=rf"^{name} is a .* file; expected .*; unpack it"):
+    with pytest.raises(SourceError, match=rf"^{name} is a file that .*; expected .*; unpack it"):
         mtfast.open_source(tmp_path / name)
+
+
+def test_addresses_are_refused(tmp_path):
+    (tmp_path / "a.json").write_text(EMPTY)
+    for arguments in (["s3://bucket/set"], [tmp_path / "a.json", "https://host/images"]):
+        with pytest.raises(mtfast.MtfastError, match=r" is an address; expected a path on this"):
+            mtfast.open_source(*arguments)
 
 
 def test_a_folder_without_a_dataset(tmp_path):
@@ -41,6 +57,89 @@ def test_a_folder_without_a_dataset(tmp_path):
         mtfast.open_source(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("files", "path", "kind", "words"),
+    [
+        (
+            ["RLE_annotations/train_annotations_300.json", "RLE_annotations/val_annotations.json"],
+            "",
+            "maskterial",
+            "is a MaskTerial set: RLE_annotations/ has annotation files of train (1), val (1)",
+        ),
+        (["images/a.jpg", "instance_masks/a.png"], "", "label_png", "a mask for each image"),
+        (["a.json", "images/a.jpg"], "a.json", "coco", "images of a.json taken from "),
+        (["a.json"], "a.json", "coco", "no folder of images beside a.json; looked for a_images/"),
+    ],
+)
+def test_the_layout_that_was_found_is_logged(tmp_path, caplog, files, path, kind, words):
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(EMPTY)
+    with caplog.at_level(logging.INFO, "mtfast"):
+        assert mtfast.open_source(tmp_path / path).kind == kind
+    (record,) = caplog.records
+    assert words in record.getMessage()
+    assert (record.levelname, record.name.split(".")[:2]) == ("INFO", ["mtfast", "sources"])
+
+
+class Pages(Source):
+    """A layout as small as can be: COCO files, one a split, beside a folder of pictures."""
+
+    kind: ClassVar[str] = "pages"
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return tuple(name.removesuffix(".json") for name in self.files.names() or ())
+
+    def _annotations_at(self, split: str, variant: str) -> str:
+        return f"{split}.json"
+
+    def _image_folder(self, split: str) -> ImageFolder:
+        return ImageFolder(self.files, "pictures")
+
+
+def test_a_layout_says_where_its_files_are_and_no_more(tmp_path):
+    image = {"id": 1, "file_name": "run/a.JPG", "height": 2, "width": 3}
+    content = {"images": [image], "annotations": [], "categories": []}
+    for split in ("new", "old"):
+        (tmp_path / f"{split}.json").write_text(json.dumps(content))
+    (tmp_path / "pictures" / "run").mkdir(parents=True)
+    for name in ("a.JPG", "b.Tiff", "c.txt", "run/a.JPG"):
+        (tmp_path / "pictures" / name).write_text(name)
+    src = pickle.loads(pickle.dumps(Pages(Folder(tmp_path))))
+    assert isinstance(src, Source)
+    assert (src.name, src.path, src.splits) == (tmp_path.name, tmp_path, ("new", "old"))
+    assert src.variants("old") == ("annotations",)
+    assert src.table("old", "annotations").names.tolist() == ["run/a.JPG"]
+    assert json.loads(src.records("new", "annotations").text) == content
+    assert src.image_names("new") == ("a.JPG", "b.Tiff")
+    for name, found in (("run/a.JPG", "run/a.JPG"), ("walk\\a.JPG", "a.JPG"), ("d.jpg", None)):
+        path = src.find_image("old", name)
+        assert path == (found and str(tmp_path / "pictures" / found))
+        assert found is None or src.read_image("old", name).decode() == found
+    with pytest.raises(SourceError, match=r"^image 'd.jpg' is missing in pictures/; expected"):
+        src.read_image("old", "d.jpg")
+    assert (src.mask_names("new"), src.find_mask("new", "a.png")) == (None, None)
+    assert (src.set_names("new"), src.set_lists("new")) == (((), {}), {})
+    for call in (src.variants, src.image_names, src.set_names, src.set_lists, src.mask_names):
+        with pytest.raises(SourceError, match=r"no split 'train' in .*; expected one of: new, old"):
+            call("train")
+    for call in (src.find_image, src.read_image, src.find_mask, src.read_mask, src.table):
+        with pytest.raises(SourceError, match=r"no split 'train' in .*; expected one of: new, old"):
+            call("train", "annotations")
+
+
+def test_splits_to_work_on(tmp_path):
+    for split in ("a", "b", "c"):
+        (tmp_path / f"{split}.json").write_text(EMPTY)
+    src = Pages(Folder(tmp_path))
+    for wanted in (None, (), []):
+        assert chosen_splits(src, wanted) == ("a", "b", "c")
+    assert chosen_splits(src, ["c", "a", "c"]) == ("c", "a")
+    with pytest.raises(SourceError, match=r"^no split 'd' in .*; expected one of: a, b, c; pick"):
+        chosen_splits(src, ["a", "d"])
+
+
 def test_instance_masks_beside_other_annotations(tmp_path):
     for name in ("images", "instance_masks", "annotations"):
         (tmp_path / name).mkdir()
@@ -48,7 +147,7 @@ def test_instance_masks_beside_other_annotations(tmp_path):
 
 
 def test_folder(tmp_path):
-    for name in ("b.txt", "a.txt", ".hidden", "sub/c.txt", "sub/deep/d.txt"):
+    for name in ("b.txt", "a.txt", ".hidden", ".git/x", "sub/c.txt", "sub/deep/d.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     files = Folder(tmp_path)
@@ -61,6 +160,7 @@ def test_folder(tmp_path):
     assert files.folders("none") == []
     assert files.exists("sub/c.txt")
     assert not any(map(files.exists, ("sub", "none", "../x", "a\0", "")))
+    assert files.below("sub").read("deep/d.txt") == b"sub/deep/d.txt"
     assert files.read("sub/deep/d.txt") == b"sub/deep/d.txt"
     for path in ("none", "none/x", "a.txt/x", f"../{tmp_path.name}/a.txt", str(tmp_path / "a.txt")):
         with pytest.raises(FileNotFoundError):

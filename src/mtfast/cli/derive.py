@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import click
 
@@ -17,9 +17,8 @@ import click
     multiple=True,
     metavar="PX",
     type=click.IntRange(min=0),
-    help="Make annotations_with_class_PX: instances of more than PX pixels. May be repeated.",
+    help="Make annotations_with_class_PX: instances larger than PX pixels. May be repeated.",
 )
-@click.option("--at-least", is_flag=True, help="With --min-area: of PX pixels or more.")
 @click.option(
     "--max-category",
     "max_categories",
@@ -42,7 +41,7 @@ import click
     "--before",
     multiple=True,
     metavar="SET|COUNT",
-    help="With --n-shot upstream: a set that comes before SRC, or how many annotations its "
+    help="With --n-shot upstream: a set that was drawn before SRC, or how many annotations its "
     "train_annotations_with_class_300.json has. Once for each, in upstream's order; 0 if none.",
 )
 @click.option("--split", "splits", multiple=True, metavar="S", help="Only make files for S.")
@@ -57,22 +56,32 @@ import click
     multiple=True,
     metavar="OTHER",
     type=click.Path(path_type=Path),
-    help="Put the set OTHER into the same set, ids renumbered. May be repeated.",
+    help="Merge the set OTHER into the same set, ids renumbered. May be repeated.",
 )
 @click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), metavar="N"
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**32 - 1),
+    metavar="N",
+    help="For --n-shot seeded and --validation.",
 )
 @click.option("--no-images", is_flag=True, help="Annotations and meta data only.")
 def derive(
     src: Path,
     out: Path,
+    min_areas: tuple[int, ...],
+    max_categories: tuple[int, ...],
+    class_agnostic: bool,
+    n_shot: Literal["upstream", "seeded"] | None,
+    before: tuple[str, ...],
+    splits: tuple[str, ...],
     validation: float | None,
     merge: tuple[Path, ...],
     seed: int,
     no_images: bool,
-    **files: Any,
 ) -> None:
-    """Make the new set OUT of the dataset SRC.
+    """Make the new set OUT from the dataset SRC.
 
     \b
     One of three:
@@ -82,44 +91,35 @@ def derive(
 
     To do one after another, derive from OUT again. What does not change is carried over, with
     everything that the files of SRC hold; images and masks are linked, which takes no space.
-    Areas are counted in the masks, not taken from what the files state.
+    Areas are measured in the masks, not taken from what the files state.
 
     \b
-    Upstream draws n-shot subsets of all sets with one generator, in the order GrapheneH, GrapheneL,
+    Upstream drew n-shot subsets of all sets with one generator, in the order GrapheneH, GrapheneL,
     GrapheneM, hBN_Thin, MoSe2, WS2, WSe2, WSe2L: for GrapheneM, for example,
       mtfast derive GrapheneM OUT --n-shot upstream --before GrapheneH --before GrapheneL
     """  # noqa: D301 - click reads the backspace
-    from mtfast.derivation import derive_merged, derive_validation, derive_variants
+    from mtfast.derivation import derive_dataset
     from mtfast.progress import ProgressDisplay
 
-    _expect_one_of_three(validation is not None, bool(merge), files)
-    common: dict[str, Any] = {"images": not no_images}
     with ProgressDisplay() as progress:
-        common["progress"] = progress
-        if merge:
-            done = derive_merged([src, *merge], out, **common)
-        elif validation is not None:
-            done = derive_validation(src, out, validation, seed=seed, **common)
-        else:
-            done = derive_variants(src, out, seed=seed, **files, **common)
+        done = derive_dataset(
+            src,
+            out,
+            min_areas=min_areas,
+            max_categories=max_categories,
+            class_agnostic=class_agnostic,
+            n_shot=n_shot,
+            before=before,
+            splits=splits,
+            validation=validation,
+            merge=merge,
+            seed=seed,
+            images=not no_images,
+            progress=progress,
+        )
     click.echo(
         f"{out}: {done.n_made:,} annotation files made, {done.n_kept:,} carried over, "
         f"{done.n_images:,} images and {done.n_masks:,} masks linked"
     )
     for note in done.notes:
         click.echo(f"note: {note}")
-
-
-def _expect_one_of_three(validation: bool, merge: bool, files: dict[str, Any]) -> None:
-    makes = [files[name] for name in ("min_areas", "max_categories", "class_agnostic", "n_shot")]
-    kinds = {"--validation": validation, "--merge": merge, "new annotation files": any(makes)}
-    given = [kind for kind, wanted in kinds.items() if wanted]
-    if len(given) != 1:
-        raise click.UsageError(
-            f"{' and '.join(given) if given else 'Nothing'} to derive: one of --min-area and the "
-            f"like, --validation or --merge is wanted"
-        )
-    if files["at_least"] and not files["min_areas"]:
-        raise click.UsageError("--at-least without --min-area")
-    if files["before"] and files["n_shot"] != "upstream":
-        raise click.UsageError("--before without --n-shot upstream")

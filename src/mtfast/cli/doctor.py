@@ -18,7 +18,11 @@ STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 @click.command()
 @click.argument("src", type=click.Path(path_type=Path))
 @splits_option
-@click.option("--decode", is_flag=True, help="Decode every image, not only its header.")
+@click.option(
+    "--decode",
+    is_flag=True,
+    help="Decode every image; otherwise only headers and markers are read.",
+)
 @workers_option
 @json_option
 def doctor(
@@ -26,7 +30,7 @@ def doctor(
 ) -> int:
     """Look for everything in the dataset SRC that silently spoils training.
 
-    Exits with status 1 if there is an error or a warning; notes alone are fine.
+    Exits with status 1 if there are errors or warnings, with 0 if there are only notes.
     """
     from mtfast.diagnosis.diagnose import diagnose
     from mtfast.progress import ProgressDisplay

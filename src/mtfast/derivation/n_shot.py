@@ -1,11 +1,11 @@
-"""Few-shot subsets: for each class its first n annotations, and all others of their images.
+"""Few-shot subsets: of each class the first n shuffled annotations, with all of their images.
 
 ::
 
     {n}_shot/run_{r}/{split}_annotations_with_class_300.json       in shuffled order
                      {split}_annotations_300.json                  in file order
 
-An n-shot subset has n annotations of each class, or more: images come whole.
+An n-shot subset has n annotations of each class or more, as images are taken whole.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.sources.coco.records import AnnotationKeys, Records, fields_of
+from mtfast.sources.variants import without_classes
 
 __all__ = [
+    "N_SHOT_VARIANT",
     "UPSTREAM_SETS",
     "Draw",
     "Subset",
@@ -31,18 +33,25 @@ __all__ = [
 
 Int64 = NDArray[np.int64]
 
+N_SHOT_VARIANT = "annotations_with_class_300"
+"""The variant that subsets are drawn from: the instances larger than 300 pixels."""
+
 N_SHOTS = (1, 2, 3, 5, 10)
 N_RUNS = 10
 UPSTREAM_SEED = 42
-# One generator runs through them in this order.
 UPSTREAM_SETS = (
     *("GrapheneH", "GrapheneL", "GrapheneM", "hBN_Thin"),
     *("MoSe2", "WS2", "WSe2", "WSe2L"),
 )
+"""The published sets with subsets, in the order in which one generator drew them."""
 
 
 class Subset(NamedTuple):
-    """The n-shot subset of a run: positions of its annotations in their file, as shuffled."""
+    """The n-shot subset of a run.
+
+    ``positions`` are those of its annotations in their file, (n_annotations,) int64 in shuffled
+    order.
+    """
 
     n: int
     run: int
@@ -50,7 +59,7 @@ class Subset(NamedTuple):
 
 
 Draw = Callable[[AnnotationKeys, Sequence[int]], Iterable[Subset]]
-"""Draws the subsets from the keys of the annotations and the ids of the classes."""
+"""Draws the subsets, given the keys of the annotations and the ids of the classes."""
 
 
 def upstream_subsets(
@@ -61,22 +70,31 @@ def upstream_subsets(
     Parameters
     ----------
     keys : AnnotationKeys
-        Of the with-class annotations above 300 pixels, in file order.
+        Those of :data:`N_SHOT_VARIANT`, in file order.
     categories : sequence of int
         The ids of the classes.
     before : sequence of int
-        How many such annotations each of the sets before this one has, in the order of
-        :data:`UPSTREAM_SETS`: their shuffles come first.
+        How many such annotations each of the sets before this one in :data:`UPSTREAM_SETS` has:
+        their shuffles come first.
 
     Yields
     ------
     Subset
-        Runs outside, n inside.
+        Run after run; within a run by n.
+
+    Examples
+    --------
+    >>> ids = np.array([7, 8, 9])
+    >>> keys = AnnotationKeys(ids, image_ids=ids, category_ids=np.array([1, 1, 2]))
+    >>> first = next(upstream_subsets(keys, [1, 2]))
+    >>> first.n, first.run, ids[first.positions].tolist()
+    (1, 0, [7, 9])
 
     Notes
     -----
     One generator with seed 42 for all sets, and shuffles that accumulate. Shuffling positions
     draws the same numbers as shuffling the list of annotations, which is what upstream does.
+    Source: the MaskTerial data sets, https://zenodo.org/records/15765514.
     """
     generator = np.random.RandomState(UPSTREAM_SEED)
     for n_annotations in before:
@@ -93,10 +111,24 @@ def upstream_subsets(
 
 
 def seeded_subsets(keys: AnnotationKeys, categories: Sequence[int], seed: int) -> Iterator[Subset]:
-    """Draw subsets that depend on nothing but the annotations' ids and classes, and a seed.
+    """Draw subsets that depend only on the ids and classes of the annotations, and a seed.
 
     Neither other sets nor the order of the annotations matter, and within a run the subset of a
-    smaller n lies in that of a larger one. Parameters are those of :func:`upstream_subsets`.
+    smaller n is part of that of a larger one.
+
+    Parameters
+    ----------
+    keys : AnnotationKeys
+        Those of :data:`N_SHOT_VARIANT`, in file order.
+    categories : sequence of int
+        The ids of the classes.
+    seed : int
+        From 0 to 2**32 - 1.
+
+    Yields
+    ------
+    Subset
+        Run after run; within a run by n.
     """
     by_id = np.argsort(keys.ids, kind="stable")
 
@@ -126,16 +158,21 @@ def write_subsets(
     one_class: Records,
     draw: Draw,
 ) -> list[str]:
-    """Write both files of every subset; returns the names of their variants.
+    """Write both files of every subset.
 
     Parameters
     ----------
     folder : Path
-        Of the annotations.
+        The folder of annotations.
     split : str
     records, one_class : Records
-        The with-class and the class-agnostic annotations above 300 pixels, which share ids.
+        :data:`N_SHOT_VARIANT` and the class-agnostic file beside it, which share ids.
     draw : Draw
+
+    Returns
+    -------
+    list of str
+        The names of the variants that were written.
     """
     keys, ids = records.annotation_keys, one_class.annotation_keys.ids
     variants = []
@@ -146,8 +183,8 @@ def write_subsets(
         place = f"{subset.n}_shot/run_{subset.run}"
         (folder / place).mkdir(parents=True)
         for variant, some, positions in (
-            ("annotations_with_class_300", records, subset.positions),
-            ("annotations_300", one_class, in_file_order),
+            (N_SHOT_VARIANT, records, subset.positions),
+            (without_classes(N_SHOT_VARIANT), one_class, in_file_order),
         ):
             text = some.encode(
                 indent=4, images=images, annotations=_take(some.annotations, positions)

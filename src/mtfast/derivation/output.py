@@ -1,4 +1,4 @@
-"""The set that a derivation makes: MaskTerial's layout, with what did not change carried over."""
+"""The set that a derivation makes: a MaskTerial folder, with what did not change carried over."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from mtfast.errors import MtfastError
-from mtfast.paths import base_name
+from mtfast.paths import base_name, stem_of
 from mtfast.progress import Progress, track
 from mtfast.sources import Source
 from mtfast.sources.coco.records import Records
@@ -22,7 +22,19 @@ __all__ = ["Derived", "NewSet", "layout_variants", "listed_names"]
 
 @dataclass
 class Derived:
-    """What a derivation did: how many files of each kind, and what a user has to know."""
+    """What a derivation did.
+
+    Attributes
+    ----------
+    path : Path
+        The new set.
+    n_made, n_kept : int
+        Annotation files that were made, and that were copied.
+    n_images, n_masks : int
+        Images and semantic masks that were linked.
+    notes : list of str
+        What the files do not show and a user has to know.
+    """
 
     path: Path
     n_made: int = 0
@@ -33,7 +45,26 @@ class Derived:
 
 
 class NewSet:
-    """A set that grows in ``folder`` and will be called ``path``."""
+    """Writes a set into a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Empty.
+    path : Path
+        Where the set will be when it is whole.
+    images : bool
+        Whether images and masks are linked.
+    progress : callable or None
+        See :data:`mtfast.progress.Progress`.
+
+    Attributes
+    ----------
+    annotations : Path
+        The folder of annotations.
+    done : Derived
+        What has been written so far.
+    """
 
     def __init__(self, folder: Path, path: Path, images: bool, progress: Progress | None) -> None:
         self.annotations = folder / "RLE_annotations"
@@ -44,21 +75,54 @@ class NewSet:
         self._progress = progress
 
     def write_variant(self, split: str, variant: str, text: bytes) -> None:
-        """Write an annotation file that was made."""
+        """Write an annotation file that was made.
+
+        Parameters
+        ----------
+        split, variant : str
+        text : bytes
+            JSON.
+        """
         self._write(split, variant, text)
         self.done.n_made += 1
 
     def has_variant(self, split: str, variant: str) -> bool:
-        """Whether an annotation file has been written."""
+        """Whether an annotation file has been written.
+
+        Parameters
+        ----------
+        split, variant : str
+
+        Returns
+        -------
+        bool
+        """
         return self._file(split, variant).exists()
 
     def read_variant(self, split: str, variant: str) -> Records:
-        """Read back an annotation file."""
+        """Read an annotation file that has been written.
+
+        Parameters
+        ----------
+        split, variant : str
+
+        Returns
+        -------
+        Records
+        """
         path = self._file(split, variant)
         return Records(path.read_bytes(), path.name)
 
     def keep_variants(self, source: Source, split: str, without: Iterable[str] = ()) -> None:
-        """Copy the annotation files of a split as they are; they may be edited, so no links."""
+        """Copy the annotation files of a split; links would share later edits with the source.
+
+        Parameters
+        ----------
+        source : Source
+        split : str
+        without : iterable of str
+            Variants to leave out.
+        """
         variants = {k: v for k, v in layout_variants(source, split).items() if k not in without}
         what = f"copying annotations of {split}"
         for variant, there in track(variants.items(), what, self._progress):
@@ -66,7 +130,14 @@ class NewSet:
         self.done.n_kept += len(variants)
 
     def write_set_lists(self, split: str, lists: dict[str, list[str]]) -> None:
-        """Write which images belong to which exfoliation run, if anything is known of it."""
+        """Write which images belong to which exfoliation run, if that is known.
+
+        Parameters
+        ----------
+        split : str
+        lists : dict
+            As of :meth:`mtfast.sources.Source.set_lists`.
+        """
         if lists:
             folder = self._folder / "meta_data"
             folder.mkdir(exist_ok=True)
@@ -81,16 +152,33 @@ class NewSet:
         to: str | None = None,
         masks: bool = True,
     ) -> None:
-        """Give images, and the semantic masks of the same stems, a place in the new set too.
+        """Link images, and the semantic masks of the same stems, into the new set.
 
-        A file that cannot be linked, to another disk for instance, is copied. Nothing happens
-        where the set is to have no images, or the source has none.
+        A file that cannot be linked, to another disk for instance, is copied. Nothing happens if
+        the set is to have no images, or the source has none.
+
+        Parameters
+        ----------
+        source : Source
+        split : str
+            Of the source.
+        names : sequence of str
+            Images.
+        to : str, optional
+            The split of the new set, by default the same.
+        masks : bool
+            Whether masks are linked, too.
+
+        Raises
+        ------
+        MtfastError
+            If two files would get one name.
         """
         if not self._images:
             return
         to = to or split
         has_images = source.image_names(split) is not None
-        there = {PurePosixPath(name).stem: name for name in source.mask_names(split) or ()}
+        there = {stem_of(name): name for name in source.mask_names(split) or ()}
         missing = []
         for name in track(names, f"linking images of {to}", self._progress):
             if found := source.find_image(split, name) if has_images else None:
@@ -98,7 +186,7 @@ class NewSet:
                 self.done.n_images += 1
             elif has_images:
                 missing.append(name)
-            mask = there.get(PurePosixPath(base_name(name)).stem)
+            mask = there.get(stem_of(name))
             if masks and mask and (found := source.find_mask(split, mask)):
                 _link(source.path / found, self._folder / f"{to}_semantic_masks" / mask)
                 self.done.n_masks += 1
@@ -107,13 +195,24 @@ class NewSet:
             self.note(f"image {missing[0]}{more} of {split} is missing in {source.name}")
 
     def keep_split(self, source: Source, split: str) -> None:
-        """Carry a whole split over."""
+        """Carry a whole split over.
+
+        Parameters
+        ----------
+        source : Source
+        split : str
+        """
         self.keep_variants(source, split)
         self.write_set_lists(split, source.set_lists(split))
         self.link_pictures(source, split, listed_names(source, split))
 
     def note(self, text: str) -> None:
-        """Tell the user something that the files do not show."""
+        """Tell the user something that the files do not show.
+
+        Parameters
+        ----------
+        text : str
+        """
         self.done.notes.append(text)
 
     def _write(self, split: str, variant: str, text: bytes) -> None:
@@ -129,19 +228,35 @@ class NewSet:
 def layout_variants(source: Source, split: str) -> dict[str, str]:
     """Map the names of variants in MaskTerial's layout to their names in a source.
 
-    The one file of other layouts becomes ``_full``, with classes if it has any.
+    Parameters
+    ----------
+    source : Source
+    split : str
+
+    Returns
+    -------
+    dict
+        The one variant of other layouts becomes ``_full``, with classes if it has any.
     """
-    variants = source.variants(split)
-    if variants == ("annotations",):
-        full = "annotations_full" if source.kind == "label_png" else "annotations_with_class_full"
-        return {full: "annotations"}
-    return {variant: variant for variant in variants}
+    if source.kind == "maskterial":
+        return {variant: variant for variant in source.variants(split)}
+    full = "annotations_full" if source.kind == "label_png" else "annotations_with_class_full"
+    return dict(zip([full], source.variants(split), strict=True))
 
 
 def listed_names(source: Source, split: str) -> tuple[str, ...]:
-    """Names of the images in the annotation files of a split, in the order of the first of them.
+    """List the images that the annotation files of a split name.
 
-    n-shot subsets name no others; they count where there is nothing else.
+    Parameters
+    ----------
+    source : Source
+    split : str
+
+    Returns
+    -------
+    tuple of str
+        In the order of the first file that names them. n-shot subsets, which name no others, are
+        only read if there is no other file.
     """
     variants = source.variants(split)
     whole = [variant for variant in variants if not is_n_shot(variant)] or variants
@@ -152,7 +267,7 @@ def listed_names(source: Source, split: str) -> tuple[str, ...]:
 
 
 def _inside(name: str) -> str:
-    """Return the path of an image in its folder, which no name leads out of."""
+    """Return where an image is put in its folder; no name leads out of that."""
     parts = PurePosixPath(name).parts
     return base_name(name) if ".." in parts or "/" in parts else name
 
@@ -160,10 +275,10 @@ def _inside(name: str) -> str:
 def _link(path: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        # A link to a symbolic link would break when the set is moved.
+        # A hard link to a symbolic link would break when the set is moved.
         os.link(os.path.realpath(path), target)
     except FileExistsError:
-        # Never to be copied over: the file there is one of the source's own, linked.
+        # Copying over the file would destroy the source's own one, which it is a link to.
         raise MtfastError(
             f"two pictures would both be {target.parent.name}/{target.name}; expected a name of "
             f"its own for each; rename one of them"

@@ -1,24 +1,25 @@
-"""A validation split out of the training split, with no exfoliation run on both sides.
+"""A validation split made from the training split, with no exfoliation run in both.
 
-Images of one run show the same chip under the same lamp: a model that trains on some of them is
-not measured by the others.
+Images of one run show the same chip under the same lamp: a model that has trained on some of them
+is not tested by the others.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.atomic import new_folder
+from mtfast.dataset import expect_source
 from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names
 from mtfast.errors import MtfastError
+from mtfast.paths import local_path, stem_of
 from mtfast.progress import Progress, track
-from mtfast.sources import Source, open_source
+from mtfast.sources import Source
 from mtfast.sources.coco.records import Records
 from mtfast.sources.source import expect_one_of
 from mtfast.sources.variants import is_n_shot
@@ -41,88 +42,93 @@ def derive_validation(
 
     Parameters
     ----------
-    source : Source or path
-    out : path
-        Folder of the new set; it must be empty or not exist. It appears when the set is whole.
+    source, out, images, progress
+        As for :func:`mtfast.derive_dataset`.
     fraction : float
-        Share of the images that is to go to ``val``; as near to it as whole runs come.
+        Share of the images that moves to ``val``: the nearest that whole runs allow.
     seed : int
-        Which runs; the order of images and files does not matter.
-    images : bool
-        Whether the set gets links to the images and semantic masks of its source.
+        Chooses the runs; the order of images and files does not matter.
+
+    Returns
+    -------
+    Derived
 
     Raises
     ------
     MtfastError
-        If there is no ``train``, a ``val`` already, or but one run.
+        If there is no ``train``, a ``val`` already, or only one run; nothing is left of the set.
 
     Examples
     --------
     >>> derive_validation("GrapheneH", "GrapheneH_val", 0.2, seed=1)      # doctest: +SKIP
     """
-    if not isinstance(source, Source):
-        source = open_source(source)
+    source, out = expect_source(source), local_path(out)
     expect_one_of(TRAIN, source.splits, "split", source.name)
     if VALIDATION in source.splits:
         raise MtfastError(
-            f"{source.name} has a split {VALIDATION!r}; expected none yet; take it as it is"
+            f"{source.name} has a split {VALIDATION!r}; expected none yet; use it as it is"
         )
     names = listed_names(source, TRAIN)
     members = source.set_names(TRAIN).members
-    stems = [PurePosixPath(name).stem for name in names]
-    validates = choose_runs(
-        [members.get(stem, name) for stem, name in zip(stems, names, strict=True)], fraction, seed
-    )
+    # An image whose run is not known is a run of its own.
+    runs = [members.get(stem_of(name), name) for name in names]
+    moves = choose_runs(runs, fraction, seed).tolist()
     sides = {
-        TRAIN: [name for name, out_of in zip(names, validates, strict=True) if not out_of],
-        VALIDATION: [name for name, out_of in zip(names, validates, strict=True) if out_of],
+        split: [name for name, moved in zip(names, moves, strict=True) if moved == to_validation]
+        for split, to_validation in ((TRAIN, False), (VALIDATION, True))
     }
     with new_folder(out) as folder:
-        new = NewSet(folder, Path(out), images, progress)
+        new = NewSet(folder, out, images, progress)
         variants = {v: t for v, t in layout_variants(source, TRAIN).items() if not is_n_shot(v)}
         for variant, there in track(variants.items(), "dividing annotations", progress):
             records = source.records(TRAIN, there)
             for side, some in sides.items():
                 new.write_variant(side, variant, _of_images(records, some))
         for side, some in sides.items():
-            chosen = {PurePosixPath(name).stem for name in some}
-            new.write_set_lists(side, _set_lists(source, side, chosen))
+            new.write_set_lists(side, _set_lists(source, side, set(map(stem_of, some))))
             new.link_pictures(source, TRAIN, some, to=side)
         for split in source.splits:
             if split != TRAIN:
                 new.keep_split(source, split)
-        lonely = sum(stem not in members for stem in stems)
-        if lonely:
-            new.note(
-                f"the exfoliation run of {lonely:,} of {len(names):,} images is not known: "
-                f"they were drawn one by one, and images of one run may be on both sides"
-            )
-        if any(map(is_n_shot, source.variants(TRAIN))):
-            new.note("n-shot subsets were left out; draw new ones with --n-shot seeded")
-        new.note(f"{len(sides[TRAIN]):,} images in train, {len(sides[VALIDATION]):,} in val")
+        _note_what_is_special(new, source, sides)
     return new.done
 
 
+def _note_what_is_special(new: NewSet, source: Source, sides: dict[str, list[str]]) -> None:
+    n_images = {side: len(names) for side, names in sides.items()}
+    members = source.set_names(TRAIN).members
+    alone = sum(stem_of(name) not in members for names in sides.values() for name in names)
+    if alone:
+        new.note(
+            f"the exfoliation run of {alone:,} of {sum(n_images.values()):,} images is not known: "
+            f"they were drawn one by one, and images of one run may be in both splits"
+        )
+    if any(map(is_n_shot, source.variants(TRAIN))):
+        new.note("n-shot subsets were left out; draw new ones with --n-shot seeded")
+    new.note(f"{n_images[TRAIN]:,} images in train, {n_images[VALIDATION]:,} in val")
+
+
 def choose_runs(runs: Sequence[str], fraction: float, seed: int) -> NDArray[np.bool_]:
-    """Choose whole runs that have about a fraction of all images.
+    """Choose whole runs that have about a given fraction of all images.
 
     Parameters
     ----------
     runs : sequence of str
         The run of each image.
     fraction : float
-        Between 0 and 1.
+        More than 0 and less than 1.
     seed : int
+        From 0 to 2**32 - 1.
 
     Returns
     -------
     (n_images,) bool
-        Which images were chosen; at least one run is, and at least one is not.
+        Which images are chosen. At least one run is, and at least one is not.
 
     Raises
     ------
     MtfastError
-        If there are fewer than two runs, or the fraction is no fraction.
+        If there are fewer than two runs, or the fraction is out of range.
 
     Examples
     --------
@@ -139,7 +145,7 @@ def choose_runs(runs: Sequence[str], fraction: float, seed: int) -> NDArray[np.b
     )
     if names.size < 2:
         raise MtfastError(
-            f"{names.size} exfoliation run; expected at least two, one for each side; "
+            f"{names.size} exfoliation run; expected at least two, one for each split; "
             f"take the validation images from another set"
         )
     target = fraction * len(runs)
@@ -155,7 +161,7 @@ def choose_runs(runs: Sequence[str], fraction: float, seed: int) -> NDArray[np.b
 
 
 def _of_images(records: Records, names: Sequence[str]) -> bytes:
-    """Write the part of a file that is about some of its images."""
+    """Return the part of a file that is about some of its images."""
     wanted = set(names)
     keep = np.array([name in wanted for name in records.image_keys.names], np.bool_)
     belongs = np.isin(records.annotation_keys.image_ids, records.image_keys.ids[keep])
@@ -169,16 +175,16 @@ def _of_images(records: Records, names: Sequence[str]) -> bytes:
 
 
 def _set_lists(source: Source, side: str, stems: set[str]) -> dict[str, list[str]]:
-    """Return the named sets of the images of a side.
+    """Return the named sets of the images of one of the two splits.
 
-    A list of mere names of sets, which says nothing of images, stays with the training split.
+    A list that names sets but not their images stays with the training split.
     """
     members = source.set_names(TRAIN).members
     moved = set(members.values()) - {members[stem] for stem in stems if stem in members}
     lists = {}
     for key, names in source.set_lists(TRAIN).items():
         if key in members.values():
-            lists[key] = [name for name in names if PurePosixPath(name).stem in stems]
+            lists[key] = [name for name in names if stem_of(name) in stems]
         elif side == TRAIN:
             lists[key] = [name for name in names if name not in moved]
     return {key: names for key, names in lists.items() if names}

@@ -1,1 +1,4 @@
-"""What is wrong with a dataset: the checks, and what is gathered for them."""
+"""What silently spoils training with a dataset.
+
+facts (what is gathered) -> checks (what can be wrong with it) -> diagnose (runs and reports them)
+"""

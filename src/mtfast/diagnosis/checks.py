@@ -1,19 +1,21 @@
-"""What can be wrong with a dataset: one function for each thing, which says where it is so.
+"""What can be wrong with a dataset: a function for each thing, and the table of them all.
 
-There are checks of an annotation file (its table), of a split (what was gathered of its annotation
-and image files) and of all splits together. :data:`mtfast.diagnosis.diagnose.CHECKS` lists them.
+A check is given the table of an annotation file, what was gathered of a split, or that of all
+splits, and says where it found something. To add one, write a function, add a line to
+:data:`CHECKS`, and its name to docs/doctor.schema.json.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.diagnosis.facts import Instances, SplitFacts
+from mtfast.paths import base_name
 from mtfast.rles import class_overlaps
 from mtfast.sources.stated import (
     annotation_name,
@@ -25,7 +27,7 @@ from mtfast.sources.stated import (
 from mtfast.sources.variants import is_n_shot, taken_from, without_classes
 from mtfast.table import RunTable
 
-__all__ = ["Found", "ImageFile", "Instances", "SplitFacts"]
+__all__ = ["CHECKS", "MOST_EXAMPLES", "Check", "Found", "Scope", "Severity"]
 
 Int64 = NDArray[np.int64]
 
@@ -33,48 +35,52 @@ MOST_EXAMPLES = 3
 # Instance masks are mostly stored in a byte.
 MOST_INSTANCES = 255
 
+Severity = Literal["error", "warning", "note"]
+
+Scope = Literal["file", "painted file", "split", "dataset"]
+"""What a check is given: the table of each annotation file, that of the file that semantic masks
+are painted from, the facts of each split, or those of all splits."""
+
 
 class Found(NamedTuple):
-    """What a check found: where (names or ids, each once), examples in words, pixels if any."""
+    """What a check found.
+
+    Attributes
+    ----------
+    places : sequence
+        Where: names or ids, each once.
+    examples : tuple of str
+        Some of it in words.
+    n_pixels : int
+        The pixels concerned, if it is about pixels.
+    """
 
     places: Sequence[Hashable] = ()
     examples: tuple[str, ...] = ()
     n_pixels: int = 0
 
 
-class ImageFile(NamedTuple):
-    """What the file of an image is: its size, or what is wrong with it, and a digest of it all."""
+class Check(NamedTuple):
+    """Something that may be wrong.
 
-    size: tuple[int, int] | None
-    fault: str
-    digest: bytes
-
-
-class Instances(NamedTuple):
-    """The instances of an annotation file by ascending id: a hash of image and mask, the class."""
-
-    ids: Int64
-    marks: Int64
-    category_ids: Int64
-
-
-@dataclass
-class SplitFacts:
-    """What is gathered of a split while its files are read.
-
-    ``unreadable`` has a message for each file of annotations or meta data that cannot be read,
-    ``sizes`` those that the annotation files state for each image, ``images`` the files of images
-    by the names that the annotations have for them, ``image_files`` all of them (None without a
-    folder of images).
+    Attributes
+    ----------
+    name : str
+    severity : {"error", "warning", "note"}
+        Errors make training or evaluation wrong, warnings probably do; notes are good to know.
+    scope : str
+        What ``find`` is given; see :data:`Scope`.
+    find : callable
+        Returns what it :class:`Found`.
+    advice : str
+        What was expected; what to do.
     """
 
     name: str
-    unreadable: dict[str, str] = field(default_factory=dict)
-    sizes: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
-    instances: dict[str, Instances] = field(default_factory=dict)
-    image_files: tuple[str, ...] | None = None
-    images: dict[str, ImageFile] = field(default_factory=dict)
-    sets: tuple[str, ...] = ()
+    severity: Severity
+    scope: Scope
+    find: Callable[[Any], Found]
+    advice: str
 
 
 # Checks of an annotation file.
@@ -86,7 +92,7 @@ def annotation_id_0(table: RunTable) -> Found:
 
 
 def category_id_0(table: RunTable) -> Found:
-    """In a semantic mask 0 is background."""
+    """0 is background in a semantic mask."""
     return _annotations(table, table.category_ids == 0)
 
 
@@ -117,7 +123,7 @@ def bbox_disagrees(table: RunTable) -> Found:
 
 
 def many_instances(table: RunTable) -> Found:
-    """A mask of instance numbers in a byte has room for 255."""
+    """An 8-bit mask of instance numbers can hold 255 of them."""
     n = np.diff(table.image_offsets)
     names = table.names[n > MOST_INSTANCES].tolist()
     counts = n[n > MOST_INSTANCES].tolist()
@@ -125,7 +131,7 @@ def many_instances(table: RunTable) -> Found:
 
 
 def overlaps(table: RunTable) -> Found:
-    """Which of two classes a pixel gets depends on who paints."""
+    """Which of two classes a pixel gets depends on the order of painting."""
     first, second, n_pixels = class_overlaps(table)
     ids, classes = table.instance_ids, table.category_ids
     words = [
@@ -141,15 +147,15 @@ def overlaps(table: RunTable) -> Found:
 
 
 def unreadable_annotations(split: SplitFacts) -> Found:
-    """A file that cannot be read is not looked at any further."""
+    """The content of a file that cannot be read is not checked."""
     return _named(split.unreadable, split.unreadable.values())
 
 
 def ids_disagree(split: SplitFacts) -> Found:
-    """Files that share the ids of their annotations are joined by them.
+    """Files whose annotations share ids are joined by them.
 
-    A class-agnostic file and the one with classes have the same annotations, and an n-shot subset
-    has some of the file that it was taken from.
+    A class-agnostic file and the one with classes have the same annotations; an n-shot subset has
+    some of those of the file that it was taken from.
     """
     places: list[Hashable] = []
     examples: list[str] = []
@@ -161,12 +167,14 @@ def ids_disagree(split: SplitFacts) -> Found:
                 continue
             ids = _ids_that_differ(mine, split.instances[other], all_of_it).tolist()
             places += ids
-            examples += [f"annotation {i} of {variant} and {other}" for i in ids[:MOST_EXAMPLES]]
+            examples += [
+                f"annotation {i} differs in {variant} and {other}" for i in ids[:MOST_EXAMPLES]
+            ]
     return _named(places, examples)
 
 
 def sizes_differ(split: SplitFacts) -> Found:
-    """Masks of another size than their image lie elsewhere than what they show."""
+    """Masks that are not of the size of their image do not fit what it shows."""
     words = {}
     for name, sizes in split.sizes.items():
         file = split.images.get(name)
@@ -179,18 +187,18 @@ def sizes_differ(split: SplitFacts) -> Found:
 
 
 def several_sizes(split: SplitFacts) -> Found:
-    """One array holds images of one size."""
+    """An array holds images of one size."""
     sizes = sorted({size for sizes in split.sizes.values() for size in sizes})
     return _named(sizes if len(sizes) > 1 else [], [f"{h} x {w}" for h, w in sizes])
 
 
 def no_image_files(split: SplitFacts) -> Found:
-    """A set of labels alone is in order."""
+    """A dataset may come without images."""
     return _named([split.name] if split.image_files is None and not split.images else [])
 
 
 def images_without_file(split: SplitFacts) -> Found:
-    """Images that annotations list have to be there."""
+    """Training code opens every image that the annotations list."""
     if split.image_files is None and not split.images:
         return Found()
     return _named([name for name in split.sizes if name not in split.images])
@@ -198,20 +206,18 @@ def images_without_file(split: SplitFacts) -> Found:
 
 def files_without_image(split: SplitFacts) -> Found:
     """Files that no annotation file lists are never used."""
-    from mtfast.paths import base_name
-
     used = {base_name(name) for name in split.images}
     return _named([file for file in split.image_files or () if file not in used])
 
 
 def unreadable_images(split: SplitFacts) -> Found:
-    """Decoders make grey pixels of what is missing, or stop in the middle of an epoch."""
+    """Decoders fill missing pixels with grey, or fail in the middle of an epoch."""
     faults = {name: file.fault for name, file in split.images.items() if file.fault}
     return _named(faults, faults.values())
 
 
 def identical_images(split: SplitFacts) -> Found:
-    """An image that is there twice counts twice."""
+    """Duplicates of an image count twice."""
     groups = _by_digest(split).values()
     names = [name for group in groups for name in group[1:]]
     return _named(names, [" = ".join(group) for group in groups if len(group) > 1])
@@ -221,18 +227,19 @@ def identical_images(split: SplitFacts) -> Found:
 
 
 def identical_across(splits: Sequence[SplitFacts]) -> Found:
-    """An image that is trained on says nothing in a test."""
+    """An image that a model has trained on does not test it."""
     words = {}
     for a, b in combinations(splits, 2):
         first, second = _by_digest(a), _by_digest(b)
         for digest in first.keys() & second.keys():
             x, y = first[digest][0], second[digest][0]
-            words[x, y] = f"{a.name} {x} = {b.name} {y}"
-    return _named(sorted(words), [words[key] for key in sorted(words)])
+            words[a.name, x, b.name, y] = f"{a.name} {x} = {b.name} {y}"
+    places = sorted(words)
+    return _named(places, [words[place] for place in places])
 
 
 def runs_in_both(splits: Sequence[SplitFacts]) -> Found:
-    """Images of one exfoliation run look alike: a test on them flatters."""
+    """Images of one exfoliation run look alike: a test on them is too easy."""
     shared = {
         name: f"{name} in {a.name} and {b.name}"
         for a, b in combinations(splits, 2)
@@ -274,7 +281,10 @@ def _by_digest(split: SplitFacts) -> dict[bytes, list[str]]:
 
 
 def _ids_that_differ(mine: Instances, other: Instances, all_of_it: bool) -> Int64:
-    """Ids that mean different masks in two files, or that only one (the first one) has."""
+    """Ids that stand for different annotations in two files, or that the second one lacks.
+
+    With ``all_of_it`` also those that the first one lacks; classes are not compared then.
+    """
     place, there = _look_up(mine.ids, other.ids)
     same = there.copy()
     same[there] = mine.marks[there] == other.marks[place[there]]
@@ -286,8 +296,65 @@ def _ids_that_differ(mine: Instances, other: Instances, all_of_it: bool) -> Int6
 
 
 def _look_up(ids: Int64, among: Int64) -> tuple[Int64, NDArray[np.bool_]]:
-    """Place of each id among ascending ones, and whether it is there."""
+    """Index of each id among ascending ones, and whether it is there."""
     place = np.searchsorted(among, ids)
     there = place < among.size
     there[there] = among[place[there]] == ids[there]
     return place, there
+
+
+# fmt: off
+CHECKS: tuple[Check, ...] = (
+    Check("unreadable file", "error", "split", unreadable_annotations,
+          "expected a file that can be read; correct it or unpack it again, then run the checks of "
+          "its content"),
+    Check("annotation id 0", "error", "file", annotation_id_0,
+          "expected ids other than 0, which means no match to COCOeval; give it another id"),
+    Check("category id 0", "error", "file", category_id_0,
+          "expected category ids from 1, as 0 is background in masks; renumber the classes"),
+    Check("category not listed", "error", "file", category_not_listed,
+          "expected every class in categories, by which training code numbers them; add the class, "
+          "or correct the annotation"),
+    Check("iscrowd", "warning", "file", crowd,
+          "expected iscrowd 0, as training code drops crowds; set it to 0 if it is a single flake"),
+    Check("empty mask", "warning", "file", empty_mask,
+          "expected at least one pixel; remove the annotation"),
+    Check("area disagrees", "warning", "file", area_disagrees,
+          "expected the area of the mask, as evaluation groups instances by it; correct the area"),
+    Check("bbox disagrees", "warning", "file", bbox_disagrees,
+          "expected the box of the mask, as detectors learn it; correct the bbox"),
+    Check("over 255 instances", "warning", "file", many_instances,
+          "expected at most 255 instances in an image, beyond which 8-bit instance masks wrap "
+          "around; write instance masks of 16 bits"),
+    Check("classes overlap", "note", "painted file", overlaps,
+          "a semantic mask has one class for each pixel; choose by --overlap which instance shows, "
+          "by default the last"),
+    Check("ids disagree", "warning", "split", ids_disagree,
+          "expected the same annotation under one id in all files; derive the files again from "
+          "one, or do not join them by annotation id"),
+    Check("sizes disagree", "error", "split", sizes_differ,
+          "expected the size of the image file in all annotation files; correct the size, or get "
+          "the image that the masks were drawn on"),
+    Check("several sizes", "note", "split", several_sizes,
+          "a store holds one size in a split; convert each size separately"),
+    Check("no image files", "note", "split", no_image_files,
+          "images were not checked; add them, or convert with --images none"),
+    Check("image without file", "error", "split", images_without_file,
+          "expected a file for every image; add it, or remove the image from the annotations"),
+    Check("file without image", "warning", "split", files_without_image,
+          "expected every image file in the annotations; add it there, or remove the file, which "
+          "is never used"),
+    Check("unreadable image", "error", "split", unreadable_images,
+          "expected a file that decodes; get it again, as decoders fill missing pixels with grey "
+          "or fail"),
+    Check("identical images", "warning", "split", identical_images,
+          "expected every image once, as duplicates count twice; keep one of them"),
+    Check("identical across splits", "error", "dataset", identical_across,
+          "expected every image in one split, as training images do not test a model; remove it "
+          "from the others"),
+    Check("run in two splits", "error", "dataset", runs_in_both,
+          "expected the images of an exfoliation run in one split, as they look alike; move them "
+          "to one"),
+)
+# fmt: on
+"""All checks; findings of one severity are reported in this order."""

@@ -1,19 +1,20 @@
-"""What silently spoils training: :data:`CHECKS` has all of it, :func:`diagnose` looks for it."""
+"""``mtfast.diagnose``: reads a dataset, runs all checks and collects what they find."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
 from mtfast.dataset import expect_source
-from mtfast.diagnosis import checks
-from mtfast.diagnosis.checks import Found, ImageFile, Instances, SplitFacts
+from mtfast.diagnosis.checks import CHECKS, MOST_EXAMPLES, Scope, Severity
+from mtfast.diagnosis.facts import ImageFile, Instances, SplitFacts
 from mtfast.errors import MtfastError
 from mtfast.jpeg import read_header
 from mtfast.parallel import run_jobs
@@ -25,85 +26,36 @@ from mtfast.sources.source import chosen_splits
 from mtfast.sources.variants import default_variant, is_n_shot, taken_from
 from mtfast.table import RunTable
 
-__all__ = ["CHECKS", "Check", "Diagnosis", "Finding", "diagnose"]
+__all__ = ["Diagnosis", "Finding", "diagnose"]
 
-Severity = Literal["error", "warning", "note"]
-ERROR: Severity = "error"
-WARNING: Severity = "warning"
-NOTE: Severity = "note"
-
-Scope = Literal["file", "painted file", "split", "dataset"]
-"""What a check is given: the table of each annotation file, of the one that semantic masks are
-painted from, what is known of each split, or of all of them."""
+logger = logging.getLogger(__name__)
 
 IMAGES_PER_JOB = 16
 
-
-class Check(NamedTuple):
-    """Something that may be wrong, and what to do about it."""
-
-    name: str
-    severity: Severity
-    scope: Scope
-    find: Callable[[Any], Found]
-    advice: str
-
-
-# fmt: off
-CHECKS: tuple[Check, ...] = (
-    Check("unreadable file", ERROR, "split", checks.unreadable_annotations,
-          "correct it or unpack it again; nothing else in it has been looked at"),
-    Check("annotation id 0", ERROR, "file", checks.annotation_id_0,
-          "give it another id: COCOeval takes 0 for no match"),
-    Check("category id 0", ERROR, "file", checks.category_id_0,
-          "number classes from 1: 0 is background in masks"),
-    Check("category not listed", ERROR, "file", checks.category_not_listed,
-          "add the class to categories, or correct the annotation"),
-    Check("iscrowd", WARNING, "file", checks.crowd,
-          "set iscrowd to 0: training code drops crowds"),
-    Check("empty mask", WARNING, "file", checks.empty_mask,
-          "remove the annotation: it has no pixels"),
-    Check("area disagrees", WARNING, "file", checks.area_disagrees,
-          "state the area of the RLE: evaluation sorts by it"),
-    Check("bbox disagrees", WARNING, "file", checks.bbox_disagrees,
-          "state the box of the RLE: detectors learn from it"),
-    Check("over 255 instances", WARNING, "file", checks.many_instances,
-          "write instance masks of 16 bits: numbers wrap around in 8"),
-    Check("classes overlap", NOTE, "painted file", checks.overlaps,
-          "know which class shows: mtfast paints later annotations over earlier ones"),
-    Check("ids disagree", WARNING, "split", checks.ids_disagree,
-          "do not join these files by annotation id, or make them anew from one"),
-    Check("sizes disagree", ERROR, "split", checks.sizes_differ,
-          "correct the size, or fetch the image that the masks were drawn on"),
-    Check("several sizes", NOTE, "split", checks.several_sizes,
-          "a store holds one size in a split: convert the sizes separately"),
-    Check("no image files", NOTE, "split", checks.no_image_files,
-          "images have not been looked at; convert with --images none"),
-    Check("image without file", ERROR, "split", checks.images_without_file,
-          "add the file, or remove the image from the annotations"),
-    Check("file without image", WARNING, "split", checks.files_without_image,
-          "list the image in the annotations, or remove the file: it is never used"),
-    Check("unreadable image", ERROR, "split", checks.unreadable_images,
-          "fetch it again: decoders fill up with grey, or stop"),
-    Check("identical images", WARNING, "split", checks.identical_images,
-          "keep one of them: they count twice"),
-    Check("identical across splits", ERROR, "dataset", checks.identical_across,
-          "remove it from one split: what is trained on tests nothing"),
-    Check("run in two splits", ERROR, "dataset", checks.runs_in_both,
-          "keep the images of an exfoliation run in one split: they look alike"),
-)
-# fmt: on
-
-ORDER = {check.name: number for number, check in enumerate(CHECKS)}
-SEVERITIES: tuple[Severity, ...] = (ERROR, WARNING, NOTE)
+_SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+_CHECKS = {check.name: check for check in CHECKS}
+_ORDER = {check.name: (_SEVERITIES.index(check.severity), k) for k, check in enumerate(CHECKS)}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found in one split, or in the dataset where ``split`` is None.
+    """What one check found in one split, or in the whole dataset.
 
-    ``count`` counts each annotation, image, pair or file once, however many files repeat it;
-    ``n_pixels`` are those concerned, where there are any.
+    Attributes
+    ----------
+    check : str
+        Its name, one of :data:`mtfast.diagnosis.checks.CHECKS`.
+    severity : {"error", "warning", "note"}
+    split : str or None
+        None for findings about several splits.
+    count : int
+        Annotations, images, pairs or files; each counts once, however many files repeat it.
+    n_pixels : int
+        The pixels concerned; 0 if it is not about pixels.
+    examples : tuple of str
+        What was found, at most three.
+    advice : str
+        What was expected; what to do.
     """
 
     check: str
@@ -117,7 +69,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What :func:`diagnose` found, the worst first."""
+    """What :func:`diagnose` found.
+
+    Attributes
+    ----------
+    path, kind : str
+        The dataset and its layout.
+    splits : tuple of str
+        Those that were checked.
+    findings : tuple of Finding
+        Errors first, then warnings, then notes.
+    """
 
     path: str
     kind: str
@@ -126,11 +88,11 @@ class Diagnosis:
 
     @property
     def is_sound(self) -> bool:
-        """Whether there is nothing but notes."""
-        return all(finding.severity == NOTE for finding in self.findings)
+        """Whether there are neither errors nor warnings."""
+        return all(finding.severity == "note" for finding in self.findings)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain dicts, lists, strings and numbers, as docs/doctor.schema.json has them."""
+        """Return plain dicts, lists, strings and numbers that fit docs/doctor.schema.json."""
         return {"is_sound": self.is_sound, **asdict(self)}
 
 
@@ -146,12 +108,13 @@ def diagnose(
 
     Parameters
     ----------
-    source : Source or path-like
-        See :func:`mtfast.open_source`. What cannot be read becomes a finding.
+    source : Source, str or path-like
+        See :func:`mtfast.open_source`. Files of it that cannot be read become findings.
     splits : sequence of str, optional
-        All by default.
+        Those to check, all by default.
     decode : bool
-        Decode every image; otherwise its markers are looked at, which shows where it was cut off.
+        Decode every image. By default only its headers and markers are read, which finds files
+        that are cut off.
     workers : int, optional
         Threads, by default enough to keep all cores busy.
     progress : callable, optional
@@ -164,40 +127,51 @@ def diagnose(
     Raises
     ------
     SourceError
-        If there is no dataset, or it is a store.
+        If there is no dataset, no such split, or it is a store.
 
     Examples
     --------
-    >>> for finding in mtfast.diagnose("GrapheneH").findings:        # doctest: +SKIP
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "flakes.json")
+    ...     _ = path.write_text('''{
+    ...         "images": [{"id": 1, "file_name": "a.jpg", "height": 2, "width": 3}],
+    ...         "annotations": [{"id": 0, "image_id": 1, "category_id": 1,
+    ...                          "segmentation": {"size": [2, 3], "counts": "132"}}],
+    ...         "categories": [{"id": 1, "name": "flake"}]}''')
+    ...     diagnosis = diagnose(path)
+    >>> for finding in diagnosis.findings:
     ...     print(finding.severity, finding.check, finding.count)
-    note classes overlap 12
+    error annotation id 0 1
+    note no image files 1
     """
     opened = expect_source(source)
     names = chosen_splits(opened, splits)
-    ward = _Ward()
+    collector = _Collector()
     all_facts = []
     for name in names:
-        facts = _read_annotations(opened, name, ward, progress)
+        facts = _read_annotations(opened, name, collector, progress)
         _read_meta_data(opened, facts)
         _read_images(opened, facts, decode, workers, progress)
-        ward.look("split", name, facts)
+        collector.run("split", name, facts)
         all_facts.append(facts)
-    ward.look("dataset", None, all_facts)
-    return Diagnosis(str(opened.path), opened.kind, names, ward.findings())
+    collector.run("dataset", None, all_facts)
+    return Diagnosis(str(opened.path), opened.kind, names, collector.findings())
 
 
-class _Ward:
-    """Runs the checks, and keeps what they found: each place once in a split."""
+class _Collector:
+    """Runs checks and collects what they find, each place once in a split."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str | None], tuple[set[Hashable], list[str], list[int]]] = {}
 
-    def look(self, scope: Scope, split: str | None, patient: Any, file: str = "") -> None:
-        """Run all checks of a scope."""
+    def run(self, scope: Scope, split: str | None, subject: Any, file: str = "") -> None:
+        """Run all checks of a scope on what they are given; ``file`` is put before examples."""
         for check in CHECKS:
             if check.scope != scope:
                 continue
-            found = check.find(patient)
+            found = check.find(subject)
             if not found.places:
                 continue
             places, examples, n_pixels = self._found.setdefault(
@@ -211,24 +185,23 @@ class _Ward:
 
     def findings(self) -> tuple[Finding, ...]:
         """Return what was found, the worst first."""
-        by_name = {check.name: check for check in CHECKS}
         found = [
             Finding(
                 check=name,
-                severity=by_name[name].severity,
+                severity=_CHECKS[name].severity,
                 split=split,
                 count=len(places),
                 n_pixels=sum(n_pixels),
-                examples=tuple(examples[: checks.MOST_EXAMPLES]),
-                advice=by_name[name].advice,
+                examples=tuple(examples[:MOST_EXAMPLES]),
+                advice=_CHECKS[name].advice,
             )
             for (name, split), (places, examples, n_pixels) in self._found.items()
         ]
-        return tuple(sorted(found, key=lambda f: (SEVERITIES.index(f.severity), ORDER[f.check])))
+        return tuple(sorted(found, key=lambda finding: _ORDER[finding.check]))
 
 
 def _read_annotations(
-    source: Source, split: str, ward: _Ward, progress: Progress | None
+    source: Source, split: str, collector: _Collector, progress: Progress | None
 ) -> SplitFacts:
     """Read and check the annotation files of a split one by one; none of them is kept."""
     facts = SplitFacts(split)
@@ -245,11 +218,11 @@ def _read_annotations(
         ):
             facts.sizes.setdefault(name, set()).add((size[0], size[1]))
         facts.instances[variant] = _instances(table)
-        # A subset that repeats the file that it was taken from has its faults and no others.
+        # A subset has no faults but those of the file that it was taken from; they are compared.
         if not is_n_shot(variant) or taken_from(variant) not in facts.instances:
-            ward.look("file", split, table, variant)
+            collector.run("file", split, table, variant)
         if variant == painted:
-            ward.look("painted file", split, table, variant)
+            collector.run("painted file", split, table, variant)
     return facts
 
 
@@ -286,7 +259,13 @@ def _read_images(
     if not jobs:
         return
     what = f"reading images of {facts.name}"
-    with run_jobs(_look_at_images, jobs, "read-images", "threads", workers) as results:
+    logger.info(
+        "images of %s: %d files are %s",
+        facts.name,
+        len(names),
+        "decoded" if decode else "checked without decoding them",
+    )
+    with run_jobs(_check_images, jobs, "read-images", "threads", workers) as results:
         read = dict(track(results, what, progress, len(names), lambda result: len(result[1])))
     images = chain.from_iterable(read[number] for number in range(len(jobs)))
     facts.images = dict(zip(names, images, strict=True))
@@ -299,11 +278,11 @@ class _ImageJob(NamedTuple):
     decode: bool
 
 
-def _look_at_images(job: _ImageJob) -> list[ImageFile]:
-    return [_look_at_image(job, name) for name in job.names]
+def _check_images(job: _ImageJob) -> list[ImageFile]:
+    return [_check_image(job, name) for name in job.names]
 
 
-def _look_at_image(job: _ImageJob, name: str) -> ImageFile:
+def _check_image(job: _ImageJob, name: str) -> ImageFile:
     import imagecodecs
 
     try:

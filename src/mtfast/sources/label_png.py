@@ -9,26 +9,30 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import SourceError
+from mtfast.paths import stem_of
 from mtfast.rles import Rles
 from mtfast.rles.label_map import scan_labels
 from mtfast.sources.coco.records import Records, records_of
-from mtfast.sources.files import Files
-from mtfast.sources.source import OneSplit, expect_one_of, find_listed, image_names, read_listed
+from mtfast.sources.files import FileTree
+from mtfast.sources.image_folder import ImageFolder
+from mtfast.sources.source import Source
 from mtfast.table import Category, RunTable, offsets_of
 
-__all__ = ["IMAGES", "MASKS", "LabelPng", "find_label_png"]
+__all__ = ["IMAGES", "MASKS", "LabelPng", "decode_labels", "find_label_png"]
+
+logger = logging.getLogger(__name__)
 
 IMAGES = "images"
 MASKS = "instance_masks"
@@ -36,92 +40,73 @@ FLAKE = Category(1, "flake")
 
 
 @dataclass(frozen=True)
-class LabelPng(OneSplit):
-    """A folder of images and instance-mask PNGs; see :class:`mtfast.sources.Source`."""
+class LabelPng(Source):
+    """A folder of images and instance-mask PNGs; see :class:`mtfast.sources.Source`.
 
-    files: Files
-    kind: str = "label_png"
+    All instances are of category 1, and their ids count from 1 in the order of image and label.
+    """
 
-    @property
-    def path(self) -> Path:
-        """Absolute path of the folder."""
-        return self.files.root
+    kind: ClassVar[str] = "label_png"
 
-    @property
-    def name(self) -> str:
-        """Name of the folder."""
-        return self.files.root.name
-
-    def variant_file(self, split: str, variant: str) -> str:
-        """Name of the folder of masks."""
-        expect_one_of(variant, self.variants(split), f"variant of {split}", self.name)
+    def _annotations_at(self, split: str, variant: str) -> str:
         return MASKS
 
-    def table(self, split: str, variant: str) -> RunTable:
-        """Turn the masks into a table, each PNG in one pass; all instances are of category 1.
+    def _image_folder(self, split: str) -> ImageFolder:
+        return ImageFolder(self.files, IMAGES)
 
-        Raises
-        ------
-        SourceError
-            If an image has no mask, a mask has no image, or a mask is not a PNG of labels.
-        """
-        self.variant_file(split, variant)
-        images = _by_stem(image_names(self.files, IMAGES) or (), IMAGES)
+    def _read_table(self, file: str) -> RunTable:
+        """Turn the masks into a table, each PNG in one pass."""
+        images = _by_stem(ImageFolder(self.files, IMAGES).names() or (), IMAGES)
         masks = _by_stem(
             (n for n in self.files.names(MASKS) or () if n.lower().endswith(".png")), MASKS
         )
-        for stem, image in images.items():
-            if stem not in masks:
-                raise SourceError(
-                    f"image {image!r} has no mask; expected {MASKS}/{stem}.png, all 0 if nothing "
-                    f"is to be seen; add it, or remove the image"
-                )
-        for stem, mask in masks.items():
-            if stem not in images:
-                raise SourceError(
-                    f"mask {mask!r} has no image; expected {IMAGES}/{stem}.jpg; "
-                    f"add it, or remove the mask"
-                )
+        _expect_pairs(images, masks)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             scans = list(pool.map(self._scan, (masks[stem] for stem in images)))
         return _table(tuple(images.values()), scans)
 
-    def records(self, split: str, variant: str) -> Records:
-        """Write the masks as COCO JSON."""
-        return records_of(self.table(split, variant), MASKS)
-
-    def image_names(self, split: str) -> tuple[str, ...] | None:
-        """Sorted names of the image files; None if there is no folder of them."""
-        self._expect_split(split)
-        return image_names(self.files, IMAGES)
-
-    def find_image(self, split: str, name: str) -> str | None:
-        """Path of the file of an image; None if it is missing."""
-        self._expect_split(split)
-        return find_listed(self.files, IMAGES, name)
-
-    def read_image(self, split: str, name: str) -> bytes:
-        """Contents of the file of an image; SourceError if it is missing."""
-        self._expect_split(split)
-        return read_listed(self.files, IMAGES, name, "image")
+    def _read_records(self, file: str) -> Records:
+        return records_of(self._read_table(file), file)
 
     def _scan(self, mask: str) -> tuple[tuple[int, int], Rles]:
-        labels = decode_labels(read_listed(self.files, MASKS, mask, "mask"), f"{MASKS}/{mask}")
+        file = f"{MASKS}/{mask}"
+        with self._open(file) as stream:
+            labels = decode_labels(stream.read(), file)
         return (labels.shape[0], labels.shape[1]), scan_labels(labels)[1]
 
 
-def find_label_png(files: Files) -> LabelPng | None:
-    """Find ``images/`` and ``instance_masks/`` in a folder; None if one of them is missing."""
-    folders = files.folders()
-    return LabelPng(files) if IMAGES in folders and MASKS in folders else None
+def find_label_png(files: FileTree) -> LabelPng | None:
+    """Find ``images/`` and ``instance_masks/`` in a folder.
 
-
-def decode_labels(data: bytes, file: str) -> NDArray[Any]:
-    """Decode a PNG of labels: grey values as they are, of a palette the indices.
+    Parameters
+    ----------
+    files : FileTree
 
     Returns
     -------
-    (height, width) uint8 or uint16
+    LabelPng or None
+        None if one of them is missing.
+    """
+    if not {IMAGES, MASKS} <= set(files.folders()):
+        return None
+    logger.info("%s has %s/ and %s/: a mask for each image", files.root.name, IMAGES, MASKS)
+    return LabelPng(files)
+
+
+def decode_labels(data: bytes, file: str) -> NDArray[Any]:
+    """Decode a PNG of labels.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    file : str
+        Its name, for messages.
+
+    Returns
+    -------
+    (height, width) bool, uint8 or uint16
+        The grey values; for PNGs with a palette the indices into it.
 
     Raises
     ------
@@ -157,7 +142,7 @@ def _decode_whole_bytes(data: bytes) -> NDArray[Any]:
 
 
 def _decode_any(data: bytes) -> NDArray[Any]:
-    """Decode palettes, and pixels of fewer than eight bits, which come out in a byte each."""
+    """Decode palettes, and pixels of fewer than eight bits, each of which becomes a byte."""
     from PIL import Image
 
     try:
@@ -167,14 +152,29 @@ def _decode_any(data: bytes) -> NDArray[Any]:
         raise ValueError(error) from error
 
 
+def _expect_pairs(images: dict[str, str], masks: dict[str, str]) -> None:
+    for stem, image in images.items():
+        if stem not in masks:
+            raise SourceError(
+                f"image {image!r} has no mask; expected {MASKS}/{stem}.png, all 0 if it shows no "
+                f"instance; add it, or remove the image"
+            )
+    for stem, mask in masks.items():
+        if stem not in images:
+            raise SourceError(
+                f"mask {mask!r} has no image; expected {IMAGES}/{stem}.jpg; "
+                f"add it, or remove the mask"
+            )
+
+
 def _by_stem(names: Iterable[str], folder: str) -> dict[str, str]:
     stems: dict[str, str] = {}
     for name in names:
-        other = stems.setdefault(PurePosixPath(name).stem, name)
+        other = stems.setdefault(stem_of(name), name)
         if other != name:
             raise SourceError(
                 f"{other!r} and {name!r} in {folder}/ have one stem; "
-                f"expected a stem for each image and its mask; rename or remove one"
+                f"expected a stem of its own for each; rename or remove one"
             )
     return stems
 

@@ -1,22 +1,24 @@
-"""What every reader of a dataset offers, and what they share."""
+"""What every reader of a dataset offers, and all that layouts share.
+
+A layout is a subclass of :class:`Source` that says where its files are.
+"""
 
 from __future__ import annotations
 
-import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
+from typing import BinaryIO, ClassVar, NamedTuple
 
-from mtfast.errors import SourceError
-from mtfast.paths import base_name
+from mtfast.errors import SourceError, no_such
+from mtfast.sources.coco.parse import parse_coco
 from mtfast.sources.coco.records import Records
-from mtfast.sources.files import Files
+from mtfast.sources.files import FileTree
+from mtfast.sources.image_folder import FilePlace, ImageFolder, find_first, read_first
 from mtfast.table import RunTable
 
-__all__ = ["SetNames", "Source", "chosen_splits"]
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+__all__ = ["SetNames", "Source", "chosen_splits", "expect_one_of"]
 
 
 class SetNames(NamedTuple):
@@ -30,37 +32,100 @@ class SetNames(NamedTuple):
     members: dict[str, str]
 
 
-@runtime_checkable
-class Source(Protocol):
+@dataclass(frozen=True)
+class Source(ABC):
     """A dataset to read: images and their instance masks, in splits and annotation variants.
 
     A source holds paths and names, no data: it pickles small, and every call reads its file anew.
+
+    A layout overrides ``kind``, ``_annotations_at`` and ``_image_folder``. Everything else has a
+    default: one split "train" with one variant "annotations", which is COCO JSON, no semantic
+    masks, no named sets. Methods that start with an underscore are given names that are known to
+    be there.
+
+    Attributes
+    ----------
+    files : FileTree
+        The files of the dataset.
+    kind : str
+        The layout: "maskterial", "coco" or "label_png".
+
+    Examples
+    --------
+    >>> src = mtfast.open_source("GrapheneH")                        # doctest: +SKIP
+    >>> src.table("train", src.variants("train")[0]).n_images        # doctest: +SKIP
+    438
     """
+
+    files: FileTree
+    kind: ClassVar[str]
 
     @property
     def path(self) -> Path:
         """Absolute path of the folder or file."""
+        return self.files.root
 
     @property
     def name(self) -> str:
         """Name of the folder, or of the file without its ending."""
-
-    @property
-    def kind(self) -> str:
-        """Which layout it has: "maskterial", "coco" or "label_png"."""
+        return self.path.name
 
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits, "train" and "test" before others."""
+        return ("train",)
 
     def variants(self, split: str) -> tuple[str, ...]:
-        """Names of the annotation variants of a split, those of n-shot subsets last."""
+        """Name the annotation variants of a split; see :mod:`mtfast.sources.variants`.
+
+        Parameters
+        ----------
+        split : str
+
+        Returns
+        -------
+        tuple of str
+            n-shot subsets last.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split.
+        """
+        self._expect_split(split)
+        return self._variants(split)
 
     def variant_file(self, split: str, variant: str) -> str:
-        """Path of the annotations of a variant, relative to :attr:`path`."""
+        """Return where the annotations of a variant are.
+
+        Parameters
+        ----------
+        split, variant : str
+
+        Returns
+        -------
+        str
+            A path relative to the root of :attr:`files`.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split or variant.
+        """
+        expect_one_of(variant, self.variants(split), f"variant of {split}", self.name)
+        return self._annotations_at(split, variant)
 
     def table(self, split: str, variant: str) -> RunTable:
-        """Read the annotations of a variant; all of them have been checked.
+        """Read the annotations of a variant.
+
+        Parameters
+        ----------
+        split, variant : str
+
+        Returns
+        -------
+        RunTable
+            Images in file order; all masks and ids have been checked.
 
         Raises
         ------
@@ -69,175 +134,296 @@ class Source(Protocol):
         RLEError
             If a mask is malformed; the message names the file and the annotation.
         """
+        return self._read_table(self.variant_file(split, variant))
 
     def records(self, split: str, variant: str) -> Records:
         """Read the annotations of a variant as JSON text, with all that a table leaves out.
+
+        Parameters
+        ----------
+        split, variant : str
+
+        Returns
+        -------
+        Records
 
         Raises
         ------
         SourceError
             If there is no such split or variant, or its file is missing.
         """
+        return self._read_records(self.variant_file(split, variant))
 
     def image_names(self, split: str) -> tuple[str, ...] | None:
-        """Sorted names of the image files of a split; None if there is no folder of them."""
+        """List the image files of a split.
+
+        Parameters
+        ----------
+        split : str
+
+        Returns
+        -------
+        tuple of str or None
+            Sorted names; None if there is no folder of them.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split.
+        """
+        self._expect_split(split)
+        folder = self._image_folder(split)
+        return None if folder is None else folder.names()
 
     def find_image(self, split: str, name: str) -> str | None:
-        """Path of the file that :meth:`read_image` reads, absolute or from :attr:`path`.
+        """Return where the file is that :meth:`read_image` reads.
 
-        None if it is missing.
+        Parameters
+        ----------
+        split, name : str
+
+        Returns
+        -------
+        str or None
+            An absolute path; None if the file is missing.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split.
         """
+        self._expect_split(split)
+        return find_first(self._image_places(split, name))
 
     def read_image(self, split: str, name: str) -> bytes:
-        """Contents of the file of an image; SourceError if it is missing."""
+        """Read the file of an image.
+
+        Parameters
+        ----------
+        split : str
+        name : str
+            As the annotations have it. A name that holds folders is looked up as it is, then
+            without its folders.
+
+        Returns
+        -------
+        bytes
+            The file, not decoded.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split, or the file is missing or cannot be read.
+        """
+        self._expect_split(split)
+        data = read_first(self._image_places(split, name))
+        if data is None:
+            raise self._missing_image(split, name)
+        return data
 
     def set_names(self, split: str) -> SetNames:
-        """Return the named sets of a split; empty where the dataset has none."""
+        """Return the named sets of a split.
+
+        Parameters
+        ----------
+        split : str
+
+        Returns
+        -------
+        SetNames
+            Empty where the dataset has none.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split, or the file of the sets is not in order.
+        """
+        self._expect_split(split)
+        return self._set_names(split)
 
     def set_lists(self, split: str) -> dict[str, list[str]]:
-        """Return what the dataset's own file says of the sets; empty where it has none."""
+        """Return what the dataset's own file says of the sets.
+
+        Parameters
+        ----------
+        split : str
+
+        Returns
+        -------
+        dict
+            Lists of names by their keys, as they are in the file; empty where there is none.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split, or the file is not in order.
+        """
+        self._expect_split(split)
+        return self._set_lists(split)
 
     def mask_names(self, split: str) -> tuple[str, ...] | None:
-        """Sorted names of the semantic masks that come with a split; None if none do."""
+        """List the semantic masks that come with a split.
+
+        Parameters
+        ----------
+        split : str
+
+        Returns
+        -------
+        tuple of str or None
+            Sorted names; None if no masks come with it.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split.
+        """
+        self._expect_split(split)
+        folder = self._mask_folder(split)
+        return None if folder is None else folder.names()
 
     def find_mask(self, split: str, name: str) -> str | None:
-        """Path of the file that :meth:`read_mask` reads, as :meth:`find_image` gives it."""
+        """Return where the file is that :meth:`read_mask` reads.
+
+        Parameters
+        ----------
+        split, name : str
+
+        Returns
+        -------
+        str or None
+            An absolute path; None if the file is missing.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split.
+        """
+        self._expect_split(split)
+        folder = self._mask_folder(split)
+        return None if folder is None else find_first(folder.places(name))
 
     def read_mask(self, split: str, name: str) -> bytes:
-        """Contents of the file of a semantic mask; SourceError if it is missing."""
+        """Read the file of a semantic mask.
 
+        Parameters
+        ----------
+        split, name : str
 
-class OneSplit(ABC):
-    """What sources without splits, variants and masks of their own have in common."""
+        Returns
+        -------
+        bytes
+            The file, not decoded.
 
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """Name of the dataset."""
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """One split, "train"."""
-        return ("train",)
-
-    def variants(self, split: str) -> tuple[str, ...]:
-        """One variant, "annotations"."""
+        Raises
+        ------
+        SourceError
+            If there is no such split, no masks come with the dataset, or the file is missing or
+            cannot be read.
+        """
         self._expect_split(split)
+        folder = self._mask_folder(split)
+        if folder is None:
+            raise SourceError(
+                f"semantic mask {name!r} of {self.name}; expected a dataset with semantic masks; "
+                f"paint masks with mtfast.semantic"
+            )
+        data = read_first(folder.places(name))
+        if data is None:
+            raise folder.missing(name, "mask")
+        return data
+
+    def _variants(self, split: str) -> tuple[str, ...]:
         return ("annotations",)
 
-    def set_names(self, split: str) -> SetNames:
-        """No sets have names here."""
-        self._expect_split(split)
+    @abstractmethod
+    def _annotations_at(self, split: str, variant: str) -> str: ...
+
+    @abstractmethod
+    def _image_folder(self, split: str) -> ImageFolder | None: ...
+
+    def _mask_folder(self, split: str) -> ImageFolder | None:
+        return None
+
+    def _read_table(self, file: str) -> RunTable:
+        with self._open(file) as stream:
+            return parse_coco(stream, file)
+
+    def _read_records(self, file: str) -> Records:
+        with self._open(file) as stream:
+            return Records(stream.read(), file)
+
+    def _image_places(self, split: str, name: str) -> Sequence[FilePlace]:
+        folder = self._image_folder(split)
+        return [] if folder is None else folder.places(name)
+
+    def _missing_image(self, split: str, name: str) -> SourceError:
+        folder = self._image_folder(split)
+        if folder is not None:
+            return folder.missing(name, "image")
+        return SourceError(
+            f"image {name!r} of {self.name} is missing: no folder of images; expected one; "
+            f"add it, or go on without the images"
+        )
+
+    def _set_names(self, split: str) -> SetNames:
         return SetNames((), {})
 
-    def set_lists(self, split: str) -> dict[str, list[str]]:
-        """No sets have names here."""
-        self._expect_split(split)
+    def _set_lists(self, split: str) -> dict[str, list[str]]:
         return {}
-
-    def mask_names(self, split: str) -> tuple[str, ...] | None:
-        """No semantic masks come with it."""
-        self._expect_split(split)
-        return None
-
-    def find_mask(self, split: str, name: str) -> str | None:
-        """No semantic masks come with it."""
-        self._expect_split(split)
-        return None
-
-    def read_mask(self, split: str, name: str) -> bytes:
-        """No semantic masks come with it: SourceError."""
-        self._expect_split(split)
-        raise SourceError(
-            f"semantic mask {name!r} of {self.name}; expected a dataset with semantic masks; "
-            f"paint masks with mtfast.semantic"
-        )
 
     def _expect_split(self, split: str) -> None:
         expect_one_of(split, self.splits, "split", self.name)
 
-
-def expect_one_of(given: str, known: Iterable[str], what: str, where: str) -> None:
-    """Raise a SourceError that lists the names known where if the given one is not among them."""
-    known = list(known)
-    if given in known:
-        return
-    shown = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
-    close = difflib.get_close_matches(given, known, 1)
-    advice = f"did you mean {close[0]!r}?" if close else "pick one of them"
-    raise SourceError(
-        f"no {what} {given!r} in {where}; expected one of: {shown or 'none'}; {advice}"
-    )
+    def _open(self, file: str) -> BinaryIO:
+        """Open a file that was there when the dataset was opened."""
+        try:
+            return self.files.open(file)
+        except FileNotFoundError as error:
+            raise SourceError(
+                f"{file} is missing in {self.files.root.name}; expected it where it was when the "
+                f"dataset was opened; put it back or open the dataset again"
+            ) from error
 
 
-def image_names(files: Files, folder: str) -> tuple[str, ...] | None:
-    """Sorted names of the image files in a folder; None if there is no such folder."""
-    names = files.names(folder)
-    if names is None:
-        return None
-    return tuple(name for name in names if name.lower().endswith(IMAGE_SUFFIXES))
+def chosen_splits(source: Source, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the splits to work on.
 
+    Parameters
+    ----------
+    source : Source
+    wanted : sequence of str or None
+        None or nothing stands for all.
 
-def read_found(files: Files, file: str) -> bytes:
-    """Read a file that was there when the dataset was opened; SourceError if it has gone."""
-    with open_found(files, file) as stream:
-        return stream.read()
-
-
-def open_found(files: Files, file: str) -> BinaryIO:
-    """Open a file that was there when the dataset was opened; SourceError if it has gone."""
-    try:
-        return files.open(file)
-    except FileNotFoundError as error:
-        raise SourceError(
-            f"{file} is missing in {files.root.name}; expected it where it was when the dataset "
-            f"was opened; put it back or open the dataset again"
-        ) from error
-
-
-def find_listed(files: Files, folder: str, name: str) -> str | None:
-    """Path of the file that :func:`read_listed` reads; None if it is missing."""
-    for candidate in dict.fromkeys((name, base_name(name))):
-        path = f"{folder}/{candidate}" if folder else candidate
-        if files.exists(path):
-            return path
-    return None
-
-
-def read_listed(files: Files, folder: str, name: str, what: str) -> bytes:
-    """Read a file that something lists by name.
-
-    A name that holds folders is looked up as it is, then without its folders.
+    Returns
+    -------
+    tuple of str
+        Each once, in the order in which they are wanted.
 
     Raises
     ------
     SourceError
-        If it is missing; the message names the file, the folder and what was looked for.
+        If one of them is not there.
     """
-    for candidate in dict.fromkeys((name, base_name(name))):
-        try:
-            return files.read(f"{folder}/{candidate}" if folder else candidate)
-        except FileNotFoundError:
-            continue
-    place = f"{folder or files.root.name}/"
-    if files.names(folder) is None:
-        raise SourceError(
-            f"{what} {name!r} is missing, as is its folder {place} in {files.root.name}; "
-            f"expected that folder with every {what} in it; "
-            f"unpack it from the dataset's archive, or go on without the {what}s"
-        )
-    raise SourceError(
-        f"{what} {name!r} is missing in {place}; expected a file for every {what} that is listed; "
-        f"put it there, or remove it from the annotations"
-    )
-
-
-def chosen_splits(source: Source, wanted: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the splits to convert, all if none are named; SourceError if there is no such."""
-    unknown = [split for split in wanted or () if split not in source.splits]
-    if unknown:
-        raise SourceError(
-            f"no split {unknown[0]!r} in {source.path}; "
-            f"expected one of {', '.join(source.splits)}; pick one of these"
-        )
+    for split in wanted or ():
+        expect_one_of(split, source.splits, "split", source.name)
     return tuple(dict.fromkeys(wanted)) if wanted else source.splits
+
+
+def expect_one_of(given: str, known: Collection[str], what: str, where: str) -> None:
+    """Check that a name is one of those that are there.
+
+    Parameters
+    ----------
+    given : str
+    known : collection of str
+    what, where : str
+        What has such names and where they were looked for, for the message.
+
+    Raises
+    ------
+    SourceError
+        If it is not among them; the message lists those that are, and the nearest.
+    """
+    if given not in known:
+        raise SourceError(no_such(what, given, known, where))

@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 
 from mtfast.derivation.n_shot import upstream_subsets, write_subsets
-from mtfast.derivation.rules import Rule
+from mtfast.derivation.rules import VariantRule
 from mtfast.sources.coco.records import Records, records_of
 from mtfast.table import Category, RunTable, as_strings, offsets_of
 
@@ -32,9 +32,9 @@ __all__ = ["ImageRecord", "write_meta_data", "write_split"]
 MAX_LAYERS = 10
 
 FULL = "annotations_with_class_full"
-WITH_CLASS = Rule("annotations_with_class_300", FULL, min_area=300)
-ONE_CLASS = Rule("annotations_300", FULL, min_area=300, one_class=True)
-RULES = (Rule("annotations_with_class_200", FULL, min_area=200), WITH_CLASS, ONE_CLASS)
+WITH_CLASS = VariantRule("annotations_with_class_300", FULL, min_area=300)
+ONE_CLASS = VariantRule("annotations_300", FULL, min_area=300, one_class=True)
+RULES = (VariantRule("annotations_with_class_200", FULL, min_area=200), WITH_CLASS, ONE_CLASS)
 TRAIN_RULES = tuple(
     replace(rule, name=f"{rule.name}_max_{MAX_LAYERS}", max_category=MAX_LAYERS)
     for rule in (WITH_CLASS, ONE_CLASS)

@@ -21,7 +21,7 @@ from mtfast.progress import Progress
 from mtfast.sources import Source
 from mtfast.sources.source import chosen_splits, expect_one_of
 from mtfast.sources.stated import area_differs, bbox_differs, describe_area, describe_bbox
-from mtfast.sources.variants import default_variant, is_n_shot
+from mtfast.sources.variants import default_variant, has_classes, is_n_shot
 from mtfast.verification.compare import ClassPixels, MaskFinding, Tally, class_pixels, compare_masks
 from mtfast.verification.rules import Painter, Rule
 
@@ -183,7 +183,7 @@ def _read_split(
     known = source.variants(split)
     chosen = variant or default_variant(known)
     expect_one_of(chosen, known, f"variant of {split}", source.name)
-    alike = [v for v in known if ("with_class" in v) == ("with_class" in chosen)]
+    alike = [v for v in known if has_classes(v) == has_classes(chosen)]
     read = dict.fromkeys([chosen, *(v for v in alike if not is_n_shot(v))])
     return Painter.read(source, split, tuple(read), progress), chosen
 

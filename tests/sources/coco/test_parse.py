@@ -247,12 +247,12 @@ def test_a_file_cut_off(length):
         (b"{}", "no images in the file"),
         (b'{"images": []}', "no annotations in the file"),
         (b'{"images": [], "annotations": {}}', "annotations is of type object, not array"),
-        (b"hello", "no valid JSON: invalid character (byte 0) at 'hello'"),
-        (whole + b"x", "no valid JSON: trailing characters"),
+        (b"hello", "not valid JSON: invalid character (byte 0) at 'hello'"),
+        (whole + b"x", "not valid JSON: trailing characters"),
         (whole.replace(b"125", b"NaN"), "at 'NaN, \"bbox\": [5, 5, '"),
-        (b'{"x":' + b"[" * 100_000, "no valid JSON: maximum recursion depth"),
-        (b"\x00" * 100, "no valid JSON"),
-        (b"\x1f\x8b\x08", "no valid JSON"),
+        (b'{"x":' + b"[" * 100_000, "not valid JSON: maximum recursion depth"),
+        (b"\x00" * 100, "not valid JSON"),
+        (b"\x1f\x8b\x08", "not valid JSON"),
     ],
 )
 def test_not_a_coco_file(data, found):
@@ -288,7 +288,7 @@ SIZE = [HEIGHT, WIDTH]
         ({"segmentation": [[]]}, "annotation 7 (number 1) has a polygon of 0 numbers"),
         ({"segmentation": [[1, 2, 3]]}, "has a polygon of 3 numbers"),
         ({"segmentation": [[1, 2, 3, 4, 5, 6], []]}, "has a polygon of 0 numbers"),
-        ({"segmentation": [[1, 2, 3, 4], [1, 2, 3, 4, 5, 6]]}, "has a box and a ring"),
+        ({"segmentation": [[1, 2, 3, 4], [1, 2, 3, 4, 5, 6]]}, "mixes boxes and polygons"),
         ({"segmentation": [[1, 2, 3, None, 5, 6]]}, "segmentation[0][3] is of type null"),
         (
             {"segmentation": [[1, 2, 3, 2**20 + 1, 5, 6]]},

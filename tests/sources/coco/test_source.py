@@ -86,11 +86,21 @@ def test_names_with_folders(tmp_path):
     put(tmp_path / "images" / "x" / "a.jpg")
     put(tmp_path / "images" / "b.jpg")
     put(tmp_path / "more" / "c.jpg")
-    names = ("x/a.jpg", "train/b.jpg", "more/c.jpg", "C:\\data\\b.jpg", "/data/b.jpg", "../b.jpg")
+    # Beside the JSON file, and another one without its folder in the folder of images.
+    put(tmp_path / "more" / "b.jpg")
+    names = (
+        "x/a.jpg",
+        "train/b.jpg",
+        "more/c.jpg",
+        "more/b.jpg",
+        "C:\\data\\b.jpg",
+        "/data/b.jpg",
+        "../b.jpg",
+    )
     src = mtfast.open_source(make(tmp_path / "coco.json", *names))
     assert src.table("train", "annotations").names.tolist() == list(names)
     contents = [src.read_image("train", name) for name in names]
-    assert contents == [b"x", b"images", b"more", b"images", b"images", b"images"]
+    assert contents == [b"x", b"images", b"more", b"more", b"images", b"images", b"images"]
     with pytest.raises(SourceError, match=r"image 'x/z.jpg' is missing in images/; expected"):
         src.read_image("train", "x/z.jpg")
 

@@ -1,8 +1,8 @@
 """The text of a COCO JSON file -> RunTable.
 
-The records are decoded into typed structs, a few thousand at a time, and go into columns at once:
-beside the table there is never more than one piece of the file in memory. Unknown keys are skipped
-at every level. A file that does not decode is read again as a whole, to say which record is bad.
+Records are decoded into typed structs, a few thousand at a time, and go straight into columns:
+besides the table only one piece of the file is in memory. Unknown keys are skipped at every level.
+A file that does not decode is read again as a whole, to say which record is bad.
 
 Measured on 284,000 annotations in 95 MB: 1.3 s, and 66 MB for the table and 15 MB besides.
 """
@@ -32,7 +32,7 @@ Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Side = Annotated[int, msgspec.Meta(ge=1, le=MAX_PIXELS)]
 
 
-class ImageRecord(msgspec.Struct, gc=False):
+class CocoImage(msgspec.Struct, gc=False):
     """An entry of "images"."""
 
     id: Id
@@ -41,7 +41,7 @@ class ImageRecord(msgspec.Struct, gc=False):
     width: Side
 
 
-class AnnotationRecord(msgspec.Struct, gc=False):
+class CocoAnnotation(msgspec.Struct, gc=False):
     """An entry of "annotations"."""
 
     id: Id
@@ -53,7 +53,7 @@ class AnnotationRecord(msgspec.Struct, gc=False):
     iscrowd: int | bool | None = None
 
 
-class CategoryRecord(msgspec.Struct, gc=False):
+class CocoCategory(msgspec.Struct, gc=False):
     """An entry of "categories"."""
 
     id: Id
@@ -61,9 +61,9 @@ class CategoryRecord(msgspec.Struct, gc=False):
 
 
 _DOCUMENT = msgspec.json.Decoder(Document)
-_IMAGES = msgspec.json.Decoder(list[ImageRecord])
-_ANNOTATIONS = msgspec.json.Decoder(list[AnnotationRecord])
-_CATEGORIES = msgspec.json.Decoder(list[CategoryRecord])
+_IMAGES = msgspec.json.Decoder(list[CocoImage])
+_ANNOTATIONS = msgspec.json.Decoder(list[CocoAnnotation])
+_CATEGORIES = msgspec.json.Decoder(list[CocoCategory])
 
 _CHUNK = 1 << 12
 _NO_BOX = (np.nan,) * 4
@@ -75,26 +75,34 @@ def parse_coco(data: bytes | BinaryIO, file: str) -> RunTable:
     Parameters
     ----------
     data : bytes, or binary file
-        A file must be one that can be read from any place.
+        A file must be seekable.
     file : str
         Name of the file, for messages.
 
     Returns
     -------
     RunTable
-        Images in file order, the annotations of an image in file order; polygons and uncompressed
-        RLE have become RLE as pycocotools makes it.
+        Images in file order, and the annotations of each image in file order. Polygons and
+        uncompressed RLE become compressed RLE as pycocotools makes it.
 
     Raises
     ------
     SourceError
-        If it is no COCO file, is cut off or contradicts itself.
+        If it is not a COCO file, is cut off or contradicts itself.
     RLEError
         If a mask is malformed.
 
     Examples
     --------
-    >>> table = parse_coco(Path("train.json").read_bytes(), "train.json")    # doctest: +SKIP
+    >>> table = parse_coco(
+    ...     b'''{"images": [{"id": 5, "file_name": "a.jpg", "height": 2, "width": 3}],
+    ...         "annotations": [{"id": 9, "image_id": 5, "category_id": 1,
+    ...                          "segmentation": {"size": [2, 3], "counts": "132"}}],
+    ...         "categories": [{"id": 1, "name": "flake"}]}''',
+    ...     "a.json",
+    ... )
+    >>> table.names.tolist(), table.instance_ids.tolist(), table.area().tolist()
+    (['a.jpg'], [9], [3])
 
     Notes
     -----
@@ -107,8 +115,8 @@ def parse_coco(data: bytes | BinaryIO, file: str) -> RunTable:
         stream.seek(0)
         _explain(stream.read(), file)
         raise SourceError(
-            f"{file} is no COCO file; expected images, annotations and categories; check that it "
-            f"is the right file"
+            f"{file} is not a COCO file; expected images, annotations and categories; check that "
+            f"it is the right file"
         ) from error
     try:
         table.check()
@@ -156,7 +164,8 @@ def _read_images(records: RecordFile, file: str) -> tuple[Int64, NDArray[Any], I
 class _Annotations:
     """The annotations of a file as columns, in file order.
 
-    Each column is made once, as long as it may get; what is not written to takes no memory.
+    Each column is allocated once, at its largest possible length; pages that are never written to
+    take no memory.
     """
 
     def __init__(
@@ -190,7 +199,7 @@ class _Annotations:
 
     def _append(
         self,
-        piece: list[AnnotationRecord],
+        piece: list[CocoAnnotation],
         image: Int64,
         sizes: list[tuple[int, int]],
         where: Callable[[int], str],
@@ -209,16 +218,16 @@ class _Annotations:
         self._offsets[self.n + 1 : self.n + 1 + len(piece)] = ends
         stop = int(self._offsets[self.n + len(piece)])
         if stop > self._text.size:
-            # Only text that was made of polygons can be longer than the file.
+            # Only text made from polygons can be longer than the file.
             self._text.resize(stop + stop // 8, refcheck=False)
         self._text[start:stop] = np.frombuffer("".join(texts).encode("ascii"), np.uint8)
         self.n += len(piece)
 
     def columns(self, n_images: int) -> dict[str, Any]:
-        """Hand over the columns of a table, grouped by image."""
+        """Return the columns of a table, grouped by image; can be called once."""
         n = self.n
         columns = {name: column[:n] for name, column in self._columns.items()}
-        # Only here, so that a column is gone when another takes its place.
+        # Held nowhere else, so that each column is freed when its sorted copy replaces it.
         self._columns = {}
         image = columns.pop("image")
         offsets = self._offsets[: n + 1]
@@ -226,7 +235,7 @@ class _Annotations:
         rle = self._text
         image_offsets = offsets_of(np.bincount(image, minlength=n_images))
         if np.all(image[:-1] <= image[1:]):
-            # As in nearly every file: nothing moves, and the place of the images is free.
+            # As in nearly every file: nothing moves, and the column of images can be reused.
             positions = image
             positions[:] = 1
             np.cumsum(positions, out=positions)
@@ -248,9 +257,9 @@ def _explain(data: bytes, file: str) -> None:
     """Raise what is wrong with the text of a file, if anything is."""
     document = _split(data.removeprefix(BOM), file)
     for records, kind, what in (
-        (document.images, ImageRecord, "image"),
-        (document.categories or [], CategoryRecord, "category"),
-        (document.annotations, AnnotationRecord, "annotation"),
+        (document.images, CocoImage, "image"),
+        (document.categories or [], CocoCategory, "category"),
+        (document.annotations, CocoAnnotation, "annotation"),
     ):
         decoder = msgspec.json.Decoder(kind)
         for i, record in enumerate(records):
@@ -278,14 +287,14 @@ def _split(data: bytes, file: str) -> Document:
                 f"{file} is cut off: its JSON ends unfinished after {len(data)} bytes; "
                 f"expected a whole file; copy or unpack it again"
             ) from error
-        found = f"no valid JSON: {str(error).removeprefix('JSON is malformed: ')}"
+        found = f"not valid JSON: {str(error).removeprefix('JSON is malformed: ')}"
         if at := re.search(r"byte (\d+)", found):
             found += f" at {data[int(at[1]) :][:20].decode(errors='replace')!r}"
     raise SourceError(f"{file}: {found}; {expected}; check that it is the right file")
 
 
 def _found(error: Exception, whole: str) -> str:
-    """Put into words what msgspec found where; ``whole`` is what it was decoding."""
+    """Describe what msgspec found and where; ``whole`` is what it was decoding."""
     message, _, path = str(error).partition(" - at `$.")
     path = path.rstrip("`") or whole
     if got := re.fullmatch(r"Expected `(.*)`, got `(.*)`", message):

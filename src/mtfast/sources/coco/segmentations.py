@@ -1,7 +1,7 @@
-"""The "segmentation" of COCO annotations, in all three forms -> COCO RLE text.
+"""The "segmentation" of COCO annotations, in any of its forms -> COCO RLE text.
 
 ==================  =======================================  =============================
-compressed RLE      ``{"size": [h, w], "counts": "04L4…"}``  taken as it is
+compressed RLE      ``{"size": [h, w], "counts": "04L4…"}``  kept
 uncompressed RLE    ``{"size": [h, w], "counts": [0, 4…]}``  encoded
 polygons            ``[[x, y, x, y, x, y…], …]``             rasterised, their union
 boxes               ``[[x, y, width, height], …]``           as the polygons of their corners
@@ -41,7 +41,7 @@ def texts_of(
     sizes: list[tuple[int, int]],
     where: Callable[[int], str],
 ) -> list[str]:
-    """COCO RLE text of each segmentation.
+    """Return the COCO RLE text of each segmentation.
 
     Parameters
     ----------
@@ -49,21 +49,21 @@ def texts_of(
     sizes : list of (height, width)
         The frame of each.
     where : callable
-        Names the i-th of them, for messages.
+        Called with i, returns the name of the i-th of them for messages.
 
     Returns
     -------
     list of str
-        ASCII. The text of a compressed RLE is the given one, which has yet to be checked.
+        ASCII. The text of a compressed RLE is the given one, whose runs are not checked here.
 
     Raises
     ------
     SourceError
-        If one is missing, of another size than its image, or has unusable coordinates.
+        If one is missing, is not of the size of its image, or has unusable coordinates.
     RLEError
         If the runs of an uncompressed RLE do not tile its frame.
     """
-    # Nearly every mask is a compressed RLE: those take a few quick passes and no branches.
+    # Nearly every mask is a compressed RLE: list comprehensions are the fast path for those.
     texts: list[Any] = [s.counts if type(s) is Rle else s for s in segmentations]
     if sizes != [s.size if type(s) is Rle else None for s in segmentations]:
         _expect_sizes(segmentations, sizes, where)
@@ -122,7 +122,7 @@ def _encode(
 
 
 def _as_polygons(rings: Rings | None, where: str) -> Rings:
-    """Turn boxes into the rings of their corners; check that there are points."""
+    """Turn boxes into polygons; check that there are points."""
     if not rings:
         raise SourceError(
             f"{where} has {'no' if rings is None else 'an empty'} segmentation; "
@@ -131,8 +131,8 @@ def _as_polygons(rings: Rings | None, where: str) -> Rings:
     if len(rings[0]) == 4:
         if any(len(ring) != 4 for ring in rings):
             raise SourceError(
-                f"{where} has a box and a ring that is none; expected boxes of 4 numbers or "
-                f"polygons of at least 6; correct or remove the annotation"
+                f"{where} mixes boxes and polygons; expected boxes of 4 numbers or polygons of "
+                f"at least 6; correct or remove the annotation"
             )
         return [[x, y, x, y + h, x + w, y + h, x + w, y] for x, y, w, h in rings]
     shortest = min(map(len, rings))

@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from mtfast.errors import SourceError
 from mtfast.paths import base_name
-from mtfast.sources.coco.parse import parse_coco
-from mtfast.sources.coco.records import Records
-from mtfast.sources.files import Files, Folder
-from mtfast.sources.source import (
-    OneSplit,
-    expect_one_of,
-    find_listed,
-    image_names,
-    open_found,
-    read_found,
-    read_listed,
-)
-from mtfast.table import RunTable
+from mtfast.sources.files import FileTree, Folder
+from mtfast.sources.image_folder import FilePlace, ImageFolder
+from mtfast.sources.source import Source
 
 __all__ = ["CocoFile", "open_coco"]
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
-class CocoFile(OneSplit):
+class CocoFile(Source):
     """A COCO JSON file; see :class:`mtfast.sources.Source`.
 
-    ``images`` is the folder of its images, None if none was found; ``looked_for`` says where.
+    Attributes
+    ----------
+    file : str
+        Its name in :attr:`files`.
+    images : FileTree or None
+        The folder of its images, None if none was found.
+    looked_for : str
+        Where that was looked for, for messages.
     """
 
-    files: Files
     file: str
-    images: Files | None
+    images: FileTree | None
     looked_for: str
-    kind: str = "coco"
+    kind: ClassVar[str] = "coco"
 
     @property
     def path(self) -> Path:
@@ -47,63 +48,42 @@ class CocoFile(OneSplit):
         """Name of the file without its ending."""
         return self.path.stem
 
-    def variant_file(self, split: str, variant: str) -> str:
-        """Name of the file."""
-        expect_one_of(variant, self.variants(split), f"variant of {split}", self.name)
+    def _annotations_at(self, split: str, variant: str) -> str:
         return self.file
 
-    def table(self, split: str, variant: str) -> RunTable:
-        """Read the annotations; see :meth:`mtfast.sources.Source.table`."""
-        file = self.variant_file(split, variant)
-        with open_found(self.files, file) as stream:
-            return parse_coco(stream, file)
+    def _image_folder(self, split: str) -> ImageFolder | None:
+        return None if self.images is None else ImageFolder(self.images)
 
-    def records(self, split: str, variant: str) -> Records:
-        """Read the annotations as JSON text."""
-        file = self.variant_file(split, variant)
-        return Records(read_found(self.files, file), file)
-
-    def image_names(self, split: str) -> tuple[str, ...] | None:
-        """Sorted names of the image files; None if no folder of them was found."""
-        self._expect_split(split)
-        return None if self.images is None else image_names(self.images, "")
-
-    def find_image(self, split: str, name: str) -> str | None:
-        """Path of the file of an image; None if it is missing."""
-        self._expect_split(split)
-        for files in self._places(name):
-            if files.exists(name):
-                return str(files.root / name)
-        path = None if self.images is None else find_listed(self.images, "", name)
-        return None if path is None or self.images is None else str(self.images.root / path)
-
-    def _places(self, name: str) -> tuple[Files, ...]:
-        """Where a name is looked up with the folders in it, if there are any."""
+    def _image_places(self, split: str, name: str) -> Sequence[FilePlace]:
+        """Look up a name that holds folders beside the JSON file, too."""
+        places = super()._image_places(split, name)
         if name == base_name(name):
-            return ()
-        return (self.files,) if self.images is None else (self.images, self.files)
+            return places
+        return [*places[:1], FilePlace(self.files, name), *places[1:]]
 
-    def read_image(self, split: str, name: str) -> bytes:
-        """Contents of the file of an image; SourceError if it is missing.
-
-        A name that holds folders is looked up in the folder of images as it is, beside the JSON
-        file as it is, and in the folder of images without its folders.
-        """
-        self._expect_split(split)
-        for files in self._places(name):
-            if files.exists(name):
-                return files.read(name)
-        if self.images is None:
-            raise SourceError(
-                f"image {name!r} of {self.file} is missing: no folder of images; "
-                f"expected one of {self.looked_for} beside it; "
-                f"make one of these a link to your folder, or use open_source(path, images=…)"
-            )
-        return read_listed(self.images, "", name, "image")
+    def _missing_image(self, split: str, name: str) -> SourceError:
+        if self.images is not None:
+            return super()._missing_image(split, name)
+        return SourceError(
+            f"image {name!r} of {self.file} is missing: no folder of images; "
+            f"expected one of {self.looked_for} beside it; "
+            f"make one of these a link to your folder, or use open_source(path, images=…)"
+        )
 
 
 def open_coco(path: Path, images: Path | None = None) -> CocoFile:
-    """Open the COCO file at an absolute path; the images may have their folder named.
+    """Open a COCO file, and find its images.
+
+    Parameters
+    ----------
+    path : Path
+        Absolute.
+    images : Path, optional
+        The folder of the images, absolute; by default it is looked for.
+
+    Returns
+    -------
+    CocoFile
 
     Raises
     ------
@@ -120,12 +100,17 @@ def open_coco(path: Path, images: Path | None = None) -> CocoFile:
             )
         return CocoFile(files, path.name, folder, str(images))
     candidates = _image_folders(path)
-    found = [(folder, image_names(folder, "")) for folder in map(Folder, candidates)]
+    found = [(folder, ImageFolder(folder).names()) for folder in map(Folder, candidates)]
     with_images = [folder for folder, names in found if names]
-    # Images may lie further down in a folder of them, but not in the one of the JSON file.
+    # Images may be in subfolders of a folder of them, but not of the one of the JSON file.
     empty = [folder for folder, names in found if names == () and folder.root != path.parent]
     looked_for = ", ".join(dict.fromkeys(f"{c.name}/" for c in candidates if c != path.parent))
-    return CocoFile(files, path.name, next(iter(with_images + empty), None), looked_for)
+    chosen = next(iter(with_images + empty), None)
+    if chosen is None:
+        logger.info("no folder of images beside %s; looked for %s", path.name, looked_for)
+    else:
+        logger.info("images of %s taken from %s", path.name, chosen.root)
+    return CocoFile(files, path.name, chosen, looked_for)
 
 
 def _image_folders(path: Path) -> list[Path]:

@@ -1,8 +1,8 @@
 """The records of a COCO JSON file, a few thousand at a time: its text is never in memory whole.
 
-The file is read twice: once to find where its lists begin, end and may be cut, then piece by piece
-in whatever order the lists are wanted in. What lies around them is parsed too, so that a file that
-is no JSON does not pass.
+The file is read twice: once to find where its lists begin, end and may be cut, then piece by piece,
+the lists in any order. The text around the lists is parsed too, so that a file that is not JSON
+does not pass.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ __all__ = ["BAD_INPUT", "Document", "RecordFile", "UnreadableError"]
 T = TypeVar("T", bound=msgspec.Struct)
 
 BAD_INPUT = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises; the last two on bad UTF-8 and on brackets nested too deep."""
+"""What msgspec raises; the last two for bad UTF-8 and for brackets nested too deep."""
 
 BOM = b"\xef\xbb\xbf"
 _BLOCK_BYTES = 1 << 22
-# Records with large polygons are cut earlier than by their number.
+# A piece ends at this size, too: a few thousand records with large polygons can be 100 MB.
 _PIECE_BYTES = 1 << 22
 _EVENTS = 1 << 10
 
@@ -37,11 +37,11 @@ class Document(msgspec.Struct, gc=False):
 
 
 class UnreadableError(Exception):
-    """The file is no COCO file; parsed as a whole, it says why."""
+    """The file is not a COCO file; parsing it as a whole tells why."""
 
 
 class _Piece(NamedTuple):
-    """A range of the file with whole records between commas, and how many, if there are any."""
+    """A range of the file that holds whole records, and their number; 1 for an empty list."""
 
     start: int
     stop: int
@@ -58,14 +58,14 @@ class RecordFile:
     Parameters
     ----------
     stream : binary file
-        That can be read from any place.
+        Seekable.
     max_records : int
-        Of one piece.
+        The most records that a piece may have.
 
     Raises
     ------
     UnreadableError
-        If it is no COCO file; also raised later on, by a record that is none.
+        If it is not a COCO file; :meth:`read` raises it for a record that does not decode.
     """
 
     def __init__(self, stream: BinaryIO, max_records: int) -> None:
@@ -86,18 +86,46 @@ class RecordFile:
             raise UnreadableError from error
 
     def at_most(self, name: str) -> int:
-        """How many records a list may have; one too many if it is empty."""
+        """Return an upper bound for the number of records in a list.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        int
+            One too many if the list is empty, otherwise exact.
+        """
         return sum(piece.n_records for piece in self._pieces.get(name, ()))
 
     def read(self, name: str, decoder: msgspec.json.Decoder[list[T]]) -> Iterator[list[T]]:
-        """Decode the records of a list, piece by piece."""
+        """Decode the records of a list, piece by piece.
+
+        Parameters
+        ----------
+        name : str
+            "images", "annotations" or "categories"; nothing is yielded for one that is not there.
+        decoder : msgspec.json.Decoder
+            Of a list of records.
+
+        Yields
+        ------
+        list
+            The records of a piece.
+
+        Raises
+        ------
+        UnreadableError
+            If a record does not decode.
+        """
         pieces = self._pieces.get(name, [])
         for piece in pieces:
             try:
                 records = decoder.decode(b"[%b]" % self._read(piece.start, piece.stop))
             except BAD_INPUT as error:
                 raise UnreadableError from error
-            # A comma too many may stand where a piece begins or ends.
+            # A stray comma where a piece begins or ends would otherwise pass.
             if len(records) != piece.n_records and (records or len(pieces) > 1):
                 raise UnreadableError
             yield records
@@ -110,9 +138,9 @@ class RecordFile:
 def _find_lists(
     stream: BinaryIO, max_records: int
 ) -> tuple[int, list[tuple[tuple[int, int], list[_Piece]]]]:
-    """Find the lists directly inside the outermost object: place of the key, and pieces, of each.
+    """Find the lists directly inside the outermost object.
 
-    Returns the size of the file, too.
+    Returns the size of the file in bytes, and for each list the range of its key and its pieces.
     """
     from mtfast.kernels.files import json_scan
 

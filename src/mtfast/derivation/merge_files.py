@@ -1,4 +1,4 @@
-"""Annotation files of several sets -> one file, with ids of their own for all."""
+"""The annotation files of several sets as one file, in which no two things share an id."""
 
 from __future__ import annotations
 
@@ -10,29 +10,41 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.errors import MtfastError, SourceError
+from mtfast.errors import MtfastError, SourceError, shown
 from mtfast.sources.coco.records import Records, edited, fields_of
 from mtfast.sources.variants import has_classes
 
-__all__ = ["Shift", "category_names", "is_one_class", "match_categories", "merge", "shifts_of"]
+__all__ = [
+    "Shift",
+    "category_names",
+    "is_one_class",
+    "match_categories",
+    "merge_files",
+    "shifts_of",
+]
 
 MAX_ID = 2**63 - 1
 
 
 class Shift(NamedTuple):
-    """What is added to the ids of a set."""
+    """What is added to the image and annotation ids of a set."""
 
     image: int
     annotation: int
 
 
 def shifts_of(sets: Sequence[Sequence[Records]]) -> list[Shift]:
-    """Lift the ids of each set above those of the sets before it.
+    """Choose shifts that put the ids of each set above those of the sets before it.
 
     Parameters
     ----------
     sets : sequence of sequences of Records
         The files of each set, which share ids.
+
+    Returns
+    -------
+    list of Shift
+        One for each set; that of the first is 0.
 
     Raises
     ------
@@ -45,7 +57,7 @@ def shifts_of(sets: Sequence[Sequence[Records]]) -> list[Shift]:
         images = _bounds([records.image_keys.ids for records in files])
         annotations = _bounds([records.annotation_keys.ids for records in files])
         lows, highs = zip(images, annotations, strict=True)
-        # Ids that start at 1 go on where the others end.
+        # Ids that start at 1 continue where those of the sets before end.
         lifts = [top + 1 - min(1, low) for top, low in zip(tops, lows, strict=True)]
         shift = Shift(*lifts) if shifts else Shift(0, 0)
         tops = Shift(*map(max, tops, map(sum, zip(highs, shift, strict=True))))
@@ -59,7 +71,7 @@ def shifts_of(sets: Sequence[Sequence[Records]]) -> list[Shift]:
 
 
 def match_categories(sets: Sequence[dict[int, str]]) -> list[dict[int, int]]:
-    """Give the categories of several sets common ids, the same to those of the same name.
+    """Give the categories of several sets common ids; categories of one name get one id.
 
     Parameters
     ----------
@@ -69,7 +81,7 @@ def match_categories(sets: Sequence[dict[int, str]]) -> list[dict[int, int]]:
     Returns
     -------
     list of dict
-        For each set, the common ids by its own ones; the first set's stay as they are.
+        For each set, the common ids by its own ones; those of the first set do not change.
 
     Examples
     --------
@@ -81,7 +93,7 @@ def match_categories(sets: Sequence[dict[int, str]]) -> list[dict[int, int]]:
     for names in sets:
         ids = {}
         for number, (id_, name) in enumerate(names.items()):
-            # Two categories of one set stay two, whatever their names.
+            # Two categories of one set stay two, even if they have one name.
             key = (name, list(names.values())[:number].count(name))
             taken = common.values()
             if key not in common:
@@ -92,32 +104,64 @@ def match_categories(sets: Sequence[dict[int, str]]) -> list[dict[int, int]]:
 
 
 def category_names(records: Records) -> dict[int, str]:
-    """Names of the categories of a file by their ids."""
+    """Return the names of the categories of a file by their ids.
+
+    Parameters
+    ----------
+    records : Records
+
+    Returns
+    -------
+    dict
+        A category without a name is called by its id.
+    """
     fields = [fields_of(category) for category in records.categories]
     return {field["id"]: str(field.get("name") or field["id"]) for field in fields}
 
 
 def is_one_class(variant: str, files: Sequence[Records]) -> bool:
-    """Whether files are class-agnostic: their one category is the same, whatever it is called."""
+    """Whether files are class-agnostic, so that their only categories mean the same.
+
+    Parameters
+    ----------
+    variant : str
+    files : sequence of Records
+        The files of that variant in several sets.
+
+    Returns
+    -------
+    bool
+    """
     return not has_classes(variant) and all(len(records.categories) == 1 for records in files)
 
 
-def merge(
+def merge_files(
     variant: str,
     files: Sequence[Records],
     shifts: Sequence[Shift],
     matched: Sequence[dict[int, int]],
 ) -> bytes:
-    """Write the files of a variant, one of each set, as one file.
+    """Merge the files of a variant, one of each set.
 
     Parameters
     ----------
     variant : str
     files : sequence of Records
     shifts : sequence of Shift
-        Of the ids of each set.
+        As :func:`shifts_of` chose them, one for each file.
     matched : sequence of dict
-        The common ids of each set's categories by its own ones.
+        As :func:`match_categories` returns them, one for each file.
+
+    Returns
+    -------
+    bytes
+        The text of the new file. Values other than images, annotations, categories and licenses
+        are those of the first file that has them.
+
+    Raises
+    ------
+    SourceError
+        If annotations are of a category that their file does not list.
     """
     if is_one_class(variant, files):
         (first,) = category_names(files[0])
@@ -135,7 +179,6 @@ def merge(
     }
     if licenses:
         values["licenses"] = licenses
-    # Of what else a file may say, that of the first set that says it.
     for records in files[1:]:
         values |= {k: v for k, v in records.fields.items() if k not in files[0].fields | values}
     return files[0].encode(**values)
@@ -158,7 +201,7 @@ def _annotations(records: Records, shift: Shift, ids: dict[int, int]) -> list[ms
     if unlisted:
         raise SourceError(
             f"{records.file}: annotations of category {min(unlisted)}, which is not listed; "
-            f"expected all categories with their names, to be matched with those of other sets; "
+            f"expected every category with its name, by which those of several sets are matched; "
             f"add it to the categories"
         )
     if not any(shift) and all(old == new for old, new in ids.items()):
@@ -175,19 +218,34 @@ def _annotations(records: Records, shift: Shift, ids: dict[int, int]) -> list[ms
 
 
 def _merge_licenses(files: Sequence[Records]) -> tuple[list[Any], list[int]]:
-    """Return all licenses, and what is added to their ids in each file; nothing if all agree."""
-    lists: list[list[dict[str, Any]]] = [
-        msgspec.json.decode(records.fields.get("licenses", b"[]")) for records in files
-    ]
+    """Return all licenses, and what is added to their ids in each file.
+
+    The list is empty if all files that have licenses have the same ones.
+    """
+    lists = [_licenses(records) for records in files]
     if all(some == lists[0] or not some for some in lists):
         return [], [0] * len(files)
     merged: list[Any] = []
     lifts = []
     for some in lists:
-        lift = max((one["id"] for one in merged), default=0)
+        low = min((one["id"] for one in some), default=1)
+        # As in shifts_of: ids may start at 0.
+        lift = max(one["id"] for one in merged) + 1 - min(1, low) if merged else 0
         merged += [one | {"id": one["id"] + lift} for one in some]
         lifts.append(lift)
     return merged, lifts
+
+
+def _licenses(records: Records) -> list[dict[str, Any]]:
+    licenses = msgspec.json.decode(records.fields.get("licenses", b"[]"))
+    if isinstance(licenses, list) and all(
+        isinstance(one, dict) and isinstance(one.get("id"), int) for one in licenses
+    ):
+        return licenses
+    raise SourceError(
+        f"{records.file}: licenses {shown(licenses)}; expected a list of licenses with an id each; "
+        f"correct or remove them"
+    )
 
 
 def _bounds(ids: Sequence[NDArray[np.int64]]) -> tuple[int, int]:

@@ -1,0 +1,72 @@
+"""What is gathered of a dataset, for the checks to look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ImageFile", "Instances", "SplitFacts"]
+
+Int64 = NDArray[np.int64]
+
+
+class ImageFile(NamedTuple):
+    """An image file.
+
+    Attributes
+    ----------
+    size : (height, width) or None
+        None if the file cannot be read.
+    fault : str
+        Why it cannot be read; empty if it can.
+    digest : bytes
+        SHA-256 of the file.
+    """
+
+    size: tuple[int, int] | None
+    fault: str
+    digest: bytes
+
+
+class Instances(NamedTuple):
+    """The instances of an annotation file, each (n_instances,) int64, by ascending id.
+
+    ``marks`` are hashes of the name of the image and the text of the mask.
+    """
+
+    ids: Int64
+    marks: Int64
+    category_ids: Int64
+
+
+@dataclass
+class SplitFacts:
+    """What is gathered of a split while its files are read.
+
+    Attributes
+    ----------
+    name : str
+    unreadable : dict
+        The error for each variant, or "meta data", whose file cannot be read.
+    sizes : dict
+        The sizes (height, width) that the annotation files state for each image.
+    instances : dict
+        Of each variant that was read.
+    image_files : tuple of str or None
+        Names of the files in the folder of images; None without such a folder.
+    images : dict
+        The image files that were found, by the names that the annotations have for them.
+    sets : tuple of str
+        The named sets (exfoliation runs).
+    """
+
+    name: str
+    unreadable: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
+    instances: dict[str, Instances] = field(default_factory=dict)
+    image_files: tuple[str, ...] | None = None
+    images: dict[str, ImageFile] = field(default_factory=dict)
+    sets: tuple[str, ...] = ()
