@@ -1,21 +1,31 @@
 # make demo      the main job on a set that it makes, in ./mtfast-demo
 # make test      the tests
 # make check     lint, types and layers
-# make bench     beside the ordinary ways and the peers, then asv
+# make bench     against the ordinary ways and the peers, then asv
 # PYTHON=python3.13 picks the interpreter, VENV=.venv-3.13 the folder of its environment.
+# An environment that another interpreter made is rebuilt.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: venv demo test check bench clean
+.PHONY: venv demo test check bench clean another-interpreter
 
 venv: $(STAMP)
 
+# Without PYTHON= the environment that is there is used, whichever interpreter made it.
+ifneq ($(origin PYTHON),file)
+IDENTITY := import sys; print(sys.version, sys.base_prefix)
+ifneq ($(shell $(PYTHON) -c '$(IDENTITY)' 2>&1),$(shell $(BIN)/python -c '$(IDENTITY)' 2>&1))
+CLEAR := --clear
+$(STAMP): another-interpreter
+endif
+endif
+
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mtfast needs Python 3.11 or newer, not " + sys.version.split()[0] + "; pick one with PYTHON=")'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(CLEAR) $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group test
 	@touch $(STAMP)
