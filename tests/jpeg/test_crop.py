@@ -11,6 +11,7 @@ import pytest
 from jpegs import CASES, a_jpeg, decoded, encoded, photograph
 from mtfast.errors import MtfastError
 from mtfast.jpeg.crop import cut_window
+from mtfast.jpeg.header import segments
 from mtfast.jpeg.huffman import read_tables
 from mtfast.jpeg.index import CropIndex, build_index
 from mtfast.jpeg.layout import CannotCutError, read_layout
@@ -176,7 +177,10 @@ def guarded(monkeypatch):
     calls = []
 
     def guarded_crop_scan(*arguments):
-        bits, out, at = arguments[8:]
+        plain, bits, out, at = arguments[7:]
+        rows = arguments[1].reshape(-1, jpeg_crop.ROW_FIELDS)
+        longest = int(((rows[:, 2] + 7 >> 3) - (rows[:, 0] >> 3)).max())
+        assert plain.size >= longest + jpeg_scan.MARGIN
         assert out.size - at >= 2 * (bits.size - 8) + 7
         buffers = [
             np.full(buffer.size + GUARD_BYTES, GUARD, np.uint8) for buffer in arguments[7:10]
@@ -215,6 +219,37 @@ def test_windows_whose_scan_is_longer_than_in_the_file(guarded, options):
             Window(3, 0, 1100, width),
         ):
             check(data, index, window, whole)
+
+
+def a_file_of_short_codes(n_rows: int, n_columns: int) -> bytes:
+    """In the file all DCs have a code of one bit; their differences need codes of sixteen."""
+    sound = encoded(np.zeros((8 * n_rows, 8 * n_columns, 3), np.uint8), "444", 100)
+    # One bit for the category 10, and twelve for 0, so that those which are added get sixteen.
+    dc = bytes([1, *[0] * 10, 1, 0, 0, 0, 0, 10, 0])
+    ac = bytes([0, 1, *[0] * 14, 0])
+    tables = b"".join(bytes([n]) + dc + bytes([0x10 | n]) + ac for n in (0, 1))
+    data = b"\xff\xd8"
+    for marker, content, _ in segments(sound):
+        if marker == 0xDA:
+            data += b"\xff\xdd\x00\x04\x00\x01"
+            data += b"\xff\xc4" + (len(tables) + 2).to_bytes(2, "big") + tables
+        if marker != 0xC4:
+            data += bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2, "big") + content
+    for n in range(n_rows * n_columns):
+        value = "1" * 10 if n % 2 else "0" * 10
+        bits = f"0{value}00" * 3 + "1"
+        mcu = int(bits, 2).to_bytes(5, "big").replace(b"\xff", b"\xff\0")
+        data += bytes([0xFF, 0xD0 + (n - 1) % 8]) + mcu if n else mcu
+    return data + b"\xff\xd9"
+
+
+def test_scans_without_restarts_that_are_longer_than_with_them(guarded):
+    data = a_file_of_short_codes(3, 101)
+    whole = decoded(data)
+    assert (whole[0, 0] != whole[0, 8]).all()
+    for step in (1, 2, 64):
+        for window in (Window(0, 0, 24, 808), Window(9, 16, 4, 700)):
+            check(data, build_index(data, step), window, whole)
 
 
 def test_buffers_of_windows_without_stuffing(guarded):

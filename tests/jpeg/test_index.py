@@ -48,9 +48,9 @@ def test_steps_of_at_least_one_mcu():
 # --- Bounds
 
 
-@pytest.mark.parametrize("size", [(65_500, 65_500), (17, 16), (16, 17)])
+@pytest.mark.parametrize("size", [(65_500, 65_500), (8, 40), (40, 8)])
 def test_a_header_that_claims_more_blocks_than_there_can_be(size):
-    """It is refused before entries are allocated."""
+    """Five blocks, in a scan of a byte, are too many: refused before entries are allocated."""
     with pytest.raises(MtfastError, match="less coded data than blocks"):
         build_index(resized(flat(16, 16)[:-2], *size), 1)
 
@@ -127,6 +127,7 @@ def guard_unstuff(monkeypatch, scan: bytes) -> MtfastError | None:
         n = unstuff(data, start, stop, wide[:-64], at, many[:-8])
         assert (wide[-64:] == 0xA5).all()
         assert (many[-8:] == -7).all()
+        assert n < 0 or out.size - n >= jpeg_scan.MARGIN
         # The kernels that read it stop there.
         seen.append(jpeg_scan.FAR in many)
         out[:], dropped[:] = wide[:-64], many[:-8]
