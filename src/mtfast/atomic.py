@@ -1,16 +1,155 @@
-"""New folders and files that appear when they are whole, or not at all."""
+"""Files and folders that appear whole or not at all: the only place that syncs, renames and locks.
+
+One policy for all of them. The bytes go to a temporary name in the same folder, ``.partial-TOKEN``
+with the ending of the final one; they are put on the disk; the file is renamed; the folder, which
+holds the names, is put on the disk too. On any error, Ctrl-C included, the temporary file is
+removed. What a killed process leaves behind has a name that starts with :data:`PARTIAL`.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
+import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
-from mtfast.errors import MtfastError
+from mtfast.errors import MtfastError, StoreError
 
-__all__ = ["new_file", "new_folder"]
+__all__ = [
+    "PARTIAL",
+    "explain_errors",
+    "locked",
+    "move",
+    "new_file",
+    "new_folder",
+    "remove_partials",
+    "sync_tree",
+    "write_file",
+    "write_files",
+]
+
+PARTIAL = ".partial-"
+"""What the names of unfinished files and folders start with."""
+
+# What only a write can run into; other errors may as well come from a read.
+_WRITE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+
+
+@contextmanager
+def new_file(out: str | os.PathLike[str], error: type[MtfastError] = MtfastError) -> Iterator[Path]:
+    """Make a file that takes its name, or replaces another, when the block ends without an error.
+
+    Parameters
+    ----------
+    out : path
+    error : type
+        What an OSError becomes.
+
+    Yields
+    ------
+    Path
+        Where to write the bytes: a name in the same folder with the ending of ``out``. The file
+        must be closed when the block ends.
+
+    Raises
+    ------
+    MtfastError
+        Or ``error``, for an OSError in the block; what was there stays.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     with new_file(Path(folder) / "note.txt") as partial:
+    ...         _ = partial.write_text("whole")
+    ...         before = [path.suffix for path in Path(folder).iterdir()]
+    ...     before, os.listdir(folder)
+    (['.txt'], ['note.txt'])
+    """
+    out = Path(out)
+    partial = _partial(out)
+    try:
+        with explain_errors(out, partial, error):
+            yield partial
+            _sync(partial)
+            move(partial, out)
+    except BaseException:
+        _remove(partial)
+        raise
+
+
+def write_file(
+    out: str | os.PathLike[str], data: bytes, error: type[MtfastError] = MtfastError
+) -> None:
+    """Write a file of the given bytes, whole or not at all; see :func:`new_file`.
+
+    Parameters
+    ----------
+    out : path
+    data : bytes
+    error : type
+        What an OSError becomes.
+
+    Raises
+    ------
+    MtfastError
+        Or ``error``, if it cannot be written; what was there stays.
+    """
+    with new_file(out, error) as partial:
+        partial.write_bytes(data)
+
+
+def write_files(files: Iterable[tuple[str, bytes]], error: type[MtfastError] = MtfastError) -> int:
+    """Write many small files into one folder; all of them take their names when all are whole.
+
+    They share one sync: 0.1 ms a file where one each takes 6 ms (ext4 on a virtual disk).
+
+    Parameters
+    ----------
+    files : iterable of (path, bytes)
+        Paths in one folder. Consumed one by one, so that one is in memory at a time.
+    error : type
+        What an OSError becomes.
+
+    Returns
+    -------
+    int
+        How many were written.
+
+    Raises
+    ------
+    MtfastError
+        Or ``error``, if one of them cannot be written. Nothing unfinished is left behind.
+    """
+    written: list[tuple[str, str]] = []
+    out = Path()
+    try:
+        for path, data in files:
+            out = Path(path)
+            partial = str(_partial(out))
+            written.append((partial, path))
+            with (
+                explain_errors(out, Path(partial), error),
+                open(partial, "wb", buffering=0) as file,  # noqa: PTH123 - half of Path.open's time
+            ):
+                _write_all(file.write, data)
+        if written:
+            with explain_errors(out.parent, out.parent, error):
+                _sync_all([Path(partial) for partial, _ in written], out.parent)
+                for partial, path in written:
+                    os.replace(partial, path)  # noqa: PTH105 - paths are plain strings
+                _sync(out.parent)
+    except BaseException:
+        for partial, _ in written:
+            _remove(Path(partial))
+        raise
+    return len(written)
 
 
 @contextmanager
@@ -30,79 +169,243 @@ def new_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     Raises
     ------
     MtfastError
-        If ``out`` is not empty, or for an OSError in the block; nothing is left behind then.
+        If ``out`` is not empty, or for an OSError in the block; nothing is left behind.
 
     Examples
     --------
-    >>> with new_folder("set") as folder:                            # doctest: +SKIP
-    ...     (folder / "note.txt").write_text("made whole")
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as parent:
+    ...     with new_folder(Path(parent) / "set") as folder:
+    ...         _ = (folder / "note.txt").write_text("whole")
+    ...     os.listdir(parent)
+    ['set']
     """
     out = Path(out)
     place = out.resolve()
-    partial = _make_partial(out, place)
+    partial = _make_partial_folder(out, place)
+    moved: list[Path] = []
     try:
-        yield partial
-        if partial.parent == place:
-            # Annotations go last: until then nothing takes the folder for a set.
-            for child in sorted(partial.iterdir(), reverse=True):
-                child.rename(place / child.name)
-            partial.rmdir()
-        else:
-            partial.rename(place)
-    except BaseException as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise MtfastError(
-                f"{out} cannot be written: {error.strerror or error}; expected a folder with room "
-                f"and the right to write; make room or choose another place"
-            ) from error
+        with explain_errors(out, partial, MtfastError):
+            yield partial
+            sync_tree(partial)
+            if partial.parent == place:
+                # Annotations go last: until then nothing takes the folder for a set.
+                for child in sorted(partial.iterdir(), reverse=True):
+                    moved.append(place / child.name)
+                    child.rename(place / child.name)
+                partial.rmdir()
+                _sync(place)
+            else:
+                move(partial, place)
+    except BaseException:
+        for path in (partial, *moved):
+            _remove(path)
         raise
 
 
-def _make_partial(out: Path, place: Path) -> Path:
+def _make_partial_folder(out: Path, place: Path) -> Path:
     """Make the folder that is filled: inside an empty one, else beside the new one."""
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise MtfastError(
             f"{out} is not empty; expected an empty folder or a new name; "
             "choose another folder or remove this one"
         )
-    partial = place.with_name(f".{place.name}.partial-{os.getpid()}")
-    if place.exists():
-        partial = place / partial.name
+    partial = _partial(place / place.name if place.exists() else place)
     try:
         partial.mkdir(parents=True)
     except OSError as error:
         raise MtfastError(
-            f"{partial.parent} cannot be written to ({error.strerror}); expected a folder of "
-            "yours; choose another one"
+            f"{partial.parent} cannot be written to ({error.strerror}); expected a folder with the "
+            "right to write; choose another one"
         ) from error
     return partial
 
 
-@contextmanager
-def new_file(out: str | os.PathLike[str]) -> Iterator[Path]:
-    """Make a file that takes its place, also another's, when the block ends without an error.
+def move(source: Path, target: Path) -> None:
+    """Rename a file or folder within one disk, and put both folders' names on the disk.
 
-    Yields
+    Parameters
+    ----------
+    source, target : Path
+        A file replaces a file; a folder takes a new name.
+
+    Raises
     ------
-    Path
-        Where to write it, with the ending of ``out``.
+    OSError
+        If it cannot be renamed; it keeps its old name.
+    """
+    source.replace(target)
+    for folder in {source.parent, target.parent}:
+        _sync(folder)
+
+
+def sync_tree(folder: Path) -> None:
+    """Put all files of a folder, and of those in it, on the disk, with their names.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+    inside = (Path(at, name) for at, _, names in os.walk(folder) for name in ("", *names))
+    _sync_all(inside, folder)
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what killed runs have left unfinished below a folder that no other run writes to.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+    for at, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            if name.startswith(PARTIAL):
+                _remove(Path(at, name))
+
+
+@contextmanager
+def locked(target: Path) -> Iterator[None]:
+    """Keep other runs, in this process or another, away from a place while the block runs.
+
+    The lock is the file ``.NAME.lock`` beside it. The system frees the lock of a process that dies.
+
+    Parameters
+    ----------
+    target : Path
+        Need not exist; the folder that it is in must.
+
+    Raises
+    ------
+    StoreError
+        At once, if another run holds the lock.
+    """
+    from filelock import FileLock, Timeout
+
+    # The file stays. Were it removed, a second run could hold it while a third locks a new one.
+    path = target.with_name(f".{target.name}.lock")
+    lock = FileLock(path, timeout=0)
+    with explain_errors(target, path, StoreError):
+        # Where no file can be made, some versions of filelock only say that time is out.
+        path.touch()
+    try:
+        lock.acquire()
+    except Timeout:
+        raise StoreError(
+            f"{target} is being written by another run; expected to be alone; "
+            f"wait for it or choose another path"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def explain_errors(out: Path, partial: Path, error: type[MtfastError]) -> Iterator[None]:
+    """Turn an OSError of the block into one line that says what could not be read or written.
+
+    Parameters
+    ----------
+    out : Path
+        What is being made, as the user calls it.
+    partial : Path
+        Where it is being made. Errors about files elsewhere are about what is read.
+    error : type
+        What to raise.
 
     Raises
     ------
     MtfastError
-        For an OSError in the block; what was there stays then.
+        Or ``error``.
     """
-    out = Path(out)
-    partial = out.with_name(f".partial-{os.getpid()}-{out.name}")
     try:
-        yield partial
-        partial.replace(out)
-    except BaseException as error:
-        partial.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise MtfastError(
-                f"{out} cannot be written: {error.strerror or error}; expected a folder with the "
-                f"right to write; choose another place"
-            ) from error
-        raise
+        yield
+    except OSError as found:
+        raise error(_explain(found, out, partial)) from found
+
+
+def _explain(found: OSError, out: Path, partial: Path) -> str:
+    reason = found.strerror or found
+    names = (found.filename, found.filename2)
+    about = [Path(os.fsdecode(n)).absolute() for n in names if isinstance(n, str | bytes)]
+    if found.errno in _WRITE_ERRORS or any(
+        path.is_relative_to(ours) or ours.is_relative_to(path)
+        for path in about
+        for ours in (out.absolute(), partial.absolute())
+    ):
+        return (
+            f"{out} cannot be written: {reason}; expected a folder with room and the right to "
+            f"write; make room or choose another place"
+        )
+    if about:
+        return (
+            f"{about[0]} cannot be read: {reason}; expected a file with the right to read; "
+            f"check the file and its disk"
+        )
+    return (
+        f"{out} is not finished: {reason}, in a read or a write; expected its files and those it "
+        f"is made from to be readable; check their disks"
+    )
+
+
+def _partial(out: Path) -> Path:
+    """Return a name in the same folder that no other thread, process or machine uses."""
+    return out.with_name(f"{PARTIAL}{secrets.token_hex(4)}{out.suffix}")
+
+
+def _remove(path: Path) -> None:
+    """Remove what is unfinished, if it is there; the error that led here says more than another."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _write_all(write: Callable[[memoryview], int | None], data: bytes) -> None:
+    """Write all bytes: one call of a file without a buffer may take fewer of them."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[write(rest) or 0 :]
+
+
+def _sync(path: Path) -> None:
+    """Put the bytes of a file, or the names in a folder, on the disk."""
+    flags = os.O_RDONLY
+    if sys.platform == "win32":
+        if path.is_dir():
+            return  # Windows cannot open folders, and keeps their names itself.
+        flags = os.O_RDWR
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_all(paths: Iterable[Path], folder: Path) -> None:
+    """Put many files on the disk: the whole disk at once where the system can, else one by one."""
+    syncfs = _syncfs()
+    if syncfs is None:
+        for path in paths:
+            _sync(path)
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if syncfs(descriptor):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), str(folder))
+    finally:
+        os.close(descriptor)
+
+
+@cache
+def _syncfs() -> Callable[[int], int] | None:
+    """Return Linux's system call that syncs one file system; Python has none for it."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        call: Callable[[int], int] = ctypes.CDLL(None, use_errno=True).syncfs
+    except (OSError, AttributeError):
+        return None
+    return call

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 import mtfast
+from folders import names_in
 from mtfast.errors import MtfastError, SourceError, StoreError
 from mtfast.jpeg import read_header
 from mtfast.sources.variants import default_variant
@@ -92,7 +93,7 @@ def coco(tmp_path):
 
 
 def assert_nothing_left(folder: Path) -> None:
-    assert sorted(p.name for p in folder.iterdir()) == ["set"]
+    assert names_in(folder) == ["set"]
 
 
 @pytest.mark.parametrize("scheduler", ["sync", "threads", "processes"])
@@ -132,7 +133,7 @@ def test_cluster(coco, tmp_path):
         words = bad_image(coco.parent, "truncated")
         with pytest.raises(SourceError, match=words):
             mtfast.convert(coco, tmp_path / "b.zarr", shard=1, scheduler=cluster.scheduler_address)
-    assert sorted(os.listdir(tmp_path)) == ["set", "store.zarr"]
+    assert names_in(tmp_path) == ["set", "store.zarr"]
 
 
 def test_no_cluster(coco, tmp_path, monkeypatch):
@@ -321,7 +322,7 @@ def test_a_target_is_left_alone(coco, tmp_path):
         mtfast.convert(coco, target)
     mtfast.convert(coco, target, overwrite=True)
     assert len(mtfast.open(target)["train"]) == 3
-    assert sorted(os.listdir(tmp_path)) == ["set", "store.zarr"]
+    assert names_in(tmp_path) == ["set", "store.zarr"]
 
 
 def test_overwrite_never_removes_what_is_no_store(coco, tmp_path):
@@ -342,7 +343,7 @@ def test_a_failed_overwrite_keeps_the_old_store(coco, tmp_path):
     with pytest.raises(SourceError):
         mtfast.convert(coco, target, overwrite=True)
     assert mtfast.open(target)["train"].image_bytes(1) == old
-    assert sorted(os.listdir(tmp_path)) == ["set", "store.zarr"]
+    assert names_in(tmp_path) == ["set", "store.zarr"]
 
 
 def test_a_killed_overwrite_keeps_the_old_store(coco, tmp_path):
@@ -370,7 +371,7 @@ def test_a_kill_after_the_new_store_is_whole(coco, tmp_path):
     with pytest.raises(SourceError, match=bad):
         mtfast.convert(coco, target, overwrite=True)
     assert not (target / "older").exists()
-    assert sorted(os.listdir(tmp_path)) == ["set", "store.zarr"]
+    assert names_in(tmp_path) == ["set", "store.zarr"]
 
 
 def test_two_conversions_to_one_place(coco, tmp_path):
@@ -385,7 +386,7 @@ def test_two_conversions_to_one_place(coco, tmp_path):
             mtfast.convert(coco, target, overwrite=True)
         assert os.listdir(target) == ["zarr.json"]
     mtfast.convert(coco, target, overwrite=True)
-    assert sorted(os.listdir(tmp_path)) == ["set", "store.zarr"]
+    assert names_in(tmp_path) == ["set", "store.zarr"]
 
 
 def test_places_for_a_store(coco, tmp_path):
@@ -399,7 +400,7 @@ def test_places_for_a_store(coco, tmp_path):
     with pytest.raises(StoreError, match=r"to be replaced is .*\.gone\.zarr\.replaced"):
         mtfast.open(tmp_path / "gone.zarr")
     mtfast.convert(coco, tmp_path / "gone.zarr", overwrite=True)
-    assert sorted(os.listdir(tmp_path)) == ["gone.zarr", "set"]
+    assert names_in(tmp_path) == ["gone.zarr", "set"]
 
 
 def test_a_folder_without_rights(coco, tmp_path):

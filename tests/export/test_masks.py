@@ -18,6 +18,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 import mtfast
+from folders import names_in
+from mtfast.atomic import PARTIAL
 from mtfast.cli.masks import masks as command
 from mtfast.errors import MtfastError, SourceError, StoreError
 from mtfast.export import image_files, zarr_arrays
@@ -92,7 +94,7 @@ def test_masks_are_the_selection_painted(small_set, tmp_path, form, options, few
         found = read(tmp_path / "masks", form, split, table.names.tolist())
         assert found.dtype == expected.dtype
         np.testing.assert_array_equal(found, expected)
-    assert sorted(os.listdir(tmp_path)) == ["masks"]
+    assert names_in(tmp_path) == ["masks"]
     assert not list((tmp_path / "masks").rglob(".*"))
 
 
@@ -283,7 +285,7 @@ def test_an_interrupted_run_is_finished_by_the_next(small_set, tmp_path, monkeyp
         assert process.returncode == 130
         assert "Traceback" not in errors
         assert errors.count("mtfast: error: interrupted") == 1
-        assert not list(out.rglob("*.partial"))
+        assert not list(out.rglob(f"{PARTIAL}*"))
     if form == "zarr":
         assert zarr.open_group(out, mode="r").attrs["complete"] is False
     made = export(small_set, out, form)
@@ -311,7 +313,7 @@ def test_a_record_reaches_nothing_outside_its_folder(small_set, tmp_path):
 
 def test_a_kill_before_the_record_is_written(small_set, tmp_path):
     (tmp_path / "masks").mkdir()
-    (tmp_path / "masks" / ".masks.json.partial").touch()
+    (tmp_path / "masks" / f"{PARTIAL}0123abcd.json").touch()
     assert export(small_set, tmp_path / "masks", "png", splits=["test"]).n_written == 6
 
 
@@ -438,7 +440,7 @@ def test_a_full_disk_is_one_line(small_set, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(zarr_arrays, "write_shard", no_room)
-    monkeypatch.setattr(image_files, "replace_file", no_room)
+    monkeypatch.setattr(image_files, "write_files", no_room)
     for form in ("zarr", "png"):
         with pytest.raises(StoreError, match="cannot be written: No space left on device"):
             export(small_set, tmp_path / form, form)

@@ -23,7 +23,7 @@ from mtfast.demo import paint_with_pycocotools
 from mtfast.errors import MtfastError, StoreError
 from mtfast.store import schema
 from mtfast.store.reading.columns import read_column
-from mtfast.store.reading.files import OPEN_FILES, Files
+from mtfast.store.reading.files import OPEN_FILES, LocalFiles
 from mtfast.store.shard import index_bytes, read_index, write_shard
 from tables import read_only_frames
 
@@ -131,7 +131,7 @@ def test_the_schema_is_what_is_there(store_path):
         assert found.keys() == declared.keys()
         for name, column in declared.items():
             assert found[name].metadata.dimension_names == column.dimensions
-            ours = read_column(store_path / folder / name)
+            ours = read_column(LocalFiles(store_path), f"{folder}/{name}")
             np.testing.assert_array_equal(ours, found[name][...])
             expected = np.dtypes.StringDType() if column.dtype == "str" else column.dtype
             assert ours.dtype == found[name].dtype == expected
@@ -187,7 +187,7 @@ def test_lookup(store):
     assert train.index(np.int64(-1)) == len(train) - 1
     assert train[name].index == 5
     assert train[-1].name == train.names[-1]
-    with pytest.raises(StoreError, match=f"no image .* such as '{name}'"):
+    with pytest.raises(StoreError, match=f"no image .*; did you mean '{name}'"):
         train.index(name.replace(".jpg", ".png"))
     for bad in (len(train), -len(train) - 1):
         with pytest.raises(IndexError, match="of a split of 20"):
@@ -266,9 +266,9 @@ def test_open_files_are_bounded(tmp_path):
     for k in range(OPEN_FILES + 20):
         (tmp_path / str(k)).write_bytes(b"x")
     before = len(os.listdir("/dev/fd"))
-    files = Files(tmp_path / "marker")
+    files = LocalFiles(tmp_path)
     for k in range(OPEN_FILES + 20):
-        assert files.open(str(tmp_path / str(k))).read(0, 1, "") == b"x"
+        assert files.open(str(k)).read(0, 1) == b"x"
     assert len(os.listdir("/dev/fd")) - before <= OPEN_FILES
     del files
     assert len(os.listdir("/dev/fd")) <= before
@@ -333,7 +333,7 @@ def test_open_refuses(broken, tmp_path):
     set_attributes(broken, complete=True)
     metadata = (broken / "train" / "zarr.json").read_text()
     (broken / "train" / "zarr.json").write_text(metadata.replace("height", "depth"))
-    with pytest.raises(StoreError, match="damaged: no 'height'"):
+    with pytest.raises(StoreError, match="damaged: its attribute 'height' is None"):
         mtfast.open(broken)
     set_attributes(broken, mtfast_format=schema.FORMAT + 1)
     with pytest.raises(StoreError, match="layout version 2; expected 1"):
@@ -365,7 +365,7 @@ def test_damaged_shards_are_errors(broken):
     with pytest.raises(StoreError, match="expected an index"):
         mtfast.open(broken)["train"].semantic(0)
     shard.unlink()
-    with pytest.raises(StoreError, match="cannot be opened"):
+    with pytest.raises(StoreError, match="cannot be read"):
         mtfast.open(broken)["train"].semantic(0)
     damage(broken / "train" / "images" / "jpeg" / "c.0.0.0.0", 0)
     with pytest.raises(StoreError, match="image 0 .* does not decode"):
@@ -430,7 +430,7 @@ def test_damaged_columns_are_errors(broken, column):
         return [train.table(variant) for variant in train.variants]
 
     path = broken / "train" / column
-    values = read_column(path)
+    values = read_column(LocalFiles(broken), f"train/{column}")
     shutil.copytree(path / "c", path / "kept")
     damage(path / "c" / "0", -20)
     with pytest.raises(StoreError, match="damaged"):

@@ -10,12 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mtfast.atomic import move, sync_tree
 from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.progress import Progress, track
 from mtfast.store import schema
 from mtfast.store.reading.store import Split, Store, open_store
-from mtfast.store.shard import sync
-from mtfast.store.writing.arrays import sync_tree
 from mtfast.store.writing.crop_index import IndexShard, declare, write_steps
 from mtfast.store.writing.replace import writing
 
@@ -124,9 +123,8 @@ def _index_split(
     sync_tree(made)
     n_bytes = sum(file.stat().st_size for file in made.rglob("*") if file.is_file())
     if place.exists():
-        place.rename(partial / f".{split.name}.replaced")
-    made.rename(place)
-    sync(place.parent)
+        move(place, partial / f".{split.name}.replaced")
+    move(made, place)
     return IndexedSplit(split.name, n_images, int(np.count_nonzero(steps)), n_bytes)
 
 

@@ -7,15 +7,17 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import compress
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.errors import MtfastError
+from mtfast.atomic import write_files
+from mtfast.errors import MtfastError, StoreError
 from mtfast.export.format import FOLDER, Format, MaskSplit, Part
-from mtfast.export.manifest import replace_file, write_record
+from mtfast.export.manifest import write_record
 from mtfast.export.zlib_files import PngFiles, ZlibStreams
 from mtfast.painting.encode import MaskForm, MaskRuns
 from mtfast.paths import base_name
@@ -79,11 +81,8 @@ class _Folder(Format):
         missing = [not self.is_file_whole(path) for path in paths]
         if not any(missing):
             return 0
-        partial = f"{folder}{os.sep}.{part.number}.partial"
-        for path, is_missing, data in zip(paths, missing, part.encode(self.form), strict=True):
-            if is_missing:
-                replace_file(path, partial, data)
-        return sum(missing)
+        files = zip(paths, part.encode(self.form), strict=True)
+        return write_files(compress(files, missing), StoreError)
 
 
 @dataclass(frozen=True)

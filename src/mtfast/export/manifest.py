@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mtfast.atomic import write_file
 from mtfast.errors import StoreError
 from mtfast.export.format import MaskSplit
-from mtfast.store.reading.files import read_metadata
+from mtfast.store.reading.files import LocalFiles
+from mtfast.store.reading.metadata import read_attributes
 from mtfast.table import RunTable
 
 __all__ = [
     "ATTRIBUTE",
-    "PARTIAL_RECORD",
     "RECORD",
     "describe",
     "expect_same",
     "read_record",
-    "replace_file",
     "write_record",
 ]
 
 RECORD = "masks.json"
 """File of the record; a Zarr group has it among its attributes, under ATTRIBUTE."""
 ATTRIBUTE = "mtfast_masks"
-PARTIAL_RECORD = f".{RECORD}.partial"
 VERSION = 1
 
 Record = dict[str, Any]
@@ -60,7 +58,7 @@ def read_record(out: Path) -> Record | None:
             found = None
     else:
         try:
-            found = read_metadata(out).get("attributes", {}).get(ATTRIBUTE)
+            found = read_attributes(LocalFiles(out)).get(ATTRIBUTE)
         except StoreError:
             return None
     return found if _is_record(found) else None
@@ -69,7 +67,7 @@ def read_record(out: Path) -> Record | None:
 def write_record(out: Path, record: Record) -> None:
     """Write the file of the record."""
     text = json.dumps(record, indent=2, ensure_ascii=False)
-    replace_file(out / RECORD, out / PARTIAL_RECORD, (text + "\n").encode())
+    write_file(out / RECORD, (text + "\n").encode(), StoreError)
 
 
 def expect_same(found: Record, wanted: Record, out: Path) -> Record:
@@ -95,13 +93,6 @@ def expect_same(found: Record, wanted: Record, out: Path) -> Record:
                     f"expected {value}; {advice}"
                 )
     return {**wanted, "splits": found["splits"] | wanted["splits"]}
-
-
-def replace_file(path: str | Path, partial: str | Path, data: bytes) -> None:
-    """Write a file, whole or not at all: its bytes are in ``partial`` until they are all there."""
-    with open(partial, "wb", buffering=0) as file:  # noqa: PTH123 - half the time of Path.open
-        file.write(data)
-    os.replace(partial, path)  # noqa: PTH105 - paths may be plain strings
 
 
 def _is_record(found: Any) -> bool:

@@ -20,17 +20,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from mtfast.atomic import PARTIAL, remove_partials
 from mtfast.dataset import DatasetView, SplitView, open_dataset
 from mtfast.errors import MtfastError, SourceError, StoreError
 from mtfast.export.format import Format, MaskSplit, Part
 from mtfast.export.image_files import FolderOfPng, FolderOfTiff
-from mtfast.export.manifest import (
-    PARTIAL_RECORD,
-    RECORD,
-    describe,
-    expect_same,
-    read_record,
-)
+from mtfast.export.manifest import RECORD, describe, expect_same, read_record
 from mtfast.export.tiff_stack import TiffStack
 from mtfast.export.zarr_arrays import ZarrArrays
 from mtfast.painting.overlap import Overlap
@@ -156,6 +151,7 @@ def export_masks(
 
     with writing(target):
         target.mkdir(exist_ok=True)
+        remove_partials(target)
         before = read_record(target)
         if before and overwrite:
             _remove(target, before)
@@ -190,7 +186,7 @@ def _refuse_other(target: Path) -> None:
     refuse_inside_store(target)
     if not target.exists() or (target.is_dir() and read_record(target)):
         return
-    if not target.is_dir() or {path.name for path in target.iterdir()} - {PARTIAL_RECORD}:
+    if not target.is_dir() or not all(p.name.startswith(PARTIAL) for p in target.iterdir()):
         raise StoreError(
             f"{target} exists and holds no masks of an earlier run; expected a new or empty "
             f"folder; choose another"

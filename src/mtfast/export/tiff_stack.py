@@ -7,17 +7,18 @@ each page.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mtfast.atomic import new_file, write_file
+from mtfast.errors import StoreError
 from mtfast.export.format import FOLDER, Format, MaskSplit, Part
-from mtfast.export.manifest import replace_file, write_record
+from mtfast.export.manifest import write_record
 from mtfast.export.zlib_files import ZlibStreams
 from mtfast.store import schema
-from mtfast.store.shard import index_bytes, read_index, shard_is_whole, sync, write_shard
+from mtfast.store.shard import index_bytes, read_index, shard_is_whole, write_shard
 
 __all__ = ["TiffStack", "n_whole_pages", "write_pages"]
 
@@ -56,17 +57,14 @@ class TiffStack(Format):
         """Put the file together and remove the parts."""
         if not self.is_whole(out, split):
             names = "".join(f"{name}\n" for name in split.table.names)
-            replace_file(_names(out, split.name), out / ".names.partial", names.encode())
-            path = _stack(out, split.name)
-            partial = path.with_name(f".{path.name}.partial")
-            strips = _read_strips(_parts(out, split.name), split.table.n_images)
+            write_file(_names(out, split.name), names.encode(), StoreError)
             n_images, size = split.table.n_images, split.table.common_size()
-            with partial.open("wb") as file:
+            strips = _read_strips(_parts(out, split.name), n_images)
+            with (
+                new_file(_stack(out, split.name), StoreError) as partial,
+                partial.open("wb") as file,
+            ):
                 write_pages(file, strips, size, split.dtype.name, n_images)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-            sync(out)
         shutil.rmtree(_parts(out, split.name), ignore_errors=True)
 
 

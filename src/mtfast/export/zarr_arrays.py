@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mtfast.atomic import sync_tree
 from mtfast.export.format import Format, MaskSplit, Part
 from mtfast.export.manifest import ATTRIBUTE
 from mtfast.painting.encode import ZstdFrames
 from mtfast.store import schema
-from mtfast.store.shard import shard_is_whole, sync, write_shard
-from mtfast.store.writing.arrays import declare_masks, shard_path, write_columns
+from mtfast.store.shard import shard_is_whole, write_shard
+from mtfast.store.writing.arrays import declare_masks, mark_complete, shard_path, write_columns
 
 __all__ = ["ZarrArrays"]
 
@@ -59,13 +60,7 @@ class ZarrArrays(Format):
         write_shard(path, part.encode(lambda _: ZstdFrames()), schema.SHARD)
         return n_images
 
-    def gather(self, out: Path, split: MaskSplit) -> None:
-        """Put the names of the shards on the disk."""
-        sync(out / split.name / schema.SEMANTIC)
-
     def end(self, out: Path) -> None:
         """Mark the group complete."""
-        import zarr
-
-        zarr.open_group(out, mode="a").attrs["complete"] = True
-        sync(out / "zarr.json")
+        sync_tree(out)
+        mark_complete(out)

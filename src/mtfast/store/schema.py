@@ -1,4 +1,4 @@
-"""What lies where in a store, with a version; docs/FORMAT.md says the same in words.
+"""The layout of a store, with a version; docs/FORMAT.md describes the same in words.
 
 Arrays are declared once, here; the writer creates them from this table and the reader and the
 tests take their names from it.
@@ -23,7 +23,8 @@ JPEG_CODEC = "imagecodecs_jpeg"
 
 CROP_GROUP = "crop_index"
 CROP_VERSION = 1
-"""Version of the crop index; a reader leaves one alone that it does not know."""
+"""Version of the crop index; a reader ignores one that it does not know."""
+CROP_STEP = "step"
 CROP_BITS = "bits"
 CROP_DCS = "dc"
 
@@ -36,12 +37,12 @@ TEXT_CHUNK = 1 << 22
 
 
 def partial_index_path(store: Path) -> Path:
-    """Where a crop index grows that is added to a store, until it is whole."""
+    """Return where a crop index is made that is added to a store, until it is whole."""
     return store.with_name(f".{store.name}.crop_index")
 
 
 def replaced_path(store: Path) -> Path:
-    """Where a store waits that is being replaced, until the new one is complete."""
+    """Return where a store is kept that is being replaced, until the new one is complete."""
     return store.with_name(f".{store.name}.replaced")
 
 
@@ -73,9 +74,9 @@ INSTANCES = {
 """Every instance of a split once, grouped by image."""
 
 CROP_INDEX = {
-    "step": Column("uint16", ("image",)),
+    CROP_STEP: Column("uint16", ("image",)),
 }
-"""One entry an image; the rest of the crop index lies in shards."""
+"""One entry an image; the rest of the crop index is in shards."""
 
 VARIANTS = {
     "name": Column("str", ("variant",)),

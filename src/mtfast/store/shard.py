@@ -20,6 +20,7 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.atomic import new_file
 from mtfast.errors import StoreError
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
     "plan",
     "read_index",
     "shard_is_whole",
-    "sync",
     "write_shard",
 ]
 
@@ -49,6 +49,18 @@ class Shard(NamedTuple):
 def plan(n_images: Mapping[str, int], shard: int) -> tuple[Shard, ...]:
     """Cut the images of every split into shards.
 
+    Parameters
+    ----------
+    n_images : mapping
+        Name of each split -> number of its images.
+    shard : int
+        Images in a shard.
+
+    Returns
+    -------
+    tuple of Shard
+        In the order of the splits; the last one of a split may hold fewer images.
+
     Examples
     --------
     >>> plan({"train": 70, "test": 3}, 64)        # doctest: +NORMALIZE_WHITESPACE
@@ -64,37 +76,75 @@ def plan(n_images: Mapping[str, int], shard: int) -> tuple[Shard, ...]:
 
 
 def index_bytes(n_chunks: int) -> int:
-    """Size in bytes of the index of a shard of n_chunks."""
+    """Return the size in bytes of the index of a shard.
+
+    Parameters
+    ----------
+    n_chunks : int
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> index_bytes(64)
+    1028
+    """
     return 16 * n_chunks + _CHECKSUM.size
 
 
 def write_shard(path: Path, chunks: Iterable[Any], n_chunks: int) -> None:
     """Write a shard of up to n_chunks, whole or not at all.
 
-    Chunks are bytes-like and written as they come, so that one at a time is in memory. The file
-    takes its name only when all its bytes are on the disk.
+    The file takes its name only when all its bytes are on the disk.
+
+    Parameters
+    ----------
+    path : Path
+    chunks : iterable of bytes-like
+        Consumed one by one, so that one is in memory at a time; an empty chunk is a chunk.
+    n_chunks : int
+        Slots of the index; those without a chunk are marked as missing.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    IndexError
+        If there are more chunks than slots.
     """
     index = np.full((n_chunks, 2), MISSING, "<u8")
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb", buffering=1 << 20) as file:
-            at = 0
-            for k, chunk in enumerate(chunks):
-                file.write(chunk)
-                index[k] = at, len(chunk)
-                at += len(chunk)
-            raw = index.tobytes()
-            file.write(raw + _CHECKSUM.pack(google_crc32c.value(raw)))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with new_file(path, StoreError) as partial, partial.open("wb", buffering=1 << 20) as file:
+        at = 0
+        for k, chunk in enumerate(chunks):
+            file.write(chunk)
+            index[k] = at, len(chunk)
+            at += len(chunk)
+        raw = index.tobytes()
+        file.write(raw + _CHECKSUM.pack(google_crc32c.value(raw)))
 
 
 def read_index(raw: bytes, path: str) -> NDArray[np.uint64]:
-    """Check and unpack the index that a shard ends with, (n_chunks, 2) uint64."""
+    """Check and unpack the index that a shard ends with.
+
+    Parameters
+    ----------
+    raw : bytes
+        The last ``index_bytes(n_chunks)`` bytes of the shard.
+    path : str
+        Of the shard, for the error.
+
+    Returns
+    -------
+    (n_chunks, 2) uint64
+        First byte and number of bytes of each chunk; both MISSING where there is none.
+
+    Raises
+    ------
+    StoreError
+        If its checksum does not match.
+    """
     entries, checksum = raw[: -_CHECKSUM.size], raw[-_CHECKSUM.size :]
     if len(raw) % 16 != _CHECKSUM.size or _CHECKSUM.unpack(checksum)[0] != google_crc32c.value(
         entries
@@ -106,7 +156,22 @@ def read_index(raw: bytes, path: str) -> NDArray[np.uint64]:
 
 
 def shard_is_whole(path: Path, n_chunks: int, n_written: int) -> bool:
-    """Whether a file is a shard of n_chunks of which the first n_written are there, all of them."""
+    """Return whether a file is a shard whose first chunks are all there, and no others.
+
+    Parameters
+    ----------
+    path : Path
+        Need not exist.
+    n_chunks : int
+        Slots of its index.
+    n_written : int
+        How many of the first chunks it must hold.
+
+    Returns
+    -------
+    bool
+        True also for chunks of other content: only their places and lengths are looked at.
+    """
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -120,12 +185,3 @@ def shard_is_whole(path: Path, n_chunks: int, n_written: int) -> bool:
         and bool(there[:n_written].all() and not there[n_written:].any())
         and size == int(index[there, 1].sum()) + index_bytes(n_chunks)
     )
-
-
-def sync(path: Path) -> None:
-    """Put the bytes of a file, or the names in a folder, on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

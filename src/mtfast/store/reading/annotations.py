@@ -7,20 +7,18 @@ the instances that are asked for. What is used as an index is checked when it is
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping, Sized
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.errors import StoreError
+from mtfast.errors import StoreError, no_such
 from mtfast.store import schema
 from mtfast.store.reading.columns import StoredColumn, TextArray, read_column
-from mtfast.store.reading.files import Files
+from mtfast.store.reading.files import StoreFiles
 from mtfast.table import Category, RunTable, offsets_of
 
 __all__ = ["Annotations"]
@@ -40,7 +38,7 @@ class _Variant(NamedTuple):
     entry_offsets : (n_rows + 1,) int64
         The entries of row r are entry_offsets[r] .. entry_offsets[r + 1] - 1.
     instances, category_ids, positions : (n_entries,) int64
-        Instance in the pool, category and place in the file of each annotation.
+        Number of the instance, category and place in the file of each annotation.
     categories : tuple of Category
     """
 
@@ -59,28 +57,31 @@ class Annotations:
 
     Parameters
     ----------
-    path : Path
-        Folder of the split.
-    files : Files
+    files : StoreFiles
+    split : str
+        Key of the split.
     names : (n_images,) str
         File names of the images of the split.
     size : (height, width)
     """
 
     def __init__(
-        self, path: Path, files: Files, names: NDArray[Any], size: tuple[int, int]
+        self, files: StoreFiles, split: str, names: NDArray[Any], size: tuple[int, int]
     ) -> None:
-        self._path = path
+        self._files = files
+        self._split = split
         self._names = names
         self._size = size
-        self._text = TextArray(path / "instances" / "rle", files)
-        self._folder = path / "variants"
+        self._instances_key = f"{split}/instances"
+        self._variants_key = f"{split}/variants"
+        self._text = TextArray(files, f"{self._instances_key}/rle")
         self._read: dict[str, _Variant] = {}
 
     @cached_property
     def variants(self) -> dict[str, int]:
         """Name of each variant -> its number."""
-        return {name: v for v, name in enumerate(read_column(self._folder / "name").tolist())}
+        names = read_column(self._files, f"{self._variants_key}/name").tolist()
+        return {name: v for v, name in enumerate(names)}
 
     def of_image(self, image: int, variant: str) -> RunTable:
         """Return the instances of one image; StoreError if the variant does not list it."""
@@ -113,14 +114,14 @@ class Annotations:
 
     def _unpack(self, variant: _Variant, first: int, last: int) -> RunTable:
         """Put the rows first .. last - 1 of a variant together again."""
-        pool = self._pool
+        shared = self._instances
         begin, end = variant.entry_offsets[[first, last]].tolist()
-        pooled = variant.instances[begin:end]
-        starts, stops = pool["rle_offsets"][pooled], pool["rle_offsets"][pooled + 1]
+        chosen = variant.instances[begin:end]
+        starts, stops = shared["rle_offsets"][chosen], shared["rle_offsets"][chosen + 1]
         if begin == end:
             text = b""
         else:
-            # The instances of an image lie side by side in the pool: one read fetches them all.
+            # The instances of an image are stored side by side: one read fetches them all.
             low, high = int(starts.min()), int(stops.max())
             text = self._text(low, high)
             if not np.array_equal(starts[1:], stops[:-1]):
@@ -133,12 +134,12 @@ class Annotations:
             "heights": np.full(image.size, self._size[0]),
             "widths": np.full(image.size, self._size[1]),
             "image_offsets": variant.entry_offsets[first : last + 1] - begin,
-            "instance_ids": pool["id"][pooled],
+            "instance_ids": shared["id"][chosen],
             "category_ids": variant.category_ids[begin:end],
-            "iscrowd": pool["iscrowd"][pooled],
+            "iscrowd": shared["iscrowd"][chosen],
             "positions": variant.positions[begin:end],
-            "stated_area": pool["area"][pooled],
-            "stated_bbox": pool["bbox"][pooled],
+            "stated_area": shared["area"][chosen],
+            "stated_bbox": shared["bbox"][chosen],
             "rle": np.frombuffer(text, np.uint8),
             "rle_offsets": offsets_of(stops - starts),
         }
@@ -154,24 +155,21 @@ class Annotations:
     def _number(self, variant: str) -> int:
         number = self.variants.get(variant)
         if number is None:
-            near = difflib.get_close_matches(variant, self.variants, 3) or list(self.variants)[:5]
-            raise StoreError(
-                f"no variant {variant!r} in {self._path}; expected one such as {', '.join(near)}; "
-                f"see the split's variants"
-            )
+            where = self._files.where(self._split)
+            raise StoreError(no_such("variant", variant, self.variants, where))
         return number
 
     def _read_variant(self, v: int) -> _Variant:
         """Read the rows and entries of a variant, and no others."""
-        columns, folder = self._columns, self._folder
+        columns, key = self._columns, self._variants_key
         first, last = self._row_offsets[v : v + 2].tolist()
         images = columns["image"].read(first, last)
-        _expect_below(folder / "image", images, self._names.size)
+        self._expect_below(f"{key}/image", images, self._names.size)
         offsets = columns["entry_offsets"].read(first, last + 1)
-        _expect_offsets(folder / "entry_offsets", offsets, len(columns["instance"]))
+        self._expect_offsets(f"{key}/entry_offsets", offsets, len(columns["instance"]))
         begin, end = offsets[[0, -1]].tolist()
         instances = columns["instance"].read(begin, end)
-        _expect_below(folder / "instance", instances, len(self._pool["id"]))
+        self._expect_below(f"{key}/instance", instances, len(self._instances["id"]))
         row_of_image = np.full(self._names.size, -1)
         row_of_image[images] = np.arange(images.size)
         return _Variant(
@@ -187,32 +185,37 @@ class Annotations:
 
     @cached_property
     def _columns(self) -> dict[str, StoredColumn]:
-        columns = {name: StoredColumn(self._folder / name) for name in schema.VARIANTS}
+        key = self._variants_key
+        columns = {name: StoredColumn(self._files, f"{key}/{name}") for name in schema.VARIANTS}
         n_variants, n_rows, n_entries = (len(columns[c]) for c in ("name", "image", "instance"))
         expected = {"row_offsets": n_variants + 1, "categories": n_variants}
         expected |= {"image_id": n_rows, "entry_offsets": n_rows + 1}
         expected |= {"category_id": n_entries, "position": n_entries}
-        _expect_lengths(self._folder, columns, expected)
+        self._expect_lengths(key, columns, expected)
         return columns
 
     @cached_property
     def _row_offsets(self) -> Int64:
         offsets: Int64 = self._columns["row_offsets"].read()
-        _expect_offsets(self._folder / "row_offsets", offsets, len(self._columns["image"]))
+        self._expect_offsets(
+            f"{self._variants_key}/row_offsets", offsets, len(self._columns["image"])
+        )
         return offsets
 
     @cached_property
-    def _pool(self) -> dict[str, NDArray[Any]]:
-        folder = self._path / "instances"
+    def _instances(self) -> dict[str, NDArray[Any]]:
+        """Columns of the instances that the variants share."""
+        key = self._instances_key
         columns = {
-            name: read_column(folder / name)
+            name: read_column(self._files, f"{key}/{name}")
             for name, column in schema.INSTANCES.items()
             if column.compressed
         }
         n = len(columns["id"])
         expected = dict.fromkeys(("iscrowd", "area", "bbox"), n) | {"rle_offsets": n + 1}
-        _expect_lengths(folder, columns, expected)
-        _expect_offsets(folder / "rle_offsets", columns["rle_offsets"], self._text.size)
+        self._expect_lengths(key, columns, expected)
+        offsets = columns["rle_offsets"]
+        self._expect_offsets(f"{key}/rle_offsets", offsets, self._text.size)
         return columns
 
     @cached_property
@@ -220,6 +223,29 @@ class Annotations:
         texts = self._columns["categories"].read().tolist()
         known = {text: _read_categories(text) for text in set(texts)}
         return [known[text] for text in texts]
+
+    def _expect_offsets(self, key: str, offsets: Int64, total: int) -> None:
+        if offsets[0] < 0 or offsets[-1] > total or np.any(np.diff(offsets) < 0):
+            raise self._damaged(key, f"ascending offsets from 0 to {total}")
+
+    def _expect_below(self, key: str, indices: Int64, n: int) -> None:
+        if indices.size and (indices.min() < 0 or indices.max() >= n):
+            raise self._damaged(key, f"indices from 0 to {n - 1}")
+
+    def _expect_lengths(
+        self, group: str, columns: Mapping[str, Sized], lengths: dict[str, int]
+    ) -> None:
+        for name, length in lengths.items():
+            if len(columns[name]) != length:
+                raise StoreError(
+                    f"{self._files.where(f'{group}/{name}')} has {len(columns[name])} entries; "
+                    f"expected {length}; convert the set again"
+                )
+
+    def _damaged(self, key: str, expected: str) -> StoreError:
+        return StoreError(
+            f"{self._files.where(key)} is damaged; expected {expected}; convert the set again"
+        )
 
 
 def _read_categories(text: str) -> tuple[Category, ...]:
@@ -231,27 +257,3 @@ def _read_categories(text: str) -> tuple[Category, ...]:
             f"a variant with categories {text!r}; expected a JSON list of [id, name]; "
             f"convert the set again"
         ) from error
-
-
-def _expect_offsets(path: Path, offsets: Int64, total: int) -> None:
-    if offsets[0] < 0 or offsets[-1] > total or np.any(np.diff(offsets) < 0):
-        raise StoreError(
-            f"{path} is damaged; expected ascending offsets from 0 to {total}; "
-            f"convert the set again"
-        )
-
-
-def _expect_below(path: Path, indices: Int64, n: int) -> None:
-    if indices.size and (indices.min() < 0 or indices.max() >= n):
-        raise StoreError(
-            f"{path} is damaged; expected indices from 0 to {n - 1}; convert the set again"
-        )
-
-
-def _expect_lengths(folder: Path, columns: Mapping[str, Sized], lengths: dict[str, int]) -> None:
-    for name, length in lengths.items():
-        if len(columns[name]) != length:
-            raise StoreError(
-                f"{folder / name} has {len(columns[name])} entries; expected {length}; "
-                f"convert the set again"
-            )

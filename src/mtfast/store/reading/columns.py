@@ -1,26 +1,45 @@
 """Plain Zarr arrays read straight from their files, without zarr: columns, and the text of RLEs.
 
-What this path does not know (another codec, another chunk shape) is read through zarr instead.
+An array in a form that is not known here (another codec, another chunk shape) is read with zarr.
 """
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import StoreError
-from mtfast.store.reading.files import Files, read_metadata
+from mtfast.store.reading.files import StoreFiles
+from mtfast.store.reading.metadata import read_array
 
 __all__ = ["StoredColumn", "TextArray", "read_column"]
 
+_FORMS = {("bytes",), ("bytes", "zstd"), ("vlen-utf8",), ("vlen-utf8", "zstd")}
 
-def read_column(path: Path) -> NDArray[Any]:
-    """Read a whole plain array: numbers or strings, compressed with zstd or not."""
-    return StoredColumn(path).read()
+
+def read_column(files: StoreFiles, key: str) -> NDArray[Any]:
+    """Read a whole plain array: numbers or strings, compressed with zstd or not.
+
+    Parameters
+    ----------
+    files : StoreFiles
+    key : str
+        Of the array.
+
+    Returns
+    -------
+    (n, …) array
+        Of the stored type; strings as StringDType.
+
+    Raises
+    ------
+    StoreError
+        If it is not there or damaged.
+    """
+    return StoredColumn(files, key).read()
 
 
 class StoredColumn:
@@ -28,73 +47,69 @@ class StoredColumn:
 
     Attributes
     ----------
-    path : Path
     shape : tuple of int
     """
 
-    def __init__(self, path: Path) -> None:
-        metadata = read_metadata(path)
-        self.path = path
-        self._codecs: tuple[str, ...] = ()
-        try:
-            self.shape: tuple[int, ...] = tuple(map(int, metadata["shape"]))
-            codecs = tuple(str(codec["name"]) for codec in metadata["codecs"])
-            chunk = tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"])
-            endian = metadata["codecs"][0].get("configuration", {}).get("endian", "little")
-            keys = metadata["chunk_key_encoding"]
-            if (
-                codecs in {("bytes",), ("bytes", "zstd"), ("vlen-utf8",), ("vlen-utf8", "zstd")}
-                and chunk[1:] == self.shape[1:]
-                and keys["name"] == "default"
-                and endian == "little"
-            ):
-                self._codecs, self._chunk = codecs, chunk
-                self._separator = keys["configuration"]["separator"]
-                self._dtype: Any = np.dtypes.StringDType()
-                if "vlen-utf8" not in codecs:
-                    self._dtype = np.dtype(metadata["data_type"]).newbyteorder("<")
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise StoreError(
-                f"{path} has damaged metadata ({error!r}); expected those of a Zarr v3 array; "
-                f"convert the set again"
-            ) from error
+    def __init__(self, files: StoreFiles, key: str) -> None:
+        self._files = files
+        self._stored = read_array(files, key)
+        self.shape = self._stored.shape
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def read(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
-        """Read a range of rows, from no more chunks than hold it."""
-        stop = self.shape[0] if stop is None else stop
-        if not self._codecs:
-            import zarr
+        """Read a range of rows, from no more chunks than hold it.
 
-            column: Any = zarr.open_array(self.path, mode="r")
-            return np.asarray(column[start:stop])
-        out = np.empty((stop - start, *self.shape[1:]), self._dtype)
-        rows = self._chunk[0]
-        for number in range(start // rows, -(-stop // rows) if start < stop else 0):
+        Parameters
+        ----------
+        start, stop : int
+            Rows start .. stop - 1; by default all.
+
+        Returns
+        -------
+        (stop - start, …) array
+
+        Raises
+        ------
+        StoreError
+            If a chunk is missing or damaged.
+        """
+        stored = self._stored
+        stop = self.shape[0] if stop is None else stop
+        if stored.codecs not in _FORMS or stored.inner or not stored.has_whole_rows:
+            return np.asarray(self._files.open_with_zarr(stored.key)[start:stop])
+        rows = stored.chunk[0]
+        numbers = range(start // rows, -(-stop // rows)) if start < stop else ()
+        # Before memory is taken for what the metadata promise.
+        chunks = [self._read_chunk(number) for number in numbers]
+        out = np.empty((stop - start, *self.shape[1:]), stored.dtype)
+        for number, values in zip(numbers, chunks, strict=True):
             first = number * rows
-            here = self._read_chunk(number)[max(start - first, 0) : stop - first]
+            here = values[max(start - first, 0) : stop - first]
             at = max(first - start, 0)
             out[at : at + len(here)] = here
         return out
 
     def _read_chunk(self, number: int) -> Any:
         """Decode a chunk, without what it may have beyond the end of the column."""
-        n = min(self._chunk[0], self.shape[0] - number * self._chunk[0])
-        suffix = ["0"] * (len(self.shape) - 1)
-        file = self.path / self._separator.join(["c", str(number), *suffix])
-        data = _read_file(file, self._codecs[-1] == "zstd")
+        stored = self._stored
+        n = min(stored.chunk[0], self.shape[0] - number * stored.chunk[0])
+        file = stored.file_name.format(number)
         try:
-            if self._codecs[0] == "vlen-utf8":
+            data = _decompress(self._files.read(file), stored.codecs[-1] == "zstd")
+            if stored.codecs[0] == "vlen-utf8":
                 values: Any = _unpack_strings(data)
             else:
-                values = np.frombuffer(data, self._dtype).reshape(self._chunk)
+                values = np.frombuffer(data, stored.dtype).reshape(stored.chunk)
             if len(values) < n:
                 raise ValueError(f"{len(values)} values")
-        except (ValueError, IndexError) as error:
+        except StoreError:
+            raise
+        except (ValueError, RuntimeError) as error:
             raise StoreError(
-                f"{file} is damaged ({error}); expected {n} values; convert the set again"
+                f"{self._files.where(file)} is damaged ({error}); expected {n} values; "
+                f"convert the set again"
             ) from error
         return values[:n]
 
@@ -105,55 +120,46 @@ class TextArray:
     A compressed one, as another program may have rewritten it, is read whole.
     """
 
-    def __init__(self, path: Path, files: Files) -> None:
-        metadata = read_metadata(path)
+    def __init__(self, files: StoreFiles, key: str) -> None:
+        stored = read_array(files, key)
         self._files = files
         self._whole: bytes | None = None
-        try:
-            self.size = int(metadata["shape"][0])
-            self._chunk = int(metadata["chunk_grid"]["configuration"]["chunk_shape"][0])
-            codecs = [codec["name"] for codec in metadata["codecs"]]
-            separator = metadata["chunk_key_encoding"]["configuration"]["separator"]
-        except (KeyError, TypeError, IndexError, ValueError) as error:
-            raise StoreError(
-                f"{path} has damaged metadata ({error!r}); expected those of a Zarr v3 array; "
-                f"convert the set again"
-            ) from error
-        if codecs != ["bytes"] or not hasattr(os, "pread"):
-            self._whole = read_column(path).tobytes()
-        self._prefix = f"{path}{os.sep}c{separator}"
+        self._file_name = stored.file_name
+        self.size = stored.shape[0] if stored.shape else 0
+        in_place = stored.codecs == ("bytes",) and not stored.inner and stored.dtype == np.uint8
+        if in_place and len(stored.shape) == 1 and hasattr(os, "pread"):
+            self._chunk = stored.chunk[0]
+        else:
+            self._whole = read_column(files, key).tobytes()
 
     def __call__(self, start: int, stop: int) -> bytes:
-        """Read the bytes of a range."""
+        """Read the bytes of a range.
+
+        Parameters
+        ----------
+        start, stop : int
+            Bytes start .. stop - 1, within ``size``.
+
+        Returns
+        -------
+        bytes
+        """
         if self._whole is not None:
             return self._whole[start:stop]
-        parts = []
+        pieces = []
         while start < stop:
-            chunk = start // self._chunk
-            end = min(stop, (chunk + 1) * self._chunk)
-            path = f"{self._prefix}{chunk}"
-            parts.append(
-                self._files.open(path).read(start - chunk * self._chunk, end - start, path)
-            )
-            start = end
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            number, first = divmod(start, self._chunk)
+            length = min(stop - start, self._chunk - first)
+            file = self._files.open(self._file_name.format(number))
+            pieces.append(file.read(first, length))
+            start += length
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _read_file(file: Path, compressed: bool) -> bytes:
+def _decompress(data: bytes, compressed: bool) -> bytes:
     import imagecodecs
 
-    try:
-        data = file.read_bytes()
-        return bytes(imagecodecs.zstd_decode(data)) if compressed else data
-    except OSError as error:
-        raise StoreError(
-            f"{file} cannot be read: {error.strerror}; expected a file of the store; "
-            f"convert the set again"
-        ) from error
-    except (RuntimeError, ValueError) as error:
-        raise StoreError(
-            f"{file} is damaged ({error}); expected a zstd frame; convert the set again"
-        ) from error
+    return bytes(imagecodecs.zstd_decode(data)) if compressed else data
 
 
 def _unpack_strings(data: bytes) -> list[str]:

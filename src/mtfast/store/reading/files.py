@@ -1,60 +1,76 @@
-"""The files of an opened store: metadata, and descriptors that threads and forks share."""
+"""Where the files of an opened store are read from.
+
+Everything that is read of a store (metadata, columns, RLE text, shards, crop index) is read through
+:class:`StoreFiles`, so that another transport, such as HTTP or S3, is one more class with these
+methods. What a file is called is its key: its path below the store, with "/" between folders.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import msgspec
+from typing import Any, Protocol
 
 from mtfast.errors import StoreError
 
-__all__ = ["File", "Files", "Metadata", "read_metadata"]
+__all__ = ["LocalFile", "LocalFiles", "StoreFile", "StoreFiles"]
 
 OPEN_FILES = 256
 """Shard files that one opened store keeps open at most."""
 
-Metadata = dict[str, Any]
+
+class StoreFile(Protocol):
+    """An open file of a store, of which ranges are read by any number of threads."""
+
+    @property
+    def size(self) -> int:
+        """Number of bytes."""
+
+    @property
+    def identity(self) -> Hashable:
+        """What changes when the file is replaced by another of the same name."""
+
+    def read(self, start: int, length: int) -> bytes:
+        """Read a range of bytes; StoreError if the file ends sooner or cannot be read."""
+
+    def fetch_ahead(self, start: int, length: int) -> None:
+        """Start to fetch a range that will be read soon, where that can be done; return at once."""
 
 
-def read_metadata(path: Path) -> Metadata:
-    """Read the ``zarr.json`` of an array or group."""
-    file = path / "zarr.json"
-    try:
-        metadata = msgspec.json.decode(file.read_bytes())
-    except FileNotFoundError:
-        raise StoreError(
-            f"no {file.name} in {path}; expected a Zarr v3 store; check the path"
-        ) from None
-    except msgspec.DecodeError as error:
-        raise StoreError(
-            f"{file} is damaged ({error}); expected JSON; convert the set again"
-        ) from error
-    except OSError as error:
-        raise StoreError(f"{file} cannot be read: {error.strerror}; check its rights") from error
-    if not isinstance(metadata, dict):
-        raise StoreError(f"{file} holds no object; expected Zarr metadata; convert the set again")
-    return metadata
+class StoreFiles(Protocol):
+    """Read access to the files of a store."""
+
+    def where(self, key: str) -> str:
+        """Where a file is, for messages."""
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such a file."""
+
+    def read(self, key: str) -> bytes:
+        """Read a whole file; StoreError if it cannot be read."""
+
+    def open(self, key: str) -> StoreFile:
+        """Open a file, or return it if it is open; StoreError if it cannot be opened."""
+
+    def open_with_zarr(self, key: str) -> Any:
+        """Open an array in a form that mtfast does not read by itself."""
 
 
-class File:
-    """An open file that closes itself, and what tells whether it is still the same."""
+class LocalFile:
+    """An open file of this machine, which closes itself. See :class:`StoreFile`."""
 
-    __slots__ = ("descriptor", "identity", "size")
+    __slots__ = ("_path", "descriptor", "identity", "size")
 
     def __init__(self, path: str) -> None:
         self.descriptor = -1
+        self._path = path
         try:
             self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            status = os.fstat(self.descriptor)
         except OSError as error:
-            raise StoreError(
-                f"{path} cannot be opened: {error.strerror}; expected a file of the store; "
-                f"convert the set again"
-            ) from error
-        status = os.fstat(self.descriptor)
+            raise _unreadable(path, error) from error
         self.size = status.st_size
         self.identity = (status.st_ino, status.st_mtime_ns, status.st_size)
 
@@ -62,45 +78,95 @@ class File:
         if self.descriptor >= 0:
             os.close(self.descriptor)
 
-    def read(self, start: int, length: int, path: str) -> bytes:
-        """Read a range of bytes; StoreError, which names the path, where the file ends sooner."""
-        data = os.pread(self.descriptor, length, start)
-        while len(data) < length:
-            more = os.pread(self.descriptor, length - len(data), start + len(data))
-            if not more:
-                raise StoreError(
-                    f"{path} ends at byte {start + len(data)}; expected {start + length} bytes; "
-                    f"convert the set again"
-                )
-            data += more
+    def read(self, start: int, length: int) -> bytes:
+        """Read a range of bytes; StoreError if the file ends sooner or cannot be read."""
+        try:
+            data = os.pread(self.descriptor, length, start)
+            while len(data) < length:
+                more = os.pread(self.descriptor, length - len(data), start + len(data))
+                if not more:
+                    raise StoreError(
+                        f"{self._path} ends at byte {start + len(data)}; expected "
+                        f"{start + length} bytes; convert the set again"
+                    )
+                data += more
+        except OSError as error:
+            raise _unreadable(self._path, error) from error
         return data
 
+    def fetch_ahead(self, start: int, length: int) -> None:
+        """Ask the system to read a range into its cache."""
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self.descriptor, start, length, os.POSIX_FADV_WILLNEED)
 
-class Files:
-    """The open files of a store: opened when first read, the least used closed beyond a limit.
 
-    ``marker`` is a file of the store that is new if the store is. Descriptors are read with
-    ``pread`` only, so threads and forked children share them safely; a pickled store opens its own.
+class LocalFiles:
+    """The files of a store in a folder of this machine. See :class:`StoreFiles`.
+
+    Shards stay open once they are read, the least used are closed beyond a limit. Descriptors are
+    read with ``pread`` only, so threads and forked children share them safely; a pickled store
+    opens its own.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the store. Its ``zarr.json`` tells whether it is still the same store.
     """
 
-    def __init__(self, marker: Path) -> None:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        marker = f"{root}{os.sep}zarr.json"
         identity = _identify(marker)
 
-        def open_(path: str) -> File:
+        def locate(key: str) -> str:
             # Another store in the same place has other names and offsets than those already read.
             if _identify(marker) != identity:
                 raise StoreError(
-                    f"{marker.parent} has been replaced since it was opened; expected it to stay; "
+                    f"{root} has been replaced since it was opened; expected it to stay; "
                     f"open the store again"
                 )
-            return File(path)
+            return f"{root}{os.sep}{key}"
 
-        self.open: Callable[[str], File] = lru_cache(OPEN_FILES)(open_)
+        # No reference to self: the last reference to an opened store closes its files.
+        self._locate = locate
+        self.open: Callable[[str], LocalFile] = lru_cache(OPEN_FILES)(
+            lambda key: LocalFile(locate(key))
+        )
+
+    def where(self, key: str) -> str:
+        """Return the path of a file or folder."""
+        return str(self.root / key)
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such a file."""
+        return (self.root / key).is_file()
+
+    def read(self, key: str) -> bytes:
+        """Read a whole file; StoreError if it cannot be read."""
+        path = self._locate(key)
+        try:
+            return Path(path).read_bytes()
+        except OSError as error:
+            raise _unreadable(path, error) from error
+
+    def open_with_zarr(self, key: str) -> Any:
+        """Open an array with zarr, read only."""
+        import zarr
+
+        return zarr.open_array(self._locate(key), mode="r")
 
 
-def _identify(file: Path) -> tuple[int, int]:
+def _unreadable(path: str, error: OSError) -> StoreError:
+    return StoreError(
+        f"{path} cannot be read: {error.strerror}; expected a file of the store; check its rights "
+        f"and its disk, or convert the set again"
+    )
+
+
+def _identify(file: str) -> tuple[int, int]:
     try:
-        status = file.stat()
+        # Half the time of Path.stat; a shard that is closed and opened again pays it each time.
+        status = os.stat(file)  # noqa: PTH116
     except OSError:
         return 0, 0
     return status.st_ino, status.st_mtime_ns

@@ -1,30 +1,34 @@
 """Arrays of one item an image, read straight from their shards, without zarr.
 
 Metadata is read once when an array is opened and the index of a shard once when it is first
-touched; after that an item is one ``pread`` and one decode. What this path does not know (another
-codec, another chunk shape, a platform without ``pread``) is read through zarr instead.
+touched; after that an item is one ``pread`` and one decode. An array in a form that is not known
+here (another codec, another chunk shape), or any array on a system without ``pread``, is read
+through zarr.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Hashable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import StoreError
-from mtfast.store.reading.files import File, Files, Metadata, read_metadata
+from mtfast.store.reading.files import StoreFile, StoreFiles
+from mtfast.store.reading.metadata import StoredArray, read_array
 from mtfast.store.schema import JPEG_CODEC
 from mtfast.store.shard import MISSING, index_bytes, read_index
 
 __all__ = ["ImageArray", "open_image_array"]
 
+logger = logging.getLogger(__name__)
+
 
 class ImageArray(Protocol):
-    """An array of one item an image, by whatever path it is read."""
+    """An array of one item an image, read in place or through zarr."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -49,74 +53,73 @@ class ImageArray(Protocol):
 
 
 class ShardedImages:
-    """Items in shards of ours: inner chunks of one image, zstd, JPEG or plain bytes."""
+    """Items in shards, each an inner chunk of one image: zstd, JPEG or plain bytes."""
 
-    def __init__(self, path: Path, metadata: Metadata, files: Files, codec: str, slots: int):
+    def __init__(self, files: StoreFiles, stored: StoredArray) -> None:
         import imagecodecs
 
-        self.path = path
-        self.shape = tuple(metadata["shape"])
-        self.dtype = np.dtype(metadata["data_type"]).newbyteorder("<")
-        self.holds_jpegs = codec == JPEG_CODEC
-        self._codec = codec
-        self._slots = slots
+        self.shape = stored.shape
+        self.dtype = stored.dtype
+        self.holds_jpegs = stored.codecs == (JPEG_CODEC,)
+        self._is_zstd = stored.codecs[-1] == "zstd"
+        self._slots = stored.chunk[0]
         # Bound here, as the path of a mask is short enough to notice the look-up.
         self._zstd_decode, self._jpeg_decode = imagecodecs.zstd_decode, imagecodecs.jpeg8_decode
         self._files = files
-        self._indexes: dict[int, tuple[Any, NDArray[np.uint64]]] = {}
-        separator = metadata["chunk_key_encoding"]["configuration"]["separator"]
-        self._prefix = f"{path}{os.sep}c{separator}"
-        self._suffix = f"{separator}0" * (len(self.shape) - 1)
+        self._key = stored.key
+        self._indexes: dict[int, tuple[Hashable, NDArray[np.uint64]]] = {}
+        self._prefix, self._suffix = stored.file_name.split("{}")
 
-    def _shard(self, shard: int) -> tuple[str, File, NDArray[np.uint64]]:
-        path = f"{self._prefix}{shard}{self._suffix}"
-        file = self._files.open(path)
+    def _shard(self, shard: int) -> tuple[StoreFile, NDArray[np.uint64]]:
+        key = f"{self._prefix}{shard}{self._suffix}"
+        file = self._files.open(key)
         known = self._indexes.get(shard)
         if known is None:
             length = index_bytes(self._slots)
+            where = self._files.where(key)
             if file.size < length:
                 raise StoreError(
-                    f"{path} has {file.size} bytes; expected an index of {length} at its end; "
+                    f"{where} has {file.size} bytes; expected an index of {length} at its end; "
                     f"convert the set again"
                 )
-            index = read_index(file.read(file.size - length, length, path), path)
+            index = read_index(file.read(file.size - length, length), where)
             known = self._indexes[shard] = (file.identity, index)
         if known[0] != file.identity:
             raise StoreError(
-                f"{path} has changed since the store was opened; expected it to stay; "
-                f"open the store again"
+                f"{self._files.where(key)} has changed since the store was opened; expected it to "
+                f"stay; open the store again"
             )
-        return path, file, known[1]
+        return file, known[1]
 
     def raw(self, image: int) -> bytes:
-        path, file, start, length = self._place(image)
-        return file.read(start, length, path)
+        file, start, length = self._place(image)
+        return file.read(start, length)
 
     def ranges(self, image: int, ranges: Sequence[tuple[int, int]]) -> bytes:
-        path, file, begin, length = self._place(image)
+        file, begin, length = self._place(image)
         if any(not 0 <= start <= stop <= length for start, stop in ranges):
             raise StoreError(
-                f"ranges beyond the {length} bytes of image {image} in {path}; expected them "
-                f"inside; run 'mtfast index --overwrite'"
+                f"ranges beyond the {length} bytes of image {image} in "
+                f"{self._files.where(self._key)}; expected them inside; "
+                f"run 'mtfast index --overwrite'"
             )
-        parts = [file.read(begin + start, stop - start, path) for start, stop in ranges]
-        return b"".join(parts)
+        return b"".join([file.read(begin + start, stop - start) for start, stop in ranges])
 
-    def _place(self, image: int) -> tuple[str, File, int, int]:
+    def _place(self, image: int) -> tuple[StoreFile, int, int]:
         """Return where an item is: its file, and first byte and number of bytes in it."""
-        path, file, index = self._shard(image // self._slots)
-        start, length = index[image % self._slots].tolist()
+        shard, slot = divmod(image, self._slots)
+        file, index = self._shard(shard)
+        start, length = index[slot].tolist()
         if start == MISSING or start + length > file.size:
             raise StoreError(
-                f"{path} holds no item for image {image}; expected one for every image; "
-                f"convert the set again"
+                f"{self._files.where(f'{self._prefix}{shard}{self._suffix}')} holds no item for "
+                f"image {image}; expected one for every image; convert the set again"
             )
-        return path, file, start, length
+        return file, start, length
 
     def fetch_ahead(self, image: int) -> None:
-        _, file, start, length = self._place(image)
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(file.descriptor, start, length, os.POSIX_FADV_WILLNEED)
+        file, start, length = self._place(image)
+        file.fetch_ahead(start, length)
 
     def read(self, image: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
         data = self.raw(image)
@@ -126,7 +129,7 @@ class ShardedImages:
             if self.holds_jpegs:
                 pixels = self._jpeg_decode(data, outcolorspace="RGB", out=out)
                 whole = pixels.shape == out.shape
-            elif self._codec == "zstd":
+            elif self._is_zstd:
                 flat = out.reshape(-1).view(np.uint8)
                 whole = len(self._zstd_decode(data, out=flat)) == flat.size
             else:
@@ -141,8 +144,8 @@ class ShardedImages:
 
     def _damaged(self, image: int, reason: str) -> StoreError:
         return StoreError(
-            f"the item of image {image} in {self.path} does not decode ({reason}); "
-            f"expected {' x '.join(map(str, self.shape[1:]))} {self.dtype.name}; "
+            f"the item of image {image} in {self._files.where(self._key)} does not decode "
+            f"({reason}); expected {' x '.join(map(str, self.shape[1:]))} {self.dtype.name}; "
             f"convert the set again"
         )
 
@@ -152,11 +155,9 @@ class ZarrImages:
 
     holds_jpegs = False
 
-    def __init__(self, path: Path) -> None:
-        import zarr
-
-        self.path = path
-        self._array: Any = zarr.open_array(path, mode="r")
+    def __init__(self, files: StoreFiles, key: str) -> None:
+        self._where = files.where(key)
+        self._array = files.open_with_zarr(key)
         self.shape = tuple(self._array.shape)
         self.dtype = np.dtype(self._array.dtype)
 
@@ -169,7 +170,7 @@ class ZarrImages:
 
     def raw(self, image: int) -> bytes:
         raise StoreError(
-            f"{self.path} was rewritten in another form; expected one chunk an image; "
+            f"{self._where} was rewritten in another form; expected one chunk an image; "
             f"read the pixels instead"
         )
 
@@ -177,45 +178,47 @@ class ZarrImages:
         return self.raw(image)
 
     def fetch_ahead(self, image: int) -> None:
-        """Do nothing: where its bytes lie is known to zarr alone."""
+        """Do nothing: only zarr knows where its bytes are."""
 
 
-class _Layout(NamedTuple):
-    codec: str
-    slots: int
+_FORMS = {("bytes",), ("bytes", "zstd"), (JPEG_CODEC,)}
 
 
-def _layout(metadata: Metadata) -> _Layout | None:
-    """Recognise an array in the form that we write; None if it is in another one."""
-    try:
-        shape = metadata["shape"]
-        (sharding,) = metadata["codecs"]
-        inner = sharding["configuration"]
-        names = [codec["name"] for codec in inner["codecs"]]
-        slots, *rest = metadata["chunk_grid"]["configuration"]["chunk_shape"]
-        ours = (
-            hasattr(os, "pread")
-            and sharding["name"] == "sharding_indexed"
-            and inner["chunk_shape"] == [1, *shape[1:]]
-            and rest == shape[1:]
-            and inner.get("index_location", "end") == "end"
-            and [c["name"] for c in inner["index_codecs"]] == ["bytes", "crc32c"]
-            and metadata["chunk_key_encoding"]["name"] == "default"
-            and not metadata.get("storage_transformers")
-            and inner["codecs"][0].get("configuration", {}).get("endian", "little") == "little"
+def open_image_array(files: StoreFiles, key: str) -> ImageArray:
+    """Open an array of one item an image.
+
+    Parameters
+    ----------
+    files : StoreFiles
+    key : str
+        Of the array.
+
+    Returns
+    -------
+    ImageArray
+        Read in place if the form is known, else through zarr.
+
+    Raises
+    ------
+    StoreError
+        If there is no array, or its metadata are damaged.
+    """
+    stored = read_array(files, key)
+    if (
+        hasattr(os, "pread")
+        and stored.codecs in _FORMS
+        and stored.has_whole_rows
+        and stored.inner == (1, *stored.shape[1:])
+    ):
+        logger.info(
+            "%s: read in place, %s in shards of %d images",
+            files.where(key),
+            "+".join(stored.codecs),
+            stored.chunk[0],
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
-    codec = {("bytes",): "bytes", ("bytes", "zstd"): "zstd", (JPEG_CODEC,): JPEG_CODEC}.get(
-        tuple(names)
+        return ShardedImages(files, stored)
+    logger.warning(
+        "%s: read through zarr, which is slower: its codecs or chunks are not those of convert",
+        files.where(key),
     )
-    return _Layout(codec, int(slots)) if ours and codec else None
-
-
-def open_image_array(path: Path, files: Files) -> ImageArray:
-    """Open an array of one item an image."""
-    metadata = read_metadata(path)
-    layout = _layout(metadata)
-    if layout is None:
-        return ZarrImages(path)
-    return ShardedImages(path, metadata, files, layout.codec, layout.slots)
+    return ZarrImages(files, key)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +14,9 @@ from mtfast.jpeg.index import N_COMPONENTS, CropIndex
 from mtfast.jpeg.layout import CannotCutError
 from mtfast.store import schema
 from mtfast.store.reading.columns import read_column
-from mtfast.store.reading.files import Files, read_metadata
+from mtfast.store.reading.files import StoreFiles
 from mtfast.store.reading.images import ImageArray, open_image_array
+from mtfast.store.reading.metadata import read_attributes
 from mtfast.window import Window
 
 __all__ = ["WindowReader", "has_crop_index"]
@@ -24,13 +24,23 @@ __all__ = ["WindowReader", "has_crop_index"]
 logger = logging.getLogger(__name__)
 
 
-def has_crop_index(split: Path) -> bool:
-    """Whether the folder of a split holds a crop index of the version that is known."""
-    group = split / schema.CROP_GROUP
-    if not group.exists():
+def has_crop_index(files: StoreFiles, split: str) -> bool:
+    """Return whether a split has a crop index of the version that is known.
+
+    Parameters
+    ----------
+    files : StoreFiles
+    split : str
+        Its key.
+
+    Returns
+    -------
+    bool
+    """
+    group = f"{split}/{schema.CROP_GROUP}"
+    if not files.exists(f"{group}/zarr.json"):
         return False
-    attributes = read_metadata(group).get("attributes", {})
-    return bool(attributes.get("version") == schema.CROP_VERSION)
+    return bool(read_attributes(files, group).get("version") == schema.CROP_VERSION)
 
 
 class WindowReader:
@@ -38,31 +48,50 @@ class WindowReader:
 
     Parameters
     ----------
-    split : Path
-        Folder of the split.
+    files : StoreFiles
+    split : str
+        Key of the split.
     jpegs : ImageArray
         Its images.
-    files : Files
     """
 
-    def __init__(self, split: Path, jpegs: ImageArray, files: Files) -> None:
+    def __init__(self, files: StoreFiles, split: str, jpegs: ImageArray) -> None:
         import imagecodecs
 
-        self._path = split / schema.CROP_GROUP
+        group = f"{split}/{schema.CROP_GROUP}"
+        self._where, self._split = files.where(group), files.where(split)
         self._jpegs = jpegs
         self._decode = imagecodecs.jpeg8_decode
         self._steps: NDArray[np.uint16] | None = None
         self._told: set[str] = set()
-        if jpegs.holds_jpegs and has_crop_index(split):
-            self._steps = read_column(self._path / "step")
-            self._bits = open_image_array(self._path / schema.CROP_BITS, files)
-            self._dcs = open_image_array(self._path / schema.CROP_DCS, files)
+        if jpegs.holds_jpegs and has_crop_index(files, split):
+            self._steps = read_column(files, f"{group}/{schema.CROP_STEP}")
+            self._bits = open_image_array(files, f"{group}/{schema.CROP_BITS}")
+            self._dcs = open_image_array(files, f"{group}/{schema.CROP_DCS}")
             n_images = len(self._steps), self._bits.shape[0], self._dcs.shape[0]
             if n_images != (jpegs.shape[0],) * 3 or self._dcs.shape[1] != N_COMPONENTS:
                 raise self._unfit(f"it is one of {n_images[0]} images")
 
     def read(self, image: int, window: Window) -> NDArray[np.uint8]:
-        """Decode a window that lies in the image, (height, width, 3) uint8 RGB in C order."""
+        """Decode a window of an image.
+
+        Parameters
+        ----------
+        image : int
+            Its index.
+        window : Window
+            Must be inside the image.
+
+        Returns
+        -------
+        (height, width, 3) uint8
+            RGB, in C order.
+
+        Raises
+        ------
+        StoreError
+            If the index or the image is damaged, or they are of different images.
+        """
         y, x, height, width = window
         step = 0 if self._steps is None else int(self._steps[image])
         if self._steps is None:
@@ -76,7 +105,7 @@ class WindowReader:
     def _cut(
         self, image: int, step: int, window: Window
     ) -> tuple[NDArray[np.uint8], int, int] | None:
-        """Decode a small image that holds the window; also return where in it the window is."""
+        """Decode a small image around the window; also return where in it the window is."""
         positions = np.cumsum(self._bits.read(image), dtype=np.int64)
         index = CropIndex(step, positions, self._dcs.read(image))
         try:
@@ -96,11 +125,11 @@ class WindowReader:
         if which not in self._told:
             self._told.add(which)
             logger.info(
-                "%s of %s is decoded whole for its windows: %s", which, self._path.parent, why
+                "%s of %s is decoded whole for its windows: %s", which, self._split, why
             )
 
     def _unfit(self, found: str) -> StoreError:
         return StoreError(
-            f"the crop index {self._path} does not fit its images: {found}; expected that of these "
-            f"images; make it again with 'mtfast index --overwrite'"
+            f"the crop index {self._where} does not fit its images: {found}; expected one made of "
+            f"these images; make it again with 'mtfast index --overwrite'"
         )

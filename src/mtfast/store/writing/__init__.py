@@ -1,1 +1,1 @@
-"""A store as it is written: groups and columns through zarr, shards by ourselves."""
+"""Writing a store: groups and columns through zarr, shards without it."""

@@ -1,8 +1,8 @@
-"""A store as it is written: groups and columns through zarr, shards by ourselves."""
+"""Groups, array declarations and columns of a new store, written through zarr."""
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.atomic import sync_tree, write_file
+from mtfast.errors import StoreError
 from mtfast.painting.encode import ZSTD_LEVEL
 from mtfast.store import schema
 from mtfast.store.schema import Column
-from mtfast.store.shard import sync
 
 if TYPE_CHECKING:
     import zarr
@@ -23,12 +24,12 @@ __all__ = [
     "declare_crop_index",
     "declare_images",
     "declare_masks",
+    "mark_complete",
     "shard_path",
-    "sync_tree",
     "write_columns",
 ]
 
-# Shards of an array lie side by side in one folder, whatever the number of its dimensions.
+# The shards of an array are in one folder, for any number of dimensions.
 _FLAT_KEYS: Any = {"name": "default", "separator": "."}
 
 
@@ -63,20 +64,21 @@ class StoreWriter:
     def finish(self) -> None:
         """Put everything on the disk, then mark the store complete."""
         sync_tree(self.path)
-        self._root.attrs["complete"] = True
-        sync(self.path / "zarr.json")
-        sync(self.path)
-        sync(self.path.parent)
+        mark_complete(self.path)
 
 
-def sync_tree(path: Path) -> None:
-    """Put all files of a folder, and of those in it, on the disk."""
-    for folder, _, files in os.walk(path):
-        for file in files:
-            # Shards are on the disk already; what zarr has written may not be.
-            if not file.startswith("c."):
-                sync(Path(folder) / file)
-        sync(Path(folder))
+def mark_complete(group: Path) -> None:
+    """Set the attribute ``complete`` of a group, which comes after all else, to true.
+
+    Parameters
+    ----------
+    group : Path
+        Its folder. Everything in it is on the disk.
+    """
+    file = group / "zarr.json"
+    metadata = json.loads(file.read_bytes())
+    metadata["attributes"]["complete"] = True
+    write_file(file, json.dumps(metadata, indent=2).encode(), StoreError)
 
 
 def write_columns(

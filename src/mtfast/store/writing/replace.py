@@ -1,31 +1,47 @@
-"""The place where a store goes: left alone, made anew, or replaced once the new one is whole."""
+"""The place of a new store: refused, made, or replaced when the new store is complete."""
 
 from __future__ import annotations
 
-import os
+import logging
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mtfast.atomic import explain_errors, locked, move
 from mtfast.errors import StoreError
-from mtfast.store.reading.files import read_metadata
+from mtfast.store.reading.files import LocalFiles
+from mtfast.store.reading.metadata import read_attributes
 from mtfast.store.schema import replaced_path
 
 __all__ = ["refuse_existing", "refuse_inside_store", "replacing", "writing"]
 
+logger = logging.getLogger(__name__)
+
 
 def refuse_existing(target: Path, overwrite: bool) -> None:
-    """Leave alone what is there, unless it is a store and may be replaced."""
+    """Refuse a place where something is, unless it is a store and may be replaced.
+
+    Parameters
+    ----------
+    target : Path
+        Absolute.
+    overwrite : bool
+        Whether a store may be replaced.
+
+    Raises
+    ------
+    StoreError
+        If the place is taken.
+    """
     refuse_inside_store(target)
     aside = replaced_path(target)
     if not target.exists() and not target.is_symlink():
         if aside.exists() and not overwrite:
             raise StoreError(
-                f"{aside} is a store whose replacement was cut short; expected nothing of the "
-                f"kind; rename it to {target.name}, or pass --overwrite to replace it"
+                f"{aside} is a store whose replacement was cut short; expected no such "
+                f"folder; rename it to {target.name}, or pass --overwrite to replace it"
             )
         return
     if _is_empty(target):
@@ -44,18 +60,40 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
 
 
 def refuse_inside_store(target: Path) -> None:
-    """Write nothing between the files of a store."""
+    """Refuse a place between the files of a store.
+
+    Parameters
+    ----------
+    target : Path
+        Absolute.
+
+    Raises
+    ------
+    StoreError
+        If a folder above it is a Zarr group or array.
+    """
     for parent in target.parents:
         if (parent / "zarr.json").exists():
             raise StoreError(
-                f"{target} lies in {parent}, which is a Zarr store; expected a place outside of "
+                f"{target} is inside {parent}, which is a Zarr store; expected a place outside of "
                 f"any; choose another path"
             )
 
 
 @contextmanager
 def replacing(target: Path) -> Iterator[None]:
-    """Make an empty folder for a store; on an error remove it and put the old store back."""
+    """Make an empty folder for a store; on an error remove it and put the old store back.
+
+    Parameters
+    ----------
+    target : Path
+        As :func:`refuse_existing` has let through.
+
+    Raises
+    ------
+    StoreError
+        As :func:`writing`.
+    """
     aside = replaced_path(target)
     with writing(target):
         if target.exists():
@@ -66,24 +104,29 @@ def replacing(target: Path) -> Iterator[None]:
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
             if aside.exists():
-                aside.replace(target)
+                move(aside, target)
             raise
         shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager
 def writing(target: Path) -> Iterator[None]:
-    """Be alone with a place while it is written; a system error becomes a StoreError."""
-    try:
+    """Be the only run that writes to a place.
+
+    Parameters
+    ----------
+    target : Path
+        Need not exist; the folder that it is in is made.
+
+    Raises
+    ------
+    StoreError
+        If another run writes there, or for an OSError in the block.
+    """
+    with explain_errors(target, target, StoreError):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target):
+        with locked(target):
             yield
-    except OSError as error:
-        raise StoreError(
-            f"{target} cannot be written: {error.strerror or error}; "
-            f"expected a folder with room and the right to write; "
-            f"make room or choose another place"
-        ) from error
 
 
 def _set_aside(target: Path, aside: Path) -> None:
@@ -92,35 +135,11 @@ def _set_aside(target: Path, aside: Path) -> None:
     elif aside.exists() and not _attributes(target).get("complete"):
         # A conversion was killed while it replaced a store: that one is the last whole one.
         shutil.rmtree(target)
+        logger.info("%s is incomplete and is replaced; %s is kept until then", target, aside)
     else:
         shutil.rmtree(aside, ignore_errors=True)
-        target.replace(aside)
-
-
-@contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    """Keep others off a place; the lock of a process that dies is free again."""
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    path = target.with_name(f".{target.name}.lock")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(
-                f"{target} is being written by another run; expected to be alone; "
-                f"wait for it or choose another path"
-            ) from None
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-    finally:
-        os.close(descriptor)
+        move(target, aside)
+        logger.info("%s is replaced; until the new store is complete it is %s", target, aside)
 
 
 def _is_empty(target: Path) -> bool:
@@ -129,7 +148,6 @@ def _is_empty(target: Path) -> bool:
 
 def _attributes(target: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = read_metadata(target).get("attributes", {})
+        return read_attributes(LocalFiles(target))
     except StoreError:
         return {}
-    return found

@@ -1,0 +1,95 @@
+"""The root of a store, checked before anything else of it is read."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mtfast.errors import StoreError
+from mtfast.paths import base_name, local_path
+from mtfast.store import schema
+from mtfast.store.reading.files import LocalFiles, StoreFiles
+from mtfast.store.reading.metadata import read_attributes
+
+__all__ = ["StoreRoot", "open_root"]
+
+
+@dataclass(frozen=True)
+class StoreRoot:
+    """A complete store of a layout that is known.
+
+    Attributes
+    ----------
+    path : Path
+        Absolute.
+    attributes : dict
+        Of the root group; docs/FORMAT.md names them.
+    splits : tuple of str
+    files : StoreFiles
+    """
+
+    path: Path
+    attributes: dict[str, Any] = field(repr=False)
+    splits: tuple[str, ...]
+    files: StoreFiles = field(repr=False, compare=False)
+
+
+def open_root(path: str | os.PathLike[str]) -> StoreRoot:
+    """Check the root of a store.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    StoreRoot
+
+    Raises
+    ------
+    StoreError
+        If there is no store, it is incomplete or damaged, or its layout is another one.
+    """
+    path = local_path(path).absolute()
+    old = schema.replaced_path(path)
+    if not path.is_dir():
+        raise StoreError(
+            f"no store at {path}; expected a folder; check the path"
+            f"{f' (one that was to be replaced is {old})' if old.exists() else ''}"
+        )
+    files = LocalFiles(path)
+    attributes = read_attributes(files)
+    version = attributes.get("mtfast_format")
+    if version is None:
+        raise StoreError(
+            f"{path} is a Zarr group that 'mtfast convert' did not write; expected a converted "
+            f"dataset; convert it first (masks alone are read with zarr.open_group)"
+        )
+    if version != schema.FORMAT:
+        raise StoreError(
+            f"{path} has layout version {version}; expected {schema.FORMAT}; "
+            f"update mtfast or convert the set again"
+        )
+    if attributes.get("complete") is not True:
+        raise StoreError(
+            f"{path} is incomplete, its conversion did not finish; expected a complete store; "
+            f"convert again with --overwrite"
+            f"{f' (the store it was to replace is {old})' if old.exists() else ''}"
+        )
+    return StoreRoot(path, attributes, _names_of_splits(path, attributes), files)
+
+
+def _names_of_splits(path: Path, attributes: dict[str, Any]) -> tuple[str, ...]:
+    """Return the names of the splits; a store from a stranger leads nowhere outside of it."""
+    names = attributes.get("splits")
+    if isinstance(names, list) and all(
+        isinstance(name, str) and name == base_name(name) and name not in ("", ".", "..")
+        for name in names
+    ):
+        return tuple(names)
+    raise StoreError(
+        f"{path} is damaged: its attribute 'splits' is {names!r}; expected a list of names of "
+        f"folders in it; convert the set again"
+    )

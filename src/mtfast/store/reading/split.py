@@ -1,0 +1,573 @@
+"""One split of a store, and samples of it: an image with its masks, whole or a window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import StoreError, no_such
+from mtfast.painting.crop import crop_table
+from mtfast.painting.frame import check_out
+from mtfast.painting.paint import semantic
+from mtfast.paths import stem_of
+from mtfast.store import schema
+from mtfast.store.reading.annotations import Annotations
+from mtfast.store.reading.columns import read_column
+from mtfast.store.reading.images import ImageArray, open_image_array
+from mtfast.store.reading.metadata import read_attributes
+from mtfast.store.reading.root import StoreRoot, open_root
+from mtfast.store.reading.windows import WindowReader, has_crop_index
+from mtfast.table import Category, RunTable
+from mtfast.window import Window, check_window
+
+__all__ = ["CroppedSample", "Sample", "Split"]
+
+
+class Split:
+    """One split of a store. Every access reads and decodes; nothing is kept.
+
+    ``mtfast.open(path)[name]`` makes it. Wherever a method takes an image, that is its index, its
+    file name or its stem, which is the UUID in published sets.
+
+    Attributes
+    ----------
+    name : str
+    height, width : int
+        Size in pixels of every image.
+    n_images : int
+        The same as ``len(split)``.
+    attributes : dict
+        Of its group; docs/FORMAT.md names them.
+    store : StoreRoot
+        What it is a split of.
+
+    Examples
+    --------
+    >>> train = mtfast.open("graphene.zarr")["train"]
+    >>> train
+    <train: 10 images of 96 x 128>
+    >>> sample = train[3]
+    >>> sample.image.shape, sample.semantic.shape, sample.instances.n_images
+    ((96, 128, 3), (96, 128), 1)
+    """
+
+    def __init__(self, store: StoreRoot, name: str) -> None:
+        self.store = store
+        self.name = name
+        if name not in store.splits:
+            raise StoreError(no_such("split", name, store.splits, str(store.path)))
+        self._files = store.files
+        self.attributes: dict[str, Any] = read_attributes(self._files, name)
+        self.height, self.width = self._number("height"), self._number("width")
+        self.n_images = self._number("n_images")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _open_split, (self.store.path, self.name)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.n_images} images of {self.height} x {self.width}>"
+
+    def __len__(self) -> int:
+        return self.n_images
+
+    def __iter__(self) -> Iterator[Sample]:
+        return map(self.__getitem__, range(self.n_images))
+
+    def __getitem__(self, image: int | str) -> Sample:
+        """Return one image with its masks, each decoded when it is first used.
+
+        Parameters
+        ----------
+        image : int or str
+
+        Returns
+        -------
+        Sample
+
+        Raises
+        ------
+        StoreError, IndexError
+            As :meth:`index`.
+        """
+        return Sample(self, self.index(image))
+
+    def crop(self, image: int | str, y: int, x: int, h: int, w: int) -> CroppedSample:
+        """Return a window of one image with its masks, each made when it is first used.
+
+        The pixels are those of the window of :meth:`image`. With a crop index no others are
+        decoded, and hardly more bytes are read than hold them.
+
+        Parameters
+        ----------
+        image : int or str
+        y, x, h, w : int
+            First row and column, height and width of the window, in pixels.
+
+        Returns
+        -------
+        CroppedSample
+            Its instances are cut to the window; those with no pixel in it are dropped.
+
+        Raises
+        ------
+        MtfastError
+            If the window has no pixel or leaves the image.
+        StoreError, IndexError
+            As :meth:`index`.
+
+        Examples
+        --------
+        >>> sample = mtfast.open("graphene.zarr")["train"].crop(3, 10, 20, 64, 48)
+        >>> sample.image.shape, sample.semantic.shape
+        ((64, 48, 3), (64, 48))
+        """
+        window = check_window((y, x, h, w), self.height, self.width)
+        return CroppedSample(self, self.index(image), window)
+
+    def crop_image(self, image: int | str, y: int, x: int, h: int, w: int) -> NDArray[np.uint8]:
+        """Decode a window of an image.
+
+        Parameters
+        ----------
+        image : int or str
+        y, x, h, w : int
+            First row and column, height and width of the window, in pixels.
+
+        Returns
+        -------
+        (h, w, 3) uint8
+            RGB, in C order.
+
+        Raises
+        ------
+        MtfastError
+            If the window has no pixel or leaves the image.
+        StoreError
+            If the split holds no images, or the bytes are damaged.
+        """
+        self._require_images()
+        window = check_window((y, x, h, w), self.height, self.width)
+        return self._windows.read(self.index(image), window)
+
+    @property
+    def has_crop_index(self) -> bool:
+        """Whether windows of images are decoded without the rest of the image."""
+        return has_crop_index(self._files, self.name)
+
+    @cached_property
+    def names(self) -> NDArray[Any]:
+        """File names of all images, (n_images,) str."""
+        return self._column("name")
+
+    @cached_property
+    def set_names(self) -> NDArray[Any]:
+        """Exfoliation run of each image, (n_images,) str; empty where it is not known."""
+        return self._column("set_name")
+
+    @property
+    def set_members(self) -> dict[str, str]:
+        """Exfoliation run of each image whose run is known, by the stem of its name."""
+        stems = map(stem_of, self.names.tolist())
+        return {k: v for k, v in zip(stems, self.set_names.tolist(), strict=True) if v}
+
+    @cached_property
+    def image_crc32c(self) -> NDArray[np.uint32]:
+        """CRC-32C of each image file, (n_images,) uint32."""
+        self._require_images()
+        return self._column("image_crc32c")
+
+    def index(self, image: int | str) -> int:
+        """Return the index of an image.
+
+        Parameters
+        ----------
+        image : int or str
+            Its index, where negative ones count from the end; its file name; or its stem.
+
+        Returns
+        -------
+        int
+            0 .. n_images - 1.
+
+        Raises
+        ------
+        StoreError
+            If no image has that name.
+        IndexError
+            If the index is out of range.
+
+        Examples
+        --------
+        >>> train = mtfast.open("graphene.zarr")["train"]
+        >>> name = str(train.names[3])
+        >>> train.index(name), train.index(name.removesuffix(".jpg")), train.index(-7)
+        (3, 3, 3)
+        """
+        if isinstance(image, str):
+            found = self._index_of.get(image)
+            if found is None:
+                where = f"split {self.name!r}"
+                raise StoreError(no_such("image", image, self.names.tolist(), where))
+            return found
+        number = image.__index__()
+        if number < 0:
+            number += self.n_images
+        if not 0 <= number < self.n_images:
+            raise IndexError(f"image {image} of a split of {self.n_images} images")
+        return number
+
+    @cached_property
+    def _index_of(self) -> dict[str, int]:
+        names = self.names.tolist()
+        # A full name wins over an equal stem, and the first of equal stems over the others.
+        by_stem = {stem_of(name): i for i, name in reversed(list(enumerate(names)))}
+        return by_stem | {name: i for i, name in enumerate(names)}
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the store holds the images, not only their masks."""
+        return bool(self.attributes.get("images", False))
+
+    def image(self, image: int | str, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """Decode an image.
+
+        Parameters
+        ----------
+        image : int or str
+        out : (height, width, 3) uint8, optional
+            Takes the pixels; in C order.
+
+        Returns
+        -------
+        (height, width, 3) uint8
+            RGB, in C order: ``out`` if given. A grey image has three equal channels.
+
+        Raises
+        ------
+        StoreError
+            If the split holds no images, the bytes are damaged, or as :meth:`index`.
+        MtfastError
+            If ``out`` has another shape, type or memory order, or is read-only.
+        """
+        self._require_images()
+        if out is not None:
+            check_out(out, self._jpegs.shape[1:], (self._jpegs.dtype,))
+        return self._jpegs.read(self.index(image), out)
+
+    def image_bytes(self, image: int | str) -> bytes:
+        """Return the image file, byte for byte as it was converted.
+
+        Parameters
+        ----------
+        image : int or str
+
+        Returns
+        -------
+        bytes
+
+        Raises
+        ------
+        StoreError
+            If the split holds no images, the shard is damaged, or as :meth:`index`.
+        """
+        self._require_images()
+        return self._jpegs.raw(self.index(image))
+
+    def fetch_ahead(self, image: int | str) -> None:
+        """Ask the system for an image's bytes, which will be read soon; return at once.
+
+        Parameters
+        ----------
+        image : int or str
+
+        Raises
+        ------
+        StoreError
+            As :meth:`image_bytes`.
+        """
+        self._require_images()
+        self._jpegs.fetch_ahead(self.index(image))
+
+    def semantic(self, image: int | str, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Read a semantic mask.
+
+        Parameters
+        ----------
+        image : int or str
+        out : (height, width) array, optional
+            Takes the pixels; of :attr:`semantic_dtype`, in C order.
+
+        Returns
+        -------
+        (height, width) uint8 or uint16
+            Category ids, in C order: ``out`` if given. 0 is background.
+
+        Raises
+        ------
+        StoreError
+            If the bytes are damaged, or as :meth:`index`.
+        MtfastError
+            If ``out`` has another shape, type or memory order, or is read-only.
+        """
+        if out is not None:
+            check_out(out, self._masks.shape[1:], (self._masks.dtype,))
+        return self._masks.read(self.index(image), out)
+
+    def instances(self, image: int | str, variant: str | None = None) -> RunTable:
+        """Return the instances of an image, as one annotation file of the source lists them.
+
+        Parameters
+        ----------
+        image : int or str
+        variant : str, optional
+            One of :attr:`variants`; by default the one that the semantic masks were painted from.
+
+        Returns
+        -------
+        RunTable
+            Of one image.
+
+        Raises
+        ------
+        StoreError
+            If there is no such variant, it does not list the image, or as :meth:`index`.
+
+        Examples
+        --------
+        >>> train = mtfast.open("graphene.zarr")["train"]
+        >>> found = train.instances(3)
+        >>> len(found.area()) == found.n_instances
+        True
+        """
+        return self._annotations.of_image(self.index(image), variant or self.semantic_variant)
+
+    def lists(self, image: int | str, variant: str | None = None) -> bool:
+        """Return whether an annotation file of the source lists an image, even without instances.
+
+        Parameters
+        ----------
+        image : int or str
+        variant : str, optional
+            As for :meth:`instances`.
+
+        Returns
+        -------
+        bool
+
+        Raises
+        ------
+        StoreError
+            If there is no such variant, or as :meth:`index`.
+        """
+        return self._annotations.lists(self.index(image), variant or self.semantic_variant)
+
+    def table(self, variant: str | None = None) -> RunTable:
+        """Return a whole annotation file of the source.
+
+        Parameters
+        ----------
+        variant : str, optional
+            As for :meth:`instances`.
+
+        Returns
+        -------
+        RunTable
+            Its images are in the order of the file.
+
+        Raises
+        ------
+        StoreError
+            If there is no such variant.
+        """
+        return self._annotations.table(variant or self.semantic_variant)
+
+    def images_of(self, variant: str | None = None) -> NDArray[np.int64]:
+        """Return which images a variant lists.
+
+        Parameters
+        ----------
+        variant : str, optional
+            As for :meth:`instances`.
+
+        Returns
+        -------
+        (n,) int64
+            Their indices in the split, in the order of the file.
+
+        Raises
+        ------
+        StoreError
+            If there is no such variant.
+        """
+        return self._annotations.images_of(variant or self.semantic_variant)
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of the annotation files that the store holds."""
+        return tuple(self._annotations.variants)
+
+    @property
+    def semantic_dtype(self) -> np.dtype[Any]:
+        """Of the semantic masks: uint8 or uint16."""
+        return self._masks.dtype
+
+    @property
+    def semantic_variant(self) -> str:
+        """The variant that the semantic masks were painted from."""
+        return str(self.attributes["semantic_variant"])
+
+    def categories(self, variant: str | None = None) -> tuple[Category, ...]:
+        """Return the categories of a variant.
+
+        Parameters
+        ----------
+        variant : str, optional
+            As for :meth:`instances`.
+
+        Returns
+        -------
+        tuple of Category
+
+        Raises
+        ------
+        StoreError
+            If there is no such variant.
+        """
+        return self._annotations.categories_of(variant or self.semantic_variant)
+
+    @cached_property
+    def _annotations(self) -> Annotations:
+        return Annotations(self._files, self.name, self.names, (self.height, self.width))
+
+    @cached_property
+    def _masks(self) -> ImageArray:
+        return self._image_array(schema.SEMANTIC, (self.height, self.width))
+
+    @cached_property
+    def _jpegs(self) -> ImageArray:
+        return self._image_array(schema.JPEG, (self.height, self.width, 3))
+
+    @cached_property
+    def _windows(self) -> WindowReader:
+        return WindowReader(self._files, self.name, self._jpegs)
+
+    def _number(self, attribute: str) -> int:
+        value = self.attributes.get(attribute)
+        if not isinstance(value, int) or value < 0:
+            raise StoreError(
+                f"{self._files.where(self.name)} is damaged: its attribute {attribute!r} is "
+                f"{value!r}; expected a number of at least 0; convert the set again"
+            )
+        return value
+
+    def _image_array(self, name: str, size: tuple[int, ...]) -> ImageArray:
+        key = f"{self.name}/{name}"
+        array = open_image_array(self._files, key)
+        self._expect_shape(key, array.shape, (self.n_images, *size))
+        return array
+
+    def _column(self, name: str) -> NDArray[Any]:
+        key = f"{self.name}/{name}"
+        values = read_column(self._files, key)
+        self._expect_shape(key, values.shape, (self.n_images,))
+        return values
+
+    def _expect_shape(self, key: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+        if found != expected:
+            raise StoreError(
+                f"{self._files.where(key)} has shape {found}; expected {expected} as the "
+                f"attributes of the split have it; convert the set again"
+            )
+
+    def _require_images(self) -> None:
+        if not self.has_images:
+            raise StoreError(
+                f"split {self.name!r} holds masks only; expected images; "
+                f"convert the set again with --images keep"
+            )
+
+
+class Sample:
+    """One image of a split with its masks; each is read and decoded when it is first used.
+
+    Attributes
+    ----------
+    index : int
+        Of the image in the split.
+    """
+
+    def __init__(self, split: Split, index: int) -> None:
+        self._split = split
+        self.index = index
+
+    def __repr__(self) -> str:
+        return f"<sample {self.index} of {self._split.name}: {self.name}>"
+
+    @property
+    def name(self) -> str:
+        """File name of the image."""
+        return str(self._split.names[self.index])
+
+    @cached_property
+    def image(self) -> NDArray[np.uint8]:
+        """The image, (height, width, 3) uint8 RGB."""
+        return self._split.image(self.index)
+
+    @cached_property
+    def semantic(self) -> NDArray[Any]:
+        """The semantic mask, (height, width) uint8 or uint16."""
+        return self._split.semantic(self.index)
+
+    @cached_property
+    def instances(self) -> RunTable:
+        """The instances, from the variant that the semantic mask was painted from."""
+        return self._split.instances(self.index)
+
+
+class CroppedSample(Sample):
+    """A window of one image with its masks; :meth:`Split.crop` makes it.
+
+    Masks are painted from the runs that the window cuts; the rest of the mask is never made.
+
+    Attributes
+    ----------
+    index : int
+        Of the image in the split.
+    window : Window
+    """
+
+    def __init__(self, split: Split, index: int, window: Window) -> None:
+        super().__init__(split, index)
+        self.window = window
+
+    def __repr__(self) -> str:
+        return f"<window {self.window} of sample {self.index} of {self._split.name}: {self.name}>"
+
+    @cached_property
+    def image(self) -> NDArray[np.uint8]:
+        """The window of the image, (height, width, 3) uint8 RGB."""
+        return self._split.crop_image(self.index, *self.window)
+
+    @cached_property
+    def semantic(self) -> NDArray[Any]:
+        """The window of the semantic mask, (height, width) uint8 or uint16."""
+        _, _, height, width = self.window
+        mask = np.zeros((height, width), self._split.semantic_dtype)
+        # An image that the variant does not list has an empty mask.
+        if self._split.lists(self.index):
+            semantic(self.instances, out=mask[None])
+        return mask
+
+    @cached_property
+    def instances(self) -> RunTable:
+        """The instances that have a pixel in the window, in its frame."""
+        return crop_table(self._split.instances(self.index), self.window)
+
+
+def _open_split(path: Path, name: str) -> Split:
+    return Split(open_root(path), name)
