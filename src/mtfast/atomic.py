@@ -105,15 +105,18 @@ def write_file(
         partial.write_bytes(data)
 
 
-def write_files(files: Iterable[tuple[str, bytes]], error: type[MtfastError] = MtfastError) -> int:
-    """Write many small files into one folder; all of them take their names when all are whole.
+def write_files(
+    folder: Path, files: Iterable[tuple[str, bytes]], error: type[MtfastError] = MtfastError
+) -> int:
+    """Write many small files into a folder; all take their names when all of them are whole.
 
     They share one sync: 0.1 ms a file where one each takes 6 ms (ext4 on a virtual disk).
 
     Parameters
     ----------
-    files : iterable of (path, bytes)
-        Paths in one folder. Consumed one by one, so that one is in memory at a time.
+    folder : Path
+    files : iterable of (name, bytes)
+        Consumed one by one, so that one is in memory at a time.
     error : type
         What an OSError becomes.
 
@@ -125,26 +128,23 @@ def write_files(files: Iterable[tuple[str, bytes]], error: type[MtfastError] = M
     Raises
     ------
     MtfastError
-        Or ``error``, if one of them cannot be written. Nothing unfinished is left behind.
+        Or ``error``, if one of them cannot be made or written. Nothing unfinished is left behind.
     """
     written: list[tuple[str, str]] = []
-    out = Path()
     try:
-        for path, data in files:
-            out = Path(path)
-            partial = str(_partial(out))
-            written.append((partial, path))
-            with (
-                explain_errors(out, Path(partial), error),
-                open(partial, "wb", buffering=0) as file,  # noqa: PTH123 - half of Path.open's time
-            ):
-                _write_all(file.write, data)
-        if written:
-            with explain_errors(out.parent, out.parent, error):
-                _sync_all([Path(partial) for partial, _ in written], out.parent)
-                for partial, path in written:
-                    os.replace(partial, path)  # noqa: PTH105 - paths are plain strings
-                _sync(out.parent)
+        with explain_errors(folder, folder, error):
+            for name, data in files:
+                out = folder / name
+                partial = str(_partial(out))
+                written.append((partial, str(out)))
+                # Half the time of Path.open.
+                with open(partial, "wb", buffering=0) as file:  # noqa: PTH123
+                    _write_all(file.write, data)
+            if written:
+                _sync_all([Path(partial) for partial, _ in written], folder)
+                for partial, place in written:
+                    os.replace(partial, place)  # noqa: PTH105 - paths are plain strings
+                _sync(folder)
     except BaseException:
         for partial, _ in written:
             _remove(Path(partial))
@@ -191,12 +191,13 @@ def new_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
             if partial.parent == place:
                 # Annotations go last: until then nothing takes the folder for a set.
                 for child in sorted(partial.iterdir(), reverse=True):
-                    moved.append(place / child.name)
                     child.rename(place / child.name)
+                    moved.append(place / child.name)
                 partial.rmdir()
                 _sync(place)
             else:
-                move(partial, place)
+                moved.append(partial.rename(place))
+                _sync(place.parent)
     except BaseException:
         for path in (partial, *moved):
             _remove(path)

@@ -77,12 +77,12 @@ class _Folder(Format):
     def write(self, part: Part) -> int:
         """Write the files of a part that are not there."""
         folder = part.out / FOLDER.format(split=part.split)
-        paths = [f"{folder}{os.sep}{_stem(name)}{self.suffix}" for name in part.images.names]
-        missing = [not self.is_file_whole(path) for path in paths]
+        names = [f"{_stem(name)}{self.suffix}" for name in part.images.names]
+        missing = [not self.is_file_whole(f"{folder}{os.sep}{name}") for name in names]
         if not any(missing):
             return 0
-        files = zip(paths, part.encode(self.form), strict=True)
-        return write_files(compress(files, missing), StoreError)
+        files = zip(names, part.encode(self.form), strict=True)
+        return write_files(folder, compress(files, missing), StoreError)
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ class TextArray:
         stored = read_array(files, key)
         self._files = files
         self._whole: bytes | None = None
-        self._file_name = stored.file_name
+        self._prefix = stored.file_name.removesuffix("{}")
         self.size = stored.shape[0] if stored.shape else 0
         in_place = stored.codecs == ("bytes",) and not stored.inner and stored.dtype == np.uint8
         if in_place and len(stored.shape) == 1 and hasattr(os, "pread"):
@@ -150,7 +150,7 @@ class TextArray:
         while start < stop:
             number, first = divmod(start, self._chunk)
             length = min(stop - start, self._chunk - first)
-            file = self._files.open(self._file_name.format(number))
+            file = self._files.open(f"{self._prefix}{number}")
             pieces.append(file.read(first, length))
             start += length
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -145,7 +145,8 @@ class LocalFiles:
         """Read a whole file; StoreError if it cannot be read."""
         path = self._locate(key)
         try:
-            return Path(path).read_bytes()
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - half of Path.open's time
+                return file.read()
         except OSError as error:
             raise _unreadable(path, error) from error
 

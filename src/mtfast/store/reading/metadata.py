@@ -195,12 +195,14 @@ def _names(codecs: list[_Named]) -> tuple[str, ...]:
 def _read(files: StoreFiles, key: str, kind: type[_Json]) -> _Json:
     """Read the ``zarr.json`` of a group or array."""
     path = f"{key}/zarr.json" if key else "zarr.json"
-    if not files.exists(path):
-        raise StoreError(
-            f"no zarr.json in {files.where(key)}; expected a Zarr v3 store; check the path"
-        )
     try:
         return msgspec.json.decode(files.read(path), type=kind)
+    except StoreError:
+        if files.exists(path):
+            raise
+        raise StoreError(
+            f"no zarr.json in {files.where(key)}; expected a Zarr v3 store; check the path"
+        ) from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise _damaged(files, path, str(error)) from error
 
