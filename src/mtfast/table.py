@@ -1,17 +1,18 @@
-"""RunTable, the one type that crosses between the rooms: instance masks of a set as columns.
+"""RunTable: the instance masks of a dataset as columns, the type that all parts of mtfast exchange.
 
 Invariants, checked when a table is made and kept by every method:
 
 1. The instances of image ``i`` are ``image_offsets[i]:image_offsets[i + 1]``; offsets start at 0
-   and never fall.
-2. The COCO text of instance ``k`` is ``rle[rle_offsets[k]:rle_offsets[k + 1]]``; the same holds.
-3. Per-image columns have one entry an image, per-instance columns one an instance, in the same
-   order; inside an image that is the order in which masks are painted.
+   and never descend.
+2. The COCO text of instance ``k`` is ``rle[rle_offsets[k]:rle_offsets[k + 1]]``; these offsets
+   start at 0 and never descend either.
+3. Per-image columns have one entry for each image, per-instance columns one for each instance, in
+   the same order; within an image that is the order in which masks are painted.
 4. Frames have at most 2**40 pixels.
-5. No array can be written to.
+5. All arrays are read-only.
 
-Whether each text really tiles its frame is checked by :meth:`RunTable.check`, by the sources when
-they read a file, and again by every kernel that decodes one.
+Whether the runs of a text tile its frame is checked by :meth:`RunTable.check`, by the sources when
+they read a file, and again by every kernel that decodes a text.
 """
 
 from __future__ import annotations
@@ -82,6 +83,8 @@ PER_INSTANCE = (
 class RunTable:
     """Instance masks of a set of images, as columns.
 
+    Slices and single images (``table[3]``, ``table[10:20]``) are tables too and share the columns.
+
     Attributes
     ----------
     names : (n_images,) str
@@ -92,7 +95,7 @@ class RunTable:
     instance_ids, category_ids : (n_instances,) int64
     iscrowd : (n_instances,) uint8
     positions : (n_instances,) int64
-        Index of the annotation in its file.
+        Index of each annotation in its file.
     stated_area : (n_instances,) float64
         The area that the file states, in pixels; NaN where it states none.
     stated_bbox : (n_instances, 4) float64
@@ -109,11 +112,13 @@ class RunTable:
 
     Examples
     --------
-    >>> table = src.table("train", "annotations_with_class_300")     # doctest: +SKIP
-    >>> table.n_images, table.n_instances                            # doctest: +SKIP
-    (64, 448)
-    >>> table[3].area()                                              # doctest: +SKIP
-    array([ 812, 1930,  377])
+    Two images of 1 x 6 pixels: one with the instances ``.###..`` and ``..###.``, one with none.
+
+    >>> table = RunTable.of_texts((1, 6), [[b"132", b"231"], []])
+    >>> table
+    RunTable(2 images, 2 instances, 1 categories)
+    >>> table[0].area(), table.image_offsets
+    (array([3, 3]), array([0, 2, 2]))
 
     Notes
     -----
@@ -165,8 +170,72 @@ class RunTable:
             )
 
     @classmethod
+    def of_texts(
+        cls,
+        size: tuple[int, int],
+        texts: Sequence[Sequence[bytes]],
+        category_ids: ArrayLike | None = None,
+    ) -> RunTable:
+        """Make a table of images of one size; ids and names are numbered, and nothing is stated.
+
+        Parameters
+        ----------
+        size : (height, width)
+            Of all images, in pixels.
+        texts : sequence of n_images sequences of bytes
+            COCO's compressed text of each instance of each image.
+        category_ids : (n_instances,) int, optional
+            By default all 1.
+
+        Returns
+        -------
+        RunTable
+            Images are named 0.jpg, 1.jpg, and so on; image and instance ids count from 1.
+
+        Raises
+        ------
+        MtfastError
+            If the size is none, or there is not one category for each instance.
+
+        Examples
+        --------
+        >>> table = RunTable.of_texts((1, 6), [[b"132", b"231"]], [1, 2])
+        >>> table.instance_ids, table.category_ids
+        (array([1, 2]), array([1, 2]))
+        """
+        flat = [text for image in texts for text in image]
+        n_images, n = len(texts), len(flat)
+        ids = np.ones(n, np.int64) if category_ids is None else np.asarray(category_ids)
+        return cls(
+            names=as_strings([f"{i}.jpg" for i in range(n_images)]),
+            image_ids=np.arange(1, n_images + 1),
+            heights=np.full(n_images, size[0]),
+            widths=np.full(n_images, size[1]),
+            image_offsets=offsets_of([len(image) for image in texts]),
+            instance_ids=np.arange(1, n + 1),
+            category_ids=ids,
+            iscrowd=np.zeros(n, np.uint8),
+            positions=np.arange(n),
+            stated_area=np.full(n, np.nan),
+            stated_bbox=np.full((n, 4), np.nan),
+            rle=np.frombuffer(b"".join(flat), np.uint8),
+            rle_offsets=offsets_of([len(text) for text in flat]),
+            categories=tuple(Category(id_, f"class {id_}") for id_ in np.unique(ids).tolist()),
+        )
+
+    @classmethod
     def unchecked(cls, **columns: Any) -> RunTable:
-        """Make a table from columns that keep the invariants, without looking at them again."""
+        """Make a table from columns that keep the invariants; nothing is checked.
+
+        Parameters
+        ----------
+        **columns
+            All attributes, by name: read-only, contiguous arrays of the stated dtypes.
+
+        Returns
+        -------
+        RunTable
+        """
         table = object.__new__(cls)
         table.__dict__.update(columns)
         return table
@@ -194,7 +263,24 @@ class RunTable:
         return (self[i] for i in range(self.n_images))
 
     def __getitem__(self, images: int | slice) -> RunTable:
-        """Return the table of one image or of a contiguous range of images; nothing is copied."""
+        """Return the table of one image, or of a contiguous range of images; nothing is copied.
+
+        Parameters
+        ----------
+        images : int or slice
+            Negative numbers count from the end.
+
+        Returns
+        -------
+        RunTable
+
+        Raises
+        ------
+        IndexError
+            If there is no such image.
+        MtfastError
+            If the slice has a step.
+        """
         if isinstance(images, slice):
             start, stop, step = images.indices(self.n_images)
             if step != 1:
@@ -220,18 +306,30 @@ class RunTable:
         )
 
     def select(self, instances: ArrayLike) -> RunTable:
-        """Return the table with only the given instances, in the given order; images all stay.
+        """Return a table of some instances, in the given order; all images stay.
 
         Parameters
         ----------
         instances : (n,) int or (n_instances,) bool
-            Indices of instances, or a mask. The images of the indices must not descend; within an
-            image any order goes.
+            Indices of instances, or a mask. Instances of one image must be next to each other and
+            images in their order; within an image any order will do.
+
+        Returns
+        -------
+        RunTable
 
         Raises
         ------
         MtfastError
-            If the instances of one image are not next to each other.
+            If the instances go back to an earlier image.
+
+        Examples
+        --------
+        >>> table = RunTable.of_texts((1, 6), [[b"132", b"231"], [b"6"]])
+        >>> table.select([1, 0]).instance_ids
+        array([2, 1])
+        >>> table.select(table.area() > 0)
+        RunTable(2 images, 2 instances, 1 categories)
         """
         chosen = np.asarray(instances)
         chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
@@ -257,17 +355,41 @@ class RunTable:
         return np.repeat(np.arange(self.n_images), np.diff(self.image_offsets))
 
     def text(self, instance: int) -> bytes:
-        """COCO's compressed RLE text of one instance."""
+        """Return COCO's compressed RLE text of one instance.
+
+        Parameters
+        ----------
+        instance : int
+            Its index in the table.
+
+        Returns
+        -------
+        bytes
+
+        Examples
+        --------
+        >>> RunTable.of_texts((1, 6), [[b"132", b"231"]]).text(1)
+        b'231'
+        """
         start, stop = self.rle_offsets[instance : instance + 2]
         return self.rle[start:stop].tobytes()
 
     def area(self) -> Int64:
-        """Count the foreground pixels of every instance, (n_instances,) int64.
+        """Count the foreground pixels of every instance.
+
+        Returns
+        -------
+        (n_instances,) int64
 
         Raises
         ------
         RLEError
             If a text does not tile its frame.
+
+        Examples
+        --------
+        >>> RunTable.of_texts((1, 6), [[b"132", b"231"]]).area()
+        array([3, 3])
         """
         from mtfast.kernels.rle import measure
 
@@ -279,12 +401,24 @@ class RunTable:
         return out
 
     def bbox(self) -> Float64:
-        """Measure the box of every instance, (n_instances, 4) float64 [x, y, width, height].
+        """Measure the smallest box around every instance; zeros for an empty one.
+
+        Returns
+        -------
+        (n_instances, 4) float64
+            [x, y, width, height] in pixels. A run that goes on in the next column makes the box as
+            high as the frame, as in pycocotools.
 
         Raises
         ------
         RLEError
             If a text does not tile its frame.
+
+        Examples
+        --------
+        >>> RunTable.of_texts((1, 6), [[b"132", b"231"]]).bbox()
+        array([[1., 0., 3., 1.],
+               [2., 0., 3., 1.]])
         """
         from mtfast.kernels.rle import measure
 
@@ -302,7 +436,20 @@ class RunTable:
         return out
 
     def check(self) -> None:
-        """Raise RLEError, naming the first text that does not tile its frame, if there is one."""
+        """Check that the runs of every text tile its frame.
+
+        Raises
+        ------
+        RLEError
+            For the first text that does not; the message names the annotation.
+
+        Examples
+        --------
+        >>> RunTable.of_texts((1, 6), [[b"13"]]).check()
+        Traceback (most recent call last):
+        mtfast.errors.RLEError: annotation 1 (number 0) of image '0.jpg': runs that end before the \
+frame does; expected runs that add up to 1 x 6 = 6 pixels; correct or remove the annotation
+        """
         from mtfast.kernels.rle import coco_string
 
         self._raise_if_malformed(
@@ -313,7 +460,7 @@ class RunTable:
 
     @property
     def n_pixels(self) -> Int64:
-        """Pixels of each image's frame, (n_images,) int64."""
+        """Number of pixels of each image, (n_images,) int64."""
         pixels: Int64 = self.heights * self.widths
         return pixels
 
@@ -394,7 +541,21 @@ def one_size(heights: Int64, widths: Int64, name: Callable[[int], str]) -> tuple
 
 
 def offsets_of(lengths: ArrayLike) -> Int64:
-    """Offsets (n + 1,) int64 of n pieces of the given lengths that lie one after another."""
+    """Return where each of n consecutive pieces starts, and where the last one ends.
+
+    Parameters
+    ----------
+    lengths : (n,) int
+
+    Returns
+    -------
+    (n + 1,) int64
+
+    Examples
+    --------
+    >>> offsets_of([3, 0, 2])
+    array([0, 3, 3, 5])
+    """
     lengths = np.asarray(lengths)
     offsets = np.zeros(lengths.size + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
@@ -404,7 +565,29 @@ def offsets_of(lengths: ArrayLike) -> Int64:
 def gather_texts(
     rle: NDArray[np.uint8], rle_offsets: Int64, picks: Int64
 ) -> tuple[NDArray[np.uint8], Int64]:
-    """Pick RLE texts in any order; returns their bytes and (n + 1,) offsets."""
+    """Copy some RLE texts, in any order.
+
+    Parameters
+    ----------
+    rle : (n_bytes,) uint8
+    rle_offsets : (n + 1,) int64
+        Text k is rle[rle_offsets[k]:rle_offsets[k + 1]].
+    picks : (m,) int64
+        Indices of texts, also repeatedly.
+
+    Returns
+    -------
+    texts : uint8
+    offsets : (m + 1,) int64
+
+    Examples
+    --------
+    >>> texts, offsets = gather_texts(
+    ...     np.frombuffer(b"132231", np.uint8), np.array([0, 3, 6]), np.array([1, 1])
+    ... )
+    >>> texts.tobytes(), offsets
+    (b'231231', array([0, 3, 6]))
+    """
     from mtfast.kernels.rle import ragged
 
     offsets = offsets_of(np.diff(rle_offsets)[picks])
@@ -414,12 +597,42 @@ def gather_texts(
 
 
 def as_strings(values: Sequence[str]) -> NDArray[Any]:
-    """Make a column of strings."""
+    """Make a column of strings.
+
+    Parameters
+    ----------
+    values : sequence of n str
+
+    Returns
+    -------
+    (n,) StringDType
+
+    Examples
+    --------
+    >>> as_strings(["a.jpg", "b.jpg"]).shape
+    (2,)
+    """
     return np.array(values, dtype=np.dtypes.StringDType())
 
 
 def explain(text: bytes, height: int, width: int) -> str:
-    """Say what is wrong with the text of an RLE for a frame of height x width pixels."""
+    """Describe what is wrong with an RLE text, for an error message.
+
+    Parameters
+    ----------
+    text : bytes
+    height, width : int
+        Of its frame.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> explain(b"13", 1, 6).partition(";")[0]
+    'runs that end before the frame does'
+    """
     from mtfast.kernels.rle import coco_string
 
     n_pixels = height * width

@@ -344,8 +344,8 @@ def test_folders_of_something_else(small_set, tmp_path):
     [
         ({"splits": ["val"]}, SourceError, "no split 'val' in .*; expected one of train, test"),
         ({"variant": "annotations_9"}, SourceError, "no variant 'annotations_9' in split 'train'"),
-        ({"categories": [77]}, MtfastError, "no category 77 in the annotations; expected one of 1"),
-        ({"mapping": {77: 1}}, MtfastError, "no category 77 in the annotations"),
+        ({"categories": [77]}, MtfastError, "no category '77' in .*; expected one of: 1"),
+        ({"mapping": {77: 1}}, MtfastError, "no category '77' in the annotations"),
         ({"form": "gif"}, MtfastError, "format 'gif'; expected 'zarr', 'png' or 'tiff'"),
         ({"palette": True}, MtfastError, "a palette for zarr; expected png"),
         ({"file_per_image": True}, MtfastError, "one file an image for zarr; expected tiff"),

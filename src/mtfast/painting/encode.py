@@ -1,4 +1,4 @@
-"""RunTable -> the bytes of semantic masks, mostly without ever painting one."""
+"""RunTable -> compressed semantic masks, written straight from runs where these are few."""
 
 from __future__ import annotations
 
@@ -24,28 +24,29 @@ __all__ = [
 ]
 
 ZSTD_LEVEL = 1
-"""Of the masks that are painted and compressed: they are written by the thousand."""
+"""Level of masks that are painted and compressed; low, as they are written by the thousand."""
 
 MAX_RUNS = 4096
-"""Row runs of an image above which its mask is painted and compressed."""
-# Frames from runs always decode twice as fast, but grow by eight bytes a run: at this limit one is
-# 33 KB rather than 13, and no longer several times as fast to write.
+"""A mask of an image with more row runs than this is painted and compressed."""
+# Frames from runs always decode twice as fast, but grow by eight bytes for each run: at this limit
+# one has 33 KB rather than 13, and is no longer several times as fast to write.
 
-# Runs that one call of the kernel may write, besides the room that it keeps for the next image.
+# Runs that one call of the kernel may write, besides the capacity that it needs for one image more.
 _BATCH_RUNS = 1 << 14
 
 
 class MaskRuns(NamedTuple):
-    """Runs of the semantic masks of some images of one size.
+    """Row runs of the semantic masks of some images of one size.
 
-    Made by :mod:`mtfast.kernels.operations.row_runs`.
+    Made by :mod:`mtfast.kernels.operations.mask_runs`.
 
     Attributes
     ----------
     starts, stops, values : (n_runs,) int64
-        Range of pixels and value of each, ascending and disjoint in each image.
+        Pixels start .. stop - 1 of the row-major frame have the value; the runs of an image ascend
+        and are disjoint, and all other pixels are 0.
     ends : (n_images,) int64
-        Where the runs of each image end; those of the first begin at 0.
+        Where the runs of each image end; those of the first start at 0.
     size : (height, width)
     """
 
@@ -57,22 +58,54 @@ class MaskRuns(NamedTuple):
 
 
 class MaskForm(Protocol):
-    """What masks are written as."""
+    """A file format of single masks: both methods write bytes that decode to the same pixels."""
 
     def from_runs(self, runs: MaskRuns) -> list[bytes]:
-        """Encode masks of uint8 that are given as runs."""
+        """Encode uint8 masks of one or more images, given as runs.
+
+        Parameters
+        ----------
+        runs : MaskRuns
+
+        Returns
+        -------
+        list of n_images bytes
+        """
         ...
 
     def from_pixels(self, mask: NDArray[Any]) -> bytes:
-        """Encode a mask of uint8 or uint16, (height, width)."""
+        """Encode one mask.
+
+        Parameters
+        ----------
+        mask : (height, width) uint8 or uint16, C order
+
+        Returns
+        -------
+        bytes
+        """
         ...
 
 
 class ZstdFrames:
-    """The chunks of a store: a zstd frame of each mask."""
+    """The chunks of a store: one zstd frame for each mask; see :class:`MaskForm`.
+
+    Notes
+    -----
+    Source: RFC 8878. Frames from runs are RLE blocks, one byte repeated.
+    """
 
     def from_runs(self, runs: MaskRuns) -> list[bytes]:
-        """Write zstd's runs of one byte."""
+        """Write the RLE blocks of each mask.
+
+        Parameters
+        ----------
+        runs : MaskRuns
+
+        Returns
+        -------
+        list of n_images bytes
+        """
         from mtfast.kernels.files import zstd_frame
 
         n_images, n_pixels = len(runs.ends), runs.size[0] * runs.size[1]
@@ -83,7 +116,16 @@ class ZstdFrames:
         return cut_at(out, ends)
 
     def from_pixels(self, mask: NDArray[Any]) -> bytes:
-        """Compress the pixels."""
+        """Compress the pixels.
+
+        Parameters
+        ----------
+        mask : (height, width) uint8 or uint16, C order
+
+        Returns
+        -------
+        bytes
+        """
         import imagecodecs
 
         encoded: bytes = imagecodecs.zstd_encode(mask, level=ZSTD_LEVEL)
@@ -93,11 +135,11 @@ class ZstdFrames:
 def encode_masks(
     table: RunTable, dtype: DTypeLike, form: MaskForm | None = None
 ) -> Iterator[bytes]:
-    """Encode the semantic mask of every image.
+    r"""Encode the semantic mask of every image.
 
     Each decodes to the pixels of :func:`mtfast.painting.paint.semantic`. Masks of uint8 are written
-    straight from their runs; those of more than MAX_RUNS runs, and of uint16, which are not to be
-    expressed as runs of one byte, are painted and compressed.
+    straight from their runs. Those with more than MAX_RUNS runs are painted and compressed, and so
+    are masks of uint16, which have no runs of one byte.
 
     Parameters
     ----------
@@ -114,13 +156,15 @@ def encode_masks(
     Raises
     ------
     RLEError, MtfastError
-        As :func:`mtfast.painting.paint.semantic` does; masks of earlier images may have come
-        by then.
+        As :func:`mtfast.painting.paint.semantic` does; masks of earlier images may have been
+        yielded by then.
 
     Examples
     --------
-    >>> for chunk in encode_masks(table, np.uint8):                      # doctest: +SKIP
-    ...     file.write(chunk)
+    >>> import imagecodecs
+    >>> table = RunTable.of_texts((1, 6), [[b"132", b"231"]], [1, 2])    # .###.. ..###.
+    >>> [imagecodecs.zstd_decode(chunk) for chunk in encode_masks(table, np.uint8)]
+    [b'\x00\x01\x02\x02\x02\x00']
     """
     form = form or ZstdFrames()
     size = table.common_size()
@@ -140,12 +184,28 @@ def encode_masks(
 
 
 def cut_at(data: NDArray[np.uint8], ends: NDArray[np.int64]) -> list[bytes]:
-    """Cut what lies one after another; the first piece begins at 0."""
+    """Cut consecutive pieces out of an array.
+
+    Parameters
+    ----------
+    data : (n_bytes,) uint8
+    ends : (n,) int64
+        Where each piece ends; the first one starts at 0.
+
+    Returns
+    -------
+    list of n bytes
+
+    Examples
+    --------
+    >>> cut_at(np.frombuffer(b"abcde", np.uint8), np.array([2, 5]))
+    [b'ab', b'cde']
+    """
     return [data[a:b].tobytes() for a, b in pairwise([0, *ends.tolist()])]
 
 
 class _RunReader:
-    """Turns the texts of a table into row runs, of many images a call, with the scratch for it."""
+    """Turns the texts of a table into row runs, of many images in each call; holds the scratch."""
 
     def __init__(self, table: RunTable, size: tuple[int, int]) -> None:
         from mtfast.kernels.operations import row_runs
@@ -159,9 +219,9 @@ class _RunReader:
         self._ends = np.empty(table.n_images, np.int64)
 
     def read(self, first: int) -> MaskRuns:
-        """Return the runs of image ``first`` and of those after it; no ends if it must be painted.
+        """Return the runs of image ``first`` and some after it; of none if it must be painted.
 
-        They are overwritten by the next call.
+        The next call overwrites them.
         """
         from mtfast.kernels.operations import mask_runs
 
@@ -188,6 +248,6 @@ def _paint(table: RunTable, image: int, frame: NDArray[Any]) -> None:
     try:
         semantic(table[image], out=frame)
     except MtfastError:
-        # Painted all at once, the table would have been searched for a bad RLE first.
+        # semantic() of the whole table would have raised for a bad RLE of any image first.
         table.check()
         raise

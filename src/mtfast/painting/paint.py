@@ -1,4 +1,4 @@
-"""RunTable -> pixels."""
+"""Painting: RunTable -> semantic masks as pixels."""
 
 from __future__ import annotations
 
@@ -20,10 +20,23 @@ _DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16))
 def semantic_dtype(category_ids: NDArray[np.int64]) -> np.dtype[Any]:
     """Return uint8 if every category id fits into it, else uint16.
 
+    Parameters
+    ----------
+    category_ids : (n,) int64
+
+    Returns
+    -------
+    dtype
+
     Raises
     ------
     MtfastError
         If an id is negative or above 65535.
+
+    Examples
+    --------
+    >>> semantic_dtype(np.array([1, 300]))
+    dtype('uint16')
     """
     low, high = category_ids.min(initial=0), category_ids.max(initial=0)
     if low < 0 or high > 65535:
@@ -37,7 +50,7 @@ def semantic_dtype(category_ids: NDArray[np.int64]) -> np.dtype[Any]:
 def semantic(
     table: RunTable, out: NDArray[Any] | None = None, overlap: Overlap = "last"
 ) -> NDArray[Any]:
-    """Paint the category ids of all instances, one frame an image, on background 0.
+    """Paint the category ids of all instances, one frame for each image; background is 0.
 
     Parameters
     ----------
@@ -59,12 +72,17 @@ def semantic(
     RLEError
         If an RLE does not tile its frame; nothing has been painted then.
     MtfastError
-        If the sizes differ, ``out`` does not fit, or an id does not fit into it; and if instances
-        overlap that must not.
+        If the sizes differ, ``out`` does not fit, an id does not fit into it, or instances overlap
+        that must not.
 
     Examples
     --------
-    >>> masks = mtfast.semantic(src.table("train", "annotations_with_class_200"))  # doctest: +SKIP
+    >>> import mtfast
+    >>> table = mtfast.RunTable.of_texts((1, 6), [[b"132", b"231"]], [1, 2])    # .###.. ..###.
+    >>> mtfast.semantic(table)
+    array([[[0, 1, 2, 2, 2, 0]]], dtype=uint8)
+    >>> mtfast.semantic(table, overlap="first")
+    array([[[0, 1, 1, 1, 2, 0]]], dtype=uint8)
 
     Notes
     -----

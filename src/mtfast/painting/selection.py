@@ -1,8 +1,8 @@
-"""Which instances masks show, and as what: RunTable -> RunTable, image by image.
+"""Which instances masks show, and as which values: RunTable -> RunTable, image by image.
 
-Every function here looks at one image at a time, so that the table of some images can be selected
-from alone: ``select(table)[a:b]`` is ``select(table[a:b])``. What comes out is painted as any other
-table is; an instance's ``category_ids`` is the value of its pixels.
+No function here looks beyond one image, so ``select(table)[a:b]`` equals ``select(table[a:b])``,
+and workers can select from slices of a table. The result is painted like any other table: the
+``category_ids`` of an instance are the value of its pixels.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from mtfast.errors import MtfastError, one_of
+from mtfast.errors import MtfastError, no_such, one_of
 from mtfast.painting.overlap import OVERLAPS, Overlap, paint_order
 from mtfast.rles import Rles, boundary
 from mtfast.table import Category, RunTable
@@ -27,10 +27,34 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 def keep(
     table: RunTable, min_area: float | None = None, categories: Collection[int] | None = None
 ) -> RunTable:
-    """Keep the instances larger than ``min_area`` pixels, and of some categories.
+    """Keep the instances that are larger than ``min_area`` and of some categories.
 
-    The area is measured from the RLE. One of exactly ``min_area`` pixels goes, as in the annotation
-    files of a MaskTerial set.
+    Parameters
+    ----------
+    table : RunTable
+    min_area : float, optional
+        In pixels, measured from the RLE. Instances of exactly that area are dropped, as in the
+        annotation files of a MaskTerial set. By default empty instances stay too.
+    categories : collection of int, optional
+        Ids of the categories to keep; by default all.
+
+    Returns
+    -------
+    RunTable
+        The same table if all instances are kept.
+
+    Raises
+    ------
+    RLEError
+        If areas are measured and a text does not tile its frame.
+
+    Examples
+    --------
+    >>> table = RunTable.of_texts((1, 6), [[b"132", b"222"]], [1, 2])      # .###.. ..##..
+    >>> keep(table, min_area=2).instance_ids
+    array([1])
+    >>> keep(table, categories=[2]).instance_ids
+    array([2])
     """
     kept = np.ones(table.n_instances, bool)
     if categories is not None:
@@ -41,7 +65,26 @@ def keep(
 
 
 def rename(table: RunTable, mapping: Mapping[int, int]) -> RunTable:
-    """Give the instances of some categories the id of another, all at once: ids may be swapped."""
+    """Give the instances of some categories the id of another, all at once: ids may be swapped.
+
+    Parameters
+    ----------
+    table : RunTable
+    mapping : mapping of int to int
+        New id of each category that is renamed.
+
+    Returns
+    -------
+    RunTable
+        A category that is new has the name of the one that became it; the first one listed, if
+        several did.
+
+    Examples
+    --------
+    >>> table = RunTable.of_texts((1, 6), [[b"132", b"222"]], [1, 2])
+    >>> rename(table, {1: 2, 2: 1}).category_ids
+    array([2, 1])
+    """
     if not mapping:
         return table
     names = {c.id: c.name for c in table.categories}
@@ -57,15 +100,49 @@ def rename(table: RunTable, mapping: Mapping[int, int]) -> RunTable:
 
 
 def number(table: RunTable) -> RunTable:
-    """Number the instances of each image from 1, in file order, in the place of their category."""
+    """Replace category ids by numbers: the instances of each image count from 1, in file order.
+
+    Parameters
+    ----------
+    table : RunTable
+
+    Returns
+    -------
+    RunTable
+        Without categories.
+
+    Examples
+    --------
+    >>> number(RunTable.of_texts((1, 6), [[b"132", b"222"], [b"6"]])).category_ids
+    array([1, 2, 1])
+    """
     first = np.repeat(table.image_offsets[:-1], np.diff(table.image_offsets))
     return replace(table, category_ids=np.arange(table.n_instances) - first + 1, categories=())
 
 
 def outline(table: RunTable) -> RunTable:
-    """Leave of every instance the pixels that have one of eight neighbours outside it.
+    """Reduce every instance to the pixels that have one of their eight neighbours outside it.
 
-    The edges of the frame count as outside. What the file states of areas and boxes is gone.
+    Parameters
+    ----------
+    table : RunTable
+
+    Returns
+    -------
+    RunTable
+        The edges of the frame count as outside. Stated areas and boxes are NaN.
+
+    Raises
+    ------
+    RLEError
+        If a text does not tile its frame.
+
+    Examples
+    --------
+    A frame of 3 x 3 pixels keeps all but its centre.
+
+    >>> outline(RunTable.of_texts((3, 3), [[b"09"]])).area()
+    array([8])
     """
     rles = boundary(Rles.of_table(table))
     unknown = np.full((table.n_instances, 5), np.nan)
@@ -79,7 +156,21 @@ def outline(table: RunTable) -> RunTable:
 
 
 def known_categories(tables: Iterable[RunTable]) -> set[int]:
-    """Ids of all categories that are listed or in use."""
+    """Return the ids of all categories that are listed or in use.
+
+    Parameters
+    ----------
+    tables : iterable of RunTable
+
+    Returns
+    -------
+    set of int
+
+    Examples
+    --------
+    >>> sorted(known_categories([RunTable.of_texts((1, 6), [[b"132", b"222"]], [1, 7])]))
+    [1, 7]
+    """
     known: set[int] = set()
     for table in tables:
         known.update(c.id for c in table.categories)
@@ -89,31 +180,34 @@ def known_categories(tables: Iterable[RunTable]) -> set[int]:
 
 @dataclass(frozen=True)
 class Selection:
-    """What masks are to show.
+    """Which instances masks show, as which values, and which of them is on top.
 
     Attributes
     ----------
     min_area : float, optional
-        In pixels; see :func:`keep`.
+        In pixels; instances must be larger, see :func:`keep`.
     categories : tuple of int, optional
-        Ids as they are in the annotations; all by default.
+        Ids in the annotations, before the mapping; all by default.
     mapping : tuple of pairs
-        (from, to): the value that instances of a category get instead of its id.
+        (id, value): the value that instances of a category get instead of its id.
     kind : {"semantic", "instance", "binary", "boundary"}
-        Values are category ids; 1 .. N in file order among the instances that are kept; 1; or
-        category ids on the outline of each instance alone, also where another lies over it.
+        "semantic": values are category ids. "instance": 1 .. N in file order, among the instances
+        that are kept. "binary": 1. "boundary": category ids, on the outline of each instance only;
+        a later instance hides nothing of it but what its own outline covers.
     overlap : {"last", "first", "largest", "smallest", "error"}
         Which instance shows where several overlap. Areas are those of whole instances.
 
     Raises
     ------
     MtfastError
-        If one of them has no such value.
+        If one of them has none of these values.
 
     Examples
     --------
-    >>> masks = Selection(min_area=300, mapping=((5, 4),))
-    >>> mtfast.semantic(masks.select(table))                             # doctest: +SKIP
+    >>> import mtfast
+    >>> table = RunTable.of_texts((1, 6), [[b"132", b"222"]], [1, 2])      # .###.. ..##..
+    >>> mtfast.semantic(Selection(min_area=2, mapping=((1, 9),)).select(table))
+    array([[[0, 9, 9, 9, 0, 0]]], dtype=uint8)
     """
 
     min_area: float | None = None
@@ -143,18 +237,43 @@ class Selection:
                 )
 
     def expect_known(self, known: Collection[int]) -> None:
-        """Raise MtfastError if a category that is chosen or mapped is none of the given ones."""
+        """Check that all categories that are chosen or mapped exist.
+
+        Parameters
+        ----------
+        known : collection of int
+            See :func:`known_categories`.
+
+        Raises
+        ------
+        MtfastError
+            For the first that does not.
+
+        Examples
+        --------
+        >>> Selection(categories=(7,)).expect_known({1, 2})
+        Traceback (most recent call last):
+        mtfast.errors.MtfastError: no category '7' in the annotations; expected one of: 1, 2; \
+pick one of them
+        """
         chosen = self.categories or ()
         for id_ in (*chosen, *(a for a, _ in self.mapping)):
             if id_ not in known:
-                listed = ", ".join(map(str, sorted(known))) or "none"
-                raise MtfastError(
-                    f"no category {id_} in the annotations; expected one of {listed}; "
-                    f"pick one of these"
-                )
+                ids = [str(k) for k in sorted(known)]
+                raise MtfastError(no_such("category", str(id_), ids, "the annotations"))
 
     def values(self, table: RunTable) -> RunTable:
-        """Keep the instances that show, with the values of their pixels as category ids."""
+        """Keep the chosen instances, with the values of their pixels as category ids.
+
+        Parameters
+        ----------
+        table : RunTable
+
+        Returns
+        -------
+        RunTable
+            In file order.
+        """
         table = keep(table, self.min_area, self.categories)
         if self.kind == "instance":
             return number(table)
@@ -163,10 +282,35 @@ class Selection:
         return rename(table, dict(self.mapping))
 
     def arrange(self, table: RunTable) -> RunTable:
-        """Put what :meth:`values` returns into the order of painting; cut it down to outlines."""
+        """Order what :meth:`values` returns for painting; for "boundary", reduce it to outlines.
+
+        Parameters
+        ----------
+        table : RunTable
+
+        Returns
+        -------
+        RunTable
+        """
         table = paint_order(table, self.overlap)
         return outline(table) if self.kind == "boundary" else table
 
     def select(self, table: RunTable) -> RunTable:
-        """Return the table that is painted, later instances of an image over earlier ones."""
+        """Return the table to paint, later instances of an image over earlier ones.
+
+        Parameters
+        ----------
+        table : RunTable
+
+        Returns
+        -------
+        RunTable
+
+        Raises
+        ------
+        RLEError
+            If areas or overlaps are measured and a text does not tile its frame.
+        MtfastError
+            If ``overlap`` is "error" and two instances overlap.
+        """
         return self.arrange(self.values(table))

@@ -65,9 +65,10 @@ def instance_targets(table: RunTable, window: Sequence[int] | None = None) -> In
 
     Examples
     --------
-    >>> targets = instance_targets(train.instances(3), (100, 200, 512, 512))  # doctest: +SKIP
-    >>> targets.masks.shape, targets.boxes[0]                                 # doctest: +SKIP
-    ((4, 512, 512), array([ 17., 203.,  48., 241.], dtype=float32))
+    >>> table = RunTable.of_texts((1, 6), [[b"132", b"501"]])                 # .###.. .....#
+    >>> targets = instance_targets(table, (0, 2, 1, 3))
+    >>> targets.masks, targets.boxes                                          # ##.
+    (array([[[ True,  True, False]]]), array([[0., 0., 2., 1.]], dtype=float32))
     """
     from mtfast.kernels.frames import paint
 
@@ -79,7 +80,7 @@ def instance_targets(table: RunTable, window: Sequence[int] | None = None) -> In
     height, width = table.common_size()
     n = table.n_instances
     masks = np.empty((n, height, width), np.bool_)
-    # Every instance is painted as if it were an image.
+    # Every instance is painted as an image of its own.
     paint.paint_images(
         table.rle,
         table.rle_offsets,

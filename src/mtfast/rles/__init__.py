@@ -1,17 +1,17 @@
-"""Operations on masks that stay runs: no pixel is made on the way, and none is made in the end.
+"""Operations on batches of RLE masks that work on runs alone: no pixel is made.
 
-All of them work on a batch of masks, check every text first, and return canonical RLE: what
-``pycocotools.mask.encode`` makes of the same pixels.
+All of them check every text first and return canonical RLE: what ``pycocotools.mask.encode`` makes
+of the same pixels. A batch is an :class:`Rles`.
 
 ==========================================  =====================================================
-:func:`iou`, :func:`bbox_iou`               how much masks, or boxes, overlap
-:func:`class_overlaps`                      which instances of a table do, by how many pixels
+:func:`iou`, :func:`bbox_iou`               intersection over union of masks, or boxes
+:func:`class_overlaps`                      which instances of a table overlap, by how many pixels
 :func:`first_overlap`                       whether any two masks of a group share a pixel
-:func:`merge`, :func:`combine`              all masks into one; masks in pairs
-:func:`union_areas`                         how much groups of masks cover
-:func:`components`                          the connected parts of masks
-:func:`erode`, :func:`boundary`             what is left of masks, what they lose
-:func:`crop`, :func:`pad`, :func:`flip`,    moving masks as their images are moved
+:func:`merge`, :func:`combine`              merge all masks into one; combine masks in pairs
+:func:`union_areas`                         how many pixels groups of masks cover
+:func:`components`                          split masks into connected components
+:func:`erode`, :func:`boundary`             what erosion leaves of masks, what it takes away
+:func:`crop`, :func:`pad`, :func:`flip`,    transform masks as their images are transformed
 :func:`rot90`
 ==========================================  =====================================================
 """

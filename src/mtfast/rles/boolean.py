@@ -68,14 +68,14 @@ Operation = Literal["or", "and", "minus", "xor"]
 
 
 def combine(first: Rles, second: Rles, operation: Operation) -> Rles:
-    """Combine each mask of a batch with the one at its place in another.
+    """Combine each mask of a batch with the mask of the same index in another.
 
     Parameters
     ----------
     first, second : Rles
-        n masks each, or one of them a single mask, which all of the other are combined with.
-    operation : "or", "and", "minus" or "xor"
-        "minus" is what the first mask has and the second has not.
+        n masks each; or one of them holds a single mask, which is combined with each of the other.
+    operation : {"or", "and", "minus", "xor"}
+        "minus" leaves the pixels of the first mask that the second does not have.
 
     Returns
     -------
@@ -124,10 +124,42 @@ def combine(first: Rles, second: Rles, operation: Operation) -> Rles:
 
 
 def minus(first: Rles, second: Rles) -> Rles:
-    """Leave of each mask what its partner in another batch has not; see :func:`combine`."""
+    """Subtract from each mask its partner in another batch.
+
+    Parameters
+    ----------
+    first, second : Rles
+        As in :func:`combine`, which also lists what is raised.
+
+    Returns
+    -------
+    Rles
+        n masks.
+
+    Examples
+    --------
+    >>> minus(Rles.of([b"132"], [(1, 6)]), Rles.of([b"231"], [(1, 6)])).texts()    # .###.. ..###.
+    [b'114']
+    """
     return combine(first, second, "minus")
 
 
 def xor(first: Rles, second: Rles) -> Rles:
-    """Keep what either a mask or its partner has, but not both; see :func:`combine`."""
+    """Keep the pixels that either a mask or its partner has, but not both.
+
+    Parameters
+    ----------
+    first, second : Rles
+        As in :func:`combine`, which also lists what is raised.
+
+    Returns
+    -------
+    Rles
+        n masks.
+
+    Examples
+    --------
+    >>> xor(Rles.of([b"132"], [(1, 6)]), Rles.of([b"231"], [(1, 6)])).texts()      # .###.. ..###.
+    [b'1120O']
+    """
     return combine(first, second, "xor")

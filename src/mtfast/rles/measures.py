@@ -47,8 +47,8 @@ def iou(dt: Rles, gt: Rles, iscrowd: ArrayLike | None = None) -> NDArray[np.floa
 
     Notes
     -----
-    Equal to ``pycocotools.mask.iou`` bit for bit, where that one is right: it loses what follows a
-    run of no length.
+    Equal to ``pycocotools.mask.iou`` bit for bit, except for masks with runs of length 0:
+    pycocotools ignores what follows such a run.
     """
     from mtfast.kernels.operations import iou as kernels
 
@@ -108,19 +108,27 @@ def bbox_iou(dt: ArrayLike, gt: ArrayLike, iscrowd: ArrayLike | None = None) -> 
 
 
 class SharedPixels(NamedTuple):
-    """Pairs of instances that overlap: first and second, and how many pixels they share."""
+    """Pairs of instances that overlap.
+
+    Attributes
+    ----------
+    first, second : (n_pairs,) int64
+        Indices of the instances in their table, in ascending order.
+    n_pixels : (n_pairs,) int64
+        How many pixels they share.
+    """
 
     first: Int64
     second: Int64
     n_pixels: Int64
 
 
-# Lists of toggles take eight times the memory of their texts: they are not made of a whole set.
+# Lists of toggles take eight times the memory of their texts, so not all of a set are made at once.
 IMAGES_AT_A_TIME = 256
 
 
 def class_overlaps(table: RunTable) -> SharedPixels:
-    """Find all pairs of instances of an image that overlap and are of different categories.
+    """Find all pairs of instances of an image that overlap and have different categories.
 
     Parameters
     ----------
@@ -129,8 +137,7 @@ def class_overlaps(table: RunTable) -> SharedPixels:
     Returns
     -------
     SharedPixels
-        first, second and n_pixels, (n_pairs,) int64 each: the two instances of a pair as indices
-        into the table, in ascending order, and the pixels that they share.
+        In ascending order.
 
     Raises
     ------
@@ -139,8 +146,9 @@ def class_overlaps(table: RunTable) -> SharedPixels:
 
     Examples
     --------
-    >>> class_overlaps(src.table("train", "annotations_with_class_300"))     # doctest: +SKIP
-    SharedPixels(first=array([3]), second=array([5]), n_pixels=array([17]))
+    >>> table = RunTable.of_texts((1, 6), [[b"132", b"231"]], [1, 2])     # .###.. and ..###.
+    >>> class_overlaps(table)
+    SharedPixels(first=array([0]), second=array([1]), n_pixels=array([2]))
     """
     pieces = [np.empty((3, 0), np.int64)]
     for start in range(0, table.n_images, IMAGES_AT_A_TIME):
@@ -206,7 +214,7 @@ def _overlaps(
 
 
 def union_areas(rles: Rles, offsets: Int64) -> Int64:
-    """Measure the unions of groups of masks, those of each image for instance.
+    """Measure the union of each group of masks, for instance the masks of each image.
 
     Parameters
     ----------

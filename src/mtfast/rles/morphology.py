@@ -1,4 +1,4 @@
-"""Components, erosion and boundaries: what depends on which pixels are neighbours."""
+"""Connected components, erosion and boundaries: operations on the neighbours of pixels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from mtfast.errors import MtfastError, one_of, shown
 from mtfast.rles.arguments import as_array
-from mtfast.rles.batch import Int64, Rles, allocate, rles_of_toggles, toggles_of
+from mtfast.rles.batch import Int64, Rles, ToggleLists, allocate, rles_of_toggles, toggles_of
 from mtfast.table import MAX_PIXELS
 
 
@@ -30,7 +30,7 @@ class Components(NamedTuple):
 
 
 def components(rles: Rles, connectivity: Literal[4, 8] = 4) -> Components:
-    """Take masks apart into their connected components.
+    """Split masks into their connected components.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ def components(rles: Rles, connectivity: Literal[4, 8] = 4) -> Components:
     Returns
     -------
     Components
-        The components of each mask, by their first pixel in column-major order. An empty mask has
-        none.
+        The components of each mask, ordered by their first pixel in column-major order. An empty
+        mask has none.
 
     Raises
     ------
@@ -101,11 +101,11 @@ def erode(
     n : int or (n_masks,) int
         How often each mask is eroded.
     connectivity : 4 or 8
-        A pixel goes if one of its four neighbours is background, or one of its eight. The work
-        grows with n for 4, with its logarithm for 8.
+        Whether a pixel goes if one of its four neighbours is background, or one of its eight. The
+        time grows with n for 4, and with its logarithm for 8.
     border : 0 or 1
-        What the pixels outside the frame are: 0 takes masks off the edges of the frame as well, as
-        boundary IoU does, 1 leaves them there, as ``cv2.erode`` does if nothing else is said.
+        What the pixels outside the frame are: with 0 masks are eroded from the edges of the frame
+        as well, as in boundary IoU; with 1 they are not, as by default in ``cv2.erode``.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def boundary(
     ratio: float | None = None,
     connectivity: Literal[4, 8] = 8,
 ) -> Rles:
-    """Keep the pixels of masks that erosion takes away; the edges of the frame count as outside.
+    """Keep the pixels of masks that erosion takes away; outside the frame is background.
 
     Parameters
     ----------
@@ -142,8 +142,8 @@ def boundary(
     width : int or (n,) int
         Pixels from the outline inwards.
     ratio : float, optional
-        The width as a part of the frame's diagonal, rounded, and 1 at least. Boundary IoU takes
-        0.02.
+        The width as a fraction of the frame's diagonal, rounded, at least 1 pixel. Boundary IoU
+        takes 0.02.
     connectivity : 4 or 8
         As in :func:`erode`.
 
@@ -170,6 +170,26 @@ def boundary(
     return _eroded(rles, width, connectivity, 0, lost=True, ratio=ratio)
 
 
+def _layers(lists: ToggleLists, n: int | ArrayLike, ratio: float | None) -> Int64:
+    """Return how many layers of pixels each mask loses, (n,) int64."""
+    if ratio is not None:
+        if not 0 <= ratio < math.inf:
+            raise MtfastError(
+                f"ratio {ratio}; expected a number from 0 on; boundary IoU takes 0.02"
+            )
+        diagonals = np.sqrt(lists.heights.astype(float) ** 2 + lists.widths.astype(float) ** 2)
+        n = np.clip(np.rint(ratio * diagonals), 1, MAX_PIXELS).astype(np.int64)
+    sizes = as_array("n", n)
+    if sizes.dtype.kind not in "iu" or sizes.shape not in ((), (lists.n,)) or (sizes < 0).any():
+        raise MtfastError(
+            f"a width of {shown(n)}; expected an integer from 0 on, or one for each of the "
+            f"{lists.n} masks; give it in pixels"
+        )
+    # The bound must be a number of the same dtype.
+    sizes = np.minimum(sizes, min(MAX_PIXELS, np.iinfo(sizes.dtype).max))
+    return np.ascontiguousarray(np.broadcast_to(sizes, (lists.n,)), np.int64)
+
+
 def _eroded(
     rles: Rles,
     n: int | ArrayLike,
@@ -184,24 +204,9 @@ def _eroded(
     one_of("connectivity", connectivity, (4, 8))
     one_of("border", border, (0, 1))
     lists = toggles_of(rles, "rles")
-    if ratio is not None:
-        if not 0 <= ratio < math.inf:
-            raise MtfastError(
-                f"ratio {ratio}; expected a number from 0 on; boundary IoU takes 0.02"
-            )
-        diagonals = np.sqrt(lists.heights.astype(float) ** 2 + lists.widths.astype(float) ** 2)
-        n = np.clip(np.rint(ratio * diagonals), 1, MAX_PIXELS).astype(np.int64)
-    sizes = as_array("n", n)
-    if sizes.dtype.kind not in "iu" or sizes.shape not in ((), (lists.n,)) or (sizes < 0).any():
-        raise MtfastError(
-            f"a width of {shown(n)}; expected an integer from 0 on, or one for each of the "
-            f"{lists.n} masks; give it in pixels"
-        )
-    # The bound must be a number of their own kind.
-    sizes = np.minimum(sizes, min(MAX_PIXELS, np.iinfo(sizes.dtype).max))
-    sizes = np.ascontiguousarray(np.broadcast_to(sizes, (lists.n,)), np.int64)
+    sizes = _layers(lists, n, ratio)
     offsets = allocate(lists.n + 1)
-    # Whole columns side by side are one run, and become as many as there are.
+    # Adjacent whole columns are one run, which may become a run for each column.
     part = 4 * lists.longest + 2 * min(int(lists.widths.max(initial=0)), 2**14) + 8
     total = 4 * lists.toggles.size + part
     while True:

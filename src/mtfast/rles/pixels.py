@@ -1,4 +1,4 @@
-"""One mask <-> one COCO RLE text, about as fast as its frame can be read or filled."""
+"""Pixels of one mask <-> one COCO RLE text, about as fast as its frame can be read or filled."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mtfast.errors import MtfastError
 
 __all__ = ["decode_mask", "encode_mask"]
 
-# Room for the text of all but the busiest masks; those are written in a second call.
-_TEXT_ROOM = 1 << 16
+# Enough characters for all but the busiest masks; those are written in a second call.
+_TEXT_CAPACITY = 1 << 16
 
 
 def encode_mask(mask: NDArray[Any]) -> tuple[bytes, tuple[int, int]]:
@@ -32,6 +32,11 @@ def encode_mask(mask: NDArray[Any]) -> tuple[bytes, tuple[int, int]]:
     ------
     MtfastError
         If it is no such array.
+
+    Examples
+    --------
+    >>> encode_mask(np.array([[0, 1, 1], [1, 1, 0]]))          # .## / ##.
+    (b'141', (2, 3))
     """
     from mtfast.kernels.frames import encode
     from mtfast.kernels.rle import toggle_words
@@ -50,7 +55,7 @@ def encode_mask(mask: NDArray[Any]) -> tuple[bytes, tuple[int, int]]:
     pixels = np.ascontiguousarray(mask).reshape(-1).view(np.uint8)
     n_places, n_words = encode.scratch_sizes(height, width, by_columns)
     places, words = np.empty(n_places, np.int64), np.empty(n_words, np.uint64)
-    text = np.empty(_TEXT_ROOM, np.uint8)
+    text = np.empty(_TEXT_CAPACITY, np.uint8)
     if by_columns:
         n = encode.encode_columns(pixels, places, words, text)
     else:
@@ -87,6 +92,14 @@ def decode_mask(
     -------
     bool
         False if the runs do not tile the frame; nothing has been painted then.
+
+    Examples
+    --------
+    >>> frame = np.empty((1, 6), np.uint8)
+    >>> decode_mask(np.frombuffer(b"132", np.uint8), 0, 3, frame, 7, "C", is_clear=False)
+    True
+    >>> frame
+    array([[0, 7, 7, 7, 0, 0]], dtype=uint8)
     """
     from mtfast.kernels.frames import decode
     from mtfast.kernels.rle import toggle_words

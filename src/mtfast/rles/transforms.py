@@ -1,4 +1,4 @@
-"""Crop, pad, flip and turn masks as their images are cropped, padded, flipped and turned."""
+"""Crop, pad, flip and rotate masks as their images are cropped, padded, flipped and rotated."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from mtfast.table import MAX_PIXELS
 def crop(
     rles: Rles, y: int, x: int, h: int, w: int, drop_empty: bool = False
 ) -> tuple[Rles, NDArray[np.bool_]]:
-    """Cut one window out of all masks of a batch.
+    """Crop all masks of a batch to one window.
 
     Parameters
     ----------
     rles : Rles
     y, x, h, w : int
-        First row and column, height and width of the window, which must lie in every frame. A
-        window without pixels is one.
+        First row and column, height and width of the window, which must lie in every frame. It
+        may have no pixels.
     drop_empty : bool
         Leave out masks that have no pixel in the window.
 
@@ -61,7 +61,7 @@ def crop(
         h,
         w,
         drop_empty,
-        *_pieces(lists),
+        *_column_pieces(lists),
         nonempty,
         out,
         offsets,
@@ -84,9 +84,9 @@ def pad(rles: Rles, top: int, bottom: int, left: int, right: int, value: Literal
     ----------
     rles : Rles
     top, bottom, left, right : int
-        How many are added on each side, from 0 on.
+        How many rows or columns to add on each side, 0 or more.
     value : 0 or 1
-        What they hold.
+        Background or foreground.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def pad(rles: Rles, top: int, bottom: int, left: int, right: int, value: Literal
     Raises
     ------
     MtfastError
-        If one of the numbers is negative, or a frame grows beyond 2**40 pixels.
+        If a number is negative, or a frame would have more than 2**40 pixels.
     RLEError
         If a text does not tile its frame.
 
@@ -134,7 +134,7 @@ def pad(rles: Rles, top: int, bottom: int, left: int, right: int, value: Literal
         top,
         bottom,
         left,
-        *_pieces(lists),
+        *_column_pieces(lists),
         out,
         offsets,
     )
@@ -177,7 +177,7 @@ def flip(rles: Rles, axis: Literal["horizontal", "vertical"]) -> Rles:
     transform.flips(
         *lists[:4],
         axis == "vertical",
-        *_pieces(lists),
+        *_column_pieces(lists),
         out,
         offsets,
     )
@@ -185,13 +185,13 @@ def flip(rles: Rles, axis: Literal["horizontal", "vertical"]) -> Rles:
 
 
 def rot90(rles: Rles, k: int = 1) -> Rles:
-    """Turn all masks of a batch by k quarter turns to the left, as ``numpy.rot90`` does.
+    """Turn all masks of a batch by k quarter turns counterclockwise, as ``numpy.rot90`` does.
 
     Parameters
     ----------
     rles : Rles
     k : int
-        Negative: to the right.
+        Negative numbers turn clockwise.
 
     Returns
     -------
@@ -222,7 +222,7 @@ def rot90(rles: Rles, k: int = 1) -> Rles:
         transform.half_turns(*lists[:4], out, offsets)
         return rles_of_toggles(out, offsets, lists.heights, lists.widths)
     height = int(lists.heights.max(initial=0))
-    # As a rule a flake has about as many row runs as column runs, and counting takes its time.
+    # Flakes mostly have about as many row runs as column runs; counting them would take time.
     most, total = 2 * lists.longest, 2 * lists.toggles.size
     end = row_runs.TOO_MANY_RUNS
     while end < 0:
@@ -254,7 +254,7 @@ def _complement(lists: ToggleLists) -> ToggleLists:
     return ToggleLists(out, offsets, lists.heights, lists.widths, lists.longest + 2)
 
 
-def _pieces(lists: ToggleLists) -> Int64:
-    """Room for the column pieces of any one mask, (3, n)."""
+def _column_pieces(lists: ToggleLists) -> Int64:
+    """Make scratch for the column pieces of any one mask, (3, n)."""
     size = 3 * (lists.longest // 2)
     return allocate(3 * size).reshape(3, size)
