@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -117,12 +118,15 @@ def test_every_dependency_is_justified():
         assert re.search(rf"^\|.*\b{name}\b", text, re.MULTILINE), name
 
 
-def test_docstring_examples():
-    """The examples that can run by themselves."""
+def test_docstring_examples(tiny_set, tmp_path, monkeypatch):
+    """In a folder where a set, Graphene, and its store, graphene.zarr, are."""
     import doctest
     import importlib
     import pkgutil
 
+    shutil.copytree(tiny_set, tmp_path / "Graphene")
+    monkeypatch.chdir(tmp_path)
+    mtfast.convert("Graphene", "graphene.zarr")
     needs_torch = {
         f"mtfast.loaders.{name}" for name in ("batches", "gpu", "sample_formats", "torch")
     }
@@ -132,7 +136,9 @@ def test_docstring_examples():
             continue
         if module.name in needs_torch and find_spec("torch") is None:
             continue
-        result = doctest.testmod(importlib.import_module(module.name))
+        result = doctest.testmod(
+            importlib.import_module(module.name), extraglobs={"mtfast": mtfast}
+        )
         assert result.failed == 0, module.name
         n += result.attempted
     assert n > 5

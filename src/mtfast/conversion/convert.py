@@ -2,7 +2,7 @@
 
 ::
 
-    source -> tables -> pool and columns ------------------> zarr arrays
+    source -> tables -> columns ---------------------------> zarr arrays
                      -> semantic table --> shards (Dask) --> semantic/c.K.0.0
               image files --------------->                   images/jpeg/c.K.0.0.0
 
@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from mtfast.errors import MtfastError, SourceError
 from mtfast.jpeg import read_header
 from mtfast.painting.encode import encode_masks
 from mtfast.parallel import check_scheduler, run_jobs
+from mtfast.paths import local_path
 from mtfast.progress import Progress, track
 from mtfast.sources import Source, open_source
 from mtfast.sources.source import chosen_splits
@@ -57,8 +58,8 @@ def convert(
     store: str | os.PathLike[str],
     *,
     splits: Sequence[str] | None = None,
-    semantic: str | None = None,
-    images: Literal["jpeg", "none"] = "jpeg",
+    variant: str | None = None,
+    images: Literal["keep", "none"] = "keep",
     shard: int = schema.SHARD,
     decode_check: bool = False,
     crop_index: bool = False,
@@ -66,6 +67,7 @@ def convert(
     workers: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    semantic: str | None = None,
 ) -> Path:
     """Convert a dataset to a Zarr store with fast random access.
 
@@ -80,11 +82,11 @@ def convert(
         Where to write the store; must not exist.
     splits : sequence of str, optional
         Which splits to convert; all by default.
-    semantic : str, optional
-        The variant that semantic masks are painted from; by default the with-class one with
-        threshold 200, see :func:`mtfast.sources.variants.default_variant`.
-    images : {"jpeg", "none"}
-        Whether to store the images.
+    variant : str, optional
+        What semantic masks are painted from; by default the with-class variant with threshold 200,
+        see :func:`mtfast.sources.variants.default_variant`.
+    images : {"keep", "none"}
+        Whether to store the image files.
     shard : int
         Images in a shard file.
     decode_check : bool
@@ -103,6 +105,8 @@ def convert(
         Replace a store that is there. It stays until the new one is complete.
     progress : callable, optional
         Called as (what, done, total).
+    semantic : str, optional
+        Older name of ``variant``.
 
     Returns
     -------
@@ -112,35 +116,50 @@ def convert(
     Raises
     ------
     SourceError, RLEError
-        If the dataset is not in order.
+        If the dataset is missing, malformed, or one of its files cannot be read.
     StoreError
         If the store exists or cannot be written. What was written so far is removed.
+    MtfastError
+        If an option has no such value.
 
     Examples
     --------
-    >>> mtfast.convert("GrapheneH", "graphene_h.zarr")       # doctest: +SKIP
+    >>> path = mtfast.convert("Graphene", "new.zarr", splits=["test"])
+    >>> mtfast.open(path)                                       # doctest: +ELLIPSIS
+    <mtfast store ...new.zarr: <test: 4 images of 96 x 128>>
     """
-    if images not in ("jpeg", "none"):
-        raise MtfastError(f"images {images!r}; expected 'jpeg' or 'none'; pick one")
-    if crop_index and images == "none":
+    if images not in ("keep", "none", "jpeg"):
+        raise MtfastError(f"images {images!r}; expected 'keep' or 'none'; pick one")
+    options = _Options(images != "none", shard, decode_check, crop_index)
+    if crop_index and not options.images:
         raise MtfastError(
             "a crop index without images; expected images to index; leave out one of the two"
         )
     if shard < 1:
         raise MtfastError(f"{shard} images in a shard; expected at least 1; the default is 64")
     check_scheduler(scheduler)
-    target = Path(store).absolute()
+    target = local_path(store).absolute()
     refuse_existing(target, overwrite)
-    opened = source if isinstance(source, Source) else open_source(source)
+    opened = source if isinstance(source, Source) else open_source(local_path(source))
     inputs = [
-        read_split(opened, split, semantic, images == "jpeg", progress)
+        read_split(opened, split, variant or semantic, options.images, progress)
         for split in chosen_splits(opened, splits)
     ]
 
     run = partial(run_jobs, _write_shard, name="write-shard", scheduler=scheduler, workers=workers)
     with replacing(target):
-        _write(target, opened, inputs, shard, decode_check, crop_index, run, progress)
+        _write(target, opened, inputs, options, run, progress)
     return Path(store)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What is written; see :func:`convert`."""
+
+    images: bool
+    shard: int
+    decode_check: bool
+    crop_index: bool
 
 
 @dataclass(frozen=True)
@@ -150,14 +169,12 @@ class _Job:
     store: Path
     split: str
     number: int
-    slots: int
     size: tuple[int, int]
     dtype: str
     table: RunTable
     names: tuple[str, ...]
-    source: Source | None
-    decode_check: bool
-    crop_index: bool
+    source: Source
+    options: _Options
 
 
 class _Written(NamedTuple):
@@ -171,70 +188,70 @@ def _write(
     target: Path,
     source: Source,
     inputs: Sequence[SplitInput],
-    shard: int,
-    decode_check: bool,
-    crop_index: bool,
+    options: _Options,
     run: Callable[[Sequence[_Job]], AbstractContextManager[Iterator[tuple[int, _Written]]]],
     progress: Progress | None,
 ) -> None:
-    from mtfast import __version__
-
-    attributes = {
-        "mtfast_version": __version__,
-        "source": {"name": source.name, "kind": source.kind},
-        "splits": [split.name for split in inputs],
-        "shard": shard,
-    }
-    writer = StoreWriter(target, attributes)
-    groups = {split.name: _declare(writer, split, shard, crop_index) for split in inputs}
+    writer = StoreWriter(target, _attributes(source, inputs, options))
+    groups = {split.name: _declare(writer, split, options) for split in inputs}
     by_name = {split.name: split for split in inputs}
-    shards = plan({split.name: len(split.names) for split in inputs}, shard)
-    jobs = [
-        _job(target, by_name[part.split], part, source, shard, decode_check, crop_index)
-        for part in shards
-    ]
+    shards = plan({split.name: len(split.names) for split in inputs}, options.shard)
+    jobs = [_job(target, source, by_name[shard.split], shard, options) for shard in shards]
     sums = {split.name: np.zeros(len(split.names), np.uint32) for split in inputs}
     steps = {split.name: np.zeros(len(split.names), np.uint16) for split in inputs}
-    sizes = [part.stop - part.start for part in shards]
-    # The columns are Python's work and the shards are not: they share the time.
+    sizes = [shard.stop - shard.start for shard in shards]
+    # Columns keep the interpreter busy and shards do not: they are written side by side.
     with ThreadPoolExecutor(1) as aside:
         columns = aside.submit(_write_columns, groups, inputs)
         with run(jobs) as results:
             shown = track(results, "writing images", progress, sum(sizes), lambda r: sizes[r[0]])
             for number, written in shown:
-                part = shards[number]
+                shard = shards[number]
                 if written.checksums:
-                    sums[part.split][part.start : part.stop] = written.checksums
+                    sums[shard.split][shard.start : shard.stop] = written.checksums
                 if written.steps:
-                    steps[part.split][part.start : part.stop] = written.steps
+                    steps[shard.split][shard.start : shard.stop] = written.steps
         columns.result()
     for split in inputs:
         if split.has_images:
             checksums = {"image_crc32c": sums[split.name]}
             write_columns(groups[split.name], schema.SPLIT, checksums)
-        if crop_index:
+        if options.crop_index:
             write_steps(target / split.name / schema.CROP_GROUP, steps[split.name])
     writer.finish()
 
 
-def _declare(writer: StoreWriter, split: SplitInput, shard: int, crop_index: bool) -> zarr.Group:
+def _attributes(source: Source, inputs: Sequence[SplitInput], options: _Options) -> dict[str, Any]:
+    """Return those of the root group."""
+    from mtfast import __version__
+
+    return {
+        "mtfast_version": __version__,
+        "source": {"name": source.name, "kind": source.kind},
+        "splits": [split.name for split in inputs],
+        "shard": options.shard,
+    }
+
+
+def _declare(writer: StoreWriter, split: SplitInput, options: _Options) -> zarr.Group:
     """Create the group of a split and the arrays whose shards the jobs write."""
+    n_images, size = len(split.names), split.size
     group = writer.split(
         split.name,
         {
-            "n_images": len(split.names),
-            "height": split.size[0],
-            "width": split.size[1],
+            "n_images": n_images,
+            "height": size[0],
+            "width": size[1],
             "images": split.has_images,
             "semantic_variant": split.semantic_variant,
             "sets": list(split.sets),
         },
     )
-    declare_masks(group, len(split.names), split.size, split.semantic_dtype, shard)
+    declare_masks(group, n_images, size, split.semantic_dtype, options.shard)
     if split.has_images:
-        declare_images(group, len(split.names), split.size, shard)
-    if crop_index:
-        declare_index(group, schema.CROP_GROUP, len(split.names), split.size, shard)
+        declare_images(group, n_images, size, options.shard)
+    if options.crop_index:
+        declare_index(group, schema.CROP_GROUP, n_images, size, options.shard)
     return group
 
 
@@ -248,70 +265,77 @@ def _write_columns(groups: Mapping[str, zarr.Group], inputs: Sequence[SplitInput
         write_columns(group.create_group("variants"), schema.VARIANTS, variants)
 
 
-def _job(
-    target: Path,
-    split: SplitInput,
-    part: Shard,
-    source: Source,
-    shard: int,
-    decode_check: bool,
-    crop_index: bool,
-) -> _Job:
+def _job(target: Path, source: Source, split: SplitInput, shard: Shard, options: _Options) -> _Job:
     return _Job(
         store=target,
         split=split.name,
-        number=part.number,
-        slots=shard,
+        number=shard.number,
         size=split.size,
         dtype=split.semantic_dtype.name,
-        table=split.table[part.start : part.stop],
-        names=split.names[part.start : part.stop],
-        source=source if split.has_images else None,
-        decode_check=decode_check,
-        crop_index=crop_index,
+        table=split.table[shard.start : shard.stop],
+        names=split.names[shard.start : shard.stop],
+        source=source,
+        options=options,
     )
 
 
 def _write_shard(job: _Job) -> _Written:
     """Write one shard of every array."""
+    slots = job.options.shard
     masks = shard_path(job.store, f"{job.split}/{schema.SEMANTIC}", job.number, 3)
-    write_shard(masks, encode_masks(job.table, np.dtype(job.dtype)), job.slots)
+    write_shard(masks, encode_masks(job.table, np.dtype(job.dtype)), slots)
     written = _Written([], [])
-    if job.source is not None:
+    if job.options.images:
         path = shard_path(job.store, f"{job.split}/{schema.JPEG}", job.number, 4)
-        images = _checked_images(job, job.source, written.checksums)
-        index = IndexShard(job.size) if job.crop_index else None
-        write_shard(path, index.watch(images) if index else images, job.slots)
+        images = _checked_images(job, written.checksums)
+        index = IndexShard(job.size) if job.options.crop_index else None
+        write_shard(path, index.watch(images) if index else images, slots)
         if index:
-            folder = job.store / job.split / schema.CROP_GROUP
-            index.write(folder, job.number, job.slots)
+            index.write(job.store / job.split / schema.CROP_GROUP, job.number, slots)
             written.steps.extend(index.steps)
     return written
 
 
-def _checked_images(job: _Job, source: Source, checksums: list[int]) -> Iterator[bytes]:
+def _checked_images(job: _Job, checksums: list[int]) -> Iterator[bytes]:
+    """Read the image files of a shard; note the CRC-32C of each."""
     import google_crc32c
-    import imagecodecs
 
-    height, width = job.size
     for name in job.names:
-        data = source.read_image(job.split, name)
-        try:
-            header = read_header(data)
-        except MtfastError as error:
-            raise SourceError(f"image {name} of split {job.split!r} is {error}") from error
-        if (header.height, header.width) != (height, width):
-            raise SourceError(
-                f"image {name} of split {job.split!r} is {header.height} x {header.width} pixels; "
-                f"expected {height} x {width} as in the annotations; correct either"
-            )
-        if job.decode_check:
-            try:
-                imagecodecs.jpeg8_decode(data, outcolorspace="RGB")
-            except (ValueError, RuntimeError) as error:
-                raise SourceError(
-                    f"image {name} of split {job.split!r} does not decode ({error}); "
-                    f"expected a sound JPEG; fetch it again"
-                ) from error
+        what = f"image {name} of split {job.split!r}"
+        data = _read_image(job.source, job.split, name, what)
+        _check_image(data, what, job.size, job.options.decode_check)
         checksums.append(google_crc32c.value(data))
         yield data
+
+
+def _read_image(source: Source, split: str, name: str, what: str) -> bytes:
+    try:
+        return source.read_image(split, name)
+    except OSError as error:
+        # Or it would pass for an error of the file that is written.
+        reason = "it is gone" if isinstance(error, FileNotFoundError) else error.strerror or error
+        raise SourceError(
+            f"{what} cannot be read: {reason}; expected the file that was there at the start; "
+            f"check it and its disk"
+        ) from error
+
+
+def _check_image(data: bytes, what: str, size: tuple[int, int], decode: bool) -> None:
+    import imagecodecs
+
+    try:
+        header = read_header(data)
+    except MtfastError as error:
+        raise SourceError(f"{what} is {error}") from error
+    if (header.height, header.width) != size:
+        raise SourceError(
+            f"{what} is {header.height} x {header.width} pixels; "
+            f"expected {size[0]} x {size[1]} as in the annotations; correct either"
+        )
+    if decode:
+        try:
+            imagecodecs.jpeg8_decode(data, outcolorspace="RGB")
+        except (ValueError, RuntimeError) as error:
+            raise SourceError(
+                f"{what} does not decode ({error}); expected a sound JPEG; fetch it again"
+            ) from error

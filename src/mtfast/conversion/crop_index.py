@@ -1,4 +1,4 @@
-"""A crop index for the images of a store that is there already."""
+"""Add a crop index to the images of a store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["IndexedSplit", "add_crop_index"]
 
 
 class IndexedSplit(NamedTuple):
-    """A split that has got a crop index: how many of its images have one, and its bytes."""
+    """A split that was indexed: how many of its images have an index, and its bytes."""
 
     name: str
     n_images: int
@@ -40,14 +40,14 @@ def add_crop_index(
 ) -> tuple[IndexedSplit, ...]:
     """Index the images of a store, so that windows of them are decoded without the rest.
 
-    The store stays complete and readable all the time: the index of a split grows beside the
+    The store stays complete and readable all the time: the index of a split is made beside the
     store and takes its place when it is whole.
 
     Parameters
     ----------
     store : Store or path-like
     overwrite : bool
-        Make an index again where there is one; otherwise such a split is left alone.
+        Replace an index that is there; otherwise such a split is left alone.
     scheduler : str
         "threads", "processes", "sync", or the address of a Dask scheduler, "tcp://HOST:PORT".
     workers : int, optional
@@ -68,8 +68,11 @@ def add_crop_index(
 
     Examples
     --------
-    >>> mtfast.conversion.crop_index.add_crop_index("graphene.zarr")                # doctest: +SKIP
-    (IndexedSplit(name='train', n_images=64, n_indexed=64, n_bytes=640132),)
+    >>> from mtfast.conversion.crop_index import add_crop_index
+    >>> [(split.name, split.n_indexed) for split in add_crop_index("graphene.zarr")]
+    [('train', 10), ('test', 4)]
+    >>> mtfast.open("graphene.zarr")["train"].has_crop_index
+    True
     """
     check_scheduler(scheduler)
     opened = store if isinstance(store, Store) else open_store(store)
@@ -77,7 +80,7 @@ def add_crop_index(
     found = []
 
     with writing(opened.path):
-        # Of a run that was killed; being alone, nobody else works on it.
+        # What a killed run has left; no other run is at work here.
         shutil.rmtree(partial, ignore_errors=True)
         try:
             for name in opened:
@@ -122,10 +125,20 @@ def _index_split(
     write_steps(made, steps)
     sync_tree(made)
     n_bytes = sum(file.stat().st_size for file in made.rglob("*") if file.is_file())
-    if place.exists():
-        move(place, partial / f".{split.name}.replaced")
-    move(made, place)
+    _put(made, place, partial / f".{split.name}.replaced")
     return IndexedSplit(split.name, n_images, int(np.count_nonzero(steps)), n_bytes)
+
+
+def _put(made: Path, place: Path, aside: Path) -> None:
+    """Move an index to its place; the one that was there goes back if that fails."""
+    if place.exists():
+        move(place, aside)
+    try:
+        move(made, place)
+    except BaseException:
+        if aside.exists():
+            move(aside, place)
+        raise
 
 
 def _index_shard(job: _Job) -> list[int]:

@@ -1,17 +1,17 @@
-"""What a conversion reads before it writes: the annotations of a split, and whether all fits."""
+"""What a conversion reads before it writes: the annotations of a split, checked as a whole."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from mtfast.errors import SourceError
+from mtfast.errors import SourceError, no_such
 from mtfast.painting.paint import semantic_dtype
-from mtfast.paths import base_name
+from mtfast.paths import base_name, stem_of
 from mtfast.progress import Progress, track
 from mtfast.sources import Source
 from mtfast.sources.variants import default_variant
@@ -20,12 +20,34 @@ from mtfast.table import RunTable
 
 __all__ = ["SplitInput", "read_split"]
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class SplitInput:
     """All that is known of a split before anything is written.
 
-    ``table`` holds the instances that masks are painted from, for exactly the images ``names``.
+    Attributes
+    ----------
+    name : str
+    names : tuple of str
+        File names of its images: the union over the variants, in the order of the first that lists
+        each.
+    size : (height, width)
+        In pixels, of every image.
+    set_names : tuple of str
+        Exfoliation run of each image; empty where it is not known.
+    sets : tuple of str
+        All runs.
+    semantic_variant : str
+        What masks are painted from.
+    semantic_dtype : numpy dtype
+    table : RunTable
+        The instances of that variant, for exactly the images ``names``.
+    tables : tuple of VariantTable
+        Every annotation file.
+    has_images : bool
+        Whether image files are stored.
     """
 
     name: str
@@ -41,55 +63,54 @@ class SplitInput:
 
 
 def read_split(
-    source: Source, split: str, semantic: str | None, with_images: bool, progress: Progress | None
+    source: Source, split: str, variant: str | None, with_images: bool, progress: Progress | None
 ) -> SplitInput:
-    """Read all annotation files of a split and make sure that they fit together."""
+    """Read all annotation files of a split and make sure that they fit together.
+
+    Parameters
+    ----------
+    source : Source
+    split : str
+    variant : str, optional
+        What the masks are painted from; by default that of
+        :func:`mtfast.sources.variants.default_variant`.
+    with_images : bool
+        Whether the images are stored: then all of them must be there.
+    progress : callable, optional
+        Called as (what, done, total).
+
+    Returns
+    -------
+    SplitInput
+
+    Raises
+    ------
+    SourceError, RLEError
+        If there is no such variant, an image is missing, sizes differ, or a file is malformed.
+    """
     variants = source.variants(split)
-    chosen = semantic or default_variant(variants)
+    chosen = variant or default_variant(variants)
     if chosen not in variants:
-        raise SourceError(
-            f"no variant {chosen!r} in split {split!r}; "
-            f"expected one of {', '.join(variants[:8])}{', …' if len(variants) > 8 else ''}; "
-            f"pick one of these for --semantic"
-        )
-    tables: list[VariantTable] = []
-    order: dict[str, int] = {}
-    sizes: dict[tuple[int, int], str] = {}
-    what = f"reading annotations of {split}"
-    for variant in track(variants, what, progress):
-        table = source.table(split, variant)
-        file = source.variant_file(split, variant)
-        tables.append(VariantTable(variant, file, table))
-        for name in table.names.tolist():
-            order.setdefault(name, len(order))
-        if table.n_images:
-            sizes.setdefault(table.common_size(), file)
-        if with_images and len(tables) == 1:
-            # Of a large set the other files take a minute to read: say soon that there is no image.
-            _image_files(source, split, table.names.tolist())
-    if not order:
+        raise SourceError(no_such("variant", chosen, variants, f"split {split!r}"))
+    tables = _read_tables(source, split, with_images, progress)
+    names = tuple(dict.fromkeys(name for t in tables for name in t.table.names.tolist()))
+    if not names:
         raise SourceError(
             f"split {split!r} of {source.path} has no images; expected at least one; "
             f"leave it out with --split"
         )
-    if len(sizes) > 1:
-        (a, in_a), (b, in_b), *_ = sizes.items()
-        raise SourceError(
-            f"{in_a} has images of {a[0]} x {a[1]} and {in_b} of {b[0]} x {b[1]}; "
-            f"expected one size in a split; correct the sizes"
-        )
-    (size,) = sizes
-    names = tuple(order)
+    size = _one_size(tables)
     if with_images:
         _require_images(source, split, names)
-    found = source.set_names(split)
+    runs = source.set_names(split)
     table = align(tables[variants.index(chosen)].table, names, size)
+    logger.info("%s: masks are painted from %s, one of %d variants", split, chosen, len(variants))
     return SplitInput(
         name=split,
         names=names,
         size=size,
-        set_names=tuple(found.members.get(PurePosixPath(name).stem, "") for name in names),
-        sets=found.sets,
+        set_names=tuple(runs.members.get(stem_of(name), "") for name in names),
+        sets=runs.sets,
         semantic_variant=chosen,
         semantic_dtype=semantic_dtype(table.category_ids),
         table=table,
@@ -98,22 +119,52 @@ def read_split(
     )
 
 
+def _read_tables(
+    source: Source, split: str, with_images: bool, progress: Progress | None
+) -> list[VariantTable]:
+    tables: list[VariantTable] = []
+    for variant in track(source.variants(split), f"reading annotations of {split}", progress):
+        table = source.table(split, variant)
+        tables.append(VariantTable(variant, source.variant_file(split, variant), table))
+        if with_images and len(tables) == 1:
+            # The other files of a large set take a minute to read: see first whether there are
+            # images at all.
+            _image_files(source, split, table.names.tolist())
+    return tables
+
+
+def _one_size(tables: Sequence[VariantTable]) -> tuple[int, int]:
+    """Return the size that all images have, in pixels."""
+    sizes: dict[tuple[int, int], str] = {}
+    for _, file, table in tables:
+        if table.n_images:
+            sizes.setdefault(table.common_size(), file)
+    if len(sizes) > 1:
+        (a, in_a), (b, in_b), *_ = sizes.items()
+        raise SourceError(
+            f"{in_a} has images of {a[0]} x {a[1]} and {in_b} of {b[0]} x {b[1]}; "
+            f"expected one size in a split; correct the sizes"
+        )
+    (size,) = sizes
+    return size
+
+
 def _image_files(source: Source, split: str, names: Sequence[str]) -> tuple[str, ...]:
-    """List the image folder, which there must be unless all names have folders in them."""
-    there = source.image_names(split)
-    if there is None and any(base_name(name) == name for name in names):
+    """List the image folder; it must be there unless all names have folders in them."""
+    found = source.image_names(split)
+    if found is None and any(base_name(name) == name for name in names):
         raise SourceError(
             f"split {split!r} of {source.path} has no image folder; expected one with "
             f"the images of its annotations; add it or convert with --images none"
         )
-    return there or ()
+    return found or ()
 
 
 def _require_images(source: Source, split: str, names: Sequence[str]) -> None:
     """Find missing images before anything is written."""
     flat = [name for name in names if base_name(name) == name]
     missing = sorted(set(flat) - set(_image_files(source, split, names)))
-    # Names with folders in them are looked up one by one, and may be found without the folders.
+    # Names with folders in them are looked up one by one; some are found without the folders.
     taken: dict[str, str] = {}
     for name in names if len(flat) < len(names) else ():
         path = source.find_image(split, name)

@@ -1,9 +1,9 @@
-"""Many annotation files of one split <-> every instance once, and the files as views of them.
+"""The annotation files of a split -> its instances, each once, and the files as views of them.
 
 The files of a set repeat each other: all hold the same flakes, above another threshold, without
-classes or for a few images. An instance goes into the pool once for all files that agree on its
-image, id, iscrowd, stated area and box, and text; what remains of a file is a list of rows (the
-images that it lists) and, for each row, of entries (pool index, class, position in the file)::
+classes or for a few images. An instance is stored once for all files that agree on its image, id,
+iscrowd, stated area and box, and text. What remains of a file is a list of rows (the images that it
+lists) and, for each row, of entries (number of the instance, class, position in the file)::
 
     variant 0: rows 0..2     row 0: image 0, entries 0..1     entry 0: instance 0, category 3
     variant 1: rows 2..3     row 1: image 1, entries 1..3     entry 1: instance 4, category 1
@@ -42,7 +42,7 @@ class VariantTable(NamedTuple):
 def pack(
     tables: Sequence[VariantTable], names: Sequence[str]
 ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-    """Pool the instances of all annotation files of a split.
+    """Store the instances of all annotation files of a split once.
 
     Parameters
     ----------
@@ -57,14 +57,14 @@ def pack(
         :mod:`mtfast.store.reading.annotations` reads them.
     """
     order = {name: i for i, name in enumerate(names)}
-    pool: dict[bytes, int] = {}
-    pieces: list[tuple[Int64, Int64, Int64]] = []  # rows, image of each instance, pool index
+    shared: dict[bytes, int] = {}  # all that tells instances apart -> number
+    pieces: list[tuple[Int64, Int64]] = []  # image of each row, number of each instance
     first_seen: list[tuple[RunTable, Int64, Int64]] = []
     for _, _, table in tables:
         rows = _image_index(table, order)
         image = rows[table.image_of_instance]
-        number, new = _enter(pool, table, image)
-        pieces.append((rows, image, number))
+        number, new = _number_instances(shared, table, image)
+        pieces.append((rows, number))
         first_seen.append((table, new, image))
 
     image = np.concatenate([im[new] for _, new, im in first_seen] or [np.empty(0, np.int64)])
@@ -93,10 +93,10 @@ def pack(
         "file": as_strings([file for _, file, _ in tables]),
         "categories": as_strings([_categories_text(table) for _, _, table in tables]),
         "row_offsets": offsets_of([table.n_images for _, _, table in tables]),
-        "image": _concatenate([rows for rows, _, _ in pieces]),
+        "image": _concatenate([rows for rows, _ in pieces]),
         "image_id": _concatenate([table.image_ids for _, _, table in tables]),
         "entry_offsets": offsets_of(_concatenate(entries_per_row)),
-        "instance": place[_concatenate([number for _, _, number in pieces])],
+        "instance": place[_concatenate([number for _, number in pieces])],
         "category_id": _concatenate([table.category_ids for _, _, table in tables]),
         "position": _concatenate([table.positions for _, _, table in tables]),
     }
@@ -104,7 +104,21 @@ def pack(
 
 
 def align(table: RunTable, names: Sequence[str], size: tuple[int, int]) -> RunTable:
-    """Return the table over exactly the given images; those that it does not list are empty."""
+    """Return a table over exactly the given images; those that it does not list are empty.
+
+    Parameters
+    ----------
+    table : RunTable
+    names : sequence of str
+        File names; all of the table's are among them.
+    size : (height, width)
+        In pixels, of every image.
+
+    Returns
+    -------
+    RunTable
+        Its images are ``names``, in that order; an image that was not listed has the id -1.
+    """
     if len(names) == table.n_images and all(
         a == b for a, b in zip(names, table.names.tolist(), strict=True)
     ):
@@ -138,8 +152,10 @@ def _categories_text(table: RunTable) -> str:
     return json.dumps([[c.id, c.name] for c in table.categories], ensure_ascii=False)
 
 
-def _enter(pool: dict[bytes, int], table: RunTable, image: Int64) -> tuple[Int64, Int64]:
-    """Enter a table's instances into the pool; return their numbers and which ones are new."""
+def _number_instances(
+    shared: dict[bytes, int], table: RunTable, image: Int64
+) -> tuple[Int64, Int64]:
+    """Number a table's instances, equal ones alike; return the numbers and which are new."""
     fixed = np.empty((table.n_instances, 8), np.int64)
     fixed[:, 0] = image
     fixed[:, 1] = table.instance_ids
@@ -150,11 +166,11 @@ def _enter(pool: dict[bytes, int], table: RunTable, image: Int64) -> tuple[Int64
     rle = table.rle.tobytes()
     offsets = table.rle_offsets.tolist()
     number = np.empty(table.n_instances, np.int64)
-    before = len(pool)
+    before = len(shared)
     for k in range(table.n_instances):
         key = keys[64 * k : 64 * k + 64] + rle[offsets[k] : offsets[k + 1]]
-        number[k] = pool.setdefault(key, len(pool))
-    # Numbers are given in order: an instance is new where the largest so far grows.
+        number[k] = shared.setdefault(key, len(shared))
+    # Numbers are given in ascending order: where the largest so far grows, an instance is new.
     largest = np.maximum.accumulate(np.concatenate([[before - 1], number]))
     return number, np.flatnonzero(np.diff(largest))
 

@@ -34,7 +34,27 @@ _FLAT_KEYS: Any = {"name": "default", "separator": "."}
 
 
 def shard_path(store: Path, array: str, shard: int, n_dimensions: int) -> Path:
-    """Path of a shard file of a per-image array, such as ``STORE/train/semantic/c.0.0.0``."""
+    """Return the path of a shard of a per-image array.
+
+    Parameters
+    ----------
+    store : Path
+    array : str
+        Its key, such as ``train/semantic``.
+    shard : int
+        Number of the shard.
+    n_dimensions : int
+        Of the array.
+
+    Returns
+    -------
+    Path
+
+    Examples
+    --------
+    >>> shard_path(Path("set.zarr"), "train/semantic", 2, 3).as_posix()
+    'set.zarr/train/semantic/c.2.0.0'
+    """
     return store / array / ".".join(["c", str(shard), *["0"] * (n_dimensions - 1)])
 
 
@@ -58,7 +78,17 @@ class StoreWriter:
         )
 
     def split(self, name: str, attributes: Mapping[str, Any]) -> zarr.Group:
-        """Create the group of a split."""
+        """Create the group of a split.
+
+        Parameters
+        ----------
+        name : str
+        attributes : mapping
+
+        Returns
+        -------
+        zarr.Group
+        """
         return self._root.create_group(name, attributes=dict(attributes))
 
     def finish(self) -> None:
@@ -86,7 +116,16 @@ def write_columns(
     declared: Mapping[str, Column],
     values: Mapping[str, NDArray[Any]],
 ) -> None:
-    """Write the declared columns that there are values for."""
+    """Write columns.
+
+    Parameters
+    ----------
+    group : zarr.Group
+    declared : mapping
+        Name of each column -> how it is stored. Those without values are left out.
+    values : mapping
+        Name of each column -> (n, …) array.
+    """
     from zarr.codecs import ZstdCodec
 
     # The checksum guards what readers will use as indices.
@@ -105,7 +144,7 @@ def write_columns(
             chunks=chunks,
             compressors=zstd if column.compressed else None,
             dimension_names=column.dimensions,
-            # A chunk file that is not there is damage, never a chunk of zeros.
+            # So that a missing chunk file is always damage, never a chunk of zeros.
             config={"write_empty_chunks": True},
         )
         if data.size:
@@ -115,7 +154,19 @@ def write_columns(
 def declare_masks(
     group: zarr.Group, n_images: int, size: tuple[int, int], dtype: Any, shard: int
 ) -> None:
-    """Declare the semantic masks of a split, whose shards the workers write."""
+    """Declare the semantic masks of a split; the jobs write its shards.
+
+    Parameters
+    ----------
+    group : zarr.Group
+        Of the split.
+    n_images : int
+    size : (height, width)
+        In pixels, of every image.
+    dtype : uint8 or uint16
+    shard : int
+        Images in a shard.
+    """
     shape = n_images, *size
     _declare_zstd(group, schema.SEMANTIC, shape, dtype, shard, ("image", "y", "x"), checksum=False)
 
@@ -123,7 +174,17 @@ def declare_masks(
 def declare_crop_index(
     group: zarr.Group, n_images: int, n_entries: int, n_components: int, shard: int
 ) -> None:
-    """Declare the crop index of a split, whose shards the workers write, in a group of its own."""
+    """Declare the crop index of a split; the jobs write its shards.
+
+    Parameters
+    ----------
+    group : zarr.Group
+        Of the index.
+    n_images, n_entries, n_components : int
+        Shape of the index.
+    shard : int
+        Images in a shard.
+    """
     bits, dcs = (n_images, n_entries), (n_images, n_components, n_entries)
     names = "image", "component", "entry"
     _declare_zstd(group, schema.CROP_BITS, bits, "uint32", shard, names[::2], checksum=True)
@@ -155,7 +216,18 @@ def _declare_zstd(
 
 
 def declare_images(group: zarr.Group, n_images: int, size: tuple[int, int], shard: int) -> None:
-    """Declare the JPEG images of a split, whose shards the workers write."""
+    """Declare the JPEG images of a split; the jobs write its shards.
+
+    Parameters
+    ----------
+    group : zarr.Group
+        Of the split.
+    n_images : int
+    size : (height, width)
+        In pixels, of every image.
+    shard : int
+        Images in a shard.
+    """
     from mtfast.store.codec import JpegCodec
 
     group.create_array(

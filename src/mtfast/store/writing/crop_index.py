@@ -1,8 +1,8 @@
 """The crop index of a split, written shard by shard.
 
-An entry for each ENTRY_ROWS rows and ENTRY_COLUMNS columns of pixels is about a percent of the
-files of a camera. A file that is small for its size gets fewer, so that the index stays below
-LARGEST_SHARE of it. Those that cannot be cut get none and are decoded whole.
+An entry for each ENTRY_ROWS rows and ENTRY_COLUMNS columns of pixels adds about a percent to the
+files of a camera. A file that is small for its pixels gets fewer entries, so that the index stays
+below LARGEST_SHARE of it. Files that cannot be cut get none and are decoded whole.
 """
 
 from __future__ import annotations
@@ -37,26 +37,63 @@ Size = tuple[int, int]
 
 
 def n_entries(size: Size) -> int:
-    """Return how many entries there is room for, for images of that height and width."""
+    """Return the capacity of the index of an image.
+
+    Parameters
+    ----------
+    size : (height, width)
+        In pixels.
+
+    Returns
+    -------
+    int
+        Entries.
+    """
     height, width = size
     return -(-height // ENTRY_ROWS) * -(-width // ENTRY_COLUMNS) + 1
 
 
 def declare(parent: zarr.Group, name: str, n_images: int, size: Size, shard: int) -> None:
-    """Create the group and the arrays, in the group of a split or elsewhere."""
+    """Create the group of an index and declare its arrays.
+
+    Parameters
+    ----------
+    parent : zarr.Group
+        The group of a split, or another one if the index is moved there later.
+    name : str
+        Of the new group.
+    n_images : int
+    size : (height, width)
+        In pixels, of every image.
+    shard : int
+        Images in a shard.
+    """
     group = parent.create_group(name, attributes={"version": schema.CROP_VERSION})
     declare_crop_index(group, n_images, n_entries(size), N_COMPONENTS, shard)
 
 
 def write_steps(folder: Path, steps: NDArray[np.uint16]) -> None:
-    """Write the steps of all images of a split into the folder of the index."""
+    """Write the steps of all images of a split.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the index.
+    steps : (n_images,) uint16
+        MCUs from entry to entry of each image; 0 for those without an index.
+    """
     import zarr
 
     write_columns(zarr.open_group(folder, mode="r+"), schema.CROP_INDEX, {"step": steps})
 
 
 class IndexShard:
-    """The index of the images of a shard, made as they pass.
+    """The index of the images of a shard, made while they are written.
+
+    Parameters
+    ----------
+    size : (height, width)
+        In pixels, of every image.
 
     Attributes
     ----------
@@ -71,7 +108,7 @@ class IndexShard:
         self._dcs: list[bytes] = []
 
     def watch(self, images: Iterable[bytes]) -> Iterator[bytes]:
-        """Index image files and hand them on."""
+        """Index image files, and yield each of them unchanged."""
         for data in images:
             step, bits, dcs = encode_index(data, self._size)
             self.steps.append(step)
@@ -80,22 +117,46 @@ class IndexShard:
             yield data
 
     def write(self, folder: Path, number: int, slots: int) -> None:
-        """Write the shards of a number into the folder of the index."""
+        """Write the shards of the index.
+
+        Parameters
+        ----------
+        folder : Path
+            Of the index.
+        number : int
+            Of the shard.
+        slots : int
+            Images in a full shard.
+        """
         write_shard(shard_path(folder, schema.CROP_BITS, number, 2), self._bits, slots)
         write_shard(shard_path(folder, schema.CROP_DCS, number, 3), self._dcs, slots)
 
 
 def encode_index(data: bytes, size: Size) -> tuple[int, bytes, bytes]:
-    """Index one image file; return the step, 0 if it cannot be cut, and a chunk of either array."""
-    room = n_entries(size)
-    bits = np.zeros(room, "<u4")
-    dcs = np.zeros((N_COMPONENTS, room), "<i2")
+    """Index one image file.
+
+    Parameters
+    ----------
+    data : bytes
+    size : (height, width)
+        In pixels, that the image must have.
+
+    Returns
+    -------
+    step : int
+        MCUs from entry to entry; 0 if the file cannot be cut.
+    bits, dcs : bytes
+        Its chunks of the two arrays of the index.
+    """
+    capacity = n_entries(size)
+    bits = np.zeros(capacity, "<u4")
+    dcs = np.zeros((N_COMPONENTS, capacity), "<i2")
     try:
         layout = read_layout(data)
         if (layout.height, layout.width) != size:
             raise MtfastError("a JPEG of another size; expected that of the split; remove it")
         step = 1
-        while layout.n_entries(step) > room:
+        while layout.n_entries(step) > capacity:
             step *= 2
         index = build_index(data, step, layout)
     except MtfastError as error:
@@ -115,6 +176,6 @@ def encode_index(data: bytes, size: Size) -> tuple[int, bytes, bytes]:
 def _encode(values: NDArray[Any]) -> bytes:
     from numcodecs import Zstd
 
-    # With a checksum: a number that is damaged may still decode, to other pixels.
+    # With a checksum: a damaged number may decode to other pixels without an error.
     encoded: bytes = Zstd(level=ZSTD_LEVEL, checksum=True).encode(values)
     return encoded
