@@ -1,7 +1,7 @@
 # make demo      the main job on a set that it makes, in ./mtfast-demo
 # make test      the tests
 # make check     lint, types and layers
-# make bench     against the ordinary ways and the peers, then asv
+# make bench     compared with the baselines and the peers, then asv
 # PYTHON=python3.13 picks the interpreter, VENV=.venv-3.13 the folder of its environment.
 # An environment that another interpreter made is rebuilt.
 

@@ -1,15 +1,13 @@
-"""The picture of the ratios: one line a job, one mark a peer, how many times as fast mtfast is."""
+"""The chart of the ratios: a line for each job, a mark for each peer, on a logarithmic scale."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from benchmarks.peers import Row
+from benchmarks.table import PeerRow
 
-# Colours that the colour-blind tell apart (Okabe and Ito), shapes for everybody else. The white
-# ground is part of the picture, which is read on dark pages too.
+# Colours that colour-blind readers can tell apart (Okabe and Ito), and shapes. The background is
+# white, as the chart is also shown on dark pages.
 MARKS = {
     "pycocotools": ("#0072B2", "o"),
     "faster-coco-eval": ("#E69F00", "s"),
@@ -20,10 +18,10 @@ INK = "#24292f"
 FAINT = "#d0d7de"
 SLOWER = "#f3f4f6"
 LINE_INCHES = 0.25
-MOST_WITH_STEPS = 40_000
+WIDEST_WITH_STEPS = 40_000
 
 
-def draw(rows: list[Row], names: list[str], size: tuple[int, int], file: Path) -> None:
+def draw(rows: list[PeerRow], names: list[str], size: tuple[int, int], file: Path) -> None:
     """Draw how many times as fast as each peer mtfast is, on a logarithmic scale."""
     import matplotlib
 
@@ -56,8 +54,8 @@ def draw(rows: list[Row], names: list[str], size: tuple[int, int], file: Path) -
             label=name,
             zorder=3,
         )
-    # Numbers on more than these would touch.
-    steps = (1, 2, 5) if high / low < MOST_WITH_STEPS else (1,)
+    # More tick labels than these would overlap.
+    steps = (1, 2, 5) if high / low < WIDEST_WITH_STEPS else (1,)
     ticks = [s * 10.0**power for power in range(-4, 6) for s in steps]
     ticks = [t for t in ticks if low < t < high]
     axes.set_xscale("log")
@@ -70,14 +68,14 @@ def draw(rows: list[Row], names: list[str], size: tuple[int, int], file: Path) -
     axes.grid(axis="x", color=FAINT, linewidth=0.6, zorder=0)
     axes.set_axisbelow(True)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("how many times as fast mtfast.mask is; left of 1x it is slower", color=INK)
+    axes.set_xlabel("how many times as fast mtfast.mask is (slower left of 1x)", color=INK)
     figure.legend(
         *axes.get_legend_handles_labels(),
         loc="outside upper center",
         ncols=len(names),
         frameon=False,
         labelcolor=INK,
-        title=f"mtfast.mask beside its peers, frames of {size[0]} x {size[1]} pixels",
+        title=f"mtfast.mask compared with its peers, frames of {size[0]} x {size[1]} pixels",
         title_fontproperties={"size": 12, "weight": "bold"},
     )
     figure.savefig(file, dpi=144, facecolor="white")

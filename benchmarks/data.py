@@ -1,6 +1,6 @@
-"""What the benchmarks work on: synthetic sets and masks from a seed, and the real demo masks.
+"""Inputs of the benchmarks: synthetic sets and masks from a seed, and the real demo masks.
 
-Sets are kept in the folder of :func:`cache` and used again by every later run, on any Python.
+Sets are kept in the folder of :func:`cache` and reused by later runs, with any Python.
 """
 
 import json
@@ -18,15 +18,15 @@ import mtfast
 import mtfast.mask
 from mtfast.mask.dicts import RLE
 from mtfast.synth.shapes import flake
-from mtfast.table import RunTable, offsets_of
+from mtfast.table import RunTable
 
 SEED = 0
 CLASSES = 10
-# Flakes of that many images above that area: 440 bytes an annotation.
+# Flakes of that many images larger than that area: 440 bytes for each annotation.
 COCO_LABELS = 256
 COCO_AREA = 1500
-# Masks from sparse to dense: one small flake, half of the frame in one piece, single pixels that
-# lie apart, and every other pixel at random.
+# Masks from sparse to dense: one small flake, half of the frame in one piece, scattered single
+# pixels, and every other pixel at random.
 KINDS = ("flake", "blob", "specks", "noise")
 FLAKE_AREA = 800
 SHARES = {"specks": 44_000 / (1200 * 1920), "noise": 0.5}
@@ -75,7 +75,7 @@ def jpeg_set(wanted: Scale) -> Path:
 
 
 def label_set(wanted: Scale) -> Path:
-    """Return a set of annotations alone."""
+    """Return a set of annotations without images."""
     return _set("labels", wanted.labels, wanted.size)
 
 
@@ -94,17 +94,17 @@ def coco_file(wanted: Scale) -> Path:
 
 
 def label_table(wanted: Scale, variant: str = "annotations_with_class_200") -> RunTable:
-    """Return the annotations of the set that has nothing else."""
+    """Return the annotations of the set that has no images."""
     return mtfast.open_source(label_set(wanted)).table("train", variant)
 
 
 def rings(kind: str, size: tuple[int, int], n: int, shift: float = 0) -> list[list[float]]:
     """Return n outlines [x, y, x, y, ...]: flakes all over the frame, or blobs that fill half.
 
-    Shifted ones are the same ones, that many pixels to the right and down.
+    With a shift they are the same ones, moved that many pixels to the right and down.
     """
     if kind in SHARES:
-        # asv leaves a benchmark out whose setup raises this.
+        # asv skips a benchmark whose setup raises this.
         raise NotImplementedError(f"{kind} have no outlines")
     rng = np.random.default_rng(SEED)
     height, width = size
@@ -132,28 +132,12 @@ def masks(kind: str, size: tuple[int, int], n: int, shift: float = 0) -> list[RL
 
 def table_of(rles: list[RLE]) -> RunTable:
     """Return masks of one size as the instances of one image."""
-    height, width = rles[0]["size"]
-    numbers = np.arange(len(rles))
-    return RunTable(
-        names=["0.jpg"],
-        image_ids=[1],
-        heights=[height],
-        widths=[width],
-        image_offsets=[0, len(rles)],
-        instance_ids=numbers + 1,
-        category_ids=numbers % CLASSES + 1,
-        iscrowd=np.zeros(len(rles)),
-        positions=numbers,
-        stated_area=np.full(len(rles), np.nan),
-        stated_bbox=np.full((len(rles), 4), np.nan),
-        rle=np.frombuffer(b"".join(rle["counts"] for rle in rles), np.uint8),
-        rle_offsets=offsets_of([len(rle["counts"]) for rle in rles]),
-        categories=[(k + 1, f"class {k + 1}") for k in range(CLASSES)],
-    )
+    categories = np.arange(len(rles)) % CLASSES + 1
+    return RunTable.of_texts(rles[0]["size"], [[rle["counts"] for rle in rles]], categories)
 
 
 def demo_table() -> RunTable | None:
-    """Return the masks of ten real microscope images, None where they are not at hand."""
+    """Return the masks of ten real microscope images, or None where they are missing."""
     beside = Path(__file__).parents[2] / "shared" / "data" / "maskterial-demo"
     folder = Path(os.environ.get("MTFAST_DEMO_DATA", beside))
     if not folder.is_dir():
@@ -164,19 +148,19 @@ def demo_table() -> RunTable | None:
 def _set(kind: str, n: int, size: tuple[int, int]) -> Path:
     height, width = size
     folder = cache() / f"{kind}-{n}-{height}x{width}"
-    # The annotations of a set that is still being made lie elsewhere.
+    # While a set is being made, its annotations are in another folder.
     if not (folder / "RLE_annotations").exists():
         options = {"train": n, "test": 0, "size": f"{height}x{width}", "classes": CLASSES}
         command = [sys.executable, "-m", "mtfast", "synth", folder, "--seed", SEED]
         command += [text for key, value in options.items() for text in (f"--{key}", value)]
         command += ["--no-images"] * (kind == "labels")
-        # A process of its own starts its workers without a look at who is asking.
+        # In a process of its own: workers are spawned, and would import the main module again.
         subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
     return folder
 
 
 def _document(table: RunTable, n_annotations: int) -> dict:
-    """Number the images and their annotations anew, in as many turns as it takes."""
+    """Make a COCO document; images repeat, with new numbers, until there are enough annotations."""
     bbox, area = table.bbox().tolist(), table.area().tolist()
     filled = np.flatnonzero(np.diff(table.image_offsets))
     images, annotations = [], []

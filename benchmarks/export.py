@@ -74,9 +74,9 @@ def measure(amount: Amount) -> Iterator[Row]:
         small = write_coco(amount.slice, amount.size)
 
         def loop() -> Usage:
-            imports = "from pathlib import Path\nfrom benchmarks import ways\nimport cv2"
+            imports = "from pathlib import Path\nfrom benchmarks import baselines\nimport cv2"
             (folder / "loop").mkdir()
-            line = "ways.pngs_from_coco(a[0], Path(a[1]))"
+            line = "baselines.pngs_from_coco(a[0], Path(a[1]))"
             return _clean(folder / "loop", f"{imports}\n---\n{line}", small, folder / "loop")
 
         def ours(n: int, form: str) -> Usage:

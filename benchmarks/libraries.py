@@ -1,7 +1,7 @@
 """mtfast and its peers: each operation under one name, with equal arguments and results.
 
-Where a peer has several ways the fastest one is here, and what it takes to come to the same
-result belongs to it: a memory order that it does not have, a loop over masks or labels.
+Where a peer has several functions for the same, the fastest is used. What it needs to get the same
+result is part of the time: a conversion of the memory order, a loop over masks or labels.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import numpy as np
 
 Operation = Callable[..., Any]
 
-# pycocotools' area fails from here on beside numpy 2.
+# With numpy 2, pycocotools' area fails on longer lists.
 PYCOCOTOOLS_AREAS = 255
 
 
@@ -125,7 +125,7 @@ PEERS = {
 
 
 def installed() -> list[str]:
-    """Return the names of the peers that are at hand."""
+    """Return the names of the peers that are installed."""
     found = []
     for name in PEERS:
         try:

@@ -80,7 +80,7 @@ class Batch:
 
 
 class BatchMemory:
-    """Those that make many pixels, or something for every pair of masks."""
+    """Operations whose results are large: pixels, or a number for every pair of masks."""
 
     params = (SIZES, DENSITIES, ("decode", "encode", "from_label_map", "iou", "to_label_map"))
     param_names = ("frame", "masks", "operation")
@@ -121,7 +121,7 @@ class Single:
             mask.decode(rle, order="C", out=self.frame)
 
     def time_fill(self, frame: str, masks: str) -> None:
-        """The floor of decoding."""
+        """The least that decoding can take."""
         for _ in self.rles:
             self.frame.fill(0)
 
@@ -135,7 +135,7 @@ class Single:
 
 
 class Threads:
-    """The time of two threads for decoding, as a part of one thread's for the same work."""
+    """Decoding in two threads: its time as a fraction of one thread's time for the same work."""
 
     params = DENSITIES
     param_names = ("kind",)

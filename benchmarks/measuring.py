@@ -1,4 +1,4 @@
-"""Clocks and scales: jobs timed in turns, and a process with the memory it takes."""
+"""Measuring time and memory: jobs that take turns, and processes of their own."""
 
 import statistics
 import subprocess
@@ -26,17 +26,17 @@ def race(
     jobs : sequence of callable
         Called with 0, 1, 2, ..., which picks the input.
     rounds : int
-        That count; one more before them warms up. Every job has its turn in each.
+        Each job has one turn in each round. One more round before them warms up.
     turn : int, or one for each job
-        Calls of a job before the next one has its turn.
+        Number of calls in a turn.
     before : callable
         Called before each turn, not timed.
     inputs : one callable for each job, optional
-        Called with that number before each call, not timed; makes what the job is called with
-        in its place.
+        Called with that number before each call, not timed; the job is called with its result
+        instead.
     """
     turns = [turn] * len(jobs) if isinstance(turn, int) else turn
-    makers = [_itself] * len(jobs) if inputs is None else inputs
+    makers = [_identity] * len(jobs) if inputs is None else inputs
     taken: list[list[float]] = [[] for _ in jobs]
     for k in range(1 + rounds):
         for job, n, make, seconds in zip(jobs, turns, makers, taken, strict=True):
@@ -50,7 +50,7 @@ def race(
 
 
 class Usage(NamedTuple):
-    """What a process took; peak_bytes is None where the system does not tell."""
+    """Time and memory that a process took; peak_bytes is None where the system does not tell."""
 
     seconds: float
     peak_bytes: int | None
@@ -59,10 +59,9 @@ class Usage(NamedTuple):
 def in_fresh_process(job: str, *arguments: object) -> Usage:
     """Run a line of Python in a process of its own; ``a`` is the list of the arguments.
 
-    The seconds are those of the line, without start and imports; ``import`` lines go before a
-    line ``---``. The memory is the sum of the highest resident sizes of the process and all its
-    descendants. It is sampled from Linux's /proc: ``getrusage`` would count what this process
-    held when it forked.
+    The time is that of the line, without startup and imports; imports go before a line ``---``. The
+    memory is the sum of the peak resident sizes of the process and all its descendants, sampled
+    from Linux's /proc: ``getrusage`` would include what this process held when it forked.
     """
     imports, _, line = job.rpartition("---\n")
     code = f"import sys, time\na = sys.argv[1:]\n{imports}\nstart = time.perf_counter()\n{line}\n"
@@ -85,7 +84,7 @@ def in_fresh_process(job: str, *arguments: object) -> Usage:
 
 
 def processes_in_turns(jobs: Sequence[Callable[[], Usage]], rounds: int) -> list[Usage]:
-    """Run the jobs in turns; return the median seconds and the highest memory of each."""
+    """Run the jobs in turns; return the median seconds and the peak memory of each."""
     found: list[list[Usage]] = [[] for _ in jobs]
     for _ in range(rounds):
         for job, usages in zip(jobs, found, strict=True):
@@ -99,7 +98,7 @@ def processes_in_turns(jobs: Sequence[Callable[[], Usage]], rounds: int) -> list
     ]
 
 
-def _itself(k: int) -> int:
+def _identity(k: int) -> int:
     return k
 
 

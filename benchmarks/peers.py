@@ -1,12 +1,13 @@
-"""mtfast.mask beside its peers: one process, equal inputs, answers compared before they are timed.
+"""mtfast.mask compared with other libraries: one process, equal inputs, equal answers.
 
 ::
 
     python -m benchmarks.peers [--quick] [--markdown FILE] [--picture FILE]
 
-All take turns, and medians are compared. Inputs change from call to call, and each call gets a
-copy of its own, so that nobody is faster for having seen it. A peer that is not installed is left
-out; the group ``bench`` has them all.
+The answers to the first inputs are compared before anything is timed. The libraries take turns, and
+medians are compared. Inputs change from call to call, and each call gets a fresh copy, so that no
+library is faster for having seen it. A peer that is not installed is left out; the group ``bench``
+has them all.
 """
 
 import argparse
@@ -21,26 +22,25 @@ import numpy as np
 
 import mtfast.mask
 from benchmarks import data, libraries
+from benchmarks.chart import draw
 from benchmarks.data import Scale
 from benchmarks.measuring import race
-from benchmarks.table import amount, grid, machine, times
+from benchmarks.table import FASTEST, FILLING, PeerRow, grid, machine
 from mtfast.table import RunTable
 
 INPUTS = 30
 CHECKED = 3
-# Masks of a frame, and of a list.
+# Masks in a frame, and in a list.
 FEW = 30
 MANY = 1000
 # Pixels between a flake and its detection.
 SHIFT = 4
 
 ROUNDS = 7
-# A turn is as many calls as take that long, at most MOST: what a job has in the caches is its own.
+# A turn is as many calls as take that long, at most MOST: jobs do not evict each other's caches.
 TURN_SECONDS = 0.02
 MOST = 20
 
-FASTEST = "fastest"
-FILLING = "filling the frame"
 ENCODE_GOALS = {
     "flake": {"pycocotools": 15, "rlemasklib": 2},
     "blob": {"pycocotools": 15, "rlemasklib": 1.5},
@@ -62,60 +62,19 @@ class Job:
     name: str
     operation: str
     inputs: list[tuple]
-    """Arguments of each call; they are taken in turns."""
+    """Arguments of each call, used in turn."""
     own_inputs: list[tuple] | None = None
-    """Those of mtfast, where it has a form for the same that no peer has."""
+    """The inputs of mtfast, where it takes a type that no peer has."""
     frame: tuple[int, int] | None = None
     """Size of the frame that is the last argument, reused from call to call."""
     beside_filling: bool = False
-    """Whether to time filling that frame as well: nobody can be faster."""
+    """Whether to time filling that frame as well: no decoder can be faster."""
     goals: dict[str, float] = field(default_factory=dict)
-    """How many times as fast as whom mtfast is to be."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """Median seconds of a job: mtfast's, each peer's, and those of filling the frame."""
-
-    job: str
-    ours: float
-    peers: dict[str, float]
-    goals: dict[str, float]
-    filling: float | None = None
-
-    @property
-    def fastest(self) -> str:
-        """Name of the fastest peer."""
-        return min(self.peers, key=self.peers.__getitem__, default="-")
-
-    def ratio(self, name: str) -> float | None:
-        """How many times as fast as that one mtfast is; None if it does not do this."""
-        seconds = {**self.peers, FILLING: self.filling}.get(
-            self.fastest if name == FASTEST else name
-        )
-        return None if seconds is None else seconds / self.ours
-
-    def cells(self, names: list[str]) -> list[str]:
-        """Return the row of the table; names are those of the peers."""
-        ratios = [self.ratio(name) for name in names]
-        goals = []
-        for name, goal in self.goals.items():
-            ratio = self.ratio(name)
-            if ratio is not None:
-                reached = "" if name in names else f" ({times(ratio)})"
-                wanted = f"{goal:.2f}".rstrip("0").rstrip(".")
-                goals.append(f"{'✓' if ratio >= goal else '✗'} {wanted}x {name}{reached}")
-        return [
-            self.job,
-            amount(self.ours),
-            *("-" if ratio is None else times(ratio) for ratio in ratios),
-            self.fastest,
-            ", ".join(goals),
-        ]
+    """How many times as fast as each of these mtfast should be."""
 
 
 def jobs(size: tuple[int, int], goals: bool) -> Iterator[Job]:
-    """Make the jobs for frames of a size; with goals, what mtfast is to reach."""
+    """Make the jobs for frames of a size, with the goals of mtfast or without."""
     for job in (job for make in (_single, _frames, _lists) for job in make(size)):
         yield job if goals else replace(job, goals={})
 
@@ -204,8 +163,10 @@ def _windows(items: list, n: int) -> list[list]:
     return [items[k : k + n] for k in range(len(items) - n)]
 
 
-def measure(scale: Scale, rounds: int, names: list[str]) -> Iterator[tuple[tuple[int, int], Row]]:
-    """Measure every job, beside those peers, for small and for large frames."""
+def measure(
+    scale: Scale, rounds: int, names: list[str]
+) -> Iterator[tuple[tuple[int, int], PeerRow]]:
+    """Measure every job with mtfast and those peers, for small and for large frames."""
     ours = libraries.mtfast()
     peers = {name: libraries.PEERS[name]() for name in names}
     for size in scale.frames:
@@ -213,7 +174,9 @@ def measure(scale: Scale, rounds: int, names: list[str]) -> Iterator[tuple[tuple
             yield size, _measure(job, rounds, ours[job.operation], peers)
 
 
-def _measure(job: Job, rounds: int, ours: Callable, peers: dict[str, dict[str, Callable]]) -> Row:
+def _measure(
+    job: Job, rounds: int, ours: Callable, peers: dict[str, dict[str, Callable]]
+) -> PeerRow:
     able = {
         name: operations[job.operation]
         for name, operations in peers.items()
@@ -233,7 +196,7 @@ def _measure(job: Job, rounds: int, ours: Callable, peers: dict[str, dict[str, C
     ]
     mine, *others = race(calls, rounds, turn=turns, inputs=makers)
     filling = others.pop() if job.beside_filling else None
-    return Row(job.name, mine, dict(zip(able, others, strict=True)), job.goals, filling)
+    return PeerRow(job.name, mine, dict(zip(able, others, strict=True)), job.goals, filling)
 
 
 def compare(job: Job, ours: Callable, peers: dict[str, Callable]) -> None:
@@ -246,7 +209,7 @@ def compare(job: Job, ours: Callable, peers: dict[str, Callable]) -> None:
 
 
 def maker(inputs: list[tuple], size: tuple[int, int] | None) -> Callable[[int], tuple]:
-    """Return what makes the arguments of a call: fresh copies, and a frame that stays."""
+    """Return a function that makes the arguments of call k: fresh copies, and one shared frame."""
     frame = () if size is None else (np.empty(size, np.uint8),)
     return lambda k: (*_copy(inputs[k % len(inputs)]), *frame)
 
@@ -288,8 +251,8 @@ def same(a: Any, b: Any) -> bool:
     return np.allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
-def markdown(rows: list[tuple[tuple[int, int], Row]], names: list[str]) -> str:
-    """Lay out a table for each size of frame, and below them the machine."""
+def markdown(rows: list[tuple[tuple[int, int], PeerRow]], names: list[str]) -> str:
+    """Lay out a table for each size of frame, with the machine below."""
     headings = ["job", "mtfast", *names, "fastest peer", "goal"]
     aligned = ["---", "---:", *["---:"] * len(names), "---", "---"]
     parts = []
@@ -310,7 +273,7 @@ def main(arguments: list[str] | None = None) -> None:
     names = libraries.installed()
     for name in libraries.PEERS:
         if name not in names:
-            print(f"{name} is not installed and left out.", file=sys.stderr)
+            print(f"{name} is not installed; left out.", file=sys.stderr)
     rows = []
     for size, row in measure(data.SUITE, 2 if given.quick else ROUNDS, names):
         rows.append((size, row))
@@ -320,8 +283,6 @@ def main(arguments: list[str] | None = None) -> None:
     if given.markdown:
         given.markdown.write_text(table, encoding="utf-8")
     if given.picture:
-        from benchmarks.chart import draw
-
         large = data.SUITE.frames[-1]
         draw([row for size, row in rows if size == large], names, large, given.picture)
 

@@ -22,7 +22,7 @@ import numpy as np
 
 import mtfast
 import mtfast.conversion.crop_index
-from benchmarks import data, ways
+from benchmarks import baselines, data
 from benchmarks.data import Scale
 from benchmarks.measuring import Usage, in_fresh_process, processes_in_turns, race
 from benchmarks.table import Row, markdown
@@ -71,7 +71,7 @@ def _paint(scale: Scale, rounds: int) -> Iterator[Row]:
 
         def loop(k: int, images: list[RunTable] = images) -> None:
             for image in images:
-                ways.paint_with_pycocotools(image)
+                baselines.paint_with_pycocotools(image)
 
         def fill(k: int, images: list[RunTable] = images, frame: Any = frame) -> None:
             for _ in images:
@@ -100,11 +100,11 @@ def _convert(scale: Scale, rounds: int, folder: Path) -> Iterator[Row]:
         mtfast.convert(source, folder / "store")
 
     def copy(k: int) -> None:
-        ways.copy_and_sync(source / "train_images", fresh())
+        baselines.copy_and_sync(source / "train_images", fresh())
 
     def rewrite(k: int) -> None:
         chosen = [i % len(images) for i in range(k * n, (k + 1) * n)]
-        ways.decode_and_rewrite(
+        baselines.decode_and_rewrite(
             [images[i] for i in chosen], [tables[i] for i in chosen], len(images), fresh()
         )
 
@@ -150,7 +150,7 @@ def _read(scale: Scale, rounds: int, folder: Path) -> Iterator[Row]:
     yield Row("read a random mask", ours, "zarr-python, array opened before", from_zarr)
     yield Row("read a random mask", ours, "cv2.imread of a PNG file", from_png)
     ours, ordinary = race(
-        [lambda k: train.image(at(k)), lambda k: ways.read_with_pil(images[at(k)])],
+        [lambda k: train.image(at(k)), lambda k: baselines.read_with_pil(images[at(k)])],
         rounds,
         turn=TURN,
     )
@@ -158,7 +158,7 @@ def _read(scale: Scale, rounds: int, folder: Path) -> Iterator[Row]:
     ours, ordinary = race(
         [
             lambda k: (train.image(at(k)), train.semantic(at(k))),
-            lambda k: ways.read_and_paint(images[at(k)], tables[at(k)]),
+            lambda k: baselines.read_and_paint(images[at(k)], tables[at(k)]),
         ],
         rounds,
         turn=TURN,
@@ -222,7 +222,7 @@ def _labels(scale: Scale, folder: Path) -> Iterator[Row]:
         return in_fresh_process(f"{IMPORTS}\n---\n{line}", source, store)
 
     def write_pngs() -> Usage:
-        (seconds,) = race([lambda k: ways.pngs_from_rle(images, folder)], 1)
+        (seconds,) = race([lambda k: baselines.pngs_from_rle(images, folder)], 1)
         return Usage(seconds * scale.labels / len(images), None)
 
     ours, ordinary = processes_in_turns([convert, write_pngs], PROCESSES)

@@ -1,4 +1,4 @@
-"""The tables that ratios are printed as."""
+"""The tables of the benchmarks: their rows, and how numbers are printed."""
 
 import os
 import platform
@@ -10,48 +10,95 @@ from pathlib import Path
 PACKAGES = ("mtfast", "zarr", "numpy", "imagecodecs", "pycocotools", "opencv-python-headless")
 
 
+FASTEST = "fastest"
+FILLING = "filling the frame"
+
+
 @dataclass(frozen=True)
 class Row:
-    """One job: seconds with mtfast, seconds the ordinary way, and what memory they took."""
+    """One job: seconds of mtfast and of its baseline, and the peak memory of both in bytes."""
 
     job: str
     ours: float
-    way: str = ""
-    ordinary: float | None = None
+    baseline: str = ""
+    baseline_seconds: float | None = None
     our_peak: int | None = None
-    ordinary_peak: int | None = None
+    baseline_peak: int | None = None
 
     @property
     def ratio(self) -> str:
         """How many times as fast mtfast is."""
-        return "" if self.ordinary is None else times(self.ordinary / self.ours)
+        if self.baseline_seconds is None:
+            return ""
+        return times(self.baseline_seconds / self.ours)
 
     def cells(self) -> tuple[str, str, str, str]:
-        """Return the row of the table."""
-        ordinary = "-"
-        if self.ordinary is not None:
-            ordinary = f"{amount(self.ordinary, self.ordinary_peak)} ({self.way})"
-        return self.job, amount(self.ours, self.our_peak), ordinary, self.ratio
+        """Return the cells of the table."""
+        other = "-"
+        if self.baseline_seconds is not None:
+            other = f"{amount(self.baseline_seconds, self.baseline_peak)} ({self.baseline})"
+        return self.job, amount(self.ours, self.our_peak), other, self.ratio
+
+
+@dataclass(frozen=True)
+class PeerRow:
+    """One job: median seconds of mtfast, of each peer, and of filling the frame."""
+
+    job: str
+    ours: float
+    peers: dict[str, float]
+    goals: dict[str, float]
+    filling: float | None = None
+
+    @property
+    def fastest(self) -> str:
+        """Name of the fastest peer."""
+        return min(self.peers, key=self.peers.__getitem__, default="-")
+
+    def ratio(self, name: str) -> float | None:
+        """How many times as fast as that peer mtfast is; None if the peer cannot do the job."""
+        seconds = {**self.peers, FILLING: self.filling}.get(
+            self.fastest if name == FASTEST else name
+        )
+        return None if seconds is None else seconds / self.ours
+
+    def cells(self, names: list[str]) -> list[str]:
+        """Return the cells of the table; ``names`` are the peers in its columns."""
+        ratios = [self.ratio(name) for name in names]
+        goals = []
+        for name, goal in self.goals.items():
+            ratio = self.ratio(name)
+            if ratio is not None:
+                reached = "" if name in names else f" ({times(ratio)})"
+                wanted = f"{goal:.2f}".rstrip("0").rstrip(".")
+                goals.append(f"{'✓' if ratio >= goal else '✗'} {wanted}x {name}{reached}")
+        return [
+            self.job,
+            amount(self.ours),
+            *("-" if ratio is None else times(ratio) for ratio in ratios),
+            self.fastest,
+            ", ".join(goals),
+        ]
 
 
 def markdown(rows: list[Row]) -> str:
-    """Lay out the table, and below it the machine that it was measured on."""
-    lines = [("job", "mtfast", "ordinary way", "times as fast"), ("---", "---:", "---", "---:")]
+    """Lay out the table, with the machine that it was measured on below."""
+    lines = [("job", "mtfast", "baseline", "times as fast"), ("---", "---:", "---", "---:")]
     return f"{grid([*lines, *(row.cells() for row in rows)])}\n{machine(PACKAGES)}\n"
 
 
 def grid(lines: Iterable[Iterable[str]]) -> str:
-    """Lay out lines of cells: headings, alignments, rows."""
+    """Lay out a Markdown table from lines of cells: headings, alignments, rows."""
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def times(ratio: float) -> str:
-    """Round a ratio to what a reader can use."""
+    """Print a ratio with two or three digits."""
     return f"{ratio:,.0f}x" if ratio >= 20 else f"{ratio:.{1 if ratio >= 2 else 2}f}x"
 
 
 def machine(packages: Iterable[str]) -> str:
-    """Name the processor and the versions that matter."""
+    """Name the processor, its cores, and the versions of Python and the packages."""
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -62,7 +109,7 @@ def machine(packages: Iterable[str]) -> str:
 
 
 def amount(seconds: float, peak_bytes: int | None = None) -> str:
-    """Name seconds in the unit that suits, and the memory where it is known."""
+    """Print seconds with the unit that suits, and the peak memory where it is known."""
     unit, factor = next(scale for scale in _UNITS if seconds * scale[1] >= 1 or scale == _UNITS[-1])
     number = seconds * factor
     text = f"{number:,.0f} {unit}" if number >= 100 else f"{number:.3g} {unit}"

@@ -123,17 +123,17 @@ def test_picture_of_the_ratios(tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is in the group 'bench'")
     from benchmarks import chart
 
-    rows = [peers.Row("decode", 1e-3, {"pycocotools": 5e-3, "rlemasklib": 1e-3}, {})]
+    rows = [table.PeerRow("decode", 1e-3, {"pycocotools": 5e-3, "rlemasklib": 1e-3}, {})]
     chart.draw(rows, ["pycocotools", "rlemasklib"], (480, 640), tmp_path / "peers.png")
     assert (tmp_path / "peers.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_row_of_peers():
-    row = peers.Row(
+    row = table.PeerRow(
         "decode",
         1e-3,
         {"pycocotools": 25e-3, "rlemasklib": 0.9e-3},
-        {"pycocotools": 20, "rlemasklib": 1.1, "hotcoco": 2, peers.FASTEST: 1, peers.FILLING: 0.5},
+        {"pycocotools": 20, "rlemasklib": 1.1, "hotcoco": 2, table.FASTEST: 1, table.FILLING: 0.5},
         0.8e-3,
     )
     assert row.cells(["pycocotools", "hotcoco", "rlemasklib"]) == [
@@ -180,8 +180,10 @@ def test_every_call_gets_a_copy():
 def test_ratios_are_measured_and_laid_out(cache):
     pytest.importorskip("cv2", reason="OpenCV is in the group 'bench'")
     rows = list(ratios.measure(data.TINY, 1))
-    assert len({(row.job, row.way) for row in rows}) == len(rows) >= 11
-    assert all(row.ours > 0 and (row.ordinary is None or row.ordinary > 0) for row in rows)
+    assert len({(row.job, row.baseline) for row in rows}) == len(rows) >= 11
+    assert all(
+        row.ours > 0 and (row.baseline_seconds is None or row.baseline_seconds > 0) for row in rows
+    )
     lines, _, rest = table.markdown(rows).partition("\n\n")
     assert {line.count("|") for line in lines.splitlines()} == {5}
     assert len(lines.splitlines()) == len(rows) + 2
@@ -206,8 +208,8 @@ def test_loaders_are_measured(tmp_path):
     pytest.importorskip("cv2", reason="OpenCV is in the group 'bench'")
     store = mtfast.convert(data.jpeg_set(data.TINY), tmp_path / "s.zarr", splits=["train"])
     rows = list(loaders.measure(store, tmp_path / "peers", 5, (48, 32), ()))
-    assert len({(row.job, row.way) for row in rows}) == len(rows) == 6
-    assert all(row.ours > 0 and row.ordinary > 0 for row in rows)
+    assert len({(row.job, row.baseline) for row in rows}) == len(rows) == 6
+    assert all(row.ours > 0 and row.baseline_seconds > 0 for row in rows)
 
 
 def test_worker_processes_are_measured(tmp_path):

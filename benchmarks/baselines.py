@@ -1,4 +1,4 @@
-"""The ordinary ways: what people write with pycocotools, OpenCV, zarr-python and cp."""
+"""Baselines: what people write with pycocotools, OpenCV, zarr-python and cp."""
 
 import os
 import subprocess
@@ -60,7 +60,7 @@ def pngs_from_coco(file: Path, folder: Path) -> None:
 
 
 def read_and_paint(image: Path, table: RunTable) -> tuple[Any, Any]:
-    """Decode an image file and paint its mask, as a training loop does."""
+    """Decode an image file and paint its mask, as training loops do."""
     import cv2
 
     return cv2.imread(str(image)), paint_with_pycocotools(table)
