@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -155,7 +156,7 @@ def test_options(small_set, tmp_path):
             mtfast.open_source(small_set),
             tmp_path / "new" / "store.zarr",
             splits=["test"],
-            semantic="annotations_300",
+            variant="annotations_300",
             images="none",
         )
     )
@@ -168,7 +169,7 @@ def test_options(small_set, tmp_path):
     assert set(test.set_names.tolist()) == set(test.attributes["sets"])
     for options, words in [
         ({"splits": ["val"]}, "no split 'val'"),
-        ({"semantic": "annotations_9"}, "no variant 'annotations_9'"),
+        ({"variant": "annotations_9"}, "no variant 'annotations_9'"),
         ({"images": "png"}, "images 'png'"),
         ({"shard": 0}, "0 images in a shard"),
     ]:
@@ -285,6 +286,76 @@ def test_bad_images(coco, tmp_path, case):
         mtfast.convert(coco, tmp_path / "store.zarr", shard=1)
     assert len(str(caught.value).splitlines()) == 1
     assert_nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize("scheduler", ["sync", "threads"])
+@pytest.mark.parametrize("at_the_open", [True, False])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(5, "Input/output error"), "Input/output error"),
+        (PermissionError(13, "Permission denied", "images/1.jpg"), "Permission denied"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_image_that_cannot_be_read(
+    coco, tmp_path, monkeypatch, scheduler, at_the_open, error, reason
+):
+    """It is the image that is named, not the store, which was written well."""
+    from mtfast.sources.files import Folder
+
+    whole = Folder.open
+
+    class Failing(io.BytesIO):
+        def read(self, *_):
+            raise error
+
+    def open_(self, path):
+        if "1.jpg" not in path:
+            return whole(self, path)
+        if at_the_open:
+            raise error
+        return Failing()
+
+    source = mtfast.open_source(coco)
+    monkeypatch.setattr(Folder, "open", open_)
+    with pytest.raises(SourceError, match=f"1.jpg.* cannot be read.*{reason}") as caught:
+        mtfast.convert(source, tmp_path / "store.zarr", scheduler=scheduler)
+    assert "store.zarr" not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert_nothing_left(tmp_path)
+
+
+def test_an_image_that_vanishes(coco, tmp_path, monkeypatch):
+    """Between the look at the folder and the read."""
+    from mtfast.conversion import convert as conversion
+
+    read = conversion._read_image
+
+    def late(source, split, name, what):
+        (coco.parent / "images" / "1.jpg").unlink(missing_ok=True)
+        return read(source, split, name, what)
+
+    monkeypatch.setattr(conversion, "_read_image", late)
+    with pytest.raises(SourceError, match=r"image '1.jpg' is missing in images/"):
+        mtfast.convert(coco, tmp_path / "store.zarr", scheduler="sync")
+    assert_nothing_left(tmp_path)
+
+
+def test_the_log_says_what_is_decided(coco, tmp_path, caplog):
+    with caplog.at_level("INFO", logger="mtfast"):
+        mtfast.convert(coco, tmp_path / "store.zarr")
+        assert "train: masks are painted from annotations, one of 1 variants" in caplog.text
+        assert "replaced" not in caplog.text
+        mtfast.convert(coco, tmp_path / "store.zarr", overwrite=True)
+    assert f"{tmp_path / 'store.zarr'} is replaced; until the new store is complete" in caplog.text
+
+
+def test_older_names_of_options(small_set, tmp_path):
+    options = {"splits": ["test"], "semantic": "annotations_300"}
+    store = mtfast.convert(small_set, tmp_path / "store.zarr", images="jpeg", **options)
+    assert mtfast.open(store)["test"].has_images
+    assert mtfast.open(store)["test"].semantic_variant == "annotations_300"
 
 
 def test_errors_cross_processes(coco, tmp_path):

@@ -100,7 +100,7 @@ def test_samples_by_name_and_in_other_processes(indexed):
 
 def test_an_image_that_the_variant_does_not_list(tiny_set, tmp_path):
     few = "1_shot/run_0/annotations_300"
-    store = mtfast.convert(tiny_set, tmp_path / "s.zarr", splits=["train"], semantic=few)
+    store = mtfast.convert(tiny_set, tmp_path / "s.zarr", splits=["train"], variant=few)
     train = mtfast.open(store)["train"]
     listed = train.images_of().tolist()
     other = next(i for i in range(len(train)) if i not in listed)
@@ -180,6 +180,33 @@ def test_a_run_that_fails_leaves_the_store_as_it_was(copy, monkeypatch):
     assert mtfast.open(copy)["train"].has_crop_index is False
     add_crop_index(copy, scheduler="sync")
     assert mtfast.open(copy)["train"].has_crop_index
+
+
+def test_an_old_index_goes_back_where_a_new_one_cannot_go(broken, monkeypatch):
+    before = files_of(broken)
+    from mtfast.conversion import crop_index as adding
+
+    move = adding.move
+
+    def fail(source, target):
+        if target.name == schema.CROP_GROUP and "replaced" not in source.name:
+            raise OSError(5, "Input/output error", str(target))
+        move(source, target)
+
+    monkeypatch.setattr(adding, "move", fail)
+    with pytest.raises(StoreError, match="cannot be written: Input/output error"):
+        add_crop_index(broken, overwrite=True, scheduler="sync")
+    assert files_of(broken) == before
+    assert names_in(broken.parent) == [broken.name]
+
+
+def test_a_store_that_is_open_goes_on(copy):
+    """It has no index then, or the new one; another can be added to an opened store."""
+    store = mtfast.open(copy)
+    whole = store["train"].crop(0, 5, 6, 70, 80).image
+    assert len(add_crop_index(store, scheduler="sync")) == 2
+    np.testing.assert_array_equal(store["train"].crop(0, 5, 6, 70, 80).image, whole)
+    np.testing.assert_array_equal(mtfast.open(copy)["train"].crop(0, 5, 6, 70, 80).image, whole)
 
 
 def test_two_runs_do_not_meet(copy):

@@ -312,11 +312,10 @@ def _read_image(source: Source, split: str, name: str, what: str) -> bytes:
     try:
         return source.read_image(split, name)
     except OSError as error:
-        # Or it would pass for an error of the file that is written.
-        reason = "it is gone" if isinstance(error, FileNotFoundError) else error.strerror or error
+        # Further out it would pass for an error of the file that is written.
         raise SourceError(
-            f"{what} cannot be read: {reason}; expected the file that was there at the start; "
-            f"check it and its disk"
+            f"{what} cannot be read: {error.strerror or error}; expected the file that was there "
+            f"at the start; check it and its disk"
         ) from error
 
 

@@ -152,7 +152,7 @@ def read_array(files: StoreFiles, key: str) -> StoredArray:
         inner = sharding.chunk_shape
         codecs = sharding.codecs if _has_plain_index(sharding) else []
     if len(chunk) != len(shape) or len(inner or chunk) != len(shape):
-        raise _damaged(files, key, f"chunks of {len(chunk)} dimensions, an array of {len(shape)}")
+        raise _damaged(files, key, f"{len(shape)} dimensions, other chunks")
     return StoredArray(
         key=key,
         shape=shape,
@@ -194,7 +194,7 @@ def _names(codecs: list[_Named]) -> tuple[str, ...]:
 
 def _read(files: StoreFiles, key: str, kind: type[_Json]) -> _Json:
     """Read the ``zarr.json`` of a group or array."""
-    path = f"{key}/zarr.json" if key else "zarr.json"
+    path = _file_of(key)
     try:
         return msgspec.json.decode(files.read(path), type=kind)
     except StoreError:
@@ -204,18 +204,22 @@ def _read(files: StoreFiles, key: str, kind: type[_Json]) -> _Json:
             f"no zarr.json in {files.where(key)}; expected a Zarr v3 store; check the path"
         ) from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise _damaged(files, path, str(error)) from error
+        raise _damaged(files, key, str(error)) from error
 
 
 def _convert(files: StoreFiles, key: str, named: _Named, kind: type[_Json]) -> _Json:
     try:
         return msgspec.convert(named.configuration, kind)
     except msgspec.ValidationError as error:
-        raise _damaged(files, f"{key}/zarr.json", f"{named.name}: {error}") from error
+        raise _damaged(files, key, f"{named.name}: {error}") from error
 
 
 def _damaged(files: StoreFiles, key: str, reason: str) -> StoreError:
     return StoreError(
-        f"{files.where(key)} is damaged ({reason}); expected metadata of Zarr v3; "
+        f"{files.where(_file_of(key))} is damaged ({reason}); expected metadata of Zarr v3; "
         f"convert the set again"
     )
+
+
+def _file_of(key: str) -> str:
+    return f"{key}/zarr.json" if key else "zarr.json"
