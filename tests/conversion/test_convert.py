@@ -1,4 +1,4 @@
-"""Conversion: plans, schedulers, targets that are in the way, and bad input."""
+"""Conversion: plans, schedulers, existing targets, and bad input."""
 
 from __future__ import annotations
 
@@ -30,14 +30,12 @@ def test_plan_covers_every_image_once():
     for n_images in ({"train": 0}, {"train": 1}, {"train": 64}, {"train": 200, "test": 65}):
         for shard in (1, 7, 64, 1000):
             covered = {
-                (part.split, i)
-                for part in plan(n_images, shard)
-                for i in range(part.start, part.stop)
+                (one.split, i) for one in plan(n_images, shard) for i in range(one.start, one.stop)
             }
             assert covered == {(s, i) for s, n in n_images.items() for i in range(n)}
-            for part in plan(n_images, shard):
-                assert part.start == part.number * shard
-                assert 0 < part.stop - part.start <= shard
+            for one in plan(n_images, shard):
+                assert one.start == one.number * shard
+                assert 0 < one.stop - one.start <= shard
 
 
 def test_default_variant():
@@ -446,7 +444,7 @@ def test_a_kill_after_the_new_store_is_whole(coco, tmp_path):
 
 
 def test_two_conversions_to_one_place(coco, tmp_path):
-    """The one that comes second fails and leaves the other's folder alone, whatever it may do."""
+    """The second fails and leaves the folder of the first alone, even with overwrite."""
     from mtfast.store.writing.replace import replacing
 
     target = tmp_path / "store.zarr"
@@ -485,7 +483,7 @@ def test_a_folder_without_rights(coco, tmp_path):
 
 
 def test_a_full_disk(coco, tmp_path, monkeypatch):
-    """A write that finds no room ends in one line, and nothing that looks whole is left."""
+    """A write to a full disk is one line, and nothing is left."""
 
     def no_room(path, chunks, n_chunks):
         raise OSError(28, "No space left on device")

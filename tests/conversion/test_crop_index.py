@@ -302,7 +302,7 @@ def test_an_index_of_other_images(broken, array, small_set):
 
 @pytest.mark.parametrize("array", ["bits", "dc"])
 def test_a_damaged_index_is_never_another_window(broken, array, rng):
-    """Wherever a byte of its chunks is another, and whatever it has become."""
+    """For a flipped bit anywhere in its chunks."""
     (file, *_) = sorted((broken / "train" / schema.CROP_GROUP / array).glob("c.*"))
     sound = file.read_bytes()
     index = np.frombuffer(sound[-4 - 7 * 16 : -4], "<u8").reshape(7, 2)

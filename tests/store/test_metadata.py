@@ -443,7 +443,7 @@ def test_the_least_used_files_are_closed(tmp_path, monkeypatch):
 
 
 def test_names_from_windows(tiny_set, tmp_path):
-    """A backslash parts folders, whatever the system: the stem is what export calls the mask."""
+    """A backslash separates folders on every system, as in the names of exported masks."""
     folder = tmp_path / "set"
     (folder / "images").mkdir(parents=True)
     images = sorted((tiny_set / "train_images").iterdir())[:2]

@@ -91,18 +91,18 @@ def convert(
         Images in a shard file.
     decode_check : bool
         Decode every image, to find those that the decoder refuses; otherwise only the markers of
-        a file are looked at. Damage that libjpeg papers over passes either way.
+        a file are checked. Damage that libjpeg conceals passes either way.
     crop_index : bool
         Index the images, so that windows of them are decoded without the rest; see
-        :func:`mtfast.conversion.crop_index.add_crop_index`, which does so later. It takes a percent
-        of the room and half the time of decoding them.
+        :func:`mtfast.conversion.crop_index.add_crop_index`, which does so later. It adds a percent
+        to the size of the store, and takes half as long as decoding the images.
     scheduler : str
         "threads", "processes", "sync", or the address of a Dask scheduler, "tcp://HOST:PORT".
     workers : int, optional
         Processes, by default as many as there are cores; or threads, by default twice as many,
-        as they wait for the disk for much of their time.
+        as they spend much of their time waiting for the disk.
     overwrite : bool
-        Replace a store that is there. It stays until the new one is complete.
+        Replace a store. The old one is kept until the new one is complete.
     progress : callable, optional
         Called as (what, done, total).
     semantic : str, optional

@@ -24,9 +24,9 @@ __all__ = ["JpegCodec"]
 
 @dataclass(frozen=True)
 class JpegCodec(ArrayBytesCodec):
-    """Decodes a JPEG file to (1, height, width, 3) uint8; refuses to encode, which would lose.
+    """Decodes a JPEG file to (1, height, width, 3) uint8; refuses to encode, which is lossy.
 
-    ``colorspace_data`` is what grey files are widened to.
+    ``colorspace_data`` is what pixels are decoded to, also those of grey files.
     """
 
     is_fixed_size = False
@@ -54,13 +54,13 @@ class JpegCodec(ArrayBytesCodec):
 
     def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         raise StoreError(
-            "pixels written to an array of JPEG files; expected the array to be read only, as "
-            "encoding again would lose quality; make another array for changed images"
+            "pixels written to an array of JPEG files; expected it to be read only, as encoding "
+            "again would lose quality; make another array for changed images"
         )
 
     async def _encode_single(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         return self._encode_sync(chunk_data, chunk_spec)
 
     def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
-        """Raise, as a JPEG has no size known beforehand."""
-        raise NotImplementedError("a JPEG has no size that is known beforehand")
+        """Raise: the size of a JPEG file does not follow from the number of its pixels."""
+        raise NotImplementedError("the size of a JPEG file is not known beforehand")

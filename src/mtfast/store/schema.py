@@ -42,7 +42,21 @@ def partial_index_path(store: Path) -> Path:
 
 
 def replaced_path(store: Path) -> Path:
-    """Return where a store is kept that is being replaced, until the new one is complete."""
+    """Return where a store is kept that is being replaced, until the new one is complete.
+
+    Parameters
+    ----------
+    store : Path
+
+    Returns
+    -------
+    Path
+
+    Examples
+    --------
+    >>> replaced_path(Path("set.zarr")).name
+    '.set.zarr.replaced'
+    """
     return store.with_name(f".{store.name}.replaced")
 
 

@@ -84,7 +84,24 @@ class Annotations:
         return {name: v for v, name in enumerate(names)}
 
     def of_image(self, image: int, variant: str) -> RunTable:
-        """Return the instances of one image; StoreError if the variant does not list it."""
+        """Return the instances of one image.
+
+        Parameters
+        ----------
+        image : int
+            Its index in the split.
+        variant : str
+
+        Returns
+        -------
+        RunTable
+            Of one image.
+
+        Raises
+        ------
+        StoreError
+            If there is no such variant, it does not list the image, or the columns are damaged.
+        """
         found = self._variant(variant)
         row = int(found.row_of_image[image])
         if row < 0:
@@ -96,20 +113,60 @@ class Annotations:
         return self._unpack(found, row, row + 1)
 
     def lists(self, image: int, variant: str) -> bool:
-        """Whether a variant lists an image, with instances or without."""
+        """Return whether a variant lists an image, even without instances.
+
+        Parameters
+        ----------
+        image : int
+            Its index in the split.
+        variant : str
+
+        Returns
+        -------
+        bool
+        """
         return bool(self._variant(variant).row_of_image[image] >= 0)
 
     def table(self, variant: str) -> RunTable:
-        """Return the whole table of a variant."""
+        """Return the whole table of a variant.
+
+        Parameters
+        ----------
+        variant : str
+
+        Returns
+        -------
+        RunTable
+            Its images are in the order of the file.
+        """
         found = self._variant(variant)
         return self._unpack(found, 0, found.images.size)
 
     def images_of(self, variant: str) -> Int64:
-        """Indices of the images that a variant lists, in its order."""
+        """Return which images a variant lists.
+
+        Parameters
+        ----------
+        variant : str
+
+        Returns
+        -------
+        (n,) int64
+            Their indices in the split, in the order of the file.
+        """
         return self._variant(variant).images
 
     def categories_of(self, variant: str) -> tuple[Category, ...]:
-        """Return the categories of a variant."""
+        """Return the categories of a variant.
+
+        Parameters
+        ----------
+        variant : str
+
+        Returns
+        -------
+        tuple of Category
+        """
         return self._variant(variant).categories
 
     def _unpack(self, variant: _Variant, first: int, last: int) -> RunTable:

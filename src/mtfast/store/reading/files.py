@@ -33,29 +33,109 @@ class StoreFile(Protocol):
         """What changes when the file is replaced by another of the same name."""
 
     def read(self, start: int, length: int) -> bytes:
-        """Read a range of bytes; StoreError if the file ends sooner or cannot be read."""
+        """Read a range of bytes.
+
+        Parameters
+        ----------
+        start, length : int
+            In bytes.
+
+        Returns
+        -------
+        bytes
+            All of the range.
+
+        Raises
+        ------
+        StoreError
+            If the file ends sooner or cannot be read.
+        """
 
     def fetch_ahead(self, start: int, length: int) -> None:
-        """Start to fetch a range that will be read soon, where that can be done; return at once."""
+        """Start to fetch a range that will be read soon, if that is possible; return at once.
+
+        Parameters
+        ----------
+        start, length : int
+            In bytes.
+        """
 
 
 class StoreFiles(Protocol):
     """Read access to the files of a store."""
 
     def where(self, key: str) -> str:
-        """Where a file is, for messages."""
+        """Return where a file is, for messages.
+
+        Parameters
+        ----------
+        key : str
+            Of a file or folder.
+
+        Returns
+        -------
+        str
+        """
 
     def exists(self, key: str) -> bool:
-        """Whether there is such a file."""
+        """Return whether there is such a file.
+
+        Parameters
+        ----------
+        key : str
+
+        Returns
+        -------
+        bool
+        """
 
     def read(self, key: str) -> bytes:
-        """Read a whole file; StoreError if it cannot be read."""
+        """Read a whole file.
+
+        Parameters
+        ----------
+        key : str
+
+        Returns
+        -------
+        bytes
+
+        Raises
+        ------
+        StoreError
+            If it is not there or cannot be read, or the store is another one by now.
+        """
 
     def open(self, key: str) -> StoreFile:
-        """Open a file, or return it if it is open; StoreError if it cannot be opened."""
+        """Open a file of which ranges are read; an open one is returned again.
+
+        Parameters
+        ----------
+        key : str
+
+        Returns
+        -------
+        StoreFile
+
+        Raises
+        ------
+        StoreError
+            As :meth:`read`.
+        """
 
     def open_with_zarr(self, key: str) -> Any:
-        """Open an array in a form that mtfast does not read by itself."""
+        """Open an array in a form that only zarr reads.
+
+        Parameters
+        ----------
+        key : str
+            Of the array.
+
+        Returns
+        -------
+        zarr.Array
+            Read only.
+        """
 
 
 class LocalFile:

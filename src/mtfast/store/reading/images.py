@@ -36,19 +36,71 @@ class ImageArray(Protocol):
     """Whether the stored bytes of an item are a JPEG file."""
 
     def read(self, image: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Decode the item of an image, into ``out`` if given."""
+        """Decode the item of an image.
+
+        Parameters
+        ----------
+        image : int
+        out : array, optional
+            Takes the values; of the item's shape and the array's type, in C order.
+
+        Returns
+        -------
+        array
+            ``out`` if given.
+
+        Raises
+        ------
+        StoreError
+            If the item is missing or damaged.
+        """
         ...
 
     def raw(self, image: int) -> bytes:
-        """Return the stored bytes of an image's item."""
+        """Return the stored bytes of an image's item.
+
+        Parameters
+        ----------
+        image : int
+
+        Returns
+        -------
+        bytes
+
+        Raises
+        ------
+        StoreError
+            If the item is missing, or only zarr knows where it is.
+        """
         ...
 
     def ranges(self, image: int, ranges: Sequence[tuple[int, int]]) -> bytes:
-        """Return ranges (start, stop) of the stored bytes of an image's item, joined."""
+        """Return ranges of the stored bytes of an image's item, joined.
+
+        Parameters
+        ----------
+        image : int
+        ranges : sequence of (start, stop)
+            In bytes of the item.
+
+        Returns
+        -------
+        bytes
+
+        Raises
+        ------
+        StoreError
+            As :meth:`raw`, or if a range leaves the item.
+        """
         ...
 
     def fetch_ahead(self, image: int) -> None:
-        """Ask the system for an item that will be read soon, where it can be asked."""
+        """Start to fetch an item that will be read soon, if that is possible.
+
+        Parameters
+        ----------
+        image : int
+        """
         ...
 
 
@@ -63,7 +115,7 @@ class ShardedImages:
         self.holds_jpegs = stored.codecs == (JPEG_CODEC,)
         self._is_zstd = stored.codecs[-1] == "zstd"
         self._slots = stored.chunk[0]
-        # Bound here, as the path of a mask is short enough to notice the look-up.
+        # Bound here: reading a mask takes so little that the look-up would show.
         self._zstd_decode, self._jpeg_decode = imagecodecs.zstd_decode, imagecodecs.jpeg8_decode
         self._files = files
         self._key = stored.key

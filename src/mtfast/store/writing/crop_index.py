@@ -108,7 +108,17 @@ class IndexShard:
         self._dcs: list[bytes] = []
 
     def watch(self, images: Iterable[bytes]) -> Iterator[bytes]:
-        """Index image files, and yield each of them unchanged."""
+        """Index image files, and yield each of them unchanged.
+
+        Parameters
+        ----------
+        images : iterable of bytes
+            Consumed one by one.
+
+        Yields
+        ------
+        bytes
+        """
         for data in images:
             step, bits, dcs = encode_index(data, self._size)
             self.steps.append(step)
