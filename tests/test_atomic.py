@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -394,6 +395,16 @@ def test_one_run_at_a_time(tmp_path):
     with locked(target):
         pass
     assert names_in(tmp_path) == []
+
+
+def test_a_lock_that_is_taken_is_not_waited_for(tmp_path, monkeypatch):
+    def sleep(seconds):
+        raise AssertionError("waits")
+
+    with locked(tmp_path / "store.zarr"):
+        monkeypatch.setattr(time, "sleep", sleep)
+        with pytest.raises(StoreError, match="another run"), locked(tmp_path / "store.zarr"):
+            pass
 
 
 def test_a_place_that_cannot_be_locked(tmp_path):
