@@ -124,9 +124,7 @@ class WindowReader:
         """Log once which images are decoded whole for their windows, and why."""
         if which not in self._told:
             self._told.add(which)
-            logger.info(
-                "%s of %s is decoded whole for its windows: %s", which, self._split, why
-            )
+            logger.info("%s of %s is decoded whole for its windows: %s", which, self._split, why)
 
     def _unfit(self, found: str) -> StoreError:
         return StoreError(
