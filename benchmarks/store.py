@@ -106,7 +106,7 @@ class Crop:
 class Convert:
     """A whole set: annotations alone, or with its image files."""
 
-    params = ("none", "jpeg")
+    params = ("none", "keep")
     param_names = ("images",)
     # A conversion is a second of work; it needs no repetition inside a sample.
     number = 1

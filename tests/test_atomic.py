@@ -212,6 +212,15 @@ def test_the_order_of_syncs_and_renames(tmp_path, monkeypatch):
     assert sorted(journal.events[:2]) == [("sync", "a.json"), ("sync", "partial")]
     assert journal.events[2:] == [("rename", "partial"), ("sync", "here")]
     journal.events.clear()
+    (folder / "empty").mkdir()
+    with new_folder(folder / "empty") as made:
+        for name in ("train_images", "RLE_annotations", "meta_data"):
+            (made / name).mkdir()
+    # Annotations come last: a set is known by them.
+    moved = [name for event, name in journal.events if event == "rename"]
+    assert moved == ["train_images", "meta_data", "RLE_annotations"]
+    assert journal.events[-1] == ("sync", "empty")
+    journal.events.clear()
     (folder / "other").mkdir()
     move(folder / "a.txt", folder / "other" / "a.txt")
     assert journal.events[0] == ("rename", "a.txt")
