@@ -125,6 +125,13 @@ def test_names_of_splits_stay_inside(broken, names):
         mtfast.open(broken)
 
 
+@pytest.mark.parametrize("value", [None, "64", 0])
+def test_the_number_of_images_in_a_shard(broken, value):
+    change(broken, attributes__shard=value)
+    with pytest.raises(StoreError, match="its attribute 'shard' is .*; expected a number"):
+        mtfast.open(broken)
+
+
 @pytest.mark.parametrize("name", ["height", "width", "n_images"])
 @pytest.mark.parametrize("value", [None, "9", 1.5, -1])
 def test_numbers_of_a_split(broken, name, value):

@@ -173,7 +173,7 @@ class _Job:
     dtype: str
     table: RunTable
     names: tuple[str, ...]
-    source: Source
+    source: Source | None
     options: _Options
 
 
@@ -274,7 +274,8 @@ def _job(target: Path, source: Source, split: SplitInput, shard: Shard, options:
         dtype=split.semantic_dtype.name,
         table=split.table[shard.start : shard.stop],
         names=split.names[shard.start : shard.stop],
-        source=source,
+        # Not sent to other processes for nothing.
+        source=source if options.images else None,
         options=options,
     )
 
@@ -285,9 +286,9 @@ def _write_shard(job: _Job) -> _Written:
     masks = shard_path(job.store, f"{job.split}/{schema.SEMANTIC}", job.number, 3)
     write_shard(masks, encode_masks(job.table, np.dtype(job.dtype)), slots)
     written = _Written([], [])
-    if job.options.images:
+    if job.source is not None:
         path = shard_path(job.store, f"{job.split}/{schema.JPEG}", job.number, 4)
-        images = _checked_images(job, written.checksums)
+        images = _checked_images(job, job.source, written.checksums)
         index = IndexShard(job.size) if job.options.crop_index else None
         write_shard(path, index.watch(images) if index else images, slots)
         if index:
@@ -296,13 +297,13 @@ def _write_shard(job: _Job) -> _Written:
     return written
 
 
-def _checked_images(job: _Job, checksums: list[int]) -> Iterator[bytes]:
+def _checked_images(job: _Job, source: Source, checksums: list[int]) -> Iterator[bytes]:
     """Read the image files of a shard; note the CRC-32C of each."""
     import google_crc32c
 
     for name in job.names:
         what = f"image {name} of split {job.split!r}"
-        data = _read_image(job.source, job.split, name, what)
+        data = _read_image(source, job.split, name, what)
         _check_image(data, what, job.size, job.options.decode_check)
         checksums.append(google_crc32c.value(data))
         yield data

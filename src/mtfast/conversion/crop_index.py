@@ -111,7 +111,7 @@ def _index_split(
 ) -> IndexedSplit:
     import zarr
 
-    n_images, slots = len(split), int(split.store.attributes["shard"])
+    n_images, slots = len(split), split.store.shard
     made, place = partial / split.name, split.store.path / split.name / schema.CROP_GROUP
     parent = zarr.open_group(partial, mode="a")
     declare(parent, split.name, n_images, (split.height, split.width), slots)

@@ -27,12 +27,15 @@ class StoreRoot:
     attributes : dict
         Of the root group; docs/FORMAT.md names them.
     splits : tuple of str
+    shard : int
+        Images in a shard.
     files : StoreFiles
     """
 
     path: Path
     attributes: dict[str, Any] = field(repr=False)
     splits: tuple[str, ...]
+    shard: int
     files: StoreFiles = field(repr=False, compare=False)
 
 
@@ -78,7 +81,13 @@ def open_root(path: str | os.PathLike[str]) -> StoreRoot:
             f"convert again with --overwrite"
             f"{f' (the store it was to replace is {old})' if old.exists() else ''}"
         )
-    return StoreRoot(path, attributes, _names_of_splits(path, attributes), files)
+    shard = attributes.get("shard")
+    if not isinstance(shard, int) or shard < 1:
+        raise StoreError(
+            f"{path} is damaged: its attribute 'shard' is {shard!r}; expected a number of images; "
+            f"convert the set again"
+        )
+    return StoreRoot(path, attributes, _names_of_splits(path, attributes), shard, files)
 
 
 def _names_of_splits(path: Path, attributes: dict[str, Any]) -> tuple[str, ...]:
