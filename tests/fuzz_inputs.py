@@ -1,4 +1,4 @@
-"""Masks to fuzz with: sound ones in every form that is taken, and what is most likely none."""
+"""Inputs for fuzzing: masks of every accepted type, and malformed ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import naive
 from mtfast import RunTable
 from mtfast.table import offsets_of
 
-# Pixels, and longest side, of the largest frame that twins are asked about.
+# The most pixels, and the longest side, of a frame that the slow twins work on.
 SMALL = 2**18
 
 NUMBERS: tuple[Any, ...] = (
@@ -48,7 +48,7 @@ def some_counts(rng: random.Random, n_pixels: int) -> list[int]:
 
 
 def a_place(rng: random.Random, n: int) -> int:
-    """Somewhere in a text, by preference where fast decoders change from block to block."""
+    """A place in a text, often near the block boundaries of fast decoders."""
     block = rng.choice((1, 64, 1024))
     if n <= block or block == 1:
         return rng.randint(0, n)
@@ -56,7 +56,7 @@ def a_place(rng: random.Random, n: int) -> int:
 
 
 def stretched(rng: random.Random, last: bytes) -> bytes:
-    """The last group of a number with more groups after it, which do not change its value."""
+    """The last group of a number, with more groups after it that do not change its value."""
     more, end = (b"o", b"O") if last and last[0] - 48 & 16 else (b"P", b"0")
     more_of_it = bytes(c + 32 if c < 80 else c for c in last)
     return more_of_it + more * rng.choice((0, 1, 9, 10, 11, 12)) + end
@@ -85,7 +85,7 @@ def mutated(rng: random.Random, text: bytes) -> bytes:
 
 
 def malformed(rng: random.Random, rle: dict[str, Any]) -> Any:
-    """Something that is most likely no mask."""
+    """A mask with a fault, which by chance may still be sound."""
     height, width = rle["size"]
     kind = rng.random()
     if kind < 0.6:
@@ -105,7 +105,7 @@ def malformed(rng: random.Random, rle: dict[str, Any]) -> Any:
     elif kind < 0.9:
         counts = naive.counts_of_text(rle["counts"]).tolist()
         counts[rng.randrange(len(counts))] = rng.choice(NUMBERS)
-        # Python's and numpy's True are whole numbers to numpy, and so among others.
+        # numpy turns True into an integer, so that counts with it are sound.
         rle["counts"] = [c for c in counts if not isinstance(c, bool | np.bool_)]
     elif kind < 0.95:
         rle[rng.choice(("size", "counts"))] = rng.choice(JUNK)
@@ -114,16 +114,16 @@ def malformed(rng: random.Random, rle: dict[str, Any]) -> Any:
     return rle
 
 
-def dressed(rng: random.Random, rle: dict[str, Any]) -> dict[str, Any]:
-    """A sound mask in another of the forms that are taken."""
+def retyped(rng: random.Random, rle: dict[str, Any]) -> dict[str, Any]:
+    """A sound mask with its size and counts as another of the accepted types."""
     text, size = rle["counts"], rle["size"]
-    forms: list[Callable[[], Any]] = [text.decode, lambda: bytearray(text), lambda: text]
-    forms += [lambda: naive.counts_of_text(text), lambda: naive.counts_of_text(text).tolist()]
-    return {"size": rng.choice((tuple(size), np.array(size), size)), "counts": rng.choice(forms)()}
+    types: list[Callable[[], Any]] = [text.decode, lambda: bytearray(text), lambda: text]
+    types += [lambda: naive.counts_of_text(text), lambda: naive.counts_of_text(text).tolist()]
+    return {"size": rng.choice((tuple(size), np.array(size), size)), "counts": rng.choice(types)()}
 
 
 class Batch(NamedTuple):
-    """Masks as they are passed, and what the twin reads in each: None or height, width, counts."""
+    """Masks as they are passed, and as the twin reads each: height, width, counts; or None."""
 
     given: Any
     read: list[tuple[int, int, np.ndarray] | None]
@@ -133,7 +133,7 @@ class Batch(NamedTuple):
         return isinstance(self.given, dict)
 
     def pixels(self) -> list[np.ndarray] | None:
-        """Pixels of all, None if one is malformed or of another size."""
+        """Pixels of all masks; None if one is malformed or sizes differ."""
         if None in self.read or len({read[:2] for read in self.read}) > 1:
             return None
         return [naive.mask_of_counts(counts, *size) for *size, counts in self.read]
@@ -145,7 +145,7 @@ def a_batch(
     large: bool = False,
     single: bool = True,
 ) -> Batch:
-    """Some masks, most often of one size; sound ones of large frames only if asked for."""
+    """Some masks, mostly of one size; sound ones of large frames only with ``large``."""
     shape = shape or a_shape(rng)
     n = rng.choice((1, 1, 1, 2, 3, 6)) if rng.random() < 0.99 else 0
     soundness = rng.choice((0, 0.8, 1, 1)) if n > 1 else 0.4
@@ -162,7 +162,7 @@ def a_batch(
             else:
                 found = new
         elif rng.random() < 0.2:
-            rle = dressed(rng, sound)
+            rle = retyped(rng, sound)
         masks.append(rle)
         read.append(found)
     kind = rng.random()
@@ -183,7 +183,7 @@ def fits_a_table(rle: Any) -> bool:
 
 
 def a_table(masks: list[dict[str, Any]]) -> RunTable:
-    """One image for each mask, the texts up against the end of what memory may be read."""
+    """One image for each mask; the texts end where readable memory ends."""
     n = len(masks)
     ids, texts = np.arange(n) + 1, [rle["counts"] for rle in masks]
     heights, widths = np.array([rle["size"] for rle in masks], np.int64).reshape(-1, 2).T
@@ -199,18 +199,18 @@ def a_table(masks: list[dict[str, Any]]) -> RunTable:
         positions=ids,
         stated_area=np.zeros(n),
         stated_bbox=np.zeros((n, 4)),
-        rle=before_a_wall(b"".join(texts)),
+        rle=before_a_guard_page(b"".join(texts)),
         rle_offsets=offsets_of([len(text) for text in texts]),
         categories=(),
     )
 
 
-def before_a_wall(data: bytes) -> np.ndarray:
-    """Put bytes in front of a page that must not be read, where the system has such pages."""
-    room = -(-len(data) // mmap.PAGESIZE) * mmap.PAGESIZE
-    array = np.frombuffer(mmap.mmap(-1, room + mmap.PAGESIZE), np.uint8)
-    array[room - len(data) : room] = np.frombuffer(data, np.uint8)
+def before_a_guard_page(data: bytes) -> np.ndarray:
+    """Place bytes right before a guard page, where the system has such pages."""
+    n_bytes = -(-len(data) // mmap.PAGESIZE) * mmap.PAGESIZE
+    array = np.frombuffer(mmap.mmap(-1, n_bytes + mmap.PAGESIZE), np.uint8)
+    array[n_bytes - len(data) : n_bytes] = np.frombuffer(data, np.uint8)
     if sys.platform != "win32":
-        wall = ctypes.c_void_p(array.ctypes.data + room)
-        ctypes.CDLL(None).mprotect(wall, ctypes.c_size_t(mmap.PAGESIZE), 0)
-    return array[room - len(data) : room]
+        guard = ctypes.c_void_p(array.ctypes.data + n_bytes)
+        ctypes.CDLL(None).mprotect(guard, ctypes.c_size_t(mmap.PAGESIZE), 0)
+    return array[n_bytes - len(data) : n_bytes]

@@ -1,13 +1,13 @@
-"""Fuzz mtfast.mask: malformed input is refused, sound input is answered rightly.
+"""Fuzz mtfast.mask: malformed input is refused, and sound input gets the right answer.
 
 ::
 
     python tests/fuzz_mask.py --seconds 3600 --seed 0
     NUMBA_BOUNDSCHECK=1 python tests/fuzz_mask.py        # a step outside an array is a finding
-    python tests/fuzz_mask.py --replay fuzz-findings/*   # what was found, once more
+    python tests/fuzz_mask.py --replay fuzz-findings/*   # run saved findings again
 
-The masks are made in fuzz_inputs.py and trials run by fuzzing.py. Answers come from the twins in
-naive.py and, where the input does it no harm, from pycocotools.
+fuzz_inputs.py makes the masks, fuzzing.py runs the trials. The expected answers are those of the
+twins in naive.py and, for input that does not crash it, of pycocotools.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def coco_rle(pixels: np.ndarray) -> dict[str, Any]:
 
 
 def with_junk(rng: random.Random, options: dict[str, Any], answer: Any) -> tuple[dict, Any]:
-    """Now and then an option of another kind, which may be refused and may be all right."""
+    """Now and then replace an option by junk, which may be refused or accepted."""
     if options and rng.random() < 0.05:
         return options | {rng.choice(list(options)): rng.choice(JUNK)}, ANYTHING
     return options, answer
@@ -47,7 +47,7 @@ def with_junk(rng: random.Random, options: dict[str, Any], answer: Any) -> tuple
 def a_frame(
     rng: random.Random, shape: tuple[int, ...], dtype: Any, order: Any
 ) -> tuple[np.ndarray, bool]:
-    """A frame to write to, in the midst of other memory, and whether it does."""
+    """An output array inside a larger one, and whether it fits."""
     fault = rng.random()
     if fault < 0.02:
         shape = (*shape[:-1], shape[-1] + 1)
@@ -142,7 +142,7 @@ def iou(rng: random.Random) -> Trial:
     first, second = dt.pixels(), gt.pixels()
     answer: Any = REFUSED
     if not dt.read or not gt.read:
-        # The other side is not looked at.
+        # The other side is not checked.
         answer = ANYTHING
     elif first and second and first[0].shape == second[0].shape:
         crowds = list(zip(second, crowd, strict=True))
@@ -253,7 +253,7 @@ def objects_of_junk(rng: random.Random) -> Trial:
 
 
 def all_sound(pyobj: Any, h: Any, w: Any) -> None:
-    """Whatever junk is taken for, what is made of it must be masks."""
+    """Junk may be accepted, but the results must be masks."""
     made = mask.frPyObjects(pyobj, h, w)
     for rle in [made] if isinstance(made, dict) else made:
         assert naive.read_rle(rle), rle
@@ -283,7 +283,7 @@ def to_label_map(rng: random.Random) -> Trial:
 
 
 def shaped(rng: random.Random) -> Trial:
-    """Crop, pad, erode and components, lightly."""
+    """Crop, pad, erode and components of small masks."""
     shape = rng.choice(((1, 9), (9, 1), (12, 13), (0, 4), (4, 0), (33, 5)))
     batch = a_batch(rng, shape)
     a, b, c, d = (rng.choice((0, 0, 1, 2, 3, 5)) for _ in range(4))

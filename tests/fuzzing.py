@@ -1,8 +1,8 @@
 """Run trials, each one call and what it should answer, in a process that may die of them.
 
-A worker makes trials from the seed and their numbers, and writes each number down before it makes
-it. Its parent sees the worker die, or a number stay for too long, and starts the next worker behind
-that trial. Trials are made again from their numbers to be saved.
+A worker makes each trial from the seed and its number, and records the number first. When the
+worker dies, or takes too long for one trial, its parent starts the next worker after that trial.
+To be saved, trials are made again from their numbers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 
 from mtfast import MtfastError
 
-# Answers: an MtfastError; whatever is no other error.
+# Expected answers: an MtfastError; or anything but another error.
 REFUSED = "refused"
 ANYTHING = "anything"
 

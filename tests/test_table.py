@@ -7,9 +7,12 @@ import numpy as np
 import pycocotools.mask as coco
 import pytest
 
+import mtfast
 from mtfast import MtfastError, RLEError, RunTable
-from mtfast.table import PER_INSTANCE, explain
+from mtfast.table import PER_IMAGE, PER_INSTANCE, explain
 from tables import make_table, random_masks
+
+COLUMNS = (*PER_IMAGE, *PER_INSTANCE, "image_offsets", "rle", "rle_offsets")
 
 
 @pytest.fixture
@@ -36,10 +39,12 @@ def test_slices_are_tables(table):
     assert part.area().tolist() == table.area()[3:].tolist()
     assert table[-1].names.tolist() == ["003.jpg"]
     assert table[1].n_instances == 0
-    assert table[3:1].n_images == 0
+    empty = table[3:1]
+    assert (empty.n_images, empty.image_offsets.tolist(), empty.bbox().shape) == (0, [0], (0, 4))
     assert [image.n_instances for image in table] == [3, 0, 5, 1]
-    with pytest.raises(IndexError):
-        table[4]
+    for bad in (4, -5):
+        with pytest.raises(IndexError, match=f"image {bad} of a table of 4 images"):
+            table[bad]
     with pytest.raises(MtfastError, match="step"):
         table[::2]
 
@@ -66,11 +71,51 @@ def test_columns_cannot_be_written_and_pickle(table):
     assert repr(table) == "RunTable(4 images, 9 instances, 3 categories)"
 
 
-def test_given_arrays_stay_writable():
-    areas = np.zeros(1)
+def test_given_arrays_stay_writable_and_columns_are_not():
     table = make_table([[np.ones((2, 2), np.uint8)]], (2, 2))
-    replace(table, stated_area=areas)
-    areas[0] = 3
+    columns = {name: np.array(getattr(table, name)) for name in COLUMNS}
+    made = replace(table, **columns)
+    for name, column in columns.items():
+        assert column.flags.writeable
+        for some in (made, made[:1], made.select([0])):
+            assert not getattr(some, name).flags.writeable, name
+
+
+def test_scratch_holds_the_longest_text(monkeypatch):
+    """Kernels write as many counts as the longest text has characters, in whichever block it is."""
+    monkeypatch.setattr("mtfast.table._BLOCK", 2)
+    texts = [b"6", b"132", b"6", b"015", b"11112", b"6", b"6"]
+    for k in range(len(texts)):
+        table = RunTable.of_texts((1, 6), [[*texts[k:], *texts[:k]]])
+        assert table.scratch().size == 5
+    assert RunTable.of_texts((1, 6), []).scratch().size == 0
+
+
+def test_of_texts():
+    table = RunTable.of_texts((1, 6), [[b"132", b"231"], [], [b"6"]], [7, 2, 7])
+    expected = [[[0, 7, 2, 2, 2, 0]], [[0] * 6], [[0] * 6]]
+    np.testing.assert_array_equal(mtfast.semantic(table), expected)
+    assert table.names.tolist() == ["0.jpg", "1.jpg", "2.jpg"]
+    assert table.image_ids.tolist() == table.instance_ids.tolist() == [1, 2, 3]
+    assert table.positions.tolist() == [0, 1, 2]
+    assert np.isnan(table.stated_area).all()
+    assert np.isnan(table.stated_bbox).all()
+    assert table.categories == ((2, "class 2"), (7, "class 7"))
+    assert RunTable.of_texts((1, 6), [[b"6"]]).category_ids.tolist() == [1]
+    with pytest.raises(MtfastError, match="category_ids has shape"):
+        RunTable.of_texts((1, 6), [[b"6"]], [1, 2])
+    with pytest.raises(MtfastError, match="-1 x 6 pixels"):
+        RunTable.of_texts((-1, 6), [[]])
+
+
+def test_common_size():
+    table = make_table([[], [], []], (17, 23))
+    assert table.common_size() == (17, 23)
+    assert table[0].common_size() == (17, 23)
+    assert table[:0].common_size() == (0, 0)
+    for sizes in ({"heights": [17, 17, 18]}, {"widths": [23, 23, 24]}):
+        with pytest.raises(MtfastError, match="'002.jpg' is .* and image '000.jpg' is 17 x 23"):
+            replace(table, **sizes).common_size()
 
 
 @pytest.mark.parametrize("column", PER_INSTANCE[1:])

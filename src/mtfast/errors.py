@@ -6,9 +6,9 @@ from collections.abc import Collection
 from itertools import islice
 from typing import Any
 
-# Names among which the nearest is looked for: difflib takes 20 us for each.
+# Number of names that are compared with the given one: difflib takes 20 us for each.
 _NEAR = 500
-# Names that a message lists.
+# Number of names that a message lists.
 _LISTED = 8
 
 
@@ -25,11 +25,19 @@ class SourceError(MtfastError):
 
 
 class StoreError(MtfastError):
-    """A store that is missing, incomplete, damaged or in the way."""
+    """A store that is missing, incomplete or damaged, or that would be overwritten."""
 
 
 def shown(value: Any) -> str:
-    """Return what was given as it may stand in a message: on one line, and not a long one.
+    """Return the repr of a value for a message, on one line of at most 80 characters.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    str
 
     Examples
     --------
@@ -71,9 +79,24 @@ def one_of(name: str, value: Any, allowed: Collection[Any]) -> None:
 
 
 def no_such(what: str, given: str, known: Collection[str], where: str) -> str:
-    """Return the message for a name that is not there, with the nearest of those that are.
+    """Return the message for a name that does not exist, with the most similar name that does.
 
-    Costs the same for forty thousand names as for five hundred.
+    Takes no longer for forty thousand names than for five hundred.
+
+    Parameters
+    ----------
+    what : str
+        What has the name, such as "split".
+    given : str
+        The name that does not exist.
+    known : collection of str
+        The names that exist.
+    where : str
+        What they are names in.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
@@ -82,7 +105,7 @@ def no_such(what: str, given: str, known: Collection[str], where: str) -> str:
     """
     import difflib
 
-    # Of many names only those that begin alike can be near.
+    # Of many names, only those with the same first letters are compared.
     alike = known if len(known) <= _NEAR else [k for k in known if k[:3] == given[:3]]
     near = difflib.get_close_matches(given, list(islice(alike, _NEAR)), 1)
     more = f" and {len(known) - _LISTED:,} more" if len(known) > _LISTED else ""

@@ -1,4 +1,4 @@
-"""RunTable: the instance masks of a dataset as columns, the type that all parts of mtfast exchange.
+"""RunTable: the instance masks of a dataset as columns, the type that all of mtfast works on.
 
 Invariants, checked when a table is made and kept by every method:
 

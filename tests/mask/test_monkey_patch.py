@@ -1,4 +1,4 @@
-"""Code that calls pycocotools runs on mtfast, and comes to the same results."""
+"""Code that calls pycocotools runs on mtfast, with the same results."""
 
 from __future__ import annotations
 

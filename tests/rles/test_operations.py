@@ -222,7 +222,7 @@ def test_flip_and_rot90(n, seed):
 
 
 def test_turning_stripes():
-    """Far more runs one way than the other."""
+    """Far more row runs than column runs, and the other way round."""
     stripes = np.zeros((40, 50), np.uint8)
     stripes[::2] = 1
     for pixels in (stripes, stripes.T, 1 - stripes, np.ones_like(stripes)):

@@ -166,15 +166,15 @@ def test_numbers_in_batches(numbers, short, data):
     written = text[:end].tobytes()
     assert written == b"".join(map(naive.text_of_number, numbers))
     # What follows the text may be anything.
-    behind = data.draw(st.binary(max_size=90))
-    joined = np.frombuffer(written + behind, np.uint8)
+    after = data.draw(st.binary(max_size=90))
+    joined = np.frombuffer(written + after, np.uint8)
     read = np.empty(end, np.int64)
     assert long_strings.read_numbers(joined, 0, int(end), read) == len(numbers)
     assert read[: len(numbers)].tolist() == numbers
 
 
 @pytest.mark.parametrize("front", [0, 63, 64, 200])
-@pytest.mark.parametrize("behind", [0, 100])
+@pytest.mark.parametrize("after", [0, 100])
 @pytest.mark.parametrize(
     ("end", "status"),
     [
@@ -184,9 +184,9 @@ def test_numbers_in_batches(numbers, short, data):
         (b"P" * 13 + b"0", coco_string.OVERLONG),
     ],
 )
-def test_malformed_numbers(front, behind, end, status):
+def test_malformed_numbers(front, after, end, status):
     text = b"1" * front + end
-    data = np.frombuffer(text + b"1" * behind, np.uint8)
+    data = np.frombuffer(text + b"1" * after, np.uint8)
     numbers = np.empty(len(text), np.int64)
     assert long_strings.read_numbers(data, 0, len(text), numbers) == status
     places = np.empty(len(text), np.int64)

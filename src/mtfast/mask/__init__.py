@@ -1,16 +1,26 @@
 """Everything that ``pycocotools.mask`` has, and more: COCO RLE masks as dicts.
 
 A mask is ``{"size": [height, width], "counts": …}``, its counts the compressed text (``bytes``, or
-``str`` as JSON has it) or the list of run lengths (uncompressed). Results have ``bytes``. Wherever
-a list of masks is expected a :class:`mtfast.RunTable` does as well, and no object is made for a
-mask of it::
+``str`` as JSON has it) or the list of run lengths (uncompressed). Results have ``bytes``. Every
+function that takes a list of masks also takes a :class:`mtfast.RunTable`, and makes no object for
+each of its masks::
 
     import mtfast.mask as mask          # instead of: import pycocotools.mask as mask
 
 Malformed input raises :class:`mtfast.RLEError` or :class:`mtfast.MtfastError`, both ``ValueError``,
-before anything is written; the message says which mask of the list it is.
+before anything is written; the message names the first bad mask of a list.
 
-Source of the names and of what they mean: mask.py, _mask.pyx and maskApi.c of pycocotools.
+===================  ================================================================
+:mod:`.pixels`       encode, decode
+:mod:`.measures`     area, toBbox, iou
+:mod:`.operations`   merge, components, erode, boundary, crop, pad, flip, rot90
+:mod:`.label_maps`   to_label_map, from_label_map
+:mod:`.conversion`   frPyObjects (polygons, boxes), to_uncompressed
+:mod:`.validation`   validate
+:mod:`.monkey_patch` install, uninstall: run code that calls pycocotools on mtfast
+===================  ================================================================
+
+Source of the names and of their meaning: mask.py, _mask.pyx and maskApi.c of pycocotools.
 """
 
 from mtfast.mask.conversion import frPyObjects, to_uncompressed

@@ -1,4 +1,4 @@
-"""Masks from the other forms that COCO files have: polygons, boxes and lists of run lengths."""
+"""Masks from polygons, boxes and lists of run lengths, and back to run lengths."""
 
 from __future__ import annotations
 

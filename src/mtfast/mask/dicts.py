@@ -193,7 +193,7 @@ def checked_size(name: str, size: Any, error: type[MtfastError] = RLEError) -> t
 
 
 def _one_by_one(masks: Any, first: int) -> tuple[list[bytes], list[tuple[int, int]]]:
-    """Read masks in every form that is accepted, and name the first that is not."""
+    """Read masks with counts of any accepted type, and name the first that is not a mask."""
     if isinstance(masks, str | bytes) or not isinstance(masks, Sequence):
         raise MtfastError(
             f"a {type(masks).__name__} of masks; expected a list of RLE dicts; put them in a list"

@@ -1,7 +1,7 @@
-"""Masks made of masks: set operations, morphology, and moving masks as their images are moved.
+"""Set operations, morphology and geometric transforms: masks in, masks out.
 
-Each function takes one dict and returns one, or takes a list or a RunTable and returns a list. What
-it does is described at the function of the same name in :mod:`mtfast.rles`.
+Where masks are transformed one by one, a dict is returned for a dict, and a list for a list or a
+RunTable. The functions of the same names in :mod:`mtfast.rles` do the work.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def crop(rleObjs: Mask | Masks, y: int, x: int, h: int, w: int) -> Any:
     ----------
     rleObjs : dict, or list of dicts, or RunTable
     y, x, h, w : int
-        First row and column, height and width of the window, which must lie in every frame.
+        First row and column, height and width of the window, which must be inside every frame.
 
     Returns
     -------

@@ -110,7 +110,7 @@ def decode(
         shape = (n, height, width) if order == "C" else (height, width, n)
     is_clear = out is None and text.size * _PIXELS_PER_CHARACTER < math.prod(shape)
     if out is None:
-        # New memory comes zeroed from the system, page by page as it is touched.
+        # The system zeroes new memory page by page, when it is first touched.
         out = new_frame(shape, np.uint8, order, rleObjs, is_clear)
     else:
         check_out(out, shape, LARGEST, order)

@@ -28,7 +28,7 @@ def crop_table(table: RunTable, window: Sequence[int]) -> RunTable:
     Returns
     -------
     RunTable
-        Of images as large as the window. Stated areas and boxes are measured anew.
+        Of images of the size of the window. Stated areas and boxes are measured again.
 
     Raises
     ------

@@ -281,7 +281,7 @@ def common_height(**batches: ToggleLists) -> int:
     Parameters
     ----------
     **batches : ToggleLists
-        By the names of the arguments that they come from, for the message.
+        The arguments of the caller, by their names, for the message.
 
     Returns
     -------

@@ -25,7 +25,7 @@ def merge(rles: Rles, intersect: bool | int = False) -> Rles:
     Parameters
     ----------
     rles : Rles
-        Masks of one size. A single one comes back as it is, and of none comes a mask without
+        Masks of one size. A single one is returned as it is, and for none a mask without
         pixels or text, as in pycocotools.
     intersect : bool
         Any value but 0 means the intersection.
@@ -64,10 +64,10 @@ def merge(rles: Rles, intersect: bool | int = False) -> Rles:
     return rles_of_toggles(out, lists.offsets[:2], lists.heights[:1], lists.widths[:1])
 
 
-Operation = Literal["or", "and", "minus", "xor"]
+SetOperation = Literal["or", "and", "minus", "xor"]
 
 
-def combine(first: Rles, second: Rles, operation: Operation) -> Rles:
+def combine(first: Rles, second: Rles, operation: SetOperation) -> Rles:
     """Combine each mask of a batch with the mask of the same index in another.
 
     Parameters

@@ -70,7 +70,11 @@ def components(rles: Rles, connectivity: Literal[4, 8] = 4) -> Components:
     lists = toggles_of(rles, "rles")
     longest, total = lists.longest, lists.toggles.size
     starts, stops, parents, ends = allocate(4 * longest).reshape(4, longest)
-    out, out_offsets, part_offsets = allocate(3 * total), allocate(total + 1), allocate(lists.n + 1)
+    out, out_offsets, component_offsets = (
+        allocate(3 * total),
+        allocate(total + 1),
+        allocate(lists.n + 1),
+    )
     n = kernels.components(
         *lists[:3],
         connectivity,
@@ -80,11 +84,11 @@ def components(rles: Rles, connectivity: Literal[4, 8] = 4) -> Components:
         ends,
         out,
         out_offsets,
-        part_offsets,
+        component_offsets,
     )
-    owners = np.repeat(np.arange(lists.n), np.diff(part_offsets))
-    parts = rles_of_toggles(out, out_offsets[: n + 1], lists.heights[owners], lists.widths[owners])
-    return Components(parts, part_offsets)
+    owners = np.repeat(np.arange(lists.n), np.diff(component_offsets))
+    found = rles_of_toggles(out, out_offsets[: n + 1], lists.heights[owners], lists.widths[owners])
+    return Components(found, component_offsets)
 
 
 def erode(
@@ -207,8 +211,8 @@ def _eroded(
     sizes = _layers(lists, n, ratio)
     offsets = allocate(lists.n + 1)
     # Adjacent whole columns are one run, which may become a run for each column.
-    part = 4 * lists.longest + 2 * min(int(lists.widths.max(initial=0)), 2**14) + 8
-    total = 4 * lists.toggles.size + part
+    capacity = 4 * lists.longest + 2 * min(int(lists.widths.max(initial=0)), 2**14) + 8
+    total = 4 * lists.toggles.size + capacity
     while True:
         out = allocate(total)
         end = erode.erosions(
@@ -217,10 +221,10 @@ def _eroded(
             connectivity,
             border,
             lost,
-            allocate(erode.PARTS * part),
+            allocate(erode.PARTS * capacity),
             out,
             offsets,
         )
         if end >= 0:
             return rles_of_toggles(out, offsets, lists.heights, lists.widths)
-        part, total = 2 * part, 2 * total
+        capacity, total = 2 * capacity, 2 * total

@@ -22,7 +22,7 @@ def crop(
     ----------
     rles : Rles
     y, x, h, w : int
-        First row and column, height and width of the window, which must lie in every frame. It
+        First row and column, height and width of the window, which must be inside every frame. It
         may have no pixels.
     drop_empty : bool
         Leave out masks that have no pixel in the window.
@@ -68,7 +68,7 @@ def crop(
     )
     if n < 0:
         raise MtfastError(
-            f"a window of {h} x {w} pixels from row {y}, column {x} on; expected it to lie in the "
+            f"a window of {h} x {w} pixels from row {y}, column {x} on; expected it inside the "
             f"frame of rles[{~n}], {lists.heights[~n]} x {lists.widths[~n]} pixels; pad the masks "
             f"or move the window"
         )
