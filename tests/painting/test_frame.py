@@ -1,4 +1,4 @@
-"""What callers may pass as ``out``, at every function that takes one."""
+"""What may be passed as ``out``, for every function here that takes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHAPE = (4, 6)
 PIXELS = np.arange(24, dtype=np.uint8).reshape(SHAPE) % 5 == 0
 RLE = mask.encode(PIXELS)
 
-DOORS = {
+FUNCTIONS = {
     "semantic": (
         lambda out: mtfast.semantic(make_table([[PIXELS]], SHAPE), out=out),
         (1, *SHAPE),
@@ -30,15 +30,15 @@ DOORS = {
 }
 
 
-@pytest.fixture(params=DOORS)
-def door(request):
+@pytest.fixture(params=FUNCTIONS)
+def case(request):
     """A function of ``out``, and the shape and memory order that it takes."""
-    return DOORS[request.param]
+    return FUNCTIONS[request.param]
 
 
-def refused(door, out, words):
-    """Call a door with an array that it must refuse, and leave as it is."""
-    function, shape, order = door
+def refused(case, out, words):
+    """Call a function with an array that it must refuse and leave unchanged."""
+    function, shape, order = case
     before = out.copy()
     with pytest.raises(MtfastError, match=words) as caught:
         function(out)
@@ -47,36 +47,36 @@ def refused(door, out, words):
     np.testing.assert_array_equal(out, before)
 
 
-def test_what_fits_is_filled_and_returned(door):
-    function, shape, order = door
+def test_what_fits_is_filled_and_returned(case):
+    function, shape, order = case
     for dtype in (np.uint8, np.uint16):
         out = np.full(shape, 77, dtype, order)
         assert function(out) is out
         assert set(np.unique(out)) == {0, 1}
 
 
-def test_read_only_arrays_are_refused(door, tmp_path):
-    _, shape, order = door
+def test_read_only_arrays_are_refused(case, tmp_path):
+    _, shape, order = case
     for out in read_only_frames(tmp_path / "pixels", shape, np.uint8, order):
-        refused(door, out, rf"out has shape {re.escape(str(shape))}, uint8, read-only; expected")
+        refused(case, out, rf"out has shape {re.escape(str(shape))}, uint8, read-only; expected")
 
 
-def test_other_shapes_dtypes_and_orders_are_refused(door):
-    _, shape, order = door
+def test_other_shapes_dtypes_and_orders_are_refused(case):
+    _, shape, order = case
     other = "C" if order == "F" else "F"
-    refused(door, np.zeros((*shape, 1), np.uint8, order), r"out has shape .*, 1\), uint8; ")
-    refused(door, np.zeros(shape[:-1], np.uint8, order), "out has shape .*, uint8; ")
-    refused(door, np.zeros(shape, np.int32, order), ", int32; ")
-    refused(door, np.zeros(shape, np.uint8, other), f", uint8, not in {order} order; ")
-    refused(door, np.zeros(shape, ">u2", order), ", >u2; ")
+    refused(case, np.zeros((*shape, 1), np.uint8, order), r"out has shape .*, 1\), uint8; ")
+    refused(case, np.zeros(shape[:-1], np.uint8, order), "out has shape .*, uint8; ")
+    refused(case, np.zeros(shape, np.int32, order), ", int32; ")
+    refused(case, np.zeros(shape, np.uint8, other), f", uint8, not in {order} order; ")
+    refused(case, np.zeros(shape, ">u2", order), ", >u2; ")
     strided = np.zeros((*shape[:-1], 2 * shape[-1]), np.uint8)[..., ::2]
-    refused(door, strided, f", uint8, not in {order} order; ")
+    refused(case, strided, f", uint8, not in {order} order; ")
     unaligned = np.zeros(2 * int(np.prod(shape)) + 1, np.uint8)[1:].view(np.uint16)
-    refused(door, unaligned.reshape(shape, order=order), ", uint16, not aligned; ")
+    refused(case, unaligned.reshape(shape, order=order), ", uint16, not aligned; ")
 
 
-def test_what_is_no_array_is_refused(door):
-    function, shape, _ = door
+def test_what_is_no_array_is_refused(case):
+    function, shape, _ = case
     for out in (np.zeros(shape).tolist(), bytearray(24)):
         with pytest.raises(MtfastError, match=f"out is a {type(out).__name__}; expected a numpy"):
             function(out)

@@ -1,4 +1,4 @@
-"""A caller's output array: the one check before pixels are written into it."""
+"""The check of a caller's output array before pixels are written into it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_out(
     dtypes: Collection[np.dtype[Any]],
     order: Literal["C", "F"] = "C",
 ) -> None:
-    """Raise if ``out`` is not an array that a kernel can fill; every ``out`` passes through here.
+    """Raise if ``out`` is not an array that can be filled; all functions with an ``out`` call this.
 
     Kernels and decoders write through the bare address of an array: into read-only memory as well,
     which kills the process if the memory is a mapped file.
