@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import mtfast
 import naive
 from mtfast import MtfastError, RLEError
+from mtfast.painting.paint import semantic_dtype
 from tables import make_table, random_masks
 
 SHAPE = (19, 27)
@@ -59,6 +60,20 @@ def test_dtype_follows_the_ids(rng):
             mtfast.semantic(
                 replace(table, category_ids=[1, bad, 2]), out=np.zeros((1, *SHAPE), np.uint16)
             )
+
+
+@pytest.mark.parametrize(
+    ("ids", "dtype"),
+    [([], np.uint8), ([0, 255], np.uint8), ([1, 256], np.uint16), ([65535], np.uint16)],
+)
+def test_narrowest_dtype(ids, dtype):
+    assert semantic_dtype(np.array(ids, np.int64)) == dtype
+
+
+@pytest.mark.parametrize("bad", [-1, 65536])
+def test_ids_of_no_dtype(bad):
+    with pytest.raises(MtfastError, match=f"category id {bad}; expected 0 to 65535"):
+        semantic_dtype(np.array([1, bad, 2]))
 
 
 def test_out_is_overwritten_whole(rng):

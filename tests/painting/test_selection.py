@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import mtfast
 import naive
-from mtfast import MtfastError, RLEError, mask
+from mtfast import MtfastError, RLEError, RunTable, mask
 from mtfast.painting.overlap import OVERLAPS
 from mtfast.painting.selection import KINDS, Selection, known_categories, rename
 from tables import make_table, random_masks
@@ -92,6 +92,30 @@ def test_a_limit_means_more_pixels():
     table = make_table([[dot]], SHAPE)
     assert Selection(min_area=3).select(table).n_instances == 1
     assert Selection(min_area=4).select(table).n_instances == 0
+
+
+def test_a_limit_of_zero_drops_empty_instances():
+    dot, empty = np.eye(*SHAPE, dtype=np.uint8), np.zeros(SHAPE, np.uint8)
+    table = make_table([[empty, dot]], SHAPE)
+    assert Selection().select(table).n_instances == 2
+    chosen = Selection(min_area=0, kind="instance").select(table)
+    assert chosen.instance_ids.tolist() == [2]
+    assert chosen.category_ids.tolist() == [1]
+
+
+def test_known_categories_are_those_listed_and_those_in_use():
+    table = RunTable.of_texts((1, 6), [[b"132"]], [7])
+    listed = replace(table, categories=((3, "unused"),))
+    assert known_categories([listed]) == {3, 7}
+    assert known_categories([]) == set()
+
+
+def test_outlines_state_nothing():
+    table = make_table([[np.ones(SHAPE, np.uint8)]], SHAPE)
+    edges = Selection(kind="boundary").select(table)
+    assert edges.area().tolist() == [2 * sum(SHAPE) - 4]
+    assert np.isnan(edges.stated_area).all()
+    assert np.isnan(edges.stated_bbox).all()
 
 
 def test_variants_of_a_set_are_selections(small_set):
