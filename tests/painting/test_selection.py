@@ -171,6 +171,7 @@ def test_a_malformed_text_is_found_before_an_overlap(rng):
         ({"min_area": -1}, "a minimum area of -1; expected pixels"),
         ({"min_area": float("nan")}, "a minimum area of nan; expected pixels"),
         ({"mapping": ((1, 2),), "kind": "binary"}, "a map of categories for binary masks"),
+        ({"mapping": ((1, 2),), "kind": "instance"}, "a map of categories for instance masks"),
         ({"mapping": ((1, 0),)}, "category 1 is mapped to 0; expected 1 to 65535"),
         ({"mapping": ((1, 65536),)}, "category 1 is mapped to 65536; expected 1 to 65535"),
     ],

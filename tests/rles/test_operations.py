@@ -293,6 +293,17 @@ def test_huge_frames():
     assert operations.iou(full, full).tolist() == [[1.0]]
 
 
+@pytest.mark.parametrize(
+    ("ratio", "width"), [(0.001, 1), (0.09, 1), (0.1, 2), (0.11, 2), (0.16, 2), (0.17, 3)]
+)
+def test_ratios_of_the_diagonal_are_rounded(ratio, width):
+    """As ``mask_to_boundary`` of boundary IoU does; the diagonal of 9 x 12 pixels is 15."""
+    assert width == max(1, round(ratio * 15))
+    full = rles_of([np.ones((9, 12), np.uint8)])
+    found = operations.boundary(full, ratio=ratio)
+    assert found.texts() == operations.boundary(full, width).texts()
+
+
 @pytest.mark.parametrize("operation", [operations.erode, lambda r: operations.pad(r, 1, 0, 0, 0)])
 def test_results_that_fit_nowhere(operation):
     """A single run that would become 2**38."""
