@@ -111,8 +111,7 @@ def run_jobs(
     if workers is not None and workers < 1:
         raise MtfastError(f"{workers} workers; expected at least 1; leave it out for all cores")
     check_scheduler(scheduler)
-    pool = _Local(scheduler, workers, len(jobs)) if scheduler in LOCAL else _Cluster(scheduler)
-    with pool, closing(_results(pool, function, jobs, name)) as results:
+    with closing(_results(function, jobs, name, scheduler, workers)) as results:
         yield results
 
 
@@ -146,26 +145,31 @@ class _Pool(Protocol):
 
 
 def _results(
-    pool: _Pool, function: Callable[[Job], Result], jobs: Sequence[Job], name: str
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    name: str,
+    scheduler: str,
+    workers: int | None,
 ) -> Generator[tuple[int, Result]]:
     """Keep the window full, and yield what comes out of it."""
     plan = _Plan(len(jobs))
     under_way: dict[Any, range] = {}
     done: SimpleQueue[Any] = SimpleQueue()
-    while plan or under_way:
-        while plan and len(under_way) < pool.window:
-            numbers = plan.take()
-            task = partial(_run_task, function, [jobs[number] for number in numbers])
-            future = pool.submit(f"{name}-{numbers[0]:08d}", task)
-            under_way[future] = numbers
-            future.add_done_callback(done.put)
-        future = _wait(done, pool)
-        numbers = under_way.pop(future)
-        outcome = pool.outcome(future)
-        plan.learn(numbers, outcome)
-        yield from zip(numbers, outcome.results, strict=False)
-        if outcome.error is not None:
-            raise outcome.error
+    with _pool(scheduler, workers, len(jobs)) as pool:
+        while plan or under_way:
+            while plan and len(under_way) < pool.window:
+                numbers = plan.take()
+                task = partial(_run_task, function, [jobs[number] for number in numbers])
+                future = pool.submit(f"{name}-{numbers[0]:08d}", task)
+                under_way[future] = numbers
+                future.add_done_callback(done.put)
+            future = _wait(done, pool)
+            numbers = under_way.pop(future)
+            outcome = pool.outcome(future)
+            plan.learn(numbers, outcome)
+            yield from zip(numbers, outcome.results, strict=False)
+            if outcome.error is not None:
+                raise outcome.error
 
 
 def _wait(done: SimpleQueue[T], pool: _Pool) -> T:
@@ -216,6 +220,10 @@ class _Plan:
             self._left.appendleft(numbers[n_done:])
         fitting = n_done * TASK_SECONDS / max(outcome.seconds, 1e-9)
         self._size = max(1, min(int(fitting), 2 * n_done, MOST_PER_TASK))
+
+
+def _pool(scheduler: str, workers: int | None, n_jobs: int) -> _Pool:
+    return _Local(scheduler, workers, n_jobs) if scheduler in LOCAL else _Cluster(scheduler)
 
 
 class _Local:
@@ -318,21 +326,31 @@ class _Cluster:
 
         self._pending.discard(future)
         try:
-            outcome: _Outcome = future.result()
+            return self._fetch(future)
         except KilledWorker as error:
             raise MtfastError(
-                f"{error.allowed_failures + 1} workers of the Dask scheduler at {self._address} "
-                f"died of the same task; expected memory enough for it; see the workers' logs"
+                f"a task killed every worker of the Dask scheduler at {self._address} that tried "
+                f"it, {error.allowed_failures + 1} in all; expected memory enough for it; see the "
+                f"workers' logs"
             ) from error
         except CancelledError as error:
-            raise MtfastError(
-                f"the Dask scheduler at {self._address} has gone; expected it to stay until all "
-                f"jobs are done; start it again"
-            ) from error
-        return outcome
+            raise self._without_scheduler() from error
+
+    def _fetch(self, future: Any) -> _Outcome:
+        # It lies at a worker, and is computed again if that one is lost.
+        while True:
+            try:
+                outcome: _Outcome = future.result(timeout=WORKERLESS_SECONDS)
+            except TimeoutError:
+                self.expect_workers()
+            else:
+                self._seen = time.monotonic()
+                return outcome
 
     def expect_workers(self) -> None:
         """Raise MtfastError if there has been no worker for some time."""
+        if self._is_closed():
+            raise self._without_scheduler()
         if self._n_threads():
             self._seen = time.monotonic()
         elif time.monotonic() - self._seen > WORKERLESS_SECONDS:
@@ -342,18 +360,29 @@ class _Cluster:
         with self._client:
             # A task that was sent cannot be taken back for certain: let all of them end.
             for future in self._pending:
-                while not future.done():
+                while not (future.done() or self._is_closed()):
                     try:
                         future.exception(timeout=POLL_SECONDS)
                     except TimeoutError:
                         if not self._n_threads():
                             return
 
+    def _is_closed(self) -> bool:
+        # A client closes itself when it cannot reach the scheduler for CONNECT_SECONDS.
+        return bool(self._client.status == "closed")
+
     def _n_threads(self) -> int:
         try:
             return sum(self._client.nthreads().values())
-        except OSError:
+        except (OSError, RuntimeError):
+            # The scheduler has gone, or the client closes at this moment.
             return 0
+
+    def _without_scheduler(self) -> MtfastError:
+        return MtfastError(
+            f"the Dask scheduler at {self._address} has gone; expected it to stay until all jobs "
+            f"are done; start it again"
+        )
 
     def _without_workers(self) -> MtfastError:
         return MtfastError(
