@@ -15,6 +15,7 @@ import pytest
 from benchmarks import (
     data,
     export,
+    jobs,
     libraries,
     loaders,
     mask,
@@ -81,7 +82,7 @@ def _arguments(params):
 
 def test_every_room_has_benchmarks():
     rooms = {parameter.values[0].__module__.rpartition(".")[2] for parameter in CLASSES}
-    assert rooms == {"export", "kernels", "mask", "sources", "startup", "store", "synth"}
+    assert rooms == {"export", "jobs", "kernels", "mask", "sources", "startup", "store", "synth"}
 
 
 def test_every_mask_operation_is_timed():
@@ -202,6 +203,12 @@ def test_masks_are_measured(cache):
     assert table.n_images == 12
     assert export.table_bytes(12, export.TINY.size) > table.rle.nbytes
     assert not list(cache.glob("scratch-*"))
+
+
+def test_jobs_are_measured():
+    rows = list(jobs.measure(jobs.TINY))
+    assert len({row.job for row in rows}) == len(rows) == 4
+    assert all(row.ours > 0 and row.ordinary > 0 for row in rows)
 
 
 def test_loaders_are_measured(tmp_path):

@@ -21,7 +21,7 @@ from mtfast.errors import MtfastError, SourceError
 from mtfast.parallel import run_jobs
 
 # A job that waits for another one gives up after this and fails its test.
-PATIENCE = 30
+PATIENCE = 60
 
 
 def square(number):
@@ -37,7 +37,7 @@ def run_all(function, jobs, scheduler="threads", between=lambda: None):
 
 
 class Lookups:
-    """A sequence of numbers that knows how many of them have been looked up."""
+    """A sequence of numbers that knows up to where it has been looked up."""
 
     def __init__(self, n):
         self.n, self.n_looked_up = n, 0
@@ -46,7 +46,7 @@ class Lookups:
         return self.n
 
     def __getitem__(self, number):
-        self.n_looked_up += 1
+        self.n_looked_up = max(self.n_looked_up, number + 1)
         return number
 
 
@@ -117,14 +117,20 @@ def first_reads_what_the_300th_writes(job):
         os.close(reader)
         return bool(ready)
     if number == 300:
-        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        writer = os.open(pipe, os.O_WRONLY)
+        os.write(writer, b"!")
+        os.close(writer)
     return True
 
 
 @pytest.fixture
 def jobs_with_a_pipe(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    return [(number, tmp_path / "pipe") for number in range(310)]
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    # What is written stays in it until somebody reads.
+    kept_open = os.open(pipe, os.O_RDWR)
+    yield [(number, pipe) for number in range(310)]
+    os.close(kept_open)
 
 
 def test_a_slow_job_holds_no_other_process_up(jobs_with_a_pipe):

@@ -5,7 +5,9 @@ import pty
 import subprocess
 import sys
 
-from mtfast.progress import ProgressDisplay
+import pytest
+
+from mtfast.progress import ProgressDisplay, step, track
 
 SCRIPT = """
 from mtfast.progress import ProgressDisplay
@@ -58,3 +60,62 @@ def test_a_bar_on_a_terminal():
 def test_a_narrow_terminal():
     said = on_terminal(34)
     assert "1000/1000" in said
+
+
+def reports():
+    found = []
+    return found, lambda *report: found.append(report)
+
+
+def test_track_reports_at_the_start_and_after_each_item():
+    found, progress = reports()
+    for item in track("abc", "counting", progress):
+        found.append(item)
+    assert found == [
+        ("counting", 0, 3),
+        "a",
+        ("counting", 1, 3),
+        "b",
+        ("counting", 2, 3),
+        "c",
+        ("counting", 3, 3),
+    ]
+
+
+def test_track_items_that_have_sizes():
+    found, progress = reports()
+    assert list(track(iter(["abc", "d"]), "counting", progress, 4, len)) == ["abc", "d"]
+    assert found == [("counting", 0, 4), ("counting", 3, 4), ("counting", 4, 4)]
+
+
+def test_track_nothing():
+    found, progress = reports()
+    assert list(track([], "counting", progress)) == []
+    assert found == [("counting", 0, 0)]
+
+
+def test_an_item_that_fails_is_not_done():
+    found, progress = reports()
+    with pytest.raises(ZeroDivisionError):
+        sum(1 / item for item in track([1, 0, 1], "dividing", progress))
+    assert found == [("dividing", 0, 3), ("dividing", 1, 3)]
+
+
+def test_track_without_progress():
+    assert list(track([1, 2], "counting", None)) == [1, 2]
+
+
+def test_a_step():
+    found, progress = reports()
+    with step("reading", progress):
+        found.append("read")
+    assert found == [("reading", 0, 1), "read", ("reading", 1, 1)]
+    with step("reading", None):
+        pass
+
+
+def test_a_step_that_fails_is_not_done():
+    found, progress = reports()
+    with pytest.raises(ZeroDivisionError), step("reading", progress):
+        1 / 0
+    assert found == [("reading", 0, 1)]

@@ -84,7 +84,7 @@ def run_jobs(
     function : callable
         At module level, so that it can be sent to other processes.
     jobs : sequence
-        A job is looked up when its turn comes.
+        A job is looked up when its turn comes, and again if its task had no time for it.
     name : str
         What a job does. Tasks are called "NAME-00000012" after the first job in them.
     scheduler : str
