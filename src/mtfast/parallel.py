@@ -2,10 +2,10 @@
 
 ::
 
-    jobs --> tasks of one or more jobs --> at most `window` under way --> results, as they come
+    jobs --> tasks of one or more jobs --> window of tasks under way --> results, as they come
 
-The window slides: when a task is done the next one is given out, and no slow job holds the others
-up. The only module that imports Dask.
+The window slides: whenever a task is done the next one starts, so a slow job delays no other. The
+only module that imports Dask.
 """
 
 from __future__ import annotations
@@ -39,15 +39,17 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 T = TypeVar("T")
 
-# The modules whose `get` are Dask's schedulers for one machine.
+# The `get` of these modules runs a graph on this machine.
 LOCAL = {"threads": "dask.threaded", "processes": "dask.multiprocessing", "sync": "dask"}
-# Tasks of each worker that are under way: one runs, one waits so that the worker never does.
+# Tasks in the window for each worker: one that runs, and one that is ready when it is done.
 AHEAD = 2
-# Dask takes 0.2 ms for a task on threads and 1.5 ms on processes: short jobs share a task.
+# A task costs 0.2 ms on a thread and 1.5 ms on a process (2 cores, Dask 2026.8), so short jobs
+# share one.
 TASK_SECONDS = 0.05
+# Bounds the jobs and results that are in memory.
 MOST_PER_TASK = 64
 CONNECT_SECONDS = 10.0
-# How long a cluster may be without workers: a new one takes a few seconds to start.
+# How long a cluster may be without workers. A new one starts in seconds.
 WORKERLESS_SECONDS = 30.0
 POLL_SECONDS = 1.0
 
@@ -74,19 +76,20 @@ def run_jobs(
     scheduler: str = "threads",
     workers: int | None = None,
 ) -> Iterator[Iterator[tuple[int, Result]]]:
-    """Call a function for every job; iterate over the results in order of completion.
+    """Call a function for every job, and iterate over the results in order of completion.
 
-    Jobs run while the block does: when it is left, for whatever reason, no further job starts,
-    and those that are running have ended.
+    When the block is left, for whatever reason, no more jobs are started, and those that run are
+    waited for. The same happens before an error is raised.
 
     Parameters
     ----------
     function : callable
         At module level, so that it can be sent to other processes.
     jobs : sequence
-        A job is looked up when its turn comes, and again if its task had no time for it.
+        Only the jobs in the window are looked up; a job whose task ran out of time is looked up
+        again.
     name : str
-        What a job does. Tasks are called "NAME-00000012" after the first job in them.
+        What a job does. A task is called "NAME-00000012" after the index of its first job.
     scheduler : str
         "threads", "processes", "sync" or "tcp://HOST:PORT".
     workers : int, optional
@@ -95,12 +98,13 @@ def run_jobs(
     Yields
     ------
     iterator of (int, result)
-        The index of a job and what the function returned. A reader who is slow holds the jobs up.
+        The index of a job and what the function returned. While nobody asks for results, no
+        more tasks are started.
 
     Raises
     ------
     MtfastError, OSError
-        While iterating: the first one that a job raised. Also if a worker is lost.
+        While iterating: the first error of a job; MtfastError also if workers are lost.
 
     Examples
     --------
@@ -116,7 +120,7 @@ def run_jobs(
 
 
 class _Outcome(NamedTuple):
-    """What a task has done: the results of its first jobs, and the error of the next, if any."""
+    """The results of the first jobs of a task, and the error of the next one if it failed."""
 
     results: list[Any]
     error: Exception | None
@@ -127,21 +131,21 @@ class _Pool(Protocol):
     """Where tasks run."""
 
     window: int
-    """Tasks that may be under way, which includes those that nobody has asked about yet."""
+    """How many tasks may be under way or done without their outcome having been taken."""
 
     def submit(self, key: str, task: Callable[[], _Outcome]) -> Any:
-        """Give out a task; return its future."""
+        """Start a task, or put it in line; return its future."""
 
     def outcome(self, future: Any) -> _Outcome:
-        """Return what a task that is done has done."""
+        """Return the outcome of a task that is done."""
 
     def expect_workers(self) -> None:
-        """Raise MtfastError if nothing can come any more."""
+        """Raise MtfastError if no task can be completed any more."""
 
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *error: object) -> None:
-        """Start no task any more, and wait for those that run."""
+        """Start no more tasks, and wait for those that run."""
 
 
 def _results(
@@ -151,7 +155,7 @@ def _results(
     scheduler: str,
     workers: int | None,
 ) -> Generator[tuple[int, Result]]:
-    """Keep the window full, and yield what comes out of it."""
+    """Keep the window full, and yield the results of the tasks that are done."""
     plan = _Plan(len(jobs))
     under_way: dict[Any, range] = {}
     done: SimpleQueue[Any] = SimpleQueue()
@@ -173,7 +177,7 @@ def _results(
 
 
 def _wait(done: SimpleQueue[T], pool: _Pool) -> T:
-    # With a timeout also because on Windows Ctrl-C does not end a wait without one.
+    # On Windows Ctrl-C does not interrupt a wait that has no timeout.
     while True:
         try:
             return done.get(timeout=POLL_SECONDS)
@@ -189,7 +193,7 @@ def _run_task(function: Callable[[Job], Result], jobs: Sequence[Job]) -> _Outcom
         try:
             results.append(function(job))
         except (MtfastError, OSError) as error:
-            # As a value: Dask would wrap it in a traceback of the other process.
+            # Returned, not raised: Dask would wrap an error that another process raises.
             return _Outcome(results, error, time.perf_counter() - start)
         if time.perf_counter() - start > TASK_SECONDS:
             break
@@ -197,7 +201,7 @@ def _run_task(function: Callable[[Job], Result], jobs: Sequence[Job]) -> _Outcom
 
 
 class _Plan:
-    """Shares jobs out to tasks: as many to each as have lately fitted into its time."""
+    """Divides jobs among tasks: as many to each as fitted into the time of the one before."""
 
     def __init__(self, n_jobs: int) -> None:
         self._left: deque[range] = deque([range(n_jobs)] if n_jobs else [])
@@ -207,14 +211,14 @@ class _Plan:
         return bool(self._left)
 
     def take(self) -> range:
-        """Return the numbers of the jobs of the next task."""
+        """Return the indices of the jobs of the next task."""
         numbers = self._left.popleft()
         if len(numbers) > self._size:
             self._left.appendleft(numbers[self._size :])
         return numbers[: self._size]
 
     def learn(self, numbers: range, outcome: _Outcome) -> None:
-        """Take the jobs back that a task had no time for, and see how many it had time for."""
+        """Take back the jobs that a task had no time for, and adapt the size of the next ones."""
         n_done = len(outcome.results)
         if n_done < len(numbers):
             self._left.appendleft(numbers[n_done:])
@@ -229,7 +233,7 @@ def _pool(scheduler: str, workers: int | None, n_jobs: int) -> _Pool:
 class _Local:
     """Dask's schedulers for one machine.
 
-    They return when a whole graph is done. So every task is a graph of its own, and a thread waits
+    They return when a whole graph is done. So each task is a graph of its own, and a thread waits
     for it.
     """
 
@@ -237,7 +241,7 @@ class _Local:
         from dask.callbacks import Callback
         from dask.system import CPU_COUNT
 
-        # Threads wait for the disk for much of their time.
+        # Threads spend much of their time waiting for the disk.
         default = 2 * CPU_COUNT if scheduler == "threads" else CPU_COUNT
         n = min(workers or default, max(n_jobs, 1))
         self.window = 1 if scheduler == "sync" else AHEAD * n
@@ -246,19 +250,20 @@ class _Local:
             import_module(LOCAL[scheduler]).get,
             pool=self._workers,
             optimize_graph=False,
-            # Without these each call would take Dask's callbacks away from the others.
+            # A call that gets none takes them from a global variable and empties that while it
+            # runs, so calls side by side would lose them.
             callbacks=list(Callback.active),
         )
 
     def submit(self, key: str, task: Callable[[], _Outcome]) -> Future[_Outcome]:
-        """Start a thread that has Dask run the task."""
+        """Have a thread call Dask's scheduler."""
         from dask import delayed
 
         graph = delayed(task, pure=False, traverse=False)(dask_key_name=key).__dask_graph__()
         return self._waiters.submit(self._get, graph, key)
 
     def outcome(self, future: Future[_Outcome]) -> _Outcome:
-        """Return what a task that is done has done."""
+        """Return the outcome of a task that is done."""
         try:
             return future.result()
         except BrokenProcessPool as error:
@@ -268,7 +273,7 @@ class _Local:
             ) from error
 
     def expect_workers(self) -> None:
-        """Do nothing: a process that is lost ends its task."""
+        """Do nothing: the tasks of a process that died have ended with an error."""
 
     def __enter__(self) -> Self:
         return self
@@ -279,14 +284,13 @@ class _Local:
 
 
 def _executors(scheduler: str, n: int) -> tuple[Executor, Executor]:
-    """Make what waits for tasks and what runs them."""
+    """Make the executor that waits for tasks and the one that runs them."""
     from dask.local import SynchronousExecutor
 
     if scheduler == "sync":
         return SynchronousExecutor(), SynchronousExecutor()
-    return ThreadPoolExecutor(n), (
-        ThreadPoolExecutor(n) if scheduler == "threads" else worker_processes(n)
-    )
+    workers = ThreadPoolExecutor(n) if scheduler == "threads" else worker_processes(n)
+    return ThreadPoolExecutor(n), workers
 
 
 class _Cluster:
@@ -315,13 +319,13 @@ class _Cluster:
         return self
 
     def submit(self, key: str, task: Callable[[], _Outcome]) -> Any:
-        """Send a task, by a name that no other run on the cluster uses."""
+        """Send a task; its key is unique, as the scheduler shares results by key."""
         future = self._client.submit(task, key=f"{key}-{self._run}", pure=False)
         self._pending.add(future)
         return future
 
     def outcome(self, future: Any) -> _Outcome:
-        """Return what a task that is done has done."""
+        """Return the outcome of a task that is done."""
         from distributed import KilledWorker
 
         self._pending.discard(future)
@@ -337,7 +341,7 @@ class _Cluster:
             raise self._without_scheduler() from error
 
     def _fetch(self, future: Any) -> _Outcome:
-        # It lies at a worker, and is computed again if that one is lost.
+        # The outcome is kept by a worker. If that one is lost, another runs the task again.
         while True:
             try:
                 outcome: _Outcome = future.result(timeout=WORKERLESS_SECONDS)
@@ -348,7 +352,7 @@ class _Cluster:
                 return outcome
 
     def expect_workers(self) -> None:
-        """Raise MtfastError if there has been no worker for some time."""
+        """Raise MtfastError if the scheduler has gone, or has had no workers for some time."""
         if self._is_closed():
             raise self._without_scheduler()
         if self._n_threads():
@@ -357,8 +361,8 @@ class _Cluster:
             raise self._without_workers()
 
     def __exit__(self, *error: object) -> None:
-        with self._client:
-            # A task that was sent cannot be taken back for certain: let all of them end.
+        with closing(self._client):
+            # Cancelling does not wait for tasks that run. So all that were sent are completed.
             for future in self._pending:
                 while not (future.done() or self._is_closed()):
                     try:
@@ -392,17 +396,17 @@ class _Cluster:
 
 
 def worker_processes(n: int) -> ProcessPoolExecutor:
-    """Make a pool of n processes that do not hear Ctrl-C.
+    """Make a pool of n processes that ignore Ctrl-C.
 
-    They are spawned: a fork copies locks that other threads hold. A terminal sends Ctrl-C to all
-    its processes; these block it from their start on, and the parent stops giving out work.
+    They are spawned, as a fork copies locks that other threads hold. A terminal sends Ctrl-C to
+    all its processes; these block the signal from their start, and the parent stops them.
     """
     return _Processes(n, mp_context=get_context("spawn"))
 
 
 class _Processes(ProcessPoolExecutor):
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        # A process is started here, and blocks the signals that this thread blocks now.
+        # Processes are started here and inherit the signals that this thread blocks.
         with _without_interrupts():
             return super().submit(fn, *args, **kwargs)
 

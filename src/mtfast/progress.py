@@ -14,10 +14,10 @@ __all__ = ["Progress", "ProgressDisplay", "step", "track"]
 T = TypeVar("T")
 
 Progress = Callable[[str, int, int], None]
-"""Called as (what, done, total). Functions that take one take None too: it reports nothing."""
+"""Called as (what, done, total). Functions that take one also take None, and then are silent."""
 
 SECONDS_BETWEEN_LINES = 10.0
-# Columns of a terminal below which there is no room for a bar.
+# A terminal with fewer columns has no room for a bar.
 NARROW = 60
 
 
@@ -28,7 +28,7 @@ def track(
     total: int | None = None,
     size: Callable[[T], int] | None = None,
 ) -> Iterator[T]:
-    """Iterate over items, and report after each how much is done.
+    """Iterate over items, and report after each one how much is done.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def _silent(what: str, done: int, total: int) -> None:
 
 
 class ProgressDisplay:
-    """A :data:`Progress` for people, on standard error.
+    """Shows progress on standard error; it is called as a :data:`Progress`.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def _make_bar() -> Any:
     from rich.text import Text
 
     class Rate(ProgressColumn):
-        """Things done in a second."""
+        """Items per second."""
 
         def render(self, task: Task) -> Text:
             """Return the rate as text."""
