@@ -4,4 +4,5 @@
 These print tables for the README: ``python -m benchmarks.ratios`` compares with the code that most
 users write, ``python -m benchmarks.peers`` ``mtfast.mask`` with libraries like it, and ``python -m
 benchmarks.loaders`` the training loader with other loaders.
+``python -m benchmarks.jobs`` compares the runner of independent jobs with a plain pool.
 """
