@@ -452,6 +452,18 @@ def test_damaged_columns_are_errors(broken, column):
         read_all()
 
 
+@pytest.mark.parametrize(
+    "column", ["instances/rle_offsets", "variants/row_offsets", "variants/entry_offsets"]
+)
+def test_offsets_before_the_beginning(broken, column):
+    """They would be read from the end."""
+    array = zarr.open_array(broken / "train" / column, mode="r+")
+    array[0] = -1
+    train = mtfast.open(broken)["train"]
+    with pytest.raises(StoreError, match="is damaged; expected ascending offsets from 0"):
+        train.table(train.variants[0])
+
+
 def test_malformed_text_in_a_store_is_an_error(broken):
     zarr.open_array(broken / "train" / "instances" / "rle", mode="r+")[:] = 255
     with pytest.raises(mtfast.RLEError, match="outside '0'"):

@@ -92,7 +92,7 @@ class StoredColumn:
         return out
 
     def _read_chunk(self, number: int) -> Any:
-        """Decode a chunk, without what it may have beyond the end of the column."""
+        """Decode a chunk; the last one may have rows beyond the end of the column."""
         stored = self._stored
         n = min(stored.chunk[0], self.shape[0] - number * stored.chunk[0])
         file = stored.file_name.format(number)
@@ -111,7 +111,7 @@ class StoredColumn:
                 f"{self._files.where(file)} is damaged ({error}); expected {n} values; "
                 f"convert the set again"
             ) from error
-        return values[:n]
+        return values
 
 
 class TextArray:
