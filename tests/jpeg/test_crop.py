@@ -181,6 +181,8 @@ def guarded(monkeypatch):
         rows = arguments[1].reshape(-1, jpeg_crop.ROW_FIELDS)
         longest = int(((rows[:, 2] + 7 >> 3) - (rows[:, 0] >> 3)).max())
         assert plain.size >= longest + jpeg_scan.MARGIN
+        # Each row may get three DC codes of 27 bits; put_bits overwrites seven bytes more.
+        assert bits.size >= arguments[0].size + 10 * len(rows) + 8
         assert out.size - at >= 2 * (bits.size - 8) + 7
         buffers = [
             np.full(buffer.size + GUARD_BYTES, GUARD, np.uint8) for buffer in arguments[7:10]
