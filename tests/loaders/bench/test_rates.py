@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -57,6 +59,20 @@ def test_rates(store, tmp_path, monkeypatch):
     with pytest.raises(MtfastError, match="a crop of 512 x 512 from an image"):
         measure_rates(store)
     assert not list(tmp_path.iterdir())
+
+
+def test_rates_are_samples_a_second(store, monkeypatch):
+    """With a clock that moves on by two seconds each time it is read."""
+    clock = SimpleNamespace(perf_counter=count(0, 2).__next__)
+    monkeypatch.setattr("mtfast.loaders.bench.rates.time", clock)
+    rates = measure_rates(store, crop=64, n_samples=6)
+    assert (rates.rate, rates.plain_rate) == (3, 3)
+
+
+@pytest.mark.parametrize("name", ["n_samples", "batch_size", "workers"])
+def test_bad_numbers(store, name):
+    with pytest.raises(MtfastError, match=f"{name} is -1; expected an integer of at least"):
+        measure_rates(store, **{name: -1})
 
 
 def test_workers_need_pytorch(store, monkeypatch):
