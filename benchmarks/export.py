@@ -42,7 +42,7 @@ FULL = Amount((1200, 1920), (42_274, 10_000, 200_000), 500, 3)
 
 # Images of the set whose annotations are repeated in the files.
 LABELS = 4096
-IMPORTS = "import mtfast.export, mtfast.kernels.operations.mask_runs, tifffile, zarr, dask"
+IMPORTS = "import mtfast.export, mtfast.kernels.operations.row_runs, tifffile, zarr, dask"
 
 
 class Masks:

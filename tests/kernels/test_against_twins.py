@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 
 import naive
 from mtfast.kernels.frames import label_map, paint
-from mtfast.kernels.operations import polygon, setops
-from mtfast.kernels.rle import coco_string, measure, ragged
+from mtfast.kernels.operations import boolean, polygon
+from mtfast.kernels.rle import coco_string, measure, ragged, toggle_lists
 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 MASKS = SHAPES.flatmap(lambda shape: arrays(np.uint8, shape, elements=st.integers(0, 1)))
@@ -28,6 +28,11 @@ def encode(counts: list[int]) -> bytes:
     text = np.zeros(coco_string.MAX_CHARACTERS * len(counts), np.uint8)
     end = coco_string.encode_counts(np.array(counts, np.int64), 0, len(counts), text, 0)
     return text[:end].tobytes()
+
+
+def toggle_list(pixels: np.ndarray) -> np.ndarray:
+    toggles = np.cumsum(naive.counts_of_mask(pixels))
+    return np.append(toggles[: toggles.size // 2 * 2], toggle_lists.SENTINEL)
 
 
 def coco_rle(pixels: np.ndarray) -> dict:
@@ -133,35 +138,34 @@ def test_zero_length_runs_have_no_box():
         )
     )
 )
-def test_setops(pair):
+def test_combine_lists(pair):
     a, b = pair
-    first, second = (np.array(naive.counts_of_mask(m)) for m in pair)
+    first, second = map(toggle_list, pair)
     for table, expected in {
-        setops.OR: a | b,
-        setops.AND: a & b,
-        setops.MINUS: a & (1 - b),
-        setops.XOR: a ^ b,
+        boolean.OR: a | b,
+        boolean.AND: a & b,
+        boolean.MINUS: a & (1 - b),
+        boolean.XOR: a ^ b,
     }.items():
-        out = np.empty(first.size + second.size + 1, np.int64)
-        n = setops.combine_counts(first, first.size, second, second.size, table, out)
-        assert out[:n].tolist() == naive.counts_of_mask(expected)
-
-
-def test_setops_with_zero_length_runs():
-    out = np.empty(16, np.int64)
-    first, second = np.array([2, 0, 1, 3]), np.array([0, 1, 0, 2, 3])
-    n = setops.combine_counts(first, 4, second, 5, setops.OR, out)
-    pixels = naive.mask_of_counts([2, 0, 1, 3], 6, 1) | naive.mask_of_counts([0, 1, 0, 2, 3], 6, 1)
-    assert out[:n].tolist() == naive.counts_of_mask(pixels)
+        out = np.full(first.size + second.size + 1, -7)
+        n = boolean.combine_lists(first, second, table, out[:-1])
+        assert out[:n].tolist() == toggle_list(expected).tolist()
+        assert out[-1] == -7
+    out = np.full(first.size + second.size + 1, -7)
+    n = boolean.intersect_lists(first, second, out[:-1])
+    assert out[:n].tolist() == toggle_list(a & b).tolist()
+    assert out[-1] == -7
 
 
 def rasterise(ring: np.ndarray, height: int, width: int) -> bytes:
     n_points = ring.size // 2
     toggles = np.empty(n_points * (width + 1), np.int64)
     n = polygon.outline_toggles(ring, n_points, height, width, toggles)
-    counts = np.empty(n + 1, np.int64)
-    m = polygon.counts_of_toggles(np.sort(toggles[:n]), n, height * width, counts)
-    return encode(counts[:m].tolist())
+    toggles = np.sort(toggles[:n])
+    n = toggle_lists.drop_pairs(toggles, n)
+    toggles = np.append(toggles[:n], toggle_lists.SENTINEL)
+    n_counts = toggle_lists.counts_of_list(toggles, n, height * width)
+    return encode(toggles[:n_counts].tolist())
 
 
 COORDINATES = st.one_of(

@@ -395,7 +395,7 @@ def test_buffers_of_the_stated_size(seed, n):
     for k, pixels in enumerate(masks):
         list_ = places[offsets[k] : offsets[k + 1]].tolist()
         flat = np.concatenate([[0], pixels.flatten("F"), [0]])
-        assert list_ == [*np.flatnonzero(np.diff(flat)).tolist(), toggle_lists.FAR]
+        assert list_ == [*np.flatnonzero(np.diff(flat)).tolist(), toggle_lists.SENTINEL]
     text = np.full(coco_string.MAX_CHARACTERS * int(offsets[-1]) + 1, 7, np.uint8)
     n_bytes = toggle_lists.encode_lists(
         places[:-1], offsets, rles.heights, rles.widths, text[:-1], np.empty(n + 1, np.int64)
@@ -418,7 +418,7 @@ def test_erosion_in_buffers_of_any_size(connectivity, outside, rng):
     refused = set()
     for part in [*range(60), 400]:
         for n_out in range(0, 120, 1 if part == 400 else 119):
-            scratch = np.full(erode.PARTS * part + 1, GUARD)
+            scratch = np.full(erode.N_SCRATCH * part + 1, GUARD)
             out, offsets = np.full(n_out + 1, GUARD), np.empty(6, np.int64)
             arguments = (sizes, connectivity, outside, 0, scratch[:-1], out[:-1], offsets)
             n = erode.erosions(*lists[:4], *arguments)
@@ -428,7 +428,7 @@ def test_erosion_in_buffers_of_any_size(connectivity, outside, rng):
                 made = batch.rles_of_toggles(out[:n], offsets, lists.heights, lists.widths)
                 check(made, expected)
             else:
-                assert n == toggle_lists.TOO_MANY_TOGGLES
+                assert n == coco_string.OUTPUT_FULL
     assert refused == {False, True}
 
 

@@ -22,6 +22,7 @@ from numba.extending import intrinsic
 
 __all__ = [
     "PLAIN",
+    "PREFETCH_DISTANCE",
     "below64",
     "differ64",
     "drop_lowest",
@@ -38,6 +39,8 @@ __all__ = [
 ]
 
 LANES = 64
+# How many elements ahead a loop over pixels prefetches.
+PREFETCH_DISTANCE = 8192
 PLAIN: dict[str, Callable[..., Any]] = {}
 """The plain twin of each operation, by name."""
 

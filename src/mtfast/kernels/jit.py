@@ -31,10 +31,23 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 from platformdirs import user_cache_path
 
-from mtfast.atomic import new_file
+from mtfast.atomic import write_file
 from mtfast.errors import MtfastError
 
-__all__ = ["cache_key", "f64", "i16", "i64", "kernel", "read", "u8", "u16", "u32", "u64", "write"]
+__all__ = [
+    "cache_key",
+    "f64",
+    "i16",
+    "i64",
+    "kernel",
+    "pair",
+    "read",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "write",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +108,20 @@ def write(dtype: Any) -> Any:
     return types.Array(dtype, 1, "C")
 
 
+def pair(*arguments: Any) -> Any:
+    """Signature of a kernel that returns two int64.
+
+    Parameters
+    ----------
+    *arguments : numba type
+
+    Returns
+    -------
+    numba signature
+    """
+    return types.UniTuple(types.int64, 2)(*arguments)
+
+
 def cache_key(folder: Path = Path(__file__).parent) -> str:
     """Hash what the machine code of the kernels depends on, apart from the processor.
 
@@ -146,8 +173,7 @@ class _Folder:
         if self.path is None or not self._writes:
             return
         try:
-            with new_file(self.path / name) as partial:
-                partial.write_bytes(_digest(code) + code)
+            write_file(self.path / name, _digest(code) + code)
         except MtfastError as error:
             self._writes = False
             logger.warning("%s (%s)", _NOT_KEPT, error)

@@ -38,7 +38,7 @@ _BATCH_RUNS = 1 << 14
 class MaskRuns(NamedTuple):
     """Row runs of the semantic masks of some images of one size.
 
-    Made by :mod:`mtfast.kernels.operations.mask_runs`.
+    Made by :mod:`mtfast.kernels.operations.row_runs`.
 
     Attributes
     ----------
@@ -223,10 +223,10 @@ class _RunReader:
 
         The next call overwrites them.
         """
-        from mtfast.kernels.operations import mask_runs
+        from mtfast.kernels.operations import row_runs
 
         table = self._table
-        n = mask_runs.runs_of_images(
+        n = row_runs.runs_of_images(
             table.rle,
             table.rle_offsets,
             table.image_offsets,

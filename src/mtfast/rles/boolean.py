@@ -49,7 +49,6 @@ def merge(rles: Rles, intersect: bool | int = False) -> Rles:
     ([b'141'], [b'222'])
     """
     from mtfast.kernels.operations import boolean as kernels
-    from mtfast.kernels.operations import setops
 
     lists = toggles_of(rles, "rles")
     if lists.n == 0:
@@ -58,7 +57,7 @@ def merge(rles: Rles, intersect: bool | int = False) -> Rles:
         return rles
     common_height(rles=lists)
     other = allocate(lists.toggles.size)
-    table = setops.AND if intersect else setops.OR
+    table = kernels.AND if intersect else kernels.OR
     moved = kernels.fold(lists.toggles, lists.offsets, table, other)
     out = other if moved else lists.toggles
     return rles_of_toggles(out, lists.offsets[:2], lists.heights[:1], lists.widths[:1])
@@ -97,9 +96,8 @@ def combine(first: Rles, second: Rles, operation: SetOperation) -> Rles:
     [[b'114'], [b'1120O']]
     """
     from mtfast.kernels.operations import boolean as kernels
-    from mtfast.kernels.operations import setops
 
-    tables = {"or": setops.OR, "and": setops.AND, "minus": setops.MINUS, "xor": setops.XOR}
+    tables = {"or": kernels.OR, "and": kernels.AND, "minus": kernels.MINUS, "xor": kernels.XOR}
     one_of("operation", operation, tuple(tables))
     a, b = toggles_of(first, "first"), toggles_of(second, "second")
     n = a.n if b.n == 1 else b.n

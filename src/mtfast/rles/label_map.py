@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, shown
-from mtfast.rles.batch import Rles
+from mtfast.rles.batch import Rles, rles_of_toggles
 
 __all__ = ["scan_labels"]
 
@@ -54,12 +54,8 @@ def scan_labels(label_map: NDArray[Any], background: int = 0) -> tuple[NDArray[n
     places, values = _changes(pixels, height, width, background)
     labels, starts, stops = _runs(places, values, height, width, background)
     present, owners = np.unique(labels, return_inverse=True)
-    text, offsets = _texts(
-        owners.astype(np.int64, copy=False), starts, stops, present.size, pixels.size
-    )
-    sides = np.empty((2, present.size), np.int64)
-    sides.T[:] = label_map.shape
-    return present, Rles(text, offsets, *sides)
+    owners = owners.astype(np.int64, copy=False)
+    return present, _masks(owners, starts, stops, label_map.shape, present.size)
 
 
 def _integers(label_map: NDArray[Any]) -> NDArray[Any]:
@@ -126,24 +122,19 @@ def _runs(
     return runs[:, :n]
 
 
-def _texts(
+def _masks(
     owners: NDArray[np.int64],
     starts: NDArray[np.int64],
     stops: NDArray[np.int64],
+    size: tuple[int, int],
     n_masks: int,
-    n_pixels: int,
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Encode runs, each of which belongs to one of n masks; returns bytes and (n + 1,) offsets."""
-    from mtfast.kernels.frames.label_map import counts_of_runs
-    from mtfast.kernels.rle import coco_string
+) -> Rles:
+    """Encode runs, each of which belongs to one of n masks."""
+    from mtfast.kernels.frames.label_map import lists_of_runs
 
-    counts, count_offsets = (
-        np.empty(2 * starts.size + n_masks, np.int64),
-        np.empty(n_masks + 1, np.int64),
-    )
-    scratch = np.empty(n_masks, np.int64)
-    n = counts_of_runs(owners, starts, stops, n_pixels, scratch, count_offsets, counts)
-    text = np.empty(coco_string.MAX_CHARACTERS * n, np.uint8)
+    toggles = np.empty(2 * starts.size + n_masks, np.int64)
     offsets = np.empty(n_masks + 1, np.int64)
-    n_bytes = coco_string.encode_batch(counts, count_offsets, text, offsets)
-    return text[:n_bytes].copy(), offsets
+    lists_of_runs(owners, starts, stops, np.empty(n_masks, np.int64), toggles, offsets)
+    sides = np.empty((2, n_masks), np.int64)
+    sides.T[:] = size
+    return rles_of_toggles(toggles, offsets, *sides)

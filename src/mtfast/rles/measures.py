@@ -63,8 +63,8 @@ def iou(dt: Rles, gt: Rles, iscrowd: ArrayLike | None = None) -> NDArray[np.floa
         second.offsets,
         height,
         crowd,
-        np.empty(kernels.FACTS * first.n, np.int64),
-        np.empty(kernels.FACTS * second.n, np.int64),
+        np.empty(kernels.N_FACTS * first.n, np.int64),
+        np.empty(kernels.N_FACTS * second.n, np.int64),
         out.reshape(-1),
     )
     return out
@@ -204,7 +204,7 @@ def _overlaps(
     """
     from mtfast.kernels.operations import iou as kernels
 
-    facts = np.empty(kernels.FACTS * lists.n, np.int64)
+    facts = np.empty(kernels.N_FACTS * lists.n, np.int64)
     while True:
         pairs = np.empty((3, capacity), np.int64)
         n = kernels.overlaps(lists.toggles, lists.offsets, offsets, heights, labels, facts, *pairs)
@@ -240,7 +240,6 @@ def union_areas(rles: Rles, offsets: Int64) -> Int64:
     [4, 3]
     """
     from mtfast.kernels.operations import boolean as kernels
-    from mtfast.kernels.operations import setops
 
     lists = toggles_of(rles, "rles")
     other = allocate(lists.toggles.size)
@@ -251,7 +250,7 @@ def union_areas(rles: Rles, offsets: Int64) -> Int64:
         # Of the group alone, so that the kernel may overwrite them.
         starts = lists.offsets[first : stop + 1] - lists.offsets[first]
         toggles = lists.toggles[lists.offsets[first] :][: starts[-1]]
-        if stop - first > 1 and kernels.fold(toggles, starts, setops.OR, other):
+        if stop - first > 1 and kernels.fold(toggles, starts, kernels.OR, other):
             toggles = other
         ends = toggles[: starts[1] - 1]
         areas[group] = (ends[1::2] - ends[::2]).sum()

@@ -221,7 +221,7 @@ def _eroded(
             connectivity,
             border,
             lost,
-            allocate(erode.PARTS * capacity),
+            allocate(erode.N_SCRATCH * capacity),
             out,
             offsets,
         )

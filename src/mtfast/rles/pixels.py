@@ -61,7 +61,7 @@ def encode_mask(mask: NDArray[Any]) -> tuple[bytes, tuple[int, int]]:
     else:
         n = encode.encode_rows(pixels, height, width, places, words, text)
     if n < 0:
-        text = np.empty(toggle_words.text_room(-n, pixels.size), np.uint8)
+        text = np.empty(toggle_words.text_capacity(-n, pixels.size), np.uint8)
         n = encode.encode_toggles(-n, pixels.size, places, words, text)
     return text[:n].tobytes(), (height, width)
 

@@ -105,7 +105,7 @@ def pad(rles: Rles, top: int, bottom: int, left: int, right: int, value: Literal
     [b'411']
     """
     from mtfast.kernels.operations import transform
-    from mtfast.kernels.rle import toggle_lists
+    from mtfast.kernels.rle import column_pieces
 
     names = ("top", "bottom", "left", "right")
     given = (top, bottom, left, right)
@@ -127,7 +127,7 @@ def pad(rles: Rles, top: int, bottom: int, left: int, right: int, value: Literal
         lists = _complement(lists)
     n_runs = lists.toggles.size
     if top or bottom:
-        n_runs = toggle_lists.all_column_runs(lists.toggles, lists.offsets, lists.heights)
+        n_runs = column_pieces.all_column_runs(lists.toggles, lists.offsets, lists.heights)
     out, offsets = allocate(2 * n_runs + lists.n), allocate(lists.n + 1)
     transform.pads(
         *lists[:3],
@@ -210,7 +210,8 @@ def rot90(rles: Rles, k: int = 1) -> Rles:
     >>> turned.texts(), turned.sizes()
     ([b'213'], [(3, 2)])
     """
-    from mtfast.kernels.operations import rotate, row_runs, transform
+    from mtfast.kernels.operations import rotate, transform
+    from mtfast.kernels.rle import coco_string
 
     k = pixel_count("k", k, least=None) % 4
     lists = toggles_of(rles, "rles")
@@ -224,7 +225,7 @@ def rot90(rles: Rles, k: int = 1) -> Rles:
     height = int(lists.heights.max(initial=0))
     # Flakes mostly have about as many row runs as column runs; counting them would take time.
     most, total = 2 * lists.longest, 2 * lists.toggles.size
-    end = row_runs.TOO_MANY_RUNS
+    end = coco_string.OUTPUT_FULL
     while end < 0:
         rows, starts, stops, order = allocate(4 * most).reshape(4, most)
         out = allocate(total)

@@ -22,12 +22,13 @@ import numpy as np
 from mtfast.atomic import new_folder
 from mtfast.errors import MtfastError, shown
 from mtfast.kernels.rle.coco_string import MAX_CHARACTERS, encode_counts
+from mtfast.kernels.rle.toggle_lists import counts_of_list
 from mtfast.parallel import run_jobs
 from mtfast.paths import local_path
 from mtfast.progress import Progress, track
 from mtfast.synth.palette import PALETTES
 from mtfast.synth.render import label_map, render
-from mtfast.synth.scene import FULL_FRAME, Counts, Frame, draw_flakes
+from mtfast.synth.scene import FULL_FRAME, Frame, ToggleList, draw_flakes
 from mtfast.synth.write import ImageRecord, write_meta_data, write_split
 from mtfast.window import check_size
 
@@ -270,12 +271,14 @@ def _make_image(plan: _Plan, frame: Frame, split: str, position: int, palette: i
     return ImageRecord(
         stem,
         [category_id for category_id, _ in flakes],
-        [_coco_text(counts) for _, counts in flakes],
+        [_coco_text(toggles, frame.n_pixels) for _, toggles in flakes],
     )
 
 
-def _coco_text(counts: Counts) -> str:
-    """Write counts as COCO's compressed text."""
-    text = np.empty(MAX_CHARACTERS * counts.size, np.uint8)
-    stop = encode_counts(counts, 0, counts.size, text, 0)
+def _coco_text(toggles: ToggleList, n_pixels: int) -> str:
+    """Write a mask as COCO's compressed text."""
+    counts = toggles.copy()
+    n = counts_of_list(counts, counts.size - 1, n_pixels)
+    text = np.empty(MAX_CHARACTERS * n, np.uint8)
+    stop = encode_counts(counts, 0, n, text, 0)
     return text[:stop].tobytes().decode("ascii")

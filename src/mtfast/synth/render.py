@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from mtfast.synth.palette import Colour, Palette
-from mtfast.synth.scene import FULL_FRAME, Counts, Flake, Frame
+from mtfast.synth.scene import FULL_FRAME, Flake, Frame, ToggleList
 from mtfast.synth.shapes import Ring, blob, flake
 
 __all__ = ["label_map", "render"]
@@ -45,10 +45,10 @@ _GRIME: tuple[Colour, ...] = (
 _FOUR_BYTES = math.sqrt(4 * (256**2 - 1) / 12)
 
 
-def pixels_of(counts: Counts, height: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def pixels_of(toggles: ToggleList, height: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows and columns of the foreground pixels of a mask."""
-    stops = np.cumsum(counts)[1::2]
-    lengths = counts[1::2]
+    stops = toggles[1::2]
+    lengths = stops - toggles[:-1:2]
     # Position in the column-major frame = position among the foreground pixels + a shift per run.
     shifts = stops - np.cumsum(lengths)
     columns, rows = np.divmod(np.repeat(shifts, lengths) + np.arange(lengths.sum()), height)
@@ -71,9 +71,9 @@ def label_map(flakes: Sequence[Flake], frame: Frame, larger_than: int) -> NDArra
         0 is background.
     """
     labels = np.zeros((frame.height, frame.width), np.uint8)
-    for category_id, counts in flakes:
-        if frame.area(counts) > larger_than:
-            labels[pixels_of(counts, frame.height)] = category_id
+    for category_id, toggles in flakes:
+        if frame.area(toggles) > larger_than:
+            labels[pixels_of(toggles, frame.height)] = category_id
     return labels
 
 
@@ -98,12 +98,12 @@ def render(
     canvas = _Canvas(rng, frame, palette)
     canvas.draw_residue()
     canvas.draw_specks()
-    canvas.draw_bulk([frame.bbox(counts) for _, counts in flakes])
+    canvas.draw_bulk([frame.bbox(toggles) for _, toggles in flakes])
     canvas.draw_grime()
     flat = np.array(canvas.image)
-    for category_id, counts in flakes:
+    for category_id, toggles in flakes:
         colour = palette.layer(category_id) + rng.normal(0.0, 1.0, 3)
-        flat[pixels_of(counts, frame.height)] = np.clip(colour + 0.5, 0, 241).astype(np.uint8)
+        flat[pixels_of(toggles, frame.height)] = np.clip(colour + 0.5, 0, 241).astype(np.uint8)
     return _photograph(rng, flat, palette)
 
 

@@ -1,4 +1,4 @@
-"""Which flakes are on an image, as run lengths: no frame of pixels is made here.
+"""Which flakes are on an image, as toggle lists: no frame of pixels is made here.
 
 Everything is Boolean algebra on outlines. File order is paint order, later over earlier::
 
@@ -19,14 +19,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.kernels.operations.polygon import counts_of_toggles, outline_toggles
-from mtfast.kernels.operations.setops import AND, MINUS, combine_counts
+from mtfast.kernels.operations.boolean import AND, MINUS, combine_lists
+from mtfast.kernels.operations.polygon import outline_toggles
 from mtfast.kernels.rle.measure import area_of_places, bbox_of_places
+from mtfast.kernels.rle.toggle_lists import SENTINEL, drop_pairs
 from mtfast.synth.shapes import Ring, blob, flake, half_plane, ring_area
 
 __all__ = ["Flake", "Frame", "draw_flakes"]
 
-Counts = NDArray[np.int64]
+ToggleList = NDArray[np.int64]
+"""See :mod:`mtfast.kernels.rle.toggle_lists`."""
 
 # Areas are those of a full microscope frame; flakes shrink on smaller frames, see _area_scale.
 FULL_FRAME = 1200 * 1920
@@ -47,14 +49,14 @@ TRIM_WITHIN, TRIM_SHARE = 1.1, 0.4
 
 
 class Flake(NamedTuple):
-    """One annotated region: its category id (number of layers) and its mask as counts."""
+    """One annotated region: its category id (number of layers) and its mask."""
 
     category_id: int
-    counts: Counts
+    toggles: ToggleList
 
 
 class Frame:
-    """Turns rings into counts on a frame of one size, and combines them.
+    """Turns rings into masks of a frame of one size, and combines them.
 
     Parameters
     ----------
@@ -67,7 +69,7 @@ class Frame:
         self.width = width
         self.n_pixels = height * width
 
-    def rasterise(self, ring: Ring) -> Counts:
+    def rasterise(self, ring: Ring) -> ToggleList:
         """Turn the inside of a ring into a mask, as ``pycocotools.mask.frPyObjects`` does.
 
         Parameters
@@ -77,13 +79,13 @@ class Frame:
 
         Returns
         -------
-        (n_runs,) int64
-            Counts in column-major order, background first.
+        int64
+            Toggle list.
 
         Examples
         --------
-        >>> Frame(4, 5).rasterise(np.array([1 + 1j, 3 + 1j, 3 + 3j, 1 + 3j])).tolist()
-        [5, 2, 2, 2, 9]
+        >>> Frame(4, 5).rasterise(np.array([1 + 1j, 3 + 1j, 3 + 3j, 1 + 3j]))[:-1].tolist()
+        [5, 7, 9, 11]
         """
         points = ring.view(np.float64)
         # The x extents of all edges bound the number of columns that they cross.
@@ -91,48 +93,49 @@ class Frame:
         capacity = int(np.abs(following.real - ring.real).sum()) + 2 * ring.size
         toggles = np.empty(capacity, np.int64)
         n = outline_toggles(points, ring.size, self.height, self.width, toggles)
-        toggles = np.sort(toggles[:n])
-        counts = np.empty(n + 1, np.int64)
-        return counts[: counts_of_toggles(toggles, n, self.n_pixels, counts)]
+        toggles[:n].sort()
+        n = drop_pairs(toggles, n)
+        return np.append(toggles[:n], SENTINEL)
 
-    def combine(self, first: Counts, second: Counts, table: int) -> Counts:
+    def combine(self, first: ToggleList, second: ToggleList, table: int) -> ToggleList:
         """Combine two masks.
 
         Parameters
         ----------
         first, second : int64
-            Counts.
+            Toggle lists.
         table : int
-            A truth table of :mod:`mtfast.kernels.operations.setops`.
+            A truth table of :mod:`mtfast.kernels.operations.boolean`.
 
         Returns
         -------
         int64
-            Counts.
+            Toggle list.
         """
-        counts = np.empty(first.size + second.size + 1, np.int64)
-        n = combine_counts(first, first.size, second, second.size, table, counts)
-        return counts[:n]
+        toggles = np.empty(first.size + second.size, np.int64)
+        return toggles[: combine_lists(first, second, table, toggles)]
 
-    def area(self, counts: Counts) -> int:
+    def area(self, toggles: ToggleList) -> int:
         """Count the foreground pixels.
 
         Parameters
         ----------
-        counts : int64
+        toggles : int64
+            Toggle list.
 
         Returns
         -------
         int
         """
-        return int(area_of_places(np.cumsum(counts), counts.size))
+        return int(area_of_places(toggles, toggles.size - 1))
 
-    def bbox(self, counts: Counts) -> tuple[float, float, float, float]:
+    def bbox(self, toggles: ToggleList) -> tuple[float, float, float, float]:
         """Return the smallest box around a mask.
 
         Parameters
         ----------
-        counts : int64
+        toggles : int64
+            Toggle list.
 
         Returns
         -------
@@ -140,7 +143,7 @@ class Frame:
             Pixels; zeros for an empty mask.
         """
         box = np.empty(4, np.float64)
-        bbox_of_places(np.cumsum(counts), counts.size, self.height, box)
+        bbox_of_places(toggles, toggles.size - 1, self.height, box)
         x, y, width, height = box.tolist()
         return x, y, width, height
 
@@ -183,15 +186,15 @@ def _draw_group(rng: np.random.Generator, frame: Frame, n_classes: int) -> list[
         return _present(frame, (category, speck))
 
     outline = flake(rng, _draw_area(rng, frame))
-    counts = frame.rasterise(outline + place)
+    toggles = frame.rasterise(outline + place)
     if rng.random() < 0.12:
-        counts = _pierce(rng, frame, counts, outline, place)
-    counts = _trim(rng, frame, counts)
+        toggles = _pierce(rng, frame, toggles, outline, place)
+    toggles = _trim(rng, frame, toggles)
     if kind < 0.60:
-        return _present(frame, (category, counts))
+        return _present(frame, (category, toggles))
     if kind < 0.80 and n_classes > 1:
         category = min(category, n_classes - 1)
-        return _terrace(rng, frame, counts, outline + place, category, n_classes)
+        return _terrace(rng, frame, toggles, outline + place, category, n_classes)
 
     # A pair: the centre of the neighbour is about where the first flake ends.
     radius = math.sqrt(ring_area(outline) / math.pi)
@@ -199,15 +202,15 @@ def _draw_group(rng: np.random.Generator, frame: Frame, n_classes: int) -> list[
     beside = place + cmath.rect(distance, 2 * math.pi * rng.random())
     neighbour = frame.rasterise(flake(rng, _draw_area(rng, frame)) + beside)
     if kind < 0.90:
-        neighbour = frame.combine(neighbour, counts, MINUS)
+        neighbour = frame.combine(neighbour, toggles, MINUS)
     return _present(
-        frame, (category, counts), (_draw_category(rng, n_classes), _trim(rng, frame, neighbour))
+        frame, (category, toggles), (_draw_category(rng, n_classes), _trim(rng, frame, neighbour))
     )
 
 
-def _present(frame: Frame, *regions: tuple[int, Counts]) -> list[Flake]:
+def _present(frame: Frame, *regions: tuple[int, ToggleList]) -> list[Flake]:
     """Keep the regions that have a pixel in the frame."""
-    return [Flake(category, counts) for category, counts in regions if frame.area(counts)]
+    return [Flake(category, toggles) for category, toggles in regions if frame.area(toggles)]
 
 
 def _draw_category(rng: np.random.Generator, n_classes: int) -> int:
@@ -233,22 +236,22 @@ def _draw_area(rng: np.random.Generator, frame: Frame) -> float:
 
 
 def _pierce(
-    rng: np.random.Generator, frame: Frame, counts: Counts, outline: Ring, place: complex
-) -> Counts:
+    rng: np.random.Generator, frame: Frame, toggles: ToggleList, outline: Ring, place: complex
+) -> ToggleList:
     """Take one to three holes out of a flake."""
     radius = math.sqrt(ring_area(outline) / math.pi)
     for _ in range(int(rng.integers(1, 4))):
         # Between the middle of the flake and one of its corners.
         towards = complex(outline[rng.integers(outline.size)]) * rng.uniform(0.0, 0.5)
         hole = blob(rng, radius * rng.uniform(0.12, 0.3)) + (place + towards)
-        counts = frame.combine(counts, frame.rasterise(hole), MINUS)
-    return counts
+        toggles = frame.combine(toggles, frame.rasterise(hole), MINUS)
+    return toggles
 
 
 def _terrace(
     rng: np.random.Generator,
     frame: Frame,
-    counts: Counts,
+    toggles: ToggleList,
     outline: Ring,
     category: int,
     n_classes: int,
@@ -262,7 +265,7 @@ def _terrace(
     middle_depth = (middle * normal.conjugate()).real
     ends_at_step = rng.random() < 0.5
 
-    regions = [(category, counts)]
+    regions = [(category, toggles)]
     at = rng.uniform(0.25, 0.6)
     while category < n_classes and len(regions) < 4:
         through = middle + (low + at * (high - low) - middle_depth) * normal
@@ -281,19 +284,19 @@ def _terrace(
     return _present(frame, *regions)
 
 
-def _trim(rng: np.random.Generator, frame: Frame, counts: Counts) -> Counts:
+def _trim(rng: np.random.Generator, frame: Frame, toggles: ToggleList) -> ToggleList:
     """Now and then trim a flake that is slightly larger than a limit to exactly the limit.
 
     The pixels that come last in column order are removed, so the new edge is a straight one on the
     right.
     """
-    area = frame.area(counts)
+    area = frame.area(toggles)
     for limit in LIMITS:
         if limit < area <= TRIM_WITHIN * limit and rng.random() < TRIM_SHARE:
-            inside = np.cumsum(counts[1::2])
+            inside = np.cumsum(toggles[1::2] - toggles[:-1:2])
             last = int(np.searchsorted(inside, limit))
-            trimmed = counts[: 2 * last + 3].copy()
+            trimmed = toggles[: 2 * last + 3].copy()
             trimmed[2 * last + 1] -= inside[last] - limit
-            used = int(trimmed[: 2 * last + 2].sum())
-            return np.append(trimmed[: 2 * last + 2], frame.n_pixels - used)
-    return counts
+            trimmed[2 * last + 2] = SENTINEL
+            return trimmed
+    return toggles

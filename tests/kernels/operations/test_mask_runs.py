@@ -7,8 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 import naive
-from mtfast.kernels.operations.mask_runs import runs_of_images
-from mtfast.kernels.operations.row_runs import scratch_size
+from mtfast.kernels.operations.row_runs import runs_of_images, scratch_size
 from tables import make_table, random_masks
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import naive
-from mtfast.kernels.operations.row_runs import TOO_MANY_RUNS, lay_run, row_runs, scratch_size
+from mtfast.kernels.operations.row_runs import lay_run, row_runs, scratch_size
 from mtfast.kernels.rle import coco_string
 from tables import random_masks
 
@@ -234,10 +234,10 @@ def test_room_for_just_so_many_runs():
     texts += [naive.text_of_counts([k, 1, 20 - k]) for k in range(1, 20, 2)]
     values = list(range(1, 12))
     assert len(runs_of_texts(texts, values, 1, 21, capacity=11)) == 21
-    assert runs_of_texts(texts, values, 1, 21, capacity=10) == TOO_MANY_RUNS
+    assert runs_of_texts(texts, values, 1, 21, capacity=10) == coco_string.OUTPUT_FULL
     tall = naive.text_of_counts([0, 6])
     assert len(runs_of_texts([tall], [1], 3, 2, capacity=3)) == 3
-    assert runs_of_texts([tall], [1], 3, 2, capacity=2) == TOO_MANY_RUNS
+    assert runs_of_texts([tall], [1], 3, 2, capacity=2) == coco_string.OUTPUT_FULL
     assert runs_of_texts([naive.text_of_counts([6])], [1], 3, 2, capacity=0) == []
 
 

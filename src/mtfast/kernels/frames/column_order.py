@@ -1,23 +1,30 @@
-"""F-order frame <-> toggles: the frame's own order, so that words need no turning round."""
+"""F-order frame <-> toggle words, 64 pixels at a time.
 
-from mtfast.kernels.frames.row_order import AHEAD, ALL, pack_end, parities, unpack_end
-from mtfast.kernels.intrinsics import nonzero64, ones, prefetch, spread64
+The pixels of the frame are in the order of the toggles, so nothing has to be transposed::
+
+    . 7 7 . . 7 .      pixels
+    . # # . . # .      word of bits
+    . # . # . # #      XOR itself moved by one pixel: the toggles 1 3 5 6
+"""
+
+from mtfast.kernels.frames.row_order import ALL, pack_end, parities, unpack_end
+from mtfast.kernels.intrinsics import PREFETCH_DISTANCE, nonzero64, ones, prefetch, spread64
 from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
 
+# Words that are looked at together: most such groups hold no toggle.
 GROUP = 8
 
 
 @kernel(i64(read(u8), write(i64), write(u64)))
 def toggles_of_columns(frame, bases, words):
-    """Find the toggles of a mask in an F-order frame.
+    """Find the toggle words of a mask in an F-order frame.
 
     Parameters
     ----------
     frame : (n_pixels,) uint8
         Columns one after another; nonzero is foreground.
     bases, words : int64 and uint64, out
-        As in :mod:`mtfast.kernels.rle.toggle_words`, but words do not end with their columns;
-        one more than there are words of 64 pixels.
+        Toggle words that go on into the next column; one more than the frame has words.
 
     Returns
     -------
@@ -30,12 +37,11 @@ def toggles_of_columns(frame, bases, words):
     n_pixels = frame.size
     base = 0
     while base < n_pixels:
-        # Most groups of words hold no toggle, and are done with at one look.
         n_words = u64(min(GROUP, (n_pixels - base) >> 6))
         some = u64(0)
         found = words[n : n + n_words]
         for k in range(found.size):
-            prefetch(frame, base + 64 * k + AHEAD)
+            prefetch(frame, base + 64 * k + PREFETCH_DISTANCE)
             pixels = nonzero64(frame, base + 64 * k)
             word = pixels ^ (pixels << u64(1) | carry)
             carry = pixels >> u64(63)
@@ -62,7 +68,7 @@ def toggles_of_columns(frame, bases, words):
 
 @kernel(i64(read(i64), read(u64), u8, i64, write(u8)))
 def columns_of_toggles(bases, words, value, is_clear, frame):
-    """Write the F-order frame of a mask that is given by its toggles.
+    """Write the F-order frame of a mask that is given as toggle words.
 
     Parameters
     ----------
@@ -73,6 +79,11 @@ def columns_of_toggles(bases, words, value, is_clear, frame):
     is_clear : int
         Nonzero if the frame is all 0 already.
     frame : (n_pixels,) uint8, out
+
+    Returns
+    -------
+    int
+        0
     """
     n_pixels = frame.size
     state = u64(0)

@@ -1,19 +1,24 @@
-"""Pixels of a label map -> counts of every label, in one pass over the map.
+"""Label map -> toggle lists of every label, in one pass over the map.
 
-The map is read row by row as it lies in memory, but COCO's runs go down the columns. A pixel that
-differs from the one above it is where the column changes its label; those are few, and found 64 at
-a time. Sorted by column they are the runs::
+The map is read row by row, as it is in memory, but COCO's runs go down the columns. A column
+changes its label where a pixel differs from the one above it; such pixels are few, and found 64 at
+a time. Sorted by column, they are the label runs::
 
-    row 0   . . 1 1      (column 2, row 0, label 1)
-    row 1   . 2 2 1      (column 1, row 1, label 2), (column 2, row 1, label 2)
+    . . 1 1      changes, row by row    2 -> 1    3 -> 1    1 -> 2    2 -> 2      columns -> labels
+    . 2 2 1      label runs             2: 3..4    1: 4..5    2: 5..6    1: 6..8      label: places
 """
 
-from mtfast.kernels.intrinsics import differ64, drop_lowest, prefetch, trailing_zeros
+from mtfast.kernels.intrinsics import (
+    PREFETCH_DISTANCE,
+    differ64,
+    drop_lowest,
+    prefetch,
+    trailing_zeros,
+)
 from mtfast.kernels.jit import i64, kernel, read, u8, u16, u64, write
+from mtfast.kernels.rle.toggle_lists import OUT_LISTS, SENTINEL, append_run
 
 BLOCK = 64
-# How many labels to ask for in advance.
-AHEAD = 8192
 
 
 @kernel(
@@ -27,10 +32,10 @@ def column_changes(labels, height, width, background, places, values):
     Parameters
     ----------
     labels : (height * width,) uint8, uint16 or int64
-        Rows one after another. Columns one after another are the rows of a map of width 1.
+        Rows one after another. A map in F order is one of width 1.
     height, width, background : int
     places : int64, out
-        column * height + row of each change, row by row.
+        Place of each change, row by row.
     values : int64, out
         The label from there on.
 
@@ -42,7 +47,7 @@ def column_changes(labels, height, width, background, places, values):
     n = 0
     capacity = places.size
     for start in range(0, labels.size, BLOCK):
-        prefetch(labels, start + AHEAD)
+        prefetch(labels, start + PREFETCH_DISTANCE)
         word = u64(0)
         if width <= start and start + BLOCK <= labels.size:
             word = differ64(labels, start, labels, start - width)
@@ -62,21 +67,9 @@ def column_changes(labels, height, width, background, places, values):
     return n
 
 
-@kernel(
-    i64(
-        read(i64),
-        read(i64),
-        i64,
-        i64,
-        i64,
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-    )
-)
+@kernel(i64(read(i64), read(i64), i64, i64, i64, *4 * (write(i64),)))
 def runs_of_changes(places, values, height, width, background, columns, labels, starts, stops):
-    """Turn the changes of column_changes into labelled column-major runs.
+    """Turn the changes of :func:`column_changes` into label runs.
 
     Parameters
     ----------
@@ -84,7 +77,7 @@ def runs_of_changes(places, values, height, width, background, columns, labels, 
     height, width, background : int
     columns : (width + 1,) int64, scratch
     labels, starts, stops : (n,) int64, out
-        Label and pixel range of each run, ascending; a run ends with its column.
+        Label runs; stops are the places after their last pixels.
 
     Returns
     -------
@@ -92,8 +85,8 @@ def runs_of_changes(places, values, height, width, background, columns, labels, 
         The number of runs.
     """
     n = places.size
-    # A counting sort by column keeps the rows of a column in order. The sorted changes wait in
-    # the outputs: a run is written not before its change and the one after it have been read.
+    # A counting sort by column keeps the rows of a column in order. Its result is in the outputs: a
+    # run is written only after its change and the next one have been read.
     columns[:] = 0
     for i in range(n):
         columns[places[i] // height + 1] += 1
@@ -118,25 +111,24 @@ def runs_of_changes(places, values, height, width, background, columns, labels, 
     return n_runs
 
 
-@kernel(i64(read(i64), read(i64), read(i64), i64, write(i64), write(i64), write(i64)))
-def counts_of_runs(owners, starts, stops, n_pixels, ends, offsets, counts):
-    """Collect ascending runs into one list of counts for each owner.
+@kernel(i64(read(i64), read(i64), read(i64), write(i64), *OUT_LISTS))
+def lists_of_runs(owners, starts, stops, ends, toggles, offsets):
+    """Collect label runs into one toggle list for each owner.
 
     Parameters
     ----------
     owners : (n,) int64
         0 .. n_owners - 1, each of which has a run.
     starts, stops : (n,) int64
-    n_pixels : int
+        Ascending places.
     ends : (n_owners,) int64, scratch
-    offsets : (n_owners + 1,) int64, out
-        The counts of owner k are counts[offsets[k]:offsets[k + 1]].
-    counts : (>= 2 * n + n_owners,) int64, out
+    toggles, offsets : (>= 2 * n + n_owners,) and (n_owners + 1,) int64, out
+        Toggle lists.
 
     Returns
     -------
     int
-        The number of counts written.
+        The number of values written.
     """
     n_owners = ends.size
     ends[:] = -1
@@ -147,27 +139,12 @@ def counts_of_runs(owners, starts, stops, n_pixels, ends, offsets, counts):
             offsets[k + 1] += 2
         ends[k] = stops[i]
     for k in range(n_owners):
-        if ends[k] != n_pixels:
-            offsets[k + 1] += 1
-        offsets[k + 1] += offsets[k]
-    # offsets[k] serves as the cursor of owner k and is put back in the end.
-    ends[:] = -1
+        offsets[k + 1] += offsets[k] + 1
+        ends[k] = 0
+    # From here on, how many toggles list k has.
     for i in range(owners.size):
         k = owners[i]
-        length = stops[i] - starts[i]
-        if starts[i] == ends[k]:
-            counts[offsets[k] - 1] += length
-        else:
-            counts[offsets[k]] = starts[i] - max(ends[k], 0)
-            counts[offsets[k] + 1] = length
-            offsets[k] += 2
-        ends[k] = stops[i]
+        ends[k] = append_run(starts[i], stops[i], toggles[offsets[k] :], u64(ends[k]))
     for k in range(n_owners):
-        if ends[k] != n_pixels:
-            counts[offsets[k]] = n_pixels - ends[k]
-            offsets[k] += 1
-    for k in range(n_owners - 1, 0, -1):
-        offsets[k] = offsets[k - 1]
-    if n_owners:
-        offsets[0] = 0
+        toggles[offsets[k + 1] - 1] = SENTINEL
     return offsets[n_owners]

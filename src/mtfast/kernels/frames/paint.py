@@ -1,18 +1,20 @@
-"""COCO text -> pixels of a C-order frame.
+"""Texts -> pixels of a C-order frame.
 
-The runs of a mask go down the columns, the bytes of a frame along the rows::
+The runs of a mask go down the columns, the pixels of a frame along the rows, so two pixels of a run
+are a row apart in memory::
 
-    run (x, y0..y1)      .  .  x  .        one store each width apart
-                      y0 .  .  #  .
-                         .  .  #  .
-                      y1 .  .  .  .
+    . . . .      column 2, rows 1..2: pixels 6 and 10
+    . . # .
+    . . # .      4 apart, the width
+    . . . .
 
-A flake is a few dozen columns wide, so the lines that one column touches are still in the cache
-when the next one is painted.
+A flake is a few dozen columns wide, so the cache lines that one column touches are still there when
+the next column is painted.
 """
 
 from mtfast.kernels.jit import i64, kernel, read, u8, u16, u32, u64, write
 from mtfast.kernels.rle.coco_string import decode_places
+from mtfast.kernels.rle.columns import column_of
 
 
 @kernel(
@@ -21,33 +23,32 @@ from mtfast.kernels.rle.coco_string import decode_places
     i64(read(i64), i64, i64, i64, write(u32)),
 )
 def paint_places(places, n, height, value, frame):
-    """Paint one mask, given by the n places at which its counts end, with a value.
+    """Paint one mask with a value.
 
     Parameters
     ----------
     places : (>= n,) int64
-        Column-major, ascending, from 0 to the size of the frame.
+        Places, or the toggles of a list.
     n, height : int
     value : int
     frame : (height * width,) uint8, uint16 or uint32, out
         Rows one after another; pixels outside the mask stay as they are.
+
+    Returns
+    -------
+    int
+        n
     """
     width = frame.size // height if height else 0
     down = u64(width)
-    x = 0
-    top = 0
+    x = top = 0
     for i in range(1, n, 2):
         start = places[i - 1]
         stop = places[i]
         while start < stop:
-            if start >= top + height:
-                x += 1
-                top += height
-                if start >= top + height:
-                    x = start // height
-                    top = x * height
+            x, top = column_of(start, x, top, height)
             length = min(stop, top + height) - start
-            # An unsigned index spares the test for indices that count from the end.
+            # An unsigned index saves the test for indices that count from the end.
             at = u64((start - top) * width + x)
             for _ in range(length):
                 frame[at] = value
@@ -57,9 +58,9 @@ def paint_places(places, n, height, value, frame):
 
 
 @kernel(
-    i64(read(u8), read(i64), read(i64), read(i64), i64, i64, write(i64), write(i64), write(u8)),
-    i64(read(u8), read(i64), read(i64), read(i64), i64, i64, write(i64), write(i64), write(u16)),
-    i64(read(u8), read(i64), read(i64), read(i64), i64, i64, write(i64), write(i64), write(u32)),
+    i64(read(u8), *3 * (read(i64),), i64, i64, write(i64), write(i64), write(u8)),
+    i64(read(u8), *3 * (read(i64),), i64, i64, write(i64), write(i64), write(u16)),
+    i64(read(u8), *3 * (read(i64),), i64, i64, write(i64), write(i64), write(u32)),
 )
 def paint_images(text, offsets, image_offsets, values, height, largest, places, ends, frames):
     """Paint the instances of each image, later ones over earlier ones, on background 0.
@@ -69,7 +70,7 @@ def paint_images(text, offsets, image_offsets, values, height, largest, places, 
     Parameters
     ----------
     text, offsets : (n_bytes,) uint8 and (n + 1,) int64
-        COCO strings of n instances.
+        Texts of n instances.
     image_offsets : (n_images + 1,) int64
         The instances of image i are image_offsets[i] .. image_offsets[i + 1] - 1.
     values : (n,) int64
@@ -78,13 +79,13 @@ def paint_images(text, offsets, image_offsets, values, height, largest, places, 
     largest : int
         The largest value that a pixel holds.
     places, ends : int64, scratch
-        As long as all strings of any one image, and as many as its instances.
+        As many values as the texts of one image have characters, and as it has instances.
     frames : (n_images * height * width,) uint8, uint16 or uint32, out
 
     Returns
     -------
     int
-        -1, or the first instance whose string or value is bad.
+        -1, or the first instance whose text or value is bad.
     """
     n_images = image_offsets.size - 1
     n_pixels = frames.size // n_images if n_images else 0

@@ -1,35 +1,48 @@
-"""Boolean combination of masks given as lists of toggles: of two, of pairs, of a whole batch.
+"""Boolean combination of masks as toggle lists: of two, of pairs, of a whole batch.
 
-The truth tables are those of :mod:`mtfast.kernels.operations.setops`. A list begins outside, so a
-place is inside where the number of toggles before it is odd.
+Walk both lists at once. A place is inside a mask where the number of toggles before it is odd, and
+a truth table says whether it belongs to the result: bit ``a + 2 * b`` is the answer for a in the
+first and b in the second mask. The result has a toggle where the answer changes::
+
+    first     . # # # . .        2 toggles
+    second    . . # # # .        2 toggles
+    OR        . # # # # .        0b1110
+    AND       . . # # . .        0b1000
+    MINUS     . # . . . .        0b0010, the first without the second
+    XOR       . # . . # .        0b0110
 """
 
 from mtfast.kernels.jit import i64, kernel, read, u64, write
-from mtfast.kernels.operations.setops import AND
-from mtfast.kernels.rle.toggle_lists import FAR, LAST, ONE, TWO, ZERO
+from mtfast.kernels.rle.toggle_lists import MAX_PLACE, ONE, OUT_LISTS, SENTINEL, TWO, ZERO
+
+OR = 0b1110
+AND = 0b1000
+MINUS = 0b0010
+XOR = 0b0110
 
 
 @kernel(i64(read(i64), read(i64), i64, write(i64)))
 def combine_lists(first, second, table, out):
-    """Combine two masks, given as lists of toggles.
+    """Combine two masks.
 
-    While the next toggle of one mask has not come, all of the other before it switch the result,
-    or none of them does. Two flakes are mostly far apart, so the processor foresees how long that
-    goes on: six times as fast as a step at a time without branches, and half as fast on noise.
+    Of the toggles of one mask before the next one of the other, all change the result, or none
+    does. Two flakes are mostly far apart, so the processor predicts how long that goes on: six
+    times as fast as a step at a time without branches, and half as fast on noise.
 
     Parameters
     ----------
     first, second : int64
+        Toggle lists of masks of one frame.
     table : int
-        OR, AND, MINUS, XOR or another truth table that leaves background what is background in
-        both.
+        OR, AND, MINUS, XOR or any other truth table whose bit 0 is 0: background of both stays
+        background.
     out : int64, out
-        As many values as both lists have.
+        Toggle list; as many values as both lists have.
 
     Returns
     -------
     int
-        How many were written, with FAR.
+        How many values were written, with the sentinel.
     """
     i = ZERO
     j = ZERO
@@ -62,7 +75,7 @@ def combine_lists(first, second, table, out):
                     j += ONE
                     b = second[j]
         if a == b:
-            if a > LAST:
+            if a > MAX_PLACE:
                 break
             inside = i64(i & ONE) + 2 * i64(j & ONE)
             if ((table >> inside) ^ (table >> (3 - inside))) & 1:
@@ -72,23 +85,33 @@ def combine_lists(first, second, table, out):
             j += ONE
             a = first[i]
             b = second[j]
-    out[n] = FAR
+    out[n] = SENTINEL
     return i64(n + ONE)
 
 
 @kernel(i64(read(i64), read(i64), write(i64)))
 def intersect_lists(first, second, out):
-    """Intersect two masks, given as lists of toggles; return how many values were written.
+    """Intersect two masks.
 
-    The same as :func:`combine_lists` with AND, but made for masks that lie on each other: where
-    both have a run in each column, both go on at once, and nothing has to be foreseen.
+    The same as :func:`combine_lists` with AND, but made for masks that cover each other: where both
+    have a run in each column, both go on at once, and nothing has to be predicted.
 
-    ``out`` holds as many values as both lists have.
+    Parameters
+    ----------
+    first, second : int64
+        Toggle lists of masks of one frame.
+    out : int64, out
+        Toggle list; as many values as both lists have.
+
+    Returns
+    -------
+    int
+        How many values were written, with the sentinel.
     """
     i = ZERO
     j = ZERO
     n = ZERO
-    while first[i] <= LAST and second[j] <= LAST:
+    while first[i] <= MAX_PLACE and second[j] <= MAX_PLACE:
         i_stop = first[i + ONE]
         j_stop = second[j + ONE]
         start = max(first[i], second[j])
@@ -103,22 +126,23 @@ def intersect_lists(first, second, out):
             next_first = u64(i_stop <= j_stop)
             i += TWO * next_first
             j += TWO - TWO * next_first
-    out[n] = FAR
+    out[n] = SENTINEL
     return i64(n + ONE)
 
 
-@kernel(i64(read(i64), read(i64), read(i64), read(i64), i64, write(i64), write(i64)))
+@kernel(i64(read(i64), read(i64), read(i64), read(i64), i64, *OUT_LISTS))
 def combine_pairs(first, first_starts, second, second_starts, table, out, out_offsets):
     """Combine every mask of one batch with its partner in the other.
 
     Parameters
     ----------
     first, first_starts : int64 and (n,) int64
-        Lists of toggles, and where that of each mask begins.
+        Toggle lists, and where that of each mask begins.
     second, second_starts : int64 and (n,) int64
     table : int
+        As in :func:`combine_lists`.
     out, out_offsets : int64 and (n + 1,) int64, out
-        As many values as the lists of all pairs have.
+        Toggle lists; as many values as the lists of all pairs have.
 
     Returns
     -------
@@ -135,14 +159,14 @@ def combine_pairs(first, first_starts, second, second_starts, table, out, out_of
 
 @kernel(i64(write(i64), write(i64), i64, write(i64)))
 def fold(toggles, offsets, table, other):
-    """Combine all masks of a batch into one, neighbours first, then pairs of pairs.
+    """Combine all masks of a batch into one: neighbours first, then pairs of pairs.
 
-    Each toggle is read as often as the number of masks can be halved.
+    Each toggle is read log2(n) times.
 
     Parameters
     ----------
     toggles, offsets : int64 and (n + 1,) int64
-        At least two masks; both are overwritten.
+        Toggle lists of at least two masks; both arrays are overwritten.
     table : int
         OR or AND.
     other : (toggles.size,) int64, scratch
@@ -150,7 +174,7 @@ def fold(toggles, offsets, table, other):
     Returns
     -------
     int
-        1 if the result is in ``other``, 0 if it is in ``toggles``, from offsets[0] to offsets[1].
+        1 if the result is in ``other``, 0 if it is in ``toggles``: ``[offsets[0]:offsets[1]]``.
     """
     n = offsets.size - 1
     rounds = 0

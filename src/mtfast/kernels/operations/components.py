@@ -1,40 +1,55 @@
 """Connected components of a mask, run by run, with union-find.
 
 A pixel and its right neighbour are one height apart, and so are the places of two runs side by
-side: a piece touches another one if the two overlap once the latter is moved back by a height::
+side: a piece touches another one if the two overlap after the latter is moved back by a height::
 
     . . # #
-    # # # .      pieces, by their places        1..2   4..7   9      height 3
+    # # # .      pieces, first to last place    1..2   4..7   9      height 3
     # # . .      moved back by a height       -2..-1   1..4   6
 
-A run that goes on into the next column is one piece where that holds it together, and is cut in
-two at the end of the column where it does not. More than a height (with diagonals, a height) always
-holds together, so not even a run over many columns makes more than two pieces.
+A run that goes on into the next column is one piece where its two ends are connected, and is cut in
+two at the end of the column where they are not. A run of more than a height (with diagonals, of a
+height) is always connected, so not even a run over many columns makes more than two pieces.
+
+Source: union-find over runs, as in L. He, Y. Chao, K. Suzuki, A run-based two-scan labeling
+algorithm, IEEE Trans. Image Process. 17 (2008).
 """
 
 from mtfast.kernels.jit import i64, kernel, read, u64, write
-from mtfast.kernels.rle.toggle_lists import FAR, LAST, ONE, TWO, ZERO
+from mtfast.kernels.rle.columns import column_of
+from mtfast.kernels.rle.toggle_lists import LISTS, MAX_PLACE, ONE, OUT_LISTS, SENTINEL, TWO, ZERO
 
 
 @kernel(i64(read(i64), i64, i64, write(i64), write(i64)))
 def connected_pieces(toggles, height, connectivity, starts, stops):
-    """Cut the runs of a mask into connected pieces; return how many.
+    """Cut the runs of a mask into connected pieces.
 
-    ``starts`` and ``stops`` need room for two pieces for each run.
+    Parameters
+    ----------
+    toggles : int64
+        Toggle list.
+    height : int
+    connectivity : int
+        4 or 8.
+    starts, stops : int64, out
+        Places where each piece begins and ends; two values for each run.
+
+    Returns
+    -------
+    int
+        The number of pieces.
     """
     n = ZERO
     i = ZERO
-    # Shortest run over the end of a column that is connected.
+    # The shortest run over the end of a column that is connected.
     shortest = height if connectivity == 8 else height + 1
-    column_end = height
-    while toggles[i] <= LAST:
+    x = top = 0
+    while toggles[i] <= MAX_PLACE:
         start = toggles[i]
         stop = toggles[i + ONE]
         i += TWO
-        if start >= column_end:
-            column_end += height
-            if start >= column_end:
-                column_end = (start // height + 1) * height
+        x, top = column_of(start, x, top, height)
+        column_end = top + height
         starts[n] = start
         if stop > column_end and stop - start < shortest:
             stops[n] = column_end
@@ -47,7 +62,18 @@ def connected_pieces(toggles, height, connectivity, starts, stops):
 
 @kernel(u64(write(i64), u64))
 def root_of(parents, i):
-    """Find the first piece of the tree of piece i, and shorten the way there."""
+    """Find the first piece of the tree of piece i, and halve the path to it.
+
+    Parameters
+    ----------
+    parents : int64
+        As made by :func:`join_pieces`; overwritten.
+    i : int
+
+    Returns
+    -------
+    int
+    """
     parent = u64(parents[i])
     while parent != i:
         parents[i] = parents[parent]
@@ -66,7 +92,12 @@ def join_pieces(starts, stops, n, height, connectivity, parents):
         As made by :func:`connected_pieces`.
     n, height, connectivity : int
     parents : (>= n,) int64, out
-        A piece before each one, or the piece itself.
+        An earlier piece of the same component, or the piece itself.
+
+    Returns
+    -------
+    int
+        n
     """
     for i in range(n):
         parents[i] = i
@@ -85,7 +116,7 @@ def join_pieces(starts, stops, n, height, connectivity, parents):
         if touch:
             root = u64(parents[here])
             if u64(parents[there]) == there and u64(parents[root]) == root:
-                # Mostly the piece on the right is new, and the way to the root is short.
+                # Mostly the piece on the right is new, and the path to the root is short.
                 parents[there] = root
             else:
                 a = root_of(parents, here)
@@ -98,21 +129,7 @@ def join_pieces(starts, stops, n, height, connectivity, parents):
     return n
 
 
-@kernel(
-    i64(
-        read(i64),
-        read(i64),
-        read(i64),
-        i64,
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-    )
-)
+@kernel(i64(*LISTS[:3], i64, *4 * (write(i64),), *OUT_LISTS, write(i64)))
 def components(
     toggles,
     offsets,
@@ -126,18 +143,19 @@ def components(
     out_offsets,
     part_offsets,
 ):
-    """Write each connected component as a mask of its own, by its first pixel.
+    """Write each connected component as a mask of its own, in the order of their first pixels.
 
     Parameters
     ----------
     toggles, offsets : int64 and (n + 1,) int64
+        Toggle lists.
     heights : (n,) int64
     connectivity : int
         4 or 8.
     starts, stops, parents, ends : int64, scratch
         As many values each as the longest list has.
-    out, out_offsets : int64, out
-        The list of each component; room for three values and one for each toggle.
+    out, out_offsets : (3 * offsets[n],) and (offsets[n] + 1,) int64, out
+        The toggle list of each component.
     part_offsets : (n + 1,) int64, out
         The components of mask k are part_offsets[k] .. part_offsets[k + 1] - 1.
 
@@ -161,13 +179,13 @@ def components(
                 n_parts += 1
             else:
                 parents[i] = parents[parents[i]]
-            # What was cut at the end of a column and is connected otherwise becomes one again.
+            # What was cut at the end of a column and is connected elsewhere becomes one run again.
             if i == 0 or starts[i] != stops[i - 1] or parents[i] != parents[i - 1]:
                 ends[parents[i]] += 2
         for part in range(n_parts - first_part):
             start = out_offsets[first_part + part]
             end = start + ends[part]
-            out[end] = FAR
+            out[end] = SENTINEL
             out_offsets[first_part + part + 1] = end + 1
             ends[part] = start
         for i in range(n):

@@ -1,7 +1,11 @@
 """Intersection over union of masks without pixels, and of boxes.
 
-Of most pairs of flakes the boxes are disjoint and nothing is to do. For the others the common area
-is counted run by run, and the union follows from it and the two areas.
+The boxes of most pairs of flakes are disjoint, and there is nothing to do. For the others the
+common area is counted run by run, and the union follows from it and the two areas::
+
+    first     . # # # . .      area 3
+    second    . . # # # .      area 3
+    common    . . # # . .      area 2, union 3 + 3 - 2, iou 2 / 4
 
 Source: ``rleIou`` and ``bbIou`` in maskApi.c of pycocotools, to which the results are equal bit for
 bit.
@@ -10,45 +14,49 @@ bit.
 from math import copysign
 
 from mtfast.kernels.jit import f64, i64, kernel, read, u8, u64, write
+from mtfast.kernels.rle.columns import column_of
 from mtfast.kernels.rle.toggle_lists import ONE, TWO, ZERO
 
-# What is known of each mask beside its toggles.
+# The facts of a mask: first place, place after the last, first row, row after the last, area.
 FIRST, END, TOP, BOTTOM, AREA = range(5)
-FACTS = 5
+N_FACTS = 5
 
 INFINITY = float("inf")
 
 
 @kernel(i64(read(i64), i64, write(i64)))
 def facts_of_list(toggles, height, facts):
-    """Write first place, place behind the last, first row, row behind the last, and area.
+    """Write the facts of a mask.
 
-    A run that goes on into the next column has all rows. All is zero for an empty mask.
+    Parameters
+    ----------
+    toggles : int64
+        Toggle list, and nothing after it.
+    height : int
+    facts : (N_FACTS,) int64, out
+        A run that goes on into the next column has all rows. Zeros for an empty mask.
+
+    Returns
+    -------
+    int
+        0
     """
     facts[:] = 0
     if toggles.size == 1:
         return 0
-    column = toggles[0] // height * height  # place of the first pixel of a column
+    x = column = 0
     top = height
     bottom = 0
     area = 0
     i = ZERO
     end = u64(toggles.size - 1)
     while i < end:
-        start = toggles[i] - column
-        stop = toggles[i + ONE] - column
+        start = toggles[i]
+        stop = toggles[i + ONE]
         i += TWO
-        if start >= height:
-            start -= height
-            stop -= height
-            column += height
-            if start >= height:
-                skipped = start // height * height
-                start -= skipped
-                stop -= skipped
-                column += skipped
-        top = min(top, start)
-        bottom = max(bottom, stop)
+        x, column = column_of(start, x, column, height)
+        top = min(top, start - column)
+        bottom = max(bottom, stop - column)
         area += stop - start
     facts[FIRST] = toggles[0]
     facts[END] = toggles[end - ONE]
@@ -60,8 +68,19 @@ def facts_of_list(toggles, height, facts):
 
 @kernel(i64(read(i64), i64))
 def runs_before(toggles, place):
-    """Count the runs of a list that end at a place or before it."""
-    # Where the next probe lies depends on no branch.
+    """Count the runs that end at a place or before it.
+
+    Parameters
+    ----------
+    toggles : int64
+        Toggle list, and nothing after it.
+    place : int
+
+    Returns
+    -------
+    int
+    """
+    # A binary search without a branch on what it finds.
     n = (toggles.size - 1) // 2
     first = 0
     while n > 0:
@@ -73,11 +92,19 @@ def runs_before(toggles, place):
 
 @kernel(i64(read(i64), read(i64)))
 def common_area(first, second):
-    """Count the pixels that two masks share, given as lists of toggles.
+    """Count the pixels that two masks share.
 
-    Of two runs the one that ends first has nothing in common with what comes after the other. In
-    masks with a run in each column both may go on at once, nearly always, so that no step has to
-    wait for a comparison.
+    Of two runs, the one that ends first shares nothing with what comes after the other. Masks with
+    a run in each column nearly always go on both at once, so that no step waits for a comparison.
+
+    Parameters
+    ----------
+    first, second : int64
+        Toggle lists, and nothing after them.
+
+    Returns
+    -------
+    int
     """
     area = 0
     i = ZERO
@@ -100,7 +127,19 @@ def common_area(first, second):
 
 @kernel(i64(read(i64), read(i64), i64))
 def common_area_from(first, second, start):
-    """Count the pixels that two masks share; the later of them begins at start."""
+    """Count the pixels that two masks share, from the place where the later one begins.
+
+    Parameters
+    ----------
+    first, second : int64
+        Toggle lists of masks with a pixel, and nothing after them.
+    start : int
+        The larger of their first toggles.
+
+    Returns
+    -------
+    int
+    """
     # The mask that begins later has nothing to skip.
     if first[0] < start:
         first = first[2 * runs_before(first, start) :]
@@ -110,17 +149,7 @@ def common_area_from(first, second, start):
 
 
 @kernel(
-    i64(
-        read(i64),
-        read(i64),
-        read(i64),
-        read(i64),
-        i64,
-        read(u8),
-        write(i64),
-        write(i64),
-        write(f64),
-    )
+    i64(*4 * (read(i64),), i64, read(u8), write(i64), write(i64), write(f64)),
 )
 def ious(dt, dt_offsets, gt, gt_offsets, height, iscrowd, dt_facts, gt_facts, out):
     """Intersection over union of every mask of one batch with every mask of another.
@@ -128,71 +157,65 @@ def ious(dt, dt_offsets, gt, gt_offsets, height, iscrowd, dt_facts, gt_facts, ou
     Parameters
     ----------
     dt, dt_offsets : int64 and (m + 1,) int64
-        Lists of toggles of the detections.
+        Toggle lists of the detections.
     gt, gt_offsets : int64 and (n + 1,) int64
-        Lists of toggles of the ground truth.
+        Toggle lists of the ground truth.
     height : int
         All masks have frames of one size.
     iscrowd : (n,) uint8
         Nonzero: the area of the detection takes the place of the union.
-    dt_facts, gt_facts : (FACTS * m,) and (FACTS * n,) int64, scratch
+    dt_facts, gt_facts : (N_FACTS * m,) and (N_FACTS * n,) int64, scratch
     out : (m * n,) float64, out
         Row by row, a row for each detection.
+
+    Returns
+    -------
+    int
+        m * n
     """
     m = dt_offsets.size - 1
     n = gt_offsets.size - 1
     for d in range(m):
         list_ = dt[dt_offsets[d] : dt_offsets[d + 1]]
-        facts_of_list(list_, height, dt_facts[FACTS * d : FACTS * (d + 1)])
+        facts_of_list(list_, height, dt_facts[N_FACTS * d : N_FACTS * (d + 1)])
     for g in range(n):
         list_ = gt[gt_offsets[g] : gt_offsets[g + 1]]
-        facts_of_list(list_, height, gt_facts[FACTS * g : FACTS * (g + 1)])
+        facts_of_list(list_, height, gt_facts[N_FACTS * g : N_FACTS * (g + 1)])
     for d in range(m):
-        d_first = dt_facts[FACTS * d + FIRST]
-        d_end = dt_facts[FACTS * d + END]
-        d_top = dt_facts[FACTS * d + TOP]
-        d_bottom = dt_facts[FACTS * d + BOTTOM]
-        d_area = dt_facts[FACTS * d + AREA]
+        d_first = dt_facts[N_FACTS * d + FIRST]
+        d_end = dt_facts[N_FACTS * d + END]
+        d_top = dt_facts[N_FACTS * d + TOP]
+        d_bottom = dt_facts[N_FACTS * d + BOTTOM]
+        d_area = dt_facts[N_FACTS * d + AREA]
         for g in range(n):
             out[d * n + g] = 0.0
-            start = max(d_first, gt_facts[FACTS * g + FIRST])
-            if start >= min(d_end, gt_facts[FACTS * g + END]):
+            # As in overlaps: as a function of its own it would take twice the time.
+            start = max(d_first, gt_facts[N_FACTS * g + FIRST])
+            if start >= min(d_end, gt_facts[N_FACTS * g + END]):
                 continue
-            if d_top >= gt_facts[FACTS * g + BOTTOM] or gt_facts[FACTS * g + TOP] >= d_bottom:
+            if d_top >= gt_facts[N_FACTS * g + BOTTOM] or gt_facts[N_FACTS * g + TOP] >= d_bottom:
                 continue
             first = dt[dt_offsets[d] : dt_offsets[d + 1]]
             second = gt[gt_offsets[g] : gt_offsets[g + 1]]
             common = common_area_from(first, second, start)
-            union = d_area if iscrowd[g] else d_area + gt_facts[FACTS * g + AREA] - common
+            union = d_area if iscrowd[g] else d_area + gt_facts[N_FACTS * g + AREA] - common
             out[d * n + g] = common / union
     return m * n
 
 
-@kernel(
-    i64(
-        read(i64),
-        read(i64),
-        read(i64),
-        read(i64),
-        read(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-    )
-)
+@kernel(i64(*5 * (read(i64),), *4 * (write(i64),)))
 def overlaps(toggles, offsets, image_offsets, heights, labels, facts, first, second, n_pixels):
     """Find the pairs of masks of one image that share pixels and have different labels.
 
     Parameters
     ----------
     toggles, offsets : int64 and (n + 1,) int64
-        Lists of toggles of the masks of all images.
+        Toggle lists of the masks of all images.
     image_offsets : (n_images + 1,) int64
         The masks of image i are image_offsets[i] .. image_offsets[i + 1] - 1.
     heights : (n_images,) int64
     labels : (n,) int64
-    facts : (FACTS * n,) int64, scratch
+    facts : (N_FACTS * n,) int64, scratch
     first, second, n_pixels : int64, out
         The two masks of each pair, in ascending order, and how many pixels they share.
 
@@ -206,21 +229,21 @@ def overlaps(toggles, offsets, image_offsets, heights, labels, facts, first, sec
         stop = image_offsets[image + 1]
         for k in range(image_offsets[image], stop):
             list_ = toggles[offsets[k] : offsets[k + 1]]
-            facts_of_list(list_, heights[image], facts[FACTS * k : FACTS * (k + 1)])
+            facts_of_list(list_, heights[image], facts[N_FACTS * k : N_FACTS * (k + 1)])
         for a in range(image_offsets[image], stop):
-            a_first = facts[FACTS * a + FIRST]
-            a_end = facts[FACTS * a + END]
-            a_top = facts[FACTS * a + TOP]
-            a_bottom = facts[FACTS * a + BOTTOM]
+            a_first = facts[N_FACTS * a + FIRST]
+            a_end = facts[N_FACTS * a + END]
+            a_top = facts[N_FACTS * a + TOP]
+            a_bottom = facts[N_FACTS * a + BOTTOM]
             for b in range(a + 1, stop):
-                begin = max(a_first, facts[FACTS * b + FIRST])
-                if labels[a] == labels[b] or begin >= min(a_end, facts[FACTS * b + END]):
+                start = max(a_first, facts[N_FACTS * b + FIRST])
+                if labels[a] == labels[b] or start >= min(a_end, facts[N_FACTS * b + END]):
                     continue
-                if a_top >= facts[FACTS * b + BOTTOM] or facts[FACTS * b + TOP] >= a_bottom:
+                if a_top >= facts[N_FACTS * b + BOTTOM] or facts[N_FACTS * b + TOP] >= a_bottom:
                     continue
                 one = toggles[offsets[a] : offsets[a + 1]]
                 other = toggles[offsets[b] : offsets[b + 1]]
-                common = common_area_from(one, other, begin)
+                common = common_area_from(one, other, start)
                 if common == 0:
                     continue
                 if found < first.size:
@@ -233,13 +256,13 @@ def overlaps(toggles, offsets, image_offsets, heights, labels, facts, first, sec
 
 @kernel(f64(f64, f64))
 def _smaller(a, b):
-    """The smaller number, or the one that is a number, as C's fmin."""
+    """Return the smaller of two, or the one that is a number, as C's fmin does."""
     return a if a < b or b != b else b
 
 
 @kernel(f64(f64, f64))
 def _larger(a, b):
-    """The larger number, or the one that is a number, as C's fmax."""
+    """Return the larger of two, or the one that is a number, as C's fmax does."""
     return a if a > b or b != b else b
 
 
@@ -250,9 +273,16 @@ def bbox_ious(dt, gt, iscrowd, out):
     Parameters
     ----------
     dt, gt : (4 * m,) and (4 * n,) float64
+        Pixels.
     iscrowd : (n,) uint8
+        Nonzero: the area of the detection takes the place of the union.
     out : (m * n,) float64, out
         Row by row, a row for each detection.
+
+    Returns
+    -------
+    int
+        m * n
     """
     m = dt.size // 4
     n = gt.size // 4
@@ -273,7 +303,7 @@ def bbox_ious(dt, gt, iscrowd, out):
                 if not h <= 0:
                     common = w * h
                     union = dw * dh if iscrowd[g] else dw * dh + gw * gh - common
-                    # Division by zero as in C; Python and numba refuse to.
+                    # Division by zero as in C; Python and numba raise for it.
                     value = common * copysign(INFINITY, union)
                     if union != 0:
                         value = common / union

@@ -1,54 +1,55 @@
-"""Polygon rings -> counts, byte for byte as pycocotools rasterises them.
+"""Polygon rings -> toggles -> text, byte for byte as pycocotools rasterises them.
 
 A ring is drawn on a grid five times finer than the pixels, edge by edge along the longer axis.
-Wherever the outline passes the middle of a column of pixels it leaves a toggle; between an odd and
-an even toggle of the column-major frame lies the inside (even-odd rule)::
+Wherever the outline passes the middle of a column of pixels it leaves a toggle; the inside is
+between an odd toggle and the even one after it (even-odd rule)::
 
-    . . ,-+-. .      +  outline meets the middle of a column: toggle at the next pixel below
+    . . ,-+-. .      +  the outline passes the middle of a column: toggle at the next pixel below
     . .+# # #+.
-    . . '-+-' .      vertices with integer coordinates act as corners of pixels
+    . . '-+-' .      vertices with integer coordinates are corners of pixels
 
 Source: ``rleFrPoly`` in maskApi.c of pycocotools.
 """
 
 from mtfast.kernels.jit import f64, i64, kernel, read, u8, write
-from mtfast.kernels.operations.setops import OR, combine_counts
+from mtfast.kernels.operations.boolean import OR, combine_lists
 from mtfast.kernels.rle.coco_string import encode_counts
+from mtfast.kernels.rle.toggle_lists import SENTINEL, counts_of_list, drop_pairs
 
 SCALE = 5.0
 
 MAX_COORDINATE = 2.0**20
-# Columns that the edges of one mask may pass, each time: a second or two of work.
+# How often the edges of one mask may pass a column: a second or two of work.
 MAX_CROSSINGS = 2**24
-# Places of as many of the largest frames can be told apart in 64 bits.
+# The places of that many frames of the largest size have distinct numbers of 64 bits.
 MAX_RINGS = 2**20
 
 
 @kernel(i64(f64))
 def _fine(coordinate):
-    """Coordinate on the fine grid, rounded half up and truncated toward zero as in C."""
+    """Return a coordinate on the fine grid, rounded half up and truncated toward zero as in C."""
     return i64(SCALE * coordinate + 0.5)
 
 
 @kernel(i64(read(f64), read(i64), read(i64), read(i64), write(i64)))
-def count_toggles(points, ring_offsets, mask_offsets, widths, rooms):
-    """Count at most how many toggles each mask has, and two values more for each ring.
+def count_toggles(points, ring_offsets, mask_offsets, widths, capacities):
+    """Bound the number of toggles of each mask, with two values more for each ring.
 
-    An edge passes the middles of at most dx + 2 columns, and of the frame's no more than there are.
+    An edge passes the middles of at most dx + 2 columns, and of no more than the frame has.
 
     Parameters
     ----------
     points, ring_offsets, mask_offsets
         As in :func:`outline_rings`.
-    widths, rooms : (n_masks,) int64
-        The latter out.
+    widths : (n_masks,) int64
+    capacities : (n_masks,) int64, out
 
     Returns
     -------
     int
-        The sum of rooms; or ~k if mask k has a ring without a point, a number that is not finite
-        or larger than MAX_COORDINATE, more rings than MAX_RINGS, or edges that pass more columns
-        than MAX_CROSSINGS.
+        The sum of the capacities; or ~k if mask k has a ring without a point, a number that is not
+        finite or larger than MAX_COORDINATE, more rings than MAX_RINGS, or edges that pass columns
+        more often than MAX_CROSSINGS.
     """
     total = 0
     for k in range(widths.size):
@@ -64,27 +65,38 @@ def count_toggles(points, ring_offsets, mask_offsets, widths, rooms):
             before = ring[2 * n_points - 2]
             for j in range(n_points):
                 x = ring[2 * j]
-                # Not a number is not small either.
+                # Written so that NaN is refused too.
                 if not max(abs(x), abs(ring[2 * j + 1]), abs(before)) <= MAX_COORDINATE:
                     return ~k
                 crossings += min(i64(abs(x - before)) + 3, widths[k])
                 before = x
         if crossings > MAX_CROSSINGS:
             return ~k
-        rooms[k] = crossings + 2 * n_rings + 2
-        total += rooms[k]
+        capacities[k] = crossings + 2 * n_rings + 2
+        total += capacities[k]
     return total
 
 
 @kernel(i64(read(f64), i64, i64, i64, write(i64)))
 def outline_toggles(ring, n_points, height, width, toggles):
-    """Write the toggles of a ring of n_points (x, y) pairs, unsorted; return how many.
+    """Write the toggles of a ring, unsorted.
 
     The middle of column c is between the fine columns 5 * c + 2 and 5 * c + 3; of the two points
-    of the outline there the upper one counts. Only these points are computed: the work grows with
+    of the outline there, the upper one counts. Only these points are computed: the work grows with
     the columns that an edge passes, not with its length.
 
-    An edge passes each column once: ``toggles`` needs room for n_points * width values.
+    Parameters
+    ----------
+    ring : (>= 2 * n_points,) float64
+        x, y, x, y, ... in pixels.
+    n_points, height, width : int
+    toggles : int64, out
+        Places. An edge passes each column once: n_points * width values at most.
+
+    Returns
+    -------
+    int
+        The number of toggles, which is even.
     """
     n = 0
     for j in range(n_points):
@@ -112,8 +124,8 @@ def outline_toggles(ring, n_points, height, width, toggles):
                 t = u - xs
                 v = min(i64(ys + slope * t + 0.5), i64(ys + slope * (t + 1) + 0.5))
             else:
-                # The last step on this side of the middle, up to rounding the solution of
-                # xs + slope * t + 0.5 = u + 1.
+                # The last step on this side of the middle: the solution of
+                # xs + slope * t + 0.5 = u + 1, corrected for rounding.
                 t = i64((u + 0.5 - xs) / slope)
                 rising = xe > xs
                 while t > 0 and (i64(xs + slope * t + 0.5) > u) == rising:
@@ -127,47 +139,22 @@ def outline_toggles(ring, n_points, height, width, toggles):
     return n
 
 
-@kernel(i64(read(i64), i64, i64, write(i64)))
-def counts_of_toggles(toggles, n, n_pixels, counts):
-    """Write the counts (at most n + 1) between n toggles in ascending order; return how many.
-
-    Two toggles at one place cancel: the runs on either side of them become one.
-    """
-    m = 0
-    previous = 0
-    cancelled = False
-    for i in range(n + 1):
-        position = toggles[i] if i < n else n_pixels
-        length = position - previous
-        previous = position
-        if cancelled:
-            counts[m - 1] += length
-            cancelled = False
-        elif length == 0 and i > 0:
-            cancelled = True
-        else:
-            counts[m] = length
-            m += 1
-    return m
-
-
-@kernel(i64(read(f64), read(i64), read(i64), read(i64), read(i64), write(i64), write(i64)))
+@kernel(i64(read(f64), *4 * (read(i64),), write(i64), write(i64)))
 def outline_rings(points, ring_offsets, mask_offsets, heights, widths, toggles, ends):
-    """Write the toggles of all rings, so that sorting them all sorts those of each.
+    """Write the toggles of all rings such that one sort sorts those of each ring.
 
     Parameters
     ----------
     points : (n,) float64
         x, y, x, y, ... of all rings.
     ring_offsets : int64
-        Ring r has the numbers points[ring_offsets[r]:ring_offsets[r + 1]], two a point; an odd one
-        at the end is ignored.
+        Ring r has the numbers points[ring_offsets[r]:ring_offsets[r + 1]], two for each point; an
+        odd one at the end is ignored.
     mask_offsets : (n_masks + 1,) int64
         Mask k has the rings mask_offsets[k] .. mask_offsets[k + 1] - 1.
     heights, widths : (n_masks,) int64
     toggles : int64, out
-        To those of a ring the places of the frames of all rings before it, and of one pixel more
-        for each, are added.
+        Places, plus the sizes of the frames of all rings before, and one more for each ring.
     ends : (n_rings,) int64, out
         Where in toggles those of each ring end.
 
@@ -192,20 +179,9 @@ def outline_rings(points, ring_offsets, mask_offsets, heights, widths, toggles, 
     return n
 
 
-@kernel(
-    i64(
-        write(i64),
-        read(i64),
-        read(i64),
-        read(i64),
-        read(i64),
-        write(i64),
-        write(u8),
-        write(i64),
-    )
-)
+@kernel(i64(*5 * (read(i64),), write(i64), write(u8), write(i64)))
 def encode_rings(toggles, ends, mask_offsets, heights, widths, scratch, text, offsets):
-    """Encode masks of one or more rings each, whose union they are, as COCO text.
+    """Write masks as text; a mask is the union of its rings.
 
     Parameters
     ----------
@@ -214,10 +190,9 @@ def encode_rings(toggles, ends, mask_offsets, heights, widths, scratch, text, of
     mask_offsets, heights, widths
         As there.
     scratch : int64
-        Three parts of equal size; one part holds the toggles of all rings of any one mask, and
-        two values more for each ring.
+        Three arrays of the largest of the capacities of :func:`count_toggles`.
     text : uint8, out
-        Room for MAX_CHARACTERS for each of those.
+        MAX_CHARACTERS for each value of their sum.
     offsets : (n_masks + 1,) int64, out
 
     Returns
@@ -225,10 +200,10 @@ def encode_rings(toggles, ends, mask_offsets, heights, widths, scratch, text, of
     int
         The number of characters written.
     """
-    part = scratch.size // 3
-    counts = scratch[:part]
-    union = scratch[part : 2 * part]
-    merged = scratch[2 * part : 3 * part]
+    size = scratch.size // 3
+    ring = scratch[:size]
+    union = scratch[size : 2 * size]
+    merged = scratch[2 * size : 3 * size]
     at = 0
     start = 0
     base = 0
@@ -237,17 +212,20 @@ def encode_rings(toggles, ends, mask_offsets, heights, widths, scratch, text, of
         n_pixels = heights[k] * widths[k]
         n_union = 0
         for r in range(mask_offsets[k] - mask_offsets[0], mask_offsets[k + 1] - mask_offsets[0]):
-            own = toggles[start : ends[r]]
+            n = ends[r] - start
+            for i in range(n):
+                ring[i] = toggles[start + i] - base
             start = ends[r]
-            for i in range(own.size):
-                own[i] -= base
             base += n_pixels + 1
+            n = drop_pairs(ring, n)
+            ring[n] = SENTINEL
             if n_union == 0:
-                n_union = counts_of_toggles(own, own.size, n_pixels, union)
+                n_union = n
+                union, ring = ring, union
             else:
-                n_counts = counts_of_toggles(own, own.size, n_pixels, counts)
-                n_union = combine_counts(union, n_union, counts, n_counts, OR, merged)
+                n_union = combine_lists(union, ring, OR, merged) - 1
                 union, merged = merged, union
-        at = encode_counts(union, 0, n_union, text, at)
+        n_counts = counts_of_list(union, n_union, n_pixels)
+        at = encode_counts(union, 0, n_counts, text, at)
         offsets[k + 1] = at
     return at

@@ -1,33 +1,57 @@
 """Quarter turns without pixels.
 
-What are rows in a frame are columns in the frame turned, so the row-major runs of a mask, sorted by
-row, are the column-major runs of the turned mask::
+The rows of a frame are the columns of the turned frame, so the row runs of a mask, sorted by row,
+are the column runs of the turned mask::
 
     . # #                  # #                     . .
     . . #    to the left   # .      to the right   . #
                            . .                     # #
 
-Turned to the left the rows come first to last and are read from right to left, turned to the right
-they come last to first and are read from left to right.
+To the left, the first row comes first and is read from right to left; to the right, the last row
+comes first and is read from left to right.
 """
 
 from mtfast.kernels.jit import i64, kernel, read, u64, write
-from mtfast.kernels.operations.row_runs import NONE, TOO_MANY_RUNS, rows_of_toggles, sort_by_row
-from mtfast.kernels.rle.toggle_lists import FAR, LAST, ONE, ZERO, append_run
+from mtfast.kernels.operations.row_runs import (
+    NONE,
+    ROW_RUNS,
+    append_row_runs,
+    sort_by_row,
+)
+from mtfast.kernels.rle.coco_string import OUTPUT_FULL
+from mtfast.kernels.rle.toggle_lists import (
+    LISTS,
+    MAX_PLACE,
+    ONE,
+    OUT_LISTS,
+    ZERO,
+    append_run,
+    end_list,
+)
 
 
 @kernel(i64(read(i64), i64))
 def n_row_runs(toggles, height):
-    """Count the runs that the rows of a mask have, each taken alone.
+    """Count the row runs of a mask.
 
-    A toggle and, one height further on, the same toggle seen from the next column switch whether a
-    pixel differs from its left neighbour; each pixel that does begins a run or ends one.
+    The mask is compared with itself, moved one column to the right: each pixel in which they differ
+    begins a row run or ends one.
+
+    Parameters
+    ----------
+    toggles : int64
+        Toggle list.
+    height : int
+
+    Returns
+    -------
+    int
     """
     here = ZERO
     left = ZERO
     start = 0
     n_ends = 0
-    while toggles[left] <= LAST:
+    while toggles[left] <= MAX_PLACE:
         stop = min(toggles[here], toggles[left] + height)
         if (here ^ left) & ONE:
             n_ends += stop - start
@@ -37,9 +61,22 @@ def n_row_runs(toggles, height):
     return n_ends // 2
 
 
-@kernel(i64(read(i64), read(i64), read(i64), write(i64)))
+@kernel(i64(*LISTS[:3], write(i64)))
 def most_row_runs(toggles, offsets, heights, out):
-    """Write the row runs of every mask; return the most that one has."""
+    """Count the row runs of every mask.
+
+    Parameters
+    ----------
+    toggles, offsets : int64 and (n + 1,) int64
+        Toggle lists.
+    heights : (n,) int64
+    out : (n,) int64, out
+
+    Returns
+    -------
+    int
+        The largest count.
+    """
     most = 0
     for k in range(heights.size):
         out[k] = n_row_runs(toggles[offsets[k] :], heights[k])
@@ -47,24 +84,7 @@ def most_row_runs(toggles, offsets, heights, out):
     return most
 
 
-@kernel(
-    i64(
-        read(i64),
-        read(i64),
-        read(i64),
-        read(i64),
-        i64,
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-    )
-)
+@kernel(i64(*LISTS, i64, write(i64), write(i64), write(i64), *ROW_RUNS, write(i64), *OUT_LISTS))
 def quarter_turns(
     toggles,
     offsets,
@@ -86,32 +106,30 @@ def quarter_turns(
     Parameters
     ----------
     toggles, offsets : int64 and (n + 1,) int64
+        Toggle lists.
     heights, widths : (n,) int64
     left : int
     changes, opened, row_ends : int64, scratch
-        As many values as the highest frame has rows, and one more.
+        One value more than the highest frame has rows.
     rows, starts, stops, order : int64, scratch
-        As many values as a mask has row runs.
-    out, out_offsets : int64, out
-        Two values for each row run and one for each mask; (n + 1,).
+        Row runs: as many values as the mask with the most of them has.
+    out, out_offsets : int64 and (n + 1,) int64, out
+        Toggle lists: two values for each row run and one for each mask.
 
     Returns
     -------
     int
-        The number of values written, or TOO_MANY_RUNS.
+        The number of values written, or OUTPUT_FULL if there are too many row runs.
     """
     changes[:] = 0
     opened[:] = NONE
-    end = 0
     out_offsets[0] = 0
     for k in range(heights.size):
         width = widths[k]
         list_ = toggles[offsets[k] : offsets[k + 1]]
-        n_runs = rows_of_toggles(
-            list_, list_.size - 1, heights[k], changes, opened, rows, starts, stops, 0
-        )
-        if n_runs < 0 or end + 2 * n_runs >= out.size:
-            return TOO_MANY_RUNS
+        n_runs = append_row_runs(list_, heights[k], changes, opened, rows, starts, stops, 0)
+        if n_runs < 0 or out_offsets[k] + 2 * n_runs >= out.size:
+            return OUTPUT_FULL
         # Only the rows that the mask has are sorted: most flakes are small.
         top = heights[k]
         bottom = 0
@@ -122,7 +140,7 @@ def quarter_turns(
             rows[i] -= top
         n_rows = max(bottom - top, 0)
         sort_by_row(rows, n_runs, row_ends[: n_rows + 1], order)
-        turned = out[end:]
+        turned = out[out_offsets[k] :]
         n = ZERO
         for j in range(n_rows):
             y = j if left else n_rows - 1 - j
@@ -139,7 +157,5 @@ def quarter_turns(
                     start = place + starts[run]
                     stop = place + stops[run]
                 n = append_run(start, stop, turned, n)
-        turned[n] = FAR
-        end += i64(n) + 1
-        out_offsets[k + 1] = end
-    return end
+        end_list(out, out_offsets, k, n)
+    return out_offsets[heights.size]

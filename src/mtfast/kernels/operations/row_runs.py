@@ -1,37 +1,38 @@
-"""Column-major counts -> row-major runs of the semantic mask, without a frame.
+"""Texts -> row runs of one mask, and of the semantic mask of an image, without a frame.
 
-A count ends at a toggle: a place of the column-major frame where a mask begins or ends. Sixty-four
-columns at a time, a strip, the toggles go into a word for each row, whose bit x says that pixel x
-of the row differs from the one above it. Added up from top to bottom without carry, they say where
-the mask is, and the runs of a row are found a whole one at a time::
+The frame is cut into strips of 64 columns. In a strip, the toggles go into a word for each row,
+whose bit x says that pixel x of the row differs from the one above it. The XOR of all words down to
+a row says where the mask is in that row, and its runs are found a whole one at a time::
 
-    . . . . .      00000
-    . # # # .      01110      columns 1, 2, 3 begin
-    . # # . .      01110      00010: column 3 ends
-    . . # . .      00100      01000: column 1 ends
+    mask           changes      XOR so far
+    . . . . .      00000        00000
+    . # # # .      01110        01110      columns 1, 2, 3 begin
+    . # # . .      00010        01100      column 3 ends
+    . . # . .      01000        00100      column 1 ends
 
-A run that reaches the right edge of a strip stays open for the next one, and strips that a run
-covers, or nothing, are passed over, so a full frame costs no more than two strips.
+A run that reaches the right edge of a strip stays open for the next one. Strips that one run covers
+and strips without a toggle are skipped, so a full frame costs no more than two strips.
 
-The runs of all instances are sorted by row, and in each row laid over each other in file order: a
-run cuts away what it hides.
+The row runs of all instances of an image are sorted by row, and in each row laid over each other in
+file order: a run cuts away what it hides.
 """
 
 from mtfast.kernels.intrinsics import trailing_zeros
 from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
-from mtfast.kernels.rle.coco_string import decode_places
+from mtfast.kernels.rle.coco_string import OUTPUT_FULL
+from mtfast.kernels.rle.columns import column_of
+from mtfast.kernels.rle.toggle_lists import MAX_PLACE, ONE, TWO, ZERO, decode_list
 
-# Status besides those of decode_places: more row runs than there is room for.
-TOO_MANY_RUNS = -7
-
-# Beyond every toggle.
-FAR = 1 << 60
 # No run of the row is open.
 NONE = -1
 # Columns of a strip: bits of a word.
 STRIP = 64
 ALL = u64((1 << STRIP) - 1)
-ZERO, ONE, TWO = u64(0), u64(1), u64(2)
+# The largest value that a pixel of a semantic mask holds.
+MAX_VALUE = 255
+
+# Arrays of a signature: rows, starts and stops.
+ROW_RUNS = (write(i64), write(i64), write(i64))
 
 
 @kernel(i64(i64, i64, i64))
@@ -44,24 +45,30 @@ def scratch_size(longest, height, capacity):
         Characters of the longest text.
     height : int
     capacity : int
-        Row runs of all instances of an image, overlapped or not.
+        Row runs of all instances of an image, hidden or not.
+
+    Returns
+    -------
+    int
     """
     return (longest + 1) + 2 * (height + 1) + 5 * capacity
 
 
-@kernel(i64(read(i64), i64, i64, write(i64), write(i64), write(i64), write(i64), write(i64), i64))
-def rows_of_toggles(toggles, n_toggles, height, changes, opened, rows, starts, stops, n):
+@kernel(i64(read(i64), i64, write(i64), write(i64), *ROW_RUNS, i64))
+def append_row_runs(toggles, height, changes, opened, rows, starts, stops, n):
     """Append the row runs of one mask; those of one row come from left to right.
+
+    Not split into functions: a strip hands ten variables on to the next one.
 
     Parameters
     ----------
-    toggles : (>= n_toggles + 1,) int64
-        Places where the mask begins or ends, an even number, ascending, and FAR behind them.
-    n_toggles, height : int
+    toggles : int64
+        Toggle list.
+    height : int
     changes : (height + 1,) int64, scratch
         Zeros, and zeros again afterwards.
     opened : (height + 1,) int64, scratch
-        NONE, and NONE again afterwards: the column in which the open run of a row starts.
+        NONE, and NONE again afterwards: the column in which the open run of each row starts.
     rows, starts, stops : (capacity,) int64, out
         Row and range of columns of each run.
     n : int
@@ -70,19 +77,19 @@ def rows_of_toggles(toggles, n_toggles, height, changes, opened, rows, starts, s
     Returns
     -------
     int
-        How many there are now, or TOO_MANY_RUNS, which leaves the scratch as it is.
+        How many there are now, or OUTPUT_FULL; the scratch arrays are undefined then.
     """
     if height == 0:
         return n
-    room = u64(rows.size)
+    capacity = u64(rows.size)
     at = u64(n)
     k = ZERO
     place = toggles[k]
     left = 0  # first column of the strip
-    low = high = 0  # rows that the strip, and those before it, may have changes or open runs in
+    low = high = 0  # first and last row that may have changes or open runs
     n_open = 0
     covered = False  # from top to bottom, by one run
-    while place < FAR or n_open:
+    while place <= MAX_PLACE or n_open:
         if n_open == 0:
             left = place // height
             low = height
@@ -104,12 +111,7 @@ def rows_of_toggles(toggles, n_toggles, height, changes, opened, rows, starts, s
         while place < end:
             stop = min(toggles[k + ONE], end)
             while place < stop:
-                if place >= top + height:
-                    x += 1
-                    top += height
-                    if place >= top + height:
-                        x = place // height
-                        top = x * height
+                x, top = column_of(place, x, top, height)
                 begin = place - top
                 below = min(stop - top, height)
                 column = 1 << (x - left)
@@ -131,8 +133,8 @@ def rows_of_toggles(toggles, n_toggles, height, changes, opened, rows, starts, s
             opened[y] = NONE
             rest = word
             if start >= 0 and not rest & ONE:
-                if at >= room:
-                    return TOO_MANY_RUNS
+                if at >= capacity:
+                    return OUTPUT_FULL
                 rows[at] = i64(y)
                 starts[at] = start
                 stops[at] = left
@@ -140,36 +142,41 @@ def rows_of_toggles(toggles, n_toggles, height, changes, opened, rows, starts, s
                 start = NONE
             while rest:
                 first = trailing_zeros(rest)
-                behind = first + trailing_zeros(~(rest >> u64(first)))
+                after = first + trailing_zeros(~(rest >> u64(first)))
                 if start < 0:
                     start = left + first
-                if behind == STRIP:
+                if after == STRIP:
                     opened[y] = start
                     n_open += 1
                     break
-                if at >= room:
-                    return TOO_MANY_RUNS
+                if at >= capacity:
+                    return OUTPUT_FULL
                 rows[at] = i64(y)
                 starts[at] = start
-                stops[at] = left + behind
+                stops[at] = left + after
                 at += ONE
                 start = NONE
-                rest &= ALL << u64(behind)
+                rest &= ALL << u64(after)
         left += STRIP
     return i64(at)
 
 
 @kernel(i64(read(i64), i64, write(i64), write(i64)))
 def sort_by_row(rows, n, row_ends, order):
-    """Sort n runs by row, in each row in the order in which they come.
+    """Sort n row runs by row, stably.
 
     Parameters
     ----------
     rows : (>= n,) int64
     n : int
     row_ends : (height + 1,) int64, out
-        The runs of row y are order[row_ends[y - 1]:row_ends[y]], those of row 0 begin at 0.
+        The runs of row y are order[row_ends[y - 1]:row_ends[y]]; those of row 0 begin at 0.
     order : (>= n,) int64, out
+
+    Returns
+    -------
+    int
+        n
     """
     row_ends[:] = 0
     for i in range(u64(n)):
@@ -185,7 +192,7 @@ def sort_by_row(rows, n, row_ends, order):
 
 @kernel(i64(i64, i64, i64, write(i64), write(i64), write(i64), i64))
 def lay_run(start, stop, value, starts, stops, values, n):
-    """Lay a run over n others, which are ascending and disjoint; return the new n.
+    """Lay a run over others, which are ascending and disjoint.
 
     ::
 
@@ -193,8 +200,18 @@ def lay_run(start, stop, value, starts, stops, values, n):
         laid over them              ~~~~~~~~~~
         after it             11111 2~~~~~~~~~~3  4444
 
-    Two more runs at most, because one may be cut in two: there must be room for twice as many
-    runs as are laid.
+    One run may be cut in two, so n grows by two at most.
+
+    Parameters
+    ----------
+    start, stop, value : int
+    starts, stops, values : (>= n + 2,) int64, out
+    n : int
+
+    Returns
+    -------
+    int
+        The new n.
     """
     after = n
     while after > 0 and starts[after - 1] >= stop:
@@ -202,7 +219,7 @@ def lay_run(start, stop, value, starts, stops, values, n):
     before = after
     while before > 0 and stops[before - 1] > start:
         before -= 1
-    # Of the runs before .. after - 1, which it meets, the first and the last may stick out.
+    # It meets the runs before .. after - 1; the first and the last of them may stick out.
     sticks_out_left = before < after and starts[before] < start
     sticks_out_right = before < after and stops[after - 1] > stop
     last_stop = stops[after - 1] if sticks_out_right else 0
@@ -210,7 +227,7 @@ def lay_run(start, stop, value, starts, stops, values, n):
     at = before + sticks_out_left
     shift = at + 1 + sticks_out_right - after
     for j in range(n - after):
-        # Upwards the last goes first, downwards the first, so that none is overwritten.
+        # Up, the last is moved first; down, the first: so none is overwritten before it is moved.
         i = n - 1 - j if shift > 0 else after + j
         starts[i + shift] = starts[i]
         stops[i + shift] = stops[i]
@@ -227,22 +244,9 @@ def lay_run(start, stop, value, starts, stops, values, n):
     return n + shift
 
 
-@kernel(
-    i64(
-        read(i64),
-        i64,
-        read(i64),
-        read(i64),
-        read(i64),
-        read(i64),
-        i64,
-        write(i64),
-        write(i64),
-        write(i64),
-    )
-)
+@kernel(i64(read(i64), i64, *4 * (read(i64),), i64, *3 * (write(i64),)))
 def lay_rows(order, n_runs, rows, starts, stops, values, width, out_starts, out_stops, out_values):
-    """Lay the runs of every row over each other; return how many are there then.
+    """Lay the row runs of an image over each other.
 
     Parameters
     ----------
@@ -250,10 +254,15 @@ def lay_rows(order, n_runs, rows, starts, stops, values, width, out_starts, out_
         As made by :func:`sort_by_row`.
     n_runs : int
     rows, starts, stops, values : (>= n_runs,) int64
-        Row, range of columns and value of each run; later ones lie over earlier ones.
+        Row runs, and the value of each; later ones hide earlier ones.
     width : int
     out_starts, out_stops, out_values : (>= 2 * n_runs,) int64, out
         Range of pixels, one row after another, and value of each run, ascending and disjoint.
+
+    Returns
+    -------
+    int
+        The number of runs written.
     """
     n = ZERO
     end = 0  # of the last run
@@ -263,7 +272,7 @@ def lay_rows(order, n_runs, rows, starts, stops, values, width, out_starts, out_
         start = row_start + starts[i]
         stop = row_start + stops[i]
         if end <= start:
-            # Most runs: they need no call, which takes longer than all else here.
+            # Most runs need no call, which takes longer than all else here.
             out_starts[n] = start
             out_stops[n] = stop
             out_values[n] = values[i]
@@ -275,32 +284,18 @@ def lay_rows(order, n_runs, rows, starts, stops, values, width, out_starts, out_
     return i64(n)
 
 
-@kernel(
-    i64(
-        read(u8),
-        read(i64),
-        read(i64),
-        i64,
-        i64,
-        i64,
-        i64,
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-    )
-)
+@kernel(i64(read(u8), read(i64), read(i64), i64, i64, i64, i64, *4 * (write(i64),)))
 def row_runs(
     text, offsets, values, first, last, height, width, scratch, out_starts, out_stops, out_values
 ):
-    """Write the row-major runs of a semantic mask in which later instances hide earlier ones.
+    """Write the row runs of a semantic mask in which later instances hide earlier ones.
 
     Parameters
     ----------
     text, offsets : (n_bytes,) uint8 and (n + 1,) int64
-        COCO strings of n instances.
+        Texts of n instances.
     values : (n,) int64
-        What each is painted with; 0 erases what lies below.
+        What each is painted with; 0 erases what is below.
     first, last : int
         The instances of the image are first .. last - 1.
     height, width : int
@@ -308,14 +303,14 @@ def row_runs(
         See :func:`scratch_size`.
     out_starts, out_stops, out_values : (2 * capacity,) int64, out
         Range of pixels, one row after another, and value of each run, ascending and disjoint; a
-        run ends with its row, and runs that touch may have one value. Background is left out,
-        save where 0 was painted.
+        run ends with its row, and runs that touch may have the same value. Background is left out,
+        except where 0 was painted.
 
     Returns
     -------
     int
         How many runs were written; or, with nothing written, a status of decode_places or
-        TOO_MANY_RUNS.
+        OUTPUT_FULL.
     """
     capacity = out_starts.size // 2
     rows = scratch[:capacity]
@@ -331,20 +326,83 @@ def row_runs(
     opened[:] = NONE
     n = 0
     for k in range(first, last):
-        n_toggles = decode_places(text, offsets[k], offsets[k + 1], height * width, toggles)
+        n_toggles = decode_list(text, offsets[k], offsets[k + 1], height * width, toggles)
         if n_toggles < 0:
             return n_toggles
-        # An odd number of counts ends with background, which nothing toggles back.
-        n_toggles -= n_toggles & 1
-        toggles[n_toggles] = FAR
         before = n
-        n = rows_of_toggles(toggles, n_toggles, height, changes, opened, rows, starts, stops, n)
+        n = append_row_runs(toggles, height, changes, opened, rows, starts, stops, n)
         if n < 0:
             return n
         for i in range(before, n):
             run_values[i] = values[k]
-    # The changes have been seen, and their place serves again.
+    # The array of the changes is free again.
     sort_by_row(rows, n, changes, order)
     return lay_rows(
         order, n, rows, starts, stops, run_values, width, out_starts, out_stops, out_values
     )
+
+
+@kernel(i64(read(u8), *3 * (read(i64),), i64, i64, i64, i64, *3 * (write(i64),)))
+def runs_of_images(
+    text, offsets, image_offsets, values, first, height, width, capacity, scratch, runs, ends
+):
+    """Write the row runs of the semantic masks of images first, first + 1, ...
+
+    Stops before an image that has more row runs than ``capacity``, an instance whose text is bad or
+    whose value fits into no byte, or for which ``runs`` may be too small.
+
+    Parameters
+    ----------
+    text, offsets : (n_bytes,) uint8 and (n + 1,) int64
+        Texts of n instances.
+    image_offsets : (n_images + 1,) int64
+        The instances of image i are image_offsets[i] .. image_offsets[i + 1] - 1.
+    values : (n,) int64
+    first, height, width : int
+    capacity : int
+        Row runs of all instances of an image, hidden or not.
+    scratch : int64
+        See :func:`scratch_size`.
+    runs : (3 * n_max,) int64, out
+        Starts, stops and values as in :func:`row_runs`, n_max of each. An image is begun only if
+        2 * capacity more of each fit.
+    ends : (>= n_images - first,) int64, out
+        Where the runs of each image end; those of the first begin at 0.
+
+    Returns
+    -------
+    int
+        The number of images whose runs were written.
+    """
+    n_max = runs.size // 3
+    starts = runs[:n_max]
+    stops = runs[n_max : 2 * n_max]
+    run_values = runs[2 * n_max : 3 * n_max]
+    at = 0
+    for image in range(first, image_offsets.size - 1):
+        if 2 * capacity > n_max - at:
+            return image - first
+        begin = image_offsets[image]
+        end = image_offsets[image + 1]
+        for k in range(begin, end):
+            if values[k] < 0 or values[k] > MAX_VALUE:
+                return image - first
+        here = at + 2 * capacity
+        n = row_runs(
+            text,
+            offsets,
+            values,
+            begin,
+            end,
+            height,
+            width,
+            scratch,
+            starts[at:here],
+            stops[at:here],
+            run_values[at:here],
+        )
+        if n < 0:
+            return image - first
+        at += n
+        ends[image - first] = at
+    return image_offsets.size - 1 - first

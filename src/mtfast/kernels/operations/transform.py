@@ -1,32 +1,31 @@
-"""Crop, pad and flip without pixels.
+"""Crop, pad, flip and half turn without pixels.
 
-Each mask is cut into pieces of columns, which move on their own, and what touches in the new frame
-becomes one run again. Whole columns side by side move as one wherever they stay side by side.
+Each mask is cut into column pieces, which move on their own, and what touches in the new frame
+becomes one run again::
+
+    . . # # .      crop to      . # #      flip left     # # .
+    # # # # .      columns      # # #      and right     # # #
+    # . . . .      1 to 3       . . .                    . . .
+
+    Column pieces in the window: column 1, row 1; column 2, rows 0..1; column 3, rows 0..1.
+
+Whole columns side by side are one piece and move as one wherever they stay side by side.
 """
 
-from mtfast.kernels.jit import i64, kernel, read, u64, write
-from mtfast.kernels.rle.toggle_lists import FAR, ONE, ZERO, append_run, column_pieces
-
-
-@kernel(
-    i64(
-        read(i64),
-        read(i64),
-        read(i64),
-        read(i64),
-        i64,
-        i64,
-        i64,
-        i64,
-        i64,
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-    )
+from mtfast.kernels.jit import i64, kernel, u64, write
+from mtfast.kernels.rle.column_pieces import PIECES, column_pieces
+from mtfast.kernels.rle.toggle_lists import (
+    LISTS,
+    ONE,
+    OUT_LISTS,
+    SENTINEL,
+    ZERO,
+    append_run,
+    end_list,
 )
+
+
+@kernel(i64(*LISTS, i64, i64, i64, i64, i64, *PIECES, write(i64), *OUT_LISTS))
 def crops(
     toggles,
     offsets,
@@ -49,24 +48,24 @@ def crops(
     Parameters
     ----------
     toggles, offsets : int64 and (n + 1,) int64
+        Toggle lists.
     heights, widths : (n,) int64
     y, x, height, width : int
-        The window.
+        First row and column of the window and its size.
     drop_empty : int
-        Nonzero: masks that have nothing in the window are left out.
+        Nonzero: leave out masks that have nothing in the window.
     columns, tops, bottoms : int64, scratch
-        Three values for each run of the longest list.
+        Column pieces: three values for each run of the longest list.
     nonempty : (n,) int64, out
         1 for masks that have something in the window, else 0.
-    out, out_offsets : int64, out
-        Room for three values for each toggle and FAR; (n + 1,).
+    out, out_offsets : (>= 3 * offsets[n],) and (n + 1,) int64, out
+        Toggle lists.
 
     Returns
     -------
     int
         The number of masks written; or ~k where the window leaves the frame of mask k.
     """
-    end = 0
     n_masks = 0
     out_offsets[0] = 0
     for k in range(heights.size):
@@ -76,7 +75,7 @@ def crops(
         n_pieces = column_pieces(
             toggles[offsets[k] :], frame, x * frame, (x + width) * frame, columns, tops, bottoms
         )
-        moved = out[end:]
+        moved = out[out_offsets[n_masks] :]
         n = ZERO
         for i in range(n_pieces):
             place = (columns[i] - x) * height
@@ -89,55 +88,39 @@ def crops(
                     n = append_run(place + top, place + bottom, moved, n)
         nonempty[k] = n > ZERO
         if n > ZERO or not drop_empty:
-            moved[n] = FAR
-            end += i64(n) + 1
+            end_list(out, out_offsets, n_masks, n)
             n_masks += 1
-            out_offsets[n_masks] = end
     return n_masks
 
 
-@kernel(
-    i64(
-        read(i64),
-        read(i64),
-        read(i64),
-        i64,
-        i64,
-        i64,
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-    )
-)
+@kernel(i64(*LISTS[:3], i64, i64, i64, *PIECES, *OUT_LISTS))
 def pads(toggles, offsets, heights, top, bottom, left, columns, tops, bottoms, out, out_offsets):
     """Put every mask into a larger frame.
 
     Parameters
     ----------
     toggles, offsets : int64 and (n + 1,) int64
+        Toggle lists.
     heights : (n,) int64
     top, bottom, left : int
         Rows and columns of background that are added; those on the right change no place.
     columns, tops, bottoms : int64, scratch
-        Three values for each run of the longest list.
-    out, out_offsets : int64, out
-        Room for the lists of all column runs, or for those of all toggles where no rows are added;
-        (n + 1,).
+        Column pieces: three values for each run of the longest list.
+    out, out_offsets : int64 and (n + 1,) int64, out
+        Toggle lists: two values for each column run and one for each mask; or, where no rows are
+        added, 2 * offsets[n] + n values.
 
     Returns
     -------
     int
         The number of values written.
     """
-    end = 0
     out_offsets[0] = 0
     for k in range(heights.size):
         frame = heights[k]
         height = top + frame + bottom
-        n_pieces = column_pieces(toggles[offsets[k] :], frame, 0, FAR, columns, tops, bottoms)
-        moved = out[end:]
+        n_pieces = column_pieces(toggles[offsets[k] :], frame, 0, SENTINEL, columns, tops, bottoms)
+        moved = out[out_offsets[k] :]
         n = ZERO
         for i in range(n_pieces):
             place = (columns[i] + left) * height + top
@@ -147,56 +130,42 @@ def pads(toggles, offsets, heights, top, bottom, left, columns, tops, bottoms, o
                     place += height
             else:
                 n = append_run(place + tops[i], place + bottoms[i], moved, n)
-        moved[n] = FAR
-        end += i64(n) + 1
-        out_offsets[k + 1] = end
-    return end
+        end_list(out, out_offsets, k, n)
+    return out_offsets[heights.size]
 
 
-@kernel(
-    i64(
-        read(i64),
-        read(i64),
-        read(i64),
-        read(i64),
-        i64,
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-        write(i64),
-    )
-)
+@kernel(i64(*LISTS, i64, *PIECES, *OUT_LISTS))
 def flips(toggles, offsets, heights, widths, upside_down, columns, tops, bottoms, out, out_offsets):
-    """Mirror every mask: left and right, or top and bottom if upside_down is not zero.
+    """Mirror every mask.
 
     Parameters
     ----------
     toggles, offsets : int64 and (n + 1,) int64
+        Toggle lists.
     heights, widths : (n,) int64
     upside_down : int
+        Nonzero: swap top and bottom; 0: swap left and right.
     columns, tops, bottoms : int64, scratch
-        Three values for each run of the longest list.
-    out, out_offsets : int64, out
-        Room for three values for each toggle and FAR; (n + 1,).
+        Column pieces: three values for each run of the longest list.
+    out, out_offsets : (>= 3 * offsets[n],) and (n + 1,) int64, out
+        Toggle lists.
 
     Returns
     -------
     int
         The number of values written.
     """
-    end = 0
     out_offsets[0] = 0
     for k in range(heights.size):
         height = heights[k]
-        n_pieces = column_pieces(toggles[offsets[k] :], height, 0, FAR, columns, tops, bottoms)
-        moved = out[end:]
+        n_pieces = column_pieces(toggles[offsets[k] :], height, 0, SENTINEL, columns, tops, bottoms)
+        moved = out[out_offsets[k] :]
         n = ZERO
         first = ZERO
         last = u64(n_pieces)
         while first < last:
-            # The pieces of one column, the next from the left or from the right; whole columns
-            # side by side are alone.
+            # The pieces start .. stop - 1 of the next column, from the left or from the right, or
+            # one piece of whole columns.
             if upside_down:
                 start = first
                 stop = start + ONE
@@ -220,17 +189,26 @@ def flips(toggles, offsets, heights, widths, upside_down, columns, tops, bottoms
             while start < stop:
                 n = append_run(place + tops[start], place + bottoms[start], moved, n)
                 start += ONE
-        moved[n] = FAR
-        end += i64(n) + 1
-        out_offsets[k + 1] = end
-    return end
+        end_list(out, out_offsets, k, n)
+    return out_offsets[heights.size]
 
 
-@kernel(i64(read(i64), read(i64), read(i64), read(i64), write(i64), write(i64)))
+@kernel(i64(*LISTS, *OUT_LISTS))
 def half_turns(toggles, offsets, heights, widths, out, out_offsets):
-    """Turn every mask by 180 degrees: the places in reverse.
+    """Turn every mask by 180 degrees: the toggles in reverse.
 
-    ``out`` holds as many values as ``toggles``; returns the number written.
+    Parameters
+    ----------
+    toggles, offsets : int64 and (n + 1,) int64
+        Toggle lists; the first offset is 0.
+    heights, widths : (n,) int64
+    out, out_offsets : (>= offsets[n],) and (n + 1,) int64, out
+        Toggle lists.
+
+    Returns
+    -------
+    int
+        The number of values written.
     """
     out_offsets[0] = 0
     for k in range(heights.size):
@@ -239,6 +217,5 @@ def half_turns(toggles, offsets, heights, widths, out, out_offsets):
         end = offsets[k + 1] - 1
         for i in range(start, end):
             out[start + end - 1 - i] = n_pixels - toggles[i]
-        out[end] = FAR
-        out_offsets[k + 1] = end + 1
-    return offsets[heights.size]
+        end_list(out, out_offsets, k, u64(end - start))
+    return out_offsets[heights.size]

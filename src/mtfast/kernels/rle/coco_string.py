@@ -1,10 +1,15 @@
-"""COCO's compressed RLE text <-> run lengths ("counts").
+"""COCO's compressed text <-> counts (run lengths) and places (their running sums).
 
-A count is written as the difference to the count two places before it (from the fourth count on),
-in groups of five bits, lowest first, each group plus 48 as one ASCII character::
+From the fourth count on, a count is written as its difference to the count two before it. Such a
+number is cut into groups of five bits, lowest first, and each group plus 48 is one ASCII
+character::
 
     bit 5      more groups follow
     bits 0-4   payload; bit 4 of the last group is the sign
+
+    counts     1  1  1  3  1  1  4
+    numbers    1  1  1  2  0 -2  3
+    text       1  1  1  2  0  N  3
 
 Source: ``rleToString`` and ``rleFrString`` in maskApi.c of pycocotools.
 """
@@ -12,36 +17,36 @@ Source: ``rleToString`` and ``rleFrString`` in maskApi.c of pycocotools.
 from mtfast.kernels.intrinsics import leading_zeros, load64, store64
 from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
 
-# Status codes of decode_places; mtfast.table.explain puts them into words.
+# What decode_places returns for a bad text; mtfast.table.explain puts it into words.
 BAD_CHARACTER = -1
 TRUNCATED = -2
 OVERLONG = -3
 NEGATIVE_RUN = -4
 TOO_SHORT = -5
 TOO_LONG = -6
+# What other kernels return whose output or scratch array is too small.
+OUTPUT_FULL = -7
 
 # Twelve groups hold 60 bits; no count of a frame of up to 2**40 pixels needs more than nine.
 MAX_GROUPS = 12
-# Characters that encode_counts may need for one count.
+# Characters that one count may need.
 MAX_CHARACTERS = 9
-# The groups that are drawn together or apart at once, and the bits they hold.
+# How many groups a word of 64 bits holds as characters, and the bits of their payload.
 WORD_GROUPS = 8
 WORD_BITS = 40
-
 
 ZERO, ONE, EIGHT = u64(0), u64(1), u64(8)
 
 
 @kernel(i64(read(u8), i64, i64, i64, write(i64)))
 def decode_places(text, start, stop, n_pixels, places):
-    """Decode ``text[start:stop]`` into the places at which its counts end, or say why not.
+    """Decode ``text[start:stop]`` into places, or say why not.
 
     Parameters
     ----------
     text : (n,) uint8
     start, stop, n_pixels : int
     places : (>= stop - start,) int64, out
-        The sum of the counts up to each: ascending from 0 to n_pixels, which is the last.
 
     Returns
     -------
@@ -52,14 +57,14 @@ def decode_places(text, start, stop, n_pixels, places):
     place = 0
     previous = 0
     before_previous = 0
-    # Unsigned indices spare the test for those that count from the end.
+    # Unsigned indices save the test for those that count from the end.
     at = u64(start)
     end = u64(stop)
     again = at
     patience = EIGHT
     while at < end:
         if at >= again and end - at >= EIGHT and n > ONE:
-            # Most numbers of a flake are of one character: take eight at once, if all is well.
+            # Most numbers of a flake are one character long: take eight at once where they are.
             groups = load64(text, i64(at)) - u64(0x3030303030303030)
             if not groups & u64(0xE0E0E0E0E0E0E0E0):
                 total = place
@@ -119,9 +124,20 @@ def decode_places(text, start, stop, n_pixels, places):
 
 @kernel(i64(i64, write(u8), i64))
 def write_number(value, text, at):
-    """Write one number as text from ``text[at]`` on; return the end.
+    """Write one number from ``text[at]`` on.
 
-    MAX_CHARACTERS may be overwritten; the number must be below 2**44.
+    Parameters
+    ----------
+    value : int
+        Below 2**44, and not below -2**44.
+    text : (>= at + MAX_CHARACTERS,) uint8, out
+        Characters after the end of the number may be overwritten.
+    at : int
+
+    Returns
+    -------
+    int
+        The end of the number.
     """
     n_bits = 64 - leading_zeros(u64(value ^ (value >> 63)))
     if n_bits >= WORD_BITS:
@@ -143,9 +159,20 @@ def write_number(value, text, at):
 
 @kernel(i64(read(i64), i64, i64, write(u8), i64))
 def encode_counts(counts, start, stop, text, at):
-    """Write ``counts[start:stop]`` as COCO text from ``text[at]`` on; return the end.
+    """Write ``counts[start:stop]`` from ``text[at]`` on.
 
-    The text needs room for MAX_CHARACTERS per count, and the counts must be below 2**44.
+    Parameters
+    ----------
+    counts : (n,) int64
+        Below 2**44.
+    start, stop : int
+    text : (>= at + MAX_CHARACTERS * (stop - start),) uint8, out
+    at : int
+
+    Returns
+    -------
+    int
+        The end of the text.
     """
     previous = 0
     before_previous = 0
@@ -160,7 +187,22 @@ def encode_counts(counts, start, stop, text, at):
 
 @kernel(i64(read(u8), read(i64), read(i64), read(i64), write(i64)))
 def check_strings(text, offsets, image_offsets, n_pixels, places):
-    """Decode every string of a table; return -1, or the first that is malformed."""
+    """Decode every text of a table.
+
+    Parameters
+    ----------
+    text, offsets : (n_bytes,) uint8 and (n + 1,) int64
+    image_offsets : (n_images + 1,) int64
+        The texts of image i are image_offsets[i] .. image_offsets[i + 1] - 1.
+    n_pixels : (n_images,) int64
+    places : int64, scratch
+        As many values as the longest text has characters.
+
+    Returns
+    -------
+    int
+        -1, or the first text that is malformed.
+    """
     for image in range(image_offsets.size - 1):
         for k in range(image_offsets[image], image_offsets[image + 1]):
             if decode_places(text, offsets[k], offsets[k + 1], n_pixels[image], places) < 0:
@@ -170,7 +212,20 @@ def check_strings(text, offsets, image_offsets, n_pixels, places):
 
 @kernel(i64(read(i64), read(i64), write(u8), write(i64)))
 def encode_batch(counts, count_offsets, text, offsets):
-    """Encode one list of counts per string; fills text and its (n + 1,) offsets."""
+    """Write the counts of many masks as text.
+
+    Parameters
+    ----------
+    counts, count_offsets : int64 and (n + 1,) int64
+        The counts of mask k are counts[count_offsets[k]:count_offsets[k + 1]].
+    text : (>= MAX_CHARACTERS * count_offsets[n],) uint8, out
+    offsets : (n + 1,) int64, out
+
+    Returns
+    -------
+    int
+        The number of characters written.
+    """
     at = 0
     offsets[0] = 0
     for k in range(count_offsets.size - 1):

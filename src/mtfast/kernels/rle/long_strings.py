@@ -1,8 +1,16 @@
-"""Long COCO texts, a batch at a time and 64 characters at once.
+"""Long texts, 64 characters at a time.
 
-A text of more than a thousand characters is that of a mask of many runs, whose lengths no branch
-predictor knows. Here none depends on how long a number is: which characters end one comes as one
-word for 64 of them, and the groups of five bits of a number are drawn together at once.
+A text of more than a thousand characters belongs to a mask of many runs, whose lengths no branch
+predictor can guess. So no branch here depends on the length of a number: a word tells for 64
+characters which of them end one, and the groups of five bits of a number are joined in one step::
+
+    text       1 1 P 2 0 o 0 N
+    ends       1 1 0 1 1 0 1 1       bit k: character k is the last one of its number
+
+    a number of three characters as a word, highest first:
+
+    0x... 000ccccc 000bbbbb 000aaaaa      each group in a byte of its own
+    0x... 00ccccc0 000000bb bbbaaaaa      pairs of groups joined, then pairs of pairs, then all
 """
 
 from mtfast.kernels.intrinsics import below64, drop_lowest, load64, trailing_zeros
@@ -23,7 +31,7 @@ ALL = 0xFFFF_FFFF_FFFF_FFFF
 
 @kernel(i64(read(u8), i64, i64, write(i64)))
 def read_numbers(text, at, stop, numbers):
-    """Read the numbers of ``text[at:stop]``, which are differences still.
+    """Read the numbers of ``text[at:stop]``, most of which are differences of counts.
 
     Parameters
     ----------
@@ -38,7 +46,7 @@ def read_numbers(text, at, stop, numbers):
     """
     n = u64(0)
     while at < stop:
-        # Whatever text follows behind stop may be read, but is not looked at.
+        # Characters after stop may be loaded, but are masked out.
         if at + 64 + WORD_GROUPS <= text.size:
             beyond = u64(0)
             if stop - at < 64:
@@ -63,7 +71,7 @@ def read_numbers(text, at, stop, numbers):
                 while ends:
                     end = trailing_zeros(ends)
                     ends = drop_lowest(ends)
-                    # Low five bits of a character are those of its group, bit 4 flipped.
+                    # The low five bits of a character are its group with bit 4 flipped.
                     low = (i64(window[u64(start)]) & 31) ^ 16
                     high = (i64(window[u64(end)]) & 31) - 16
                     numbers[n] = (high << 5) | low if end > start else high
@@ -75,7 +83,7 @@ def read_numbers(text, at, stop, numbers):
                 if n_groups > WORD_GROUPS:
                     break
                 ends = drop_lowest(ends)
-                # Flipping 16 undoes the 48, as far as five bits go.
+                # Flipping 16 takes off the 48, as far as five bits go.
                 word = load64(text, at + start) ^ u64(0x1010101010101010)
                 word <<= u64(64 - 8 * n_groups)
                 word >>= u64(64 - 8 * n_groups)
@@ -89,6 +97,7 @@ def read_numbers(text, at, stop, numbers):
             at += start
             if start:
                 continue
+        # As in decode_places, where a call for it would take a third of the time.
         group = i64(text[at]) - 48
         at += 1
         value = (group ^ 16) - 16
@@ -117,14 +126,15 @@ def read_numbers(text, at, stop, numbers):
 
 @kernel(i64(read(u8), i64, i64, i64, i64, i64, i64, i64, write(i64)))
 def read_places(text, at, stop, n_pixels, n_before, total, previous, before_previous, places):
-    """Read ``text[at:stop]`` on, and write the place at which each of its counts ends.
+    """Decode ``text[at:stop]``, the continuation of a text, into places.
 
     Parameters
     ----------
     text : (n,) uint8
     at, stop, n_pixels : int
     n_before, total, previous, before_previous : int
-        Whether there were counts before, their sum and the last two of them.
+        Characters read before, the sum of their counts and the last two of these; zeros at the
+        start.
     places : (>= stop - at,) int64, out
 
     Returns
@@ -136,8 +146,8 @@ def read_places(text, at, stop, n_pixels, n_before, total, previous, before_prev
     if n_before == 0 and n > 2:
         # Differences begin at the fourth count.
         places[2] -= places[0]
-    # A negative count or a total beyond the frame leaves its sign here. Nothing overflows before
-    # that, as numbers have 60 bits.
+    # A negative count or a total beyond the frame leaves its sign in ``bad``. Nothing overflows
+    # before that, as numbers have 60 bits.
     bad = n
     before = total
     for i in range(n):
@@ -160,9 +170,20 @@ def read_places(text, at, stop, n_pixels, n_before, total, previous, before_prev
 
 @kernel(i64(read(i64), i64, write(u8), i64))
 def write_numbers(numbers, n, text, at):
-    """Write n numbers as COCO text from ``text[at]`` on; return the end.
+    """Write numbers as text from ``text[at]`` on.
 
-    Eight characters behind the end may be overwritten.
+    Parameters
+    ----------
+    numbers : (>= n,) int64
+    n : int
+    text : uint8, out
+        Eight characters after the end may be overwritten.
+    at : int
+
+    Returns
+    -------
+    int
+        The end of the text.
     """
     for done in range(0, n, 64):
         here = numbers[done : min(done + 64, n)]
@@ -178,7 +199,7 @@ def write_numbers(numbers, n, text, at):
             at += here.size
             continue
         if wider == 0:
-            # One character or two, the second of which may be overwritten.
+            # One character or two: the second is written anyway, and overwritten if there is none.
             for k in range(here.size):
                 value = here[k]
                 more = i64((value + 16) >> 5 != 0)

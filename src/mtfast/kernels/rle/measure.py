@@ -1,12 +1,31 @@
-"""Area and bounding box from the places at which runs end, without pixels."""
+"""Area and bounding box of a mask from its places, without pixels.
+
+::
+
+    . # # .      places    2 4 6 8 12
+    . . # .      area      (4 - 2) + (8 - 6)
+    # . . .      box       columns 0..3, rows 0..3: the run 2..4 goes on into the next column
+"""
 
 from mtfast.kernels.jit import f64, i64, kernel, read, u8, write
 from mtfast.kernels.rle.coco_string import decode_places
+from mtfast.kernels.rle.columns import column_of
 
 
 @kernel(i64(read(i64), i64))
 def area_of_places(places, n):
-    """Count the foreground pixels of one mask, given by the n places at which its counts end."""
+    """Count the foreground pixels of a mask.
+
+    Parameters
+    ----------
+    places : (>= n,) int64
+        Places, or the toggles of a list.
+    n : int
+
+    Returns
+    -------
+    int
+    """
     area = 0
     for i in range(1, n, 2):
         area += places[i] - places[i - 1]
@@ -15,14 +34,30 @@ def area_of_places(places, n):
 
 @kernel(i64(read(i64), i64, i64, write(f64)))
 def bbox_of_places(places, n, height, box):
-    """Write [x, y, width, height] of the smallest box around one mask; zeros for an empty one.
+    """Write the smallest box around a mask.
 
     A run that goes on into the next column reaches the bottom of one and the top of the other, so
     the box has the full height.
+
+    Parameters
+    ----------
+    places : (>= n,) int64
+        Places, or the toggles of a list.
+    n, height : int
+    box : (4,) float64, out
+        x, y, width, height in pixels; zeros for an empty mask.
+
+    Returns
+    -------
+    int
+        0
+
+    Notes
+    -----
+    Source: ``rleToBbox`` in maskApi.c of pycocotools.
     """
     left = -1
-    x = 0
-    column = 0  # place of the first pixel of column x
+    x = column = 0
     top = height
     bottom = 0
     for i in range(1, n, 2):
@@ -30,13 +65,7 @@ def bbox_of_places(places, n, height, box):
         stop = places[i]
         if start == stop:
             continue
-        if start >= column + height:
-            # Mostly the next column; a division takes as long as all the rest.
-            x += 1
-            column += height
-            if start >= column + height:
-                x = start // height
-                column = x * height
+        x, column = column_of(start, x, column, height)
         if left < 0:
             left = x
         if stop > column + height:
@@ -59,7 +88,23 @@ def bbox_of_places(places, n, height, box):
 
 @kernel(i64(read(u8), read(i64), read(i64), read(i64), write(i64), write(i64)))
 def areas(text, offsets, image_offsets, n_pixels, places, out):
-    """Area of every instance of a table; returns -1, or the first malformed instance."""
+    """Count the foreground pixels of every instance of a table.
+
+    Parameters
+    ----------
+    text, offsets : (n_bytes,) uint8 and (n + 1,) int64
+    image_offsets : (n_images + 1,) int64
+        The instances of image i are image_offsets[i] .. image_offsets[i + 1] - 1.
+    n_pixels : (n_images,) int64
+    places : int64, scratch
+        As many values as the longest text has characters.
+    out : (n,) int64, out
+
+    Returns
+    -------
+    int
+        -1, or the first instance whose text is malformed.
+    """
     for image in range(image_offsets.size - 1):
         for k in range(image_offsets[image], image_offsets[image + 1]):
             n = decode_places(text, offsets[k], offsets[k + 1], n_pixels[image], places)
@@ -71,7 +116,21 @@ def areas(text, offsets, image_offsets, n_pixels, places, out):
 
 @kernel(i64(read(u8), read(i64), read(i64), read(i64), read(i64), write(i64), write(f64)))
 def bboxes(text, offsets, image_offsets, heights, widths, places, out):
-    """Box of every instance of a table into out, (4 * n,); returns -1, or the first malformed."""
+    """Write the smallest box around every instance of a table.
+
+    Parameters
+    ----------
+    text, offsets, image_offsets, places
+        As in :func:`areas`.
+    heights, widths : (n_images,) int64
+    out : (4 * n,) float64, out
+        x, y, width, height of each.
+
+    Returns
+    -------
+    int
+        -1, or the first instance whose text is malformed.
+    """
     for image in range(image_offsets.size - 1):
         height = heights[image]
         n_pixels = height * widths[image]

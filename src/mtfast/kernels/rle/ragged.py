@@ -1,4 +1,4 @@
-"""Pieces of a flat array, picked in any order.
+"""Gather pieces of a flat array in any order.
 
 ::
 
@@ -11,7 +11,7 @@ from mtfast.kernels.jit import i64, kernel, read, u8, write
 
 @kernel(i64(read(u8), read(i64), read(i64), write(u8)))
 def gather_pieces(source, offsets, picks, out):
-    """Copy the picked pieces one after another; return the number of bytes.
+    """Copy the picked pieces one after another.
 
     Parameters
     ----------
@@ -20,10 +20,15 @@ def gather_pieces(source, offsets, picks, out):
     picks : int64
         0 .. n - 1, in any order.
     out : (>= total length of the picks,) uint8, out
+
+    Returns
+    -------
+    int
+        The number of bytes written.
     """
     at = 0
     for k in picks:
-        # Copied as a slice it takes four seconds to compile.
+        # As a slice this takes four seconds to compile.
         for i in range(offsets[k], offsets[k + 1]):
             out[at] = source[i]
             at += 1

@@ -1,10 +1,13 @@
-"""COCO text <-> toggles, the places of a column-major frame where a mask begins or ends.
+"""COCO text <-> toggle words: the places where a mask begins or ends, as bits.
 
-Every count but the last ends at a toggle. Toggles are kept as words of 64 neighbouring pixels of a
-column, ascending, and only the words that hold any::
+A word stands for 64 neighbouring pixels of a column; only words with a bit set are kept::
 
-    bases   column-major place of the first pixel of each word; behind the last one the frame's size
+    bases   place of the first pixel of each word, ascending; after the last one the frame's size
     words   bit k: pixel base + k differs from the pixel before it
+
+    . # # .      bases    0     3     6     12
+    . . # .      words    100   010   101            highest bit first
+    # . . .
 """
 
 from mtfast.kernels.intrinsics import drop_lowest, ones, trailing_zeros
@@ -12,18 +15,26 @@ from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
 from mtfast.kernels.rle.coco_string import TOO_SHORT
 from mtfast.kernels.rle.long_strings import read_places, write_numbers
 
-# Characters that are read, or numbers that are written, at a time. Numbers that end a little later,
-# toggles of the same word and three places of the batch before find room as well.
+# Characters that are read, or numbers that are written, at a time. The scratch array also holds the
+# rest of a number or word that a batch would cut in two, and three places of the batch before.
 BATCH = 1024
 SCRATCH = BATCH + 128
 
 
 @kernel(i64(i64, i64))
-def text_room(n_toggles, n_pixels):
+def text_capacity(n_toggles, n_pixels):
     """Return how many characters :func:`text_of_toggles` needs at most.
 
     A number d needs 1 + abs(d) / 16 characters at most, and nine in a frame of up to 2**40 pixels.
-    Together the numbers are at most twice the frame.
+    The numbers add up to at most twice the frame.
+
+    Parameters
+    ----------
+    n_toggles, n_pixels : int
+
+    Returns
+    -------
+    int
     """
     n_counts = n_toggles + 1
     return min(9 * n_counts, n_counts + (n_pixels >> 3)) + 8
@@ -31,21 +42,21 @@ def text_room(n_toggles, n_pixels):
 
 @kernel(i64(read(u8), i64, i64, i64, i64, write(i64), write(i64), write(u64)))
 def toggles_of_text(text, start, stop, height, n_pixels, places, bases, words):
-    """Decode ``text[start:stop]`` into the toggles of a mask that tiles a frame.
+    """Decode ``text[start:stop]`` into toggle words.
 
-    Accepts what :func:`mtfast.kernels.rle.coco_string.decode_places` does, and nothing else.
+    Accepts what :func:`mtfast.kernels.rle.coco_string.decode_places` accepts, and nothing else.
 
     Parameters
     ----------
     text : (n,) uint8
     start, stop : int
     height : int
-        A word ends with its column; n_pixels if columns are to run into each other.
+        A word ends with its column; n_pixels for words that go on into the next column.
     n_pixels : int
     places : (SCRATCH,) int64, scratch
     bases, words : int64 and uint64, out
-        Two more than there are characters, or than the frame has words, whichever is less. The
-        first word is there even if it holds no toggle.
+        Toggle words: two more than the text has characters or the frame has words, whichever is
+        less. The first word is there even if it has no bit set.
 
     Returns
     -------
@@ -65,7 +76,7 @@ def toggles_of_text(text, start, stop, height, n_pixels, places, bases, words):
     at = start
     while at < stop:
         end = min(at + BATCH, stop)
-        # A number is not cut in two, unless it is too long for any.
+        # No number is cut in two, unless it is too long to be one.
         while end < stop and (i64(text[end - 1]) - 48) & 32 and end - at < SCRATCH:
             end += 1
         n_places = read_places(
@@ -104,23 +115,23 @@ def toggles_of_text(text, start, stop, height, n_pixels, places, bases, words):
 
 @kernel(i64(read(i64), read(u64), i64, write(i64), write(i64), write(u8)))
 def text_of_toggles(bases, words, n_pixels, places, numbers, text):
-    """Encode a mask, given by its toggles, as COCO text.
+    """Write a mask that is given as toggle words as text.
 
     Parameters
     ----------
     bases, words : int64 and uint64
-        Up to the base n_pixels.
+        Toggle words, up to the base n_pixels.
     n_pixels : int
     places, numbers : (SCRATCH,) int64, scratch
     text : uint8, out
-        See :func:`text_room`.
+        See :func:`text_capacity`.
 
     Returns
     -------
     int
         How many characters were written.
     """
-    # Three places before the frame, so that the first counts need no case of their own.
+    # Three places before the frame, so that the first counts are no special case.
     places[:3] = 0
     at = 0
     first = True
@@ -139,7 +150,7 @@ def text_of_toggles(bases, words, n_pixels, places, numbers, text):
             i += u64(1)
             stop = n + u64(ones(word))
             while n < stop:
-                # Four at a time; what is too many of them is overwritten.
+                # Four at a time; those beyond the last one are overwritten.
                 for _ in range(4):
                     places[n] = base + trailing_zeros(word)
                     word = drop_lowest(word)
