@@ -271,6 +271,29 @@ def test_buffers_of_any_window(guarded, kind, options):
         check(data, build_index(data, 1), window, pixels)
 
 
+@pytest.mark.parametrize("width", [320, 200])
+def test_bits_between_two_entries_are_copied_without_a_look(width):
+    """Hence a walk that is not needed, which costs time, shows where there are no codes."""
+    data = encoded(photograph(random.Random(13), 64, 320), "444", 90)
+    index = build_index(data, 4)
+    n = read_layout(data).entries_in_row(4)
+    start, stop = index.positions[[n + 2, n + 4]] // 8
+    # Bytes FE need no stuffing, and soon lead to bits that are no code.
+    broken = data[: start + 1] + b"\xfe\xfe" * ((stop - start) // 2 - 1)
+    broken += data[len(broken) :]
+    with pytest.raises(MtfastError, match="no code"):
+        build_index(broken, 4)
+
+    def read(ranges):
+        return b"".join(broken[a:b] for a, b in ranges)
+
+    small = cut_window(read, index, Window(0, 0, 64, width))
+    whole = cut_window(
+        lambda ranges: b"".join(data[a:b] for a, b in ranges), index, Window(0, 0, 64, width)
+    )
+    assert small.data.size > 0.9 * whole.data.size
+
+
 def test_codes_that_an_index_leads_into():
     """A position inside a code: the window is refused, or decoded to anything of its size."""
     data = encoded(photograph(random.Random(12), 64, 96))
