@@ -23,6 +23,7 @@ from mtfast.derivation.merge_files import match_categories
 from mtfast.derivation.n_shot import UPSTREAM_SETS
 from mtfast.derivation.rules import plan_rules
 from mtfast.derivation.validation import choose_runs
+from mtfast.sources.coco.records import records_of
 from mtfast.synth import make_set
 from naive import n_shot_subsets
 
@@ -91,6 +92,20 @@ def test_thresholds_are_of_the_area_that_pycocotools_measures(small_set, tmp_pat
     assert mtfast.open_source(out).table("train", variant).area().min() > limit
     assert set(COCO(path_of(out, "test", variant)).imgs)
     capsys.readouterr()
+
+
+def test_areas_belong_to_the_annotations_of_files_in_any_order(tmp_path):
+    """Columns are grouped by image, records are not."""
+    path = tmp_path / "a.json"
+    data = write_coco(path, ["0.jpg", "1.jpg", "2.jpg", "3.jpg"], categories=("a",))
+    wide = [[0, 0, 5, 0, 5, 4, 0, 4]]
+    for k, annotation in enumerate(data["annotations"]):
+        annotation["image_id"] = data["images"][3 - k]["id"]
+        annotation["segmentation"] = wide if k == 1 else annotation["segmentation"]
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(data).encode())
+    derive_variants(path, tmp_path / "out", min_areas=[19])
+    made = load(tmp_path / "out", "train", "annotations_with_class_19")
+    assert made["annotations"] == data["annotations"][1:2]
 
 
 def make_copy(root: Path, to: Path) -> None:
@@ -757,6 +772,19 @@ def test_records_are_those_of_the_table(small_set, labelled, tmp_path):
                 records.annotation_keys.category_ids.tolist()
             )
             assert json.loads(records.encode()) == json.loads(records.text)
+
+
+def test_a_table_becomes_the_records_that_it_was_read_from(small_set):
+    source = mtfast.open_source(small_set)
+    table = source.table("train", FULL)
+    crowds = replace(table, iscrowd=(table.instance_ids % 3 == 0).astype(np.uint8))
+    made = json.loads(records_of(crowds, "made").text)
+    data = load(small_set, "train", FULL)
+    for annotation in data["annotations"]:
+        annotation["iscrowd"] = int(annotation["id"] % 3 == 0)
+    for key in ("images", "annotations", "categories"):
+        assert made[key] == data[key]
+    assert 0 < sum(a["iscrowd"] for a in made["annotations"]) < len(made["annotations"])
 
 
 @pytest.mark.parametrize(
