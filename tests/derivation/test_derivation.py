@@ -329,6 +329,8 @@ def test_seeded_subsets_depend_on_ids_alone(small_set, tmp_path):
                 of_class = {a["id"] for a in annotations if a["category_id"] == category}
                 assert len(of_class & a) >= min(n, len(of_class))
     assert differ > 20
+    runs = [load(tmp_path / "a", "train", f"1_shot/run_{run}/{CLASS_300}") for run in range(10)]
+    assert len({tuple(a["id"] for a in data["annotations"]) for data in runs}) > 5
 
 
 @pytest.mark.parametrize(
@@ -470,6 +472,12 @@ def test_the_last_seed_is_one(small_set, tmp_path):
     mtfast.derive_dataset(small_set, tmp_path / "out", n_shot="seeded", seed=2**32 - 1)
 
 
+def test_a_run_that_is_too_large_is_passed_over():
+    runs = ["large"] * 90 + [f"small {k}" for k in range(10)]
+    for seed in range(20):
+        assert choose_runs(runs, 0.05, seed).sum() == 5
+
+
 def test_validation_without_runs_says_so(tmp_path):
     write_coco(tmp_path / "a.json", [f"{k}.jpg" for k in range(10)])
     done = derive_validation(tmp_path / "a.json", tmp_path / "out", 0.2)
@@ -566,6 +574,21 @@ def test_ids_of_three_sets_do_not_meet(tmp_path):
             int(name[0]) for name in names.values()
         )
         mtfast.open_source(out).table("train", FULL)
+
+
+def test_class_agnostic_files_merge_whatever_their_category_is_called(tmp_path):
+    for name, category in (("a", {"id": 1, "name": "flake"}), ("b", {"id": 7, "name": "any"})):
+        path = path_of(tmp_path / name, "train", "annotations_300")
+        path.parent.mkdir(parents=True)
+        data = write_coco(path, [f"{name}.jpg"], categories=("x",))
+        data["categories"] = [category]
+        for annotation in data["annotations"]:
+            annotation["category_id"] = category["id"]
+        path.write_text(json.dumps(data))
+    derive_merged([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+    data = load(tmp_path / "out", "train", "annotations_300")
+    assert data["categories"] == [{"id": 1, "name": "flake"}]
+    assert [a["category_id"] for a in data["annotations"]] == [1, 1]
 
 
 @pytest.mark.parametrize("first", [0, 1, 5])
@@ -730,6 +753,34 @@ def test_pictures_are_copied_where_they_cannot_be_linked(small_set, tmp_path, mo
     assert {k: after[k] for k in pictures} == pictures
     name = next(iter(pictures))
     assert not (tmp_path / "out" / name).samefile(small_set / name)
+
+
+def test_symbolic_links_are_followed(tmp_path):
+    write_coco(tmp_path / "a.json", ["1.jpg"])
+    (tmp_path / "images").mkdir()
+    (tmp_path / "elsewhere.jpg").write_text("pixels")
+    (tmp_path / "images" / "1.jpg").symlink_to(tmp_path / "elsewhere.jpg")
+    derive_variants(tmp_path / "a.json", tmp_path / "out", min_areas=[1])
+    made = tmp_path / "out" / "train_images" / "1.jpg"
+    assert not made.is_symlink()
+    assert made.samefile(tmp_path / "elsewhere.jpg")
+
+
+def test_images_of_all_annotation_files_come_over(tmp_path):
+    for variant, names in (("annotations", ["1.jpg"]), ("annotations_300", ["2.jpg", "1.jpg"])):
+        path = path_of(tmp_path / "src", "train", variant)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_coco(path, names)
+    (tmp_path / "src" / "train_images").mkdir()
+    for name in ("1.jpg", "2.jpg"):
+        (tmp_path / "src" / "train_images" / name).write_text(name)
+    done = derive_validation(tmp_path / "src", tmp_path / "out", 0.5)
+    assert done.n_images == 2
+    # A MaskTerial set keeps the names of its variants, whatever they are.
+    (path_of(tmp_path / "src", "train", "annotations_300")).unlink()
+    write_coco(path_of(tmp_path / "src", "train", "annotations"), ["1.jpg", "2.jpg"])
+    derive_validation(tmp_path / "src", tmp_path / "out2", 0.5)
+    assert mtfast.open_source(tmp_path / "out2").variants("val") == ("annotations",)
 
 
 def test_masks_come_over_without_images(small_set, tmp_path):

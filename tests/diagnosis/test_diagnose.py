@@ -110,6 +110,7 @@ IN_A_FILE = [
     ("bbox disagrees", ALONE, shift_box, 1),
     ("over 255 instances", ALONE, crowd_an_image, 1),
     ("ids disagree", "test_annotations_300", drop_one, 1),
+    ("ids disagree", "test_annotations_with_class_300", drop_one, 1),
     ("ids disagree", "test_annotations_300", swap_ids, 2),
     ("unreadable file", ALONE, break_text, 1),
 ]
@@ -305,6 +306,18 @@ def test_sets_without_images(damaged):
     diagnosis = mtfast.diagnose(damaged)
     assert diagnosis.is_sound
     assert finding(diagnosis, "no image files").split == "train"
+
+
+def test_sizes_that_files_state_are_compared_without_images(tmp_path):
+    (tmp_path / "annotations").mkdir()
+    for limit, width in ((100, 4), (200, 5)):
+        image = {"id": 1, "file_name": "a.jpg", "height": 4, "width": width}
+        content = {"images": [image], "annotations": [], "categories": []}
+        path = tmp_path / "annotations" / f"train_annotations_{limit}.json"
+        path.write_text(json.dumps(content))
+    diagnosis = mtfast.diagnose(tmp_path)
+    assert above_notes(diagnosis) == {("sizes disagree", "train"): 1}
+    assert finding(diagnosis, "sizes disagree").examples == ("a.jpg: 4 x 4 and 4 x 5",)
 
 
 def test_several_sizes_are_a_note(tmp_path):

@@ -60,7 +60,7 @@ def shifts_of(sets: Sequence[Sequence[Records]]) -> list[Shift]:
         # Ids that start at 1 continue where those of the sets before end.
         lifts = [top + 1 - min(1, low) for top, low in zip(tops, lows, strict=True)]
         shift = Shift(*lifts) if shifts else Shift(0, 0)
-        tops = Shift(*map(max, tops, map(sum, zip(highs, shift, strict=True))))
+        tops = Shift(*map(sum, zip(highs, shift, strict=True)))
         if max(tops) > MAX_ID:
             raise MtfastError(
                 f"ids up to {max(tops)} after renumbering; expected at most {MAX_ID}; "
