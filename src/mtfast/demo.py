@@ -1,7 +1,8 @@
-"""The main job on a small set that is made first, checked and timed as it goes."""
+"""The main job on a small set made for it: convert, check random reads, draw, time."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import time
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from mtfast.conversion.convert import convert
 from mtfast.errors import MtfastError
 from mtfast.painting.paint import semantic
+from mtfast.paths import local_path
 from mtfast.progress import Progress
 from mtfast.report.preview import preview
 from mtfast.sources import Source, open_source
@@ -29,7 +31,16 @@ READS = 24
 
 
 class Rate(NamedTuple):
-    """Milliseconds an image of one job, and of the ordinary way of doing it."""
+    """Time of one job on one image, and of the ordinary way of doing it.
+
+    Attributes
+    ----------
+    job : str
+    ours, ordinary : float
+        Milliseconds, medians.
+    ordinary_way : str
+        Library or format that ``ordinary`` is of.
+    """
 
     job: str
     ours: float
@@ -38,7 +49,7 @@ class Rate(NamedTuple):
 
 
 def run_demo(
-    folder: Path, *, workers: int | None = None, progress: Progress | None = None
+    folder: str | os.PathLike[str], *, workers: int | None = None, progress: Progress | None = None
 ) -> list[Rate]:
     """Make a set, convert it, check random reads against the source, draw it and time it.
 
@@ -46,10 +57,12 @@ def run_demo(
 
     Parameters
     ----------
-    folder : Path
-        Gets ``set/``, ``set.zarr`` and ``preview.png``.
+    folder : path-like
+        New, empty, or that of an earlier demo; gets ``set/``, ``set.zarr`` and ``preview.png``.
     workers : int, optional
+        Threads or processes, by default enough to keep all cores busy.
     progress : callable, optional
+        Called as (what, done, total).
 
     Returns
     -------
@@ -60,11 +73,12 @@ def run_demo(
     MtfastError
         If the folder cannot be used, or a read differs from the source.
     """
-    source_path, store_path, picture = folder / "set", folder / "set.zarr", folder / "preview.png"
+    place = local_path(folder)
+    source_path, store_path, picture = place / "set", place / "set.zarr", place / "preview.png"
     if source_path.exists():
         _say(f"using the set in {source_path}")
     else:
-        _make_room(folder)
+        _make_folder(place)
         make_set(source_path, train=TRAIN, test=TEST, workers=workers, progress=progress)
         size = sum(file.stat().st_size for file in source_path.rglob("*") if file.is_file())
         _say(f"made {TRAIN + TEST} images, {size / 1e6:.0f} MB, in {source_path}")
@@ -86,27 +100,27 @@ def run_demo(
 
     rates = _time(train, table, chosen)
     _print(rates)
-    _say(f"\nyours next: mtfast.open({str(store_path)!r})['train'].semantic(0)")
+    _say(f"\nnext: mtfast.open({str(store_path)!r})['train'].semantic(0)")
     return rates
 
 
-def _make_room(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MtfastError(
             f"{folder} cannot be made: {error.strerror}; expected a folder for the demo; "
-            f"name another one"
+            f"choose another one"
         ) from error
     if any(folder.iterdir()):
         raise MtfastError(
-            f"{folder} is not empty; expected a new folder, or one of an earlier demo; "
-            f"name another one"
+            f"{folder} is not empty; expected a new folder, or that of an earlier demo; "
+            f"choose another one"
         )
 
 
 def paint_with_pycocotools(table: RunTable) -> NDArray[np.uint8]:
-    """Paint one image as people do it: decode every instance into a frame of its own."""
+    """Paint one image in the usual way: decode every instance into a frame of its own."""
     from pycocotools import mask
 
     size = [int(table.heights[0]), int(table.widths[0])]
@@ -138,12 +152,12 @@ def _check(train: Split, source: Source, table: RunTable, chosen: list[int]) -> 
             if not equal:
                 raise MtfastError(
                     f"the {what} of {name} differs between store and source; expected both equal; "
-                    f"please report this with the demo's folder"
+                    f"report this as a bug, with the demo's folder"
                 )
 
 
 def _time(train: Split, table: RunTable, chosen: list[int]) -> list[Rate]:
-    """Time each job beside its ordinary way, in turns, and take medians."""
+    """Time each job against the ordinary way, in turns, and take medians."""
     import imagecodecs
     import zarr
 
@@ -188,7 +202,7 @@ def _race(ours: Callable[[int], object], ordinary: Callable[[int], object]) -> t
             start = time.perf_counter()
             job(k)
             taken.append(1e3 * (time.perf_counter() - start))
-    # The first few warm the caches of both.
+    # The first few only warm the caches of both.
     first, second = (statistics.median(taken[READS // 4 :]) for taken in times)
     return first, second
 

@@ -112,7 +112,7 @@ def test_demo_notices_a_difference(small_set, tmp_path, monkeypatch):
         (["convert", ".", "x", "--shard", "0"], "mtfast: error: Invalid value for '--shard'"),
         (["synth", "x", "--size", "12"], "mtfast: error: Invalid value for '--size': '12' is no"),
         (["synth", "x", "--size", "12x12"], "mtfast: error: height is 12; expected"),
-        (["preview", ".", "-o", "x.gif"], "mtfast: error: x.gif for the picture; expected .png"),
+        (["preview", ".", "-o", "x.gif"], "mtfast: error: x.gif for a picture; expected .png"),
         (
             ["derive", ".", "x"],
             "mtfast: error: nothing to derive; expected one of --min-area",
@@ -186,9 +186,7 @@ def test_names_are_not_markup(tmp_path):
 
 def test_info_of_a_store_painted_from_few(small_set, tmp_path):
     variant = "5_shot/run_0/annotations_with_class_300"
-    mtfast.convert(
-        small_set, tmp_path / "s.zarr", semantic=variant, images="none", splits=["train"]
-    )
+    mtfast.convert(small_set, tmp_path / "s.zarr", variant=variant, images="none", splits=["train"])
     done = run("info", tmp_path / "s.zarr")
     assert f"{variant} *" in done.stdout, done.stderr
 

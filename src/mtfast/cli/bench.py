@@ -2,57 +2,36 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mtfast.cli.options import echo_json, json_option, make_console
+from mtfast.cli.options import LocalPath, json_option, number_option, variant_option
+from mtfast.cli.tables import echo_json, make_console, make_table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mtfast.loaders.bench.rates import LoaderRates
 
 
 @click.command()
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=LocalPath())
 @click.option("--split", metavar="S", default="train", show_default=True, help="Split to read.")
-@click.option(
-    "--variant",
-    metavar="V",
-    help="Annotations to read; by default those of the store's semantic masks.",
+@variant_option
+@number_option(
+    "--crop", default=512, least=0, about="Side of the windows in pixels; 0 takes whole images."
 )
-@click.option(
-    "--crop",
-    metavar="PX",
-    type=click.IntRange(min=0),
-    default=512,
-    show_default=True,
-    help="Side of the windows in pixels; 0 reads whole images.",
-)
-@click.option(
+@number_option(
     "--workers",
-    metavar="N",
-    type=click.IntRange(min=0),
     default=0,
-    show_default=True,
-    help="Worker processes of PyTorch's DataLoader; 0 reads in this process.",
+    least=0,
+    about="Worker processes of PyTorch's DataLoader; 0 reads in this process.",
 )
-@click.option(
-    "--samples",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=64,
-    show_default=True,
-    help="Samples to time; at most one for each image.",
+@number_option(
+    "--samples", default=64, least=1, about="Samples to time; at most one for each image."
 )
-@click.option(
-    "--batch",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=8,
-    show_default=True,
-    help="Samples in a batch.",
-)
+@number_option("--batch", default=8, least=1, about="Samples in a batch.")
 @json_option
 def bench(
     store: Path,
@@ -64,11 +43,11 @@ def bench(
     batch: int,
     as_json: bool,
 ) -> None:
-    """Time the training loader on STORE, and a plain reader that makes the same samples.
+    """Time the training loader on STORE against a plain reader.
 
-    A sample is a random window of a random image with its semantic mask and its instances. The
-    plain reader decodes whole JPEG files with OpenCV (or Pillow) and whole masks with pycocotools,
-    and crops both.
+    Both make the same samples: random windows of random images, each with its semantic mask and
+    its instances. The plain reader decodes whole JPEG files with OpenCV (or Pillow) and whole masks
+    with pycocotools, and crops both.
     """
     from mtfast.loaders.bench.rates import measure_rates
     from mtfast.progress import ProgressDisplay
@@ -91,7 +70,6 @@ def bench(
 
 
 def _print_rates(rates: LoaderRates) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     console = make_console()
@@ -101,10 +79,7 @@ def _print_rates(rates: LoaderRates) -> None:
     console.print(
         Text.assemble((rates.path, "bold"), f"{about}{height} x {width} pixels, {n_workers}")
     )
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("reader", overflow="fold")
-    for column in ("samples/s", "ms a sample", "times as fast"):
-        table.add_column(column, justify="right")
+    table = make_table("reader", "samples/s", "ms a sample", "times as fast")
     for reader, rate in (("mtfast", rates.rate), (rates.plain_method, rates.plain_rate)):
         ratio = rate / rates.plain_rate
         table.add_row(Text(reader), f"{rate:,.1f}", f"{1000 / rate:,.2f}", f"{ratio:,.1f}")

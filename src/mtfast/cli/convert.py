@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mtfast.cli.options import scheduler_option, splits_option, workers_option
+from mtfast.cli.options import (
+    LocalPath,
+    decode_check_option,
+    images_option,
+    number_option,
+    overwrite_option,
+    scheduler_option,
+    splits_option,
+    variant_option,
+    workers_option,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
-@click.argument("src", type=click.Path(path_type=Path))
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("src", type=LocalPath())
+@click.argument("store", type=LocalPath())
 @splits_option
-@click.option("--semantic", metavar="VARIANT", help="Variant that the masks are painted from.")
-@click.option("--images", type=click.Choice(["jpeg", "none"]), default="jpeg", show_default=True)
-@click.option("--shard", default=64, show_default=True, type=click.IntRange(min=1))
+@variant_option
+@images_option
+@number_option("--shard", default=64, least=1, about="Images in a shard file.")
+@decode_check_option
 @click.option(
-    "--decode-check", is_flag=True, help="Decode every image, to find those that cannot be."
-)
-@click.option(
-    "--crop-index", is_flag=True, help="Index the images, to decode windows of them alone."
+    "--crop-index", is_flag=True, help="Index the images, so that windows decode by themselves."
 )
 @scheduler_option
 @workers_option
-@click.option("--overwrite", is_flag=True, help="Replace a store that is there.")
+@overwrite_option
 def convert(
     src: Path,
     store: Path,
     splits: tuple[str, ...],
-    semantic: str | None,
+    variant: str | None,
     images: Any,
     shard: int,
     decode_check: bool,
@@ -53,7 +63,7 @@ def convert(
             src,
             store,
             splits=splits or None,
-            semantic=semantic,
+            variant=variant,
             images=images,
             shard=shard,
             decode_check=decode_check,
@@ -64,5 +74,5 @@ def convert(
             progress=progress,
         )
     opened = open_store(made)
-    parts = ", ".join(f"{len(opened[name]):,} {name}" for name in opened)
-    click.echo(f"{made}: {parts} images; open it with mtfast.open({str(made)!r})")
+    counts = ", ".join(f"{len(opened[name]):,} {name}" for name in opened)
+    click.echo(f"{made}: {counts} images; open it with mtfast.open({str(made)!r})")

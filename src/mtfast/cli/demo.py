@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from mtfast.cli.options import workers_option
+from mtfast.cli.options import LocalPath, workers_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
-@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default="mtfast-demo")
+@click.argument("folder", metavar="[DIR]", type=LocalPath(), default="mtfast-demo")
 @workers_option
 def demo(folder: Path, workers: int | None) -> None:
-    """Do the main job on a small set that is made first, into DIR (default mtfast-demo)."""
+    """Run the main job on a small set that it makes in DIR.
+
+    DIR is mtfast-demo by default. The demo makes the set, converts it, checks random reads against
+    the source, draws a preview and prints a table of rates. A set that an
+    earlier demo made is used again.
+    """
     from mtfast.demo import run_demo
     from mtfast.progress import ProgressDisplay
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
+from mtfast.cli.options import LocalPath, images_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @click.command()
-@click.argument("src", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("src", type=LocalPath())
+@click.argument("out", type=LocalPath())
 @click.option(
     "--min-area",
     "min_areas",
@@ -55,7 +59,7 @@ import click
     "--merge",
     multiple=True,
     metavar="OTHER",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Merge the set OTHER into the same set, ids renumbered. May be repeated.",
 )
 @click.option(
@@ -66,7 +70,7 @@ import click
     metavar="N",
     help="For --n-shot seeded and --validation.",
 )
-@click.option("--no-images", is_flag=True, help="Annotations and meta data only.")
+@images_option
 def derive(
     src: Path,
     out: Path,
@@ -79,7 +83,7 @@ def derive(
     validation: float | None,
     merge: tuple[Path, ...],
     seed: int,
-    no_images: bool,
+    images: str,
 ) -> None:
     """Make the new set OUT from the dataset SRC.
 
@@ -114,7 +118,7 @@ def derive(
             validation=validation,
             merge=merge,
             seed=seed,
-            images=not no_images,
+            images=images == "keep",
             progress=progress,
         )
     click.echo(

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mtfast.cli.options import echo_json, json_option, make_console, splits_option, workers_option
+from mtfast.cli.options import (
+    LocalPath,
+    decode_check_option,
+    json_option,
+    splits_option,
+    workers_option,
+)
+from mtfast.cli.tables import echo_json, make_console
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mtfast.diagnosis.diagnose import Diagnosis
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
 @click.command()
-@click.argument("src", type=click.Path(path_type=Path))
+@click.argument("src", type=LocalPath())
 @splits_option
-@click.option(
-    "--decode",
-    is_flag=True,
-    help="Decode every image; otherwise only headers and markers are read.",
-)
+@decode_check_option
 @workers_option
 @json_option
 def doctor(
-    src: Path, splits: tuple[str, ...], decode: bool, workers: int | None, as_json: bool
+    src: Path, splits: tuple[str, ...], decode_check: bool, workers: int | None, as_json: bool
 ) -> int:
-    """Look for everything in the dataset SRC that silently spoils training.
+    """Look for what silently spoils training on SRC.
 
     Exits with status 1 if there are errors or warnings, with 0 if there are only notes.
     """
@@ -37,7 +41,7 @@ def doctor(
 
     with ProgressDisplay() as progress:
         diagnosis = diagnose(
-            src, splits=splits or None, decode=decode, workers=workers, progress=progress
+            src, splits=splits or None, decode=decode_check, workers=workers, progress=progress
         )
     if as_json:
         echo_json(diagnosis.as_dict())

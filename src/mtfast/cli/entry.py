@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -23,14 +25,40 @@ __all__ = ["main"]
 BAD_INPUT = 2
 INTERRUPTED = 130
 
+# People add these to the end of a line that failed, so they may stand anywhere.
+ANYWHERE = ("--debug", "--verbose")
+
+AGAIN = "run the same line again"
+LEFT_AFTER_INTERRUPT = {
+    "bench": "nothing was written",
+    "demo": f"what was finished stays in DIR; {AGAIN}",
+    "doctor": "nothing was written",
+    "index": f"splits that were indexed keep their index; {AGAIN} for the others",
+    "masks": f"masks that were finished stay; {AGAIN} to write the others",
+}
+"""What is true after Ctrl-C of commands that do not write one thing, whole or not at all."""
+WHOLE_OR_NOTHING = f"nothing half-written is left; {AGAIN}"
+
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; errors are one line on standard error."""
+    """Run the command line and exit; errors are one line on standard error.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        By default those of this process.
+
+    Raises
+    ------
+    SystemExit
+        Always: 0 if all is fine, 1 for findings, 2 for bad usage or input, 130 after Ctrl-C.
+    """
     given = sys.argv[1:] if arguments is None else arguments
-    # --debug may stand anywhere: people add it to the end of the line that failed.
-    debug = "--debug" in given
+    debug, verbose = (flag in given for flag in ANYWHERE)
+    rest = [argument for argument in given if argument not in ANYWHERE]
     try:
-        status = cli.main([a for a in given if a != "--debug"], "mtfast", standalone_mode=False)
+        with _log_lines(verbose):
+            status = cli.main(rest, "mtfast", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
         status = 0
@@ -40,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         if debug:
             raise
-        _fail("interrupted; nothing half-written is left; run it again when you like")
+        _fail(f"interrupted; {_left_by(rest)}")
         status = INTERRUPTED
     except BrokenPipeError:
         # The reader of our output, such as `head`, has what it wanted.
@@ -56,12 +84,41 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
+def _left_by(arguments: list[str]) -> str:
+    command = next((name for name in arguments if not name.startswith("-")), "")
+    return LEFT_AFTER_INTERRUPT.get(command, WHOLE_OR_NOTHING)
+
+
+@contextmanager
+def _log_lines(wanted: bool) -> Iterator[None]:
+    """Show what mtfast logs, a plain line each; what other packages log stays hidden."""
+    if not wanted:
+        yield
+        return
+    import logging
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            # A progress bar replaces sys.stderr while it is shown.
+            print("mtfast:", " ".join(record.getMessage().split()), file=sys.stderr, flush=True)
+
+    logger, lines = logging.getLogger("mtfast"), Lines()
+    level = logger.level
+    logger.addHandler(lines)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(lines)
+        logger.setLevel(level)
+
+
 def _line_of(error: Exception) -> str:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return (
-            f"{where}{error.strerror or error}; expected it to be read and written freely; "
-            f"check the path, its rights and the room on the disk"
+            f"{where}{error.strerror or error}; expected to read and write there; "
+            f"check the path, its permissions and the free space on the disk"
         )
     if isinstance(error, MemoryError):
         return f"out of memory ({error}); expected more to be free; use fewer --workers"
@@ -76,13 +133,14 @@ def _usage_line(error: click.ClickException) -> str:
     message = error.format_message().rstrip(".")
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "mtfast"
-    return f"{message}; expected another use of '{path}'; see '{path} --help'"
+    return f"{message}; expected what '{path} --help' lists; correct the command line"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mtfast", message="mtfast %(version)s")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def cli(debug: bool) -> None:
+@click.option("--verbose", is_flag=True, help="Show what is decided along the way. Any position.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error. Any position.")
+def cli(verbose: bool, debug: bool) -> None:
     """Turn COCO-RLE datasets into Zarr stores with fast random access.
 
     Start with 'mtfast demo', or with your own data:
@@ -90,7 +148,7 @@ def cli(debug: bool) -> None:
     \b
       mtfast info GrapheneH
       mtfast convert GrapheneH graphene_h.zarr
-      mtfast preview graphene_h.zarr -o sheet.png
+      mtfast preview graphene_h.zarr sheet.png
     """  # noqa: D301 - click reads the backspace
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from mtfast.cli.options import scheduler_option, workers_option
+from mtfast.cli.options import LocalPath, overwrite_option, scheduler_option, workers_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=LocalPath())
 @scheduler_option
 @workers_option
-@click.option("--overwrite", is_flag=True, help="Make an index that is there again.")
+@overwrite_option
 def index(store: Path, scheduler: str, workers: int | None, overwrite: bool) -> None:
     """Add a crop index to the images of STORE.
 

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mtfast.cli.options import echo_json, json_option, make_console
+from mtfast.cli.options import DATASET, LocalPath, json_option
+from mtfast.cli.tables import echo_json, make_console, make_table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mtfast.report.summary import DatasetSummary
 
 
 @click.command()
-@click.argument("path", metavar="SRC|STORE", type=click.Path(path_type=Path))
+@click.argument("dataset", metavar=DATASET, type=LocalPath())
 @json_option
 @click.option(
     "--areas",
     metavar="OUT.csv",
-    type=click.Path(path_type=Path),
-    help="Write a table with a row for each instance instead.",
+    type=LocalPath(),
+    help="Only write a table with a row for each instance.",
 )
 @click.option(
     "--plots",
     metavar="OUT.html|.png",
-    type=click.Path(path_type=Path),
-    help="Draw classes, areas, coverage and example images instead. Needs matplotlib.",
+    type=LocalPath(),
+    help="Only draw classes, areas, coverage and example images. Needs matplotlib.",
 )
 @click.option(
     "--um2-per-px",
@@ -35,22 +37,22 @@ if TYPE_CHECKING:
     help="Area of a pixel in square micrometres, for --areas and --plots.",
 )
 def info(
-    path: Path, as_json: bool, areas: Path | None, plots: Path | None, um2_per_px: float | None
+    dataset: Path, as_json: bool, areas: Path | None, plots: Path | None, um2_per_px: float | None
 ) -> None:
-    """Show what is in a dataset, a source or a store."""
+    """Show the splits, annotation files and classes of a dataset."""
     from mtfast.progress import ProgressDisplay
 
     if areas or plots:
         if as_json:
             raise click.UsageError("--json with --areas or --plots")
-        _write_report(path, areas, plots, um2_per_px)
+        _write_report(dataset, areas, plots, um2_per_px)
         return
     if um2_per_px is not None:
         raise click.UsageError("--um2-per-px without --areas or --plots")
     from mtfast.report.summary import summarise
 
     with ProgressDisplay() as progress:
-        summary = summarise(path, progress=progress)
+        summary = summarise(dataset, progress=progress)
     if as_json:
         echo_json(summary.as_dict())
     else:
@@ -58,7 +60,7 @@ def info(
 
 
 def _write_report(
-    path: Path, areas: Path | None, plots: Path | None, um2_per_px: float | None
+    dataset: Path, areas: Path | None, plots: Path | None, um2_per_px: float | None
 ) -> None:
     from mtfast.progress import ProgressDisplay
     from mtfast.report import check_plots, read_instances, write_area_table, write_plots
@@ -66,12 +68,12 @@ def _write_report(
     if plots:
         check_plots(plots)
     with ProgressDisplay() as progress:
-        splits = read_instances(path, progress)
+        splits = read_instances(dataset, progress)
         made = []
         if areas:
             made.append(write_area_table(splits, areas, um2_per_px))
         if plots:
-            title = path.resolve().name
+            title = dataset.resolve().name
             made.append(
                 write_plots(splits, plots, title=title, um2_per_px=um2_per_px, progress=progress)
             )
@@ -80,7 +82,6 @@ def _write_report(
 
 
 def _print_summary(summary: DatasetSummary) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     console = make_console()
@@ -90,10 +91,8 @@ def _print_summary(summary: DatasetSummary) -> None:
         pictures = "with images" if split.has_images else "without images"
         about = f"  {split.n_images:,} images of {size}, {pictures}"
         console.print(Text.assemble("\n", (split.name, "bold"), about))
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        table.add_column("variant", overflow="fold")
-        for column in ("images", "empty", "instances", "area min", "median", "max"):
-            table.add_column(column, justify="right")
+        numbers = ("images", "empty", "instances", "area min", "median", "max")
+        table = make_table("variant", *numbers)
         for variant in split.variants:
             mark = " *" if variant.name == split.semantic_variant else ""
             areas = (variant.area_min, variant.area_median, variant.area_max)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mtfast.cli.options import scheduler_option, workers_option
+from mtfast.cli.options import (
+    DATASET,
+    LocalPath,
+    min_area_option,
+    overlap_option,
+    overwrite_option,
+    scheduler_option,
+    splits_option,
+    variant_option,
+    workers_option,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
-class Renaming(click.ParamType[tuple[int, int]]):
+class CategoryPair(click.ParamType[tuple[int, int]]):
     """FROM=TO, a pair of category ids."""
 
     name = "FROM=TO"
@@ -22,67 +34,83 @@ class Renaming(click.ParamType[tuple[int, int]]):
         try:
             old, new = map(int, str(value).split("="))
         except ValueError:
-            self.fail(f"{value!r} is no pair of categories; expected FROM=TO as in 5=4", param, ctx)
+            self.fail(
+                f"{value!r} is not a pair of categories; expected FROM=TO such as 5=4", param, ctx
+            )
         return old, new
 
 
 @click.command()
-@click.argument("src", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("dataset", metavar=DATASET, type=LocalPath())
+@click.argument("out", type=LocalPath())
 @click.option(
-    "--format", type=click.Choice(["zarr", "png", "tiff"]), default="zarr", show_default=True
+    "--format",
+    type=click.Choice(["zarr", "png", "tiff"]),
+    default="zarr",
+    show_default=True,
+    help="Arrays, or files; see above.",
 )
-@click.option("--split", "splits", multiple=True, metavar="S", help="May be given several times.")
-@click.option(
-    "--variant", metavar="V", help="Annotations to use; by default the same as for convert."
-)
-@click.option(
-    "--min-area",
-    type=click.FloatRange(min=0),
-    metavar="PX",
-    help="Keep only instances larger than that (area > PX), measured from the RLE.",
-)
+@splits_option
+@variant_option
+@min_area_option
 @click.option(
     "--category",
     "categories",
     multiple=True,
     type=int,
     metavar="ID",
-    help="Keep only this category; may be given several times.",
+    help="Only instances of this category; may be given several times.",
 )
 @click.option(
     "--map",
     "mapping",
     multiple=True,
-    type=Renaming(),
-    help="Value for a category in the place of its id; may be given several times.",
+    type=CategoryPair(),
+    help="Write TO for category FROM; may be given several times.",
 )
-@click.option(
-    "--overlap",
-    type=click.Choice(["last", "first", "largest", "smallest", "error"]),
-    default="last",
-    show_default=True,
-    help="Which instance shows where several overlap; error refuses them.",
-)
+@overlap_option("first", "largest", "smallest", "error")
 @click.option(
     "--kind",
     type=click.Choice(["semantic", "instance", "binary", "boundary"]),
     default="semantic",
     show_default=True,
-    help="Pixels are category ids; 1..N in file order; 0 and 1; or ids on outlines alone.",
+    help="What pixels hold: category ids; instances numbered from 1 in file order; 0 and 1; or "
+    "category ids on the outlines alone.",
 )
-@click.option("--palette", is_flag=True, help="png: colours for people, pixels are their indices.")
-@click.option("--file-per-image", is_flag=True, help="tiff: not one stack for each split.")
+@click.option("--palette", is_flag=True, help="png: pixels are indices into a colour palette.")
+@click.option("--file-per-image", is_flag=True, help="tiff: a file for each image, not a stack.")
 @scheduler_option
 @workers_option
-@click.option("--overwrite", is_flag=True, help="Replace masks that are there.")
-def masks(src: Path, out: Path, mapping: tuple[tuple[int, int], ...], **options: Any) -> None:
-    """Write the masks of the dataset or store SRC anew into the folder OUT.
+@overwrite_option
+def masks(
+    dataset: Path,
+    out: Path,
+    format: Any,  # noqa: A002 - named as the option
+    splits: tuple[str, ...],
+    variant: str | None,
+    min_area: float | None,
+    categories: tuple[int, ...],
+    mapping: tuple[tuple[int, int], ...],
+    overlap: Any,
+    kind: Any,
+    palette: bool,
+    file_per_image: bool,
+    scheduler: str,
+    workers: int | None,
+    overwrite: bool,
+) -> None:
+    """Write the masks of a dataset into OUT, made from its RLE.
 
-    zarr makes OUT/SPLIT/semantic as convert does, png OUT/SPLIT_semantic_masks/STEM.png, tiff
-    OUT/SPLIT_semantic_masks.tif. Masks that are there already, made with the same options, are
-    left alone: after an interruption, run the same line again.
-    """
+    \b
+    Where they go, KIND being that of --kind:
+      zarr                    OUT/SPLIT/KIND, as convert makes SPLIT/semantic
+      png                     OUT/SPLIT_KIND_masks/STEM.png
+      tiff                    OUT/SPLIT_KIND_masks.tif, a page for each image
+      tiff --file-per-image   OUT/SPLIT_KIND_masks/STEM.tif
+
+    Masks that are already there, made with the same options, are left alone: after an interruption,
+    run the same line again.
+    """  # noqa: D301 - click reads the backspace
     from mtfast.errors import MtfastError
     from mtfast.export import export_masks
     from mtfast.progress import ProgressDisplay
@@ -92,13 +120,28 @@ def masks(src: Path, out: Path, mapping: tuple[tuple[int, int], ...], **options:
         raise MtfastError(
             f"category {twice[0]} is mapped twice; expected one --map for each; leave one out"
         )
-    options["splits"] = options["splits"] or None
-    options["categories"] = options["categories"] or None
     with ProgressDisplay() as progress:
-        made = export_masks(src, out, mapping=dict(mapping), progress=progress, **options)
-    parts = ", ".join(
+        made = export_masks(
+            dataset,
+            out,
+            format=format,
+            splits=splits or None,
+            variant=variant,
+            min_area=min_area,
+            categories=categories or None,
+            mapping=dict(mapping),
+            overlap=overlap,
+            kind=kind,
+            palette=palette,
+            file_per_image=file_per_image,
+            scheduler=scheduler,
+            workers=workers,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    counts = ", ".join(
         f"{n:,} {split} ({made.variants[split]})" for split, n in made.n_images.items()
     )
     there = sum(made.n_images.values()) - made.n_written
     kept = f"; {there:,} of them were there" if there else ""
-    click.echo(f"{made.path}: masks of {parts}{kept}")
+    click.echo(f"{made.path}: masks of {counts}{kept}")

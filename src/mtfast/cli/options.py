@@ -1,59 +1,141 @@
-"""Options that several commands share."""
+"""Options that several commands share: each is declared once, with its help."""
 
 from __future__ import annotations
 
-import json
 import re
-import sys
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from pathlib import Path
+
 
 __all__ = [
+    "DATASET",
+    "Images",
+    "LocalPath",
+    "Option",
+    "Pixels",
     "Size",
-    "echo_json",
+    "decode_check_option",
+    "images_option",
     "json_option",
-    "make_console",
+    "min_area_option",
+    "number_option",
+    "overlap_option",
+    "overwrite_option",
     "scheduler_option",
     "splits_option",
+    "variant_option",
     "workers_option",
 ]
 
-json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
-splits_option = click.option(
-    "--split", "splits", multiple=True, metavar="S", help="May be given several times."
-)
-scheduler_option = click.option(
-    "--scheduler",
-    default="threads",
-    show_default=True,
-    metavar="NAME",
-    help="threads, processes, sync or tcp://HOST:PORT.",
-)
-
-workers_option = click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Threads or processes of this machine; by default to keep all cores busy.",
-)
+DATASET = "SRC|STORE"
+"""How help shows an argument that is a source or a store."""
 
 
-def make_console() -> Console:
-    """Make a console for tables: in a pipe there is no width to keep to; names are no markup."""
-    from rich.console import Console
+class Option(click.Option):
+    """An option that also has older names, which work and are not shown.
 
-    return Console(
-        width=None if sys.stdout.isatty() else 120, markup=False, highlight=False, emoji=False
-    )
+    Parameters
+    ----------
+    *args, **attrs
+        As for :class:`click.Option`.
+    aliases : mapping
+        The value that each older name stands for; None where it takes one, as the option does.
+
+    Examples
+    --------
+    >>> click.option("--variant", cls=Option, aliases={"--semantic": None})  # doctest: +ELLIPSIS
+    <function option.<locals>.decorator at ...>
+    """
+
+    def __init__(
+        self, *args: Any, aliases: Mapping[str, str | bool | None] | None = None, **attrs: Any
+    ) -> None:
+        super().__init__(*args, **attrs)
+        self.aliases = aliases or {}
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        """Let the parser know the older names too: help and errors name those in ``opts``.
+
+        Parameters
+        ----------
+        parser, ctx
+            As click passes them.
+        """
+        super().add_to_parser(parser, ctx)
+        for name, value in self.aliases.items():
+            action = "store" if value is None else "store_const"
+            parser.add_option(self, [name], dest=self.name, action=action, const=value)
 
 
-def echo_json(content: Any) -> None:
-    """Print plain dicts, lists, strings and numbers."""
-    click.echo(json.dumps(content, indent=2))
+class LocalPath(click.ParamType["Path"]):
+    """A path on this machine; addresses such as s3://bucket/set are refused."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        """Return the path, as given.
+
+        Parameters
+        ----------
+        value, param, ctx
+            As click passes them.
+
+        Returns
+        -------
+        Path
+        """
+        # Here, as pathlib takes longer to import than --help to print.
+        from mtfast.paths import local_path
+
+        return local_path(value)
+
+
+class Pixels(click.FloatRange):
+    """A number of pixels, 0 or more; whole numbers stay so in reports."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return an int where nothing is lost by it.
+
+        Parameters
+        ----------
+        value, param, ctx
+            As click passes them.
+
+        Returns
+        -------
+        int or float
+        """
+        number: float = super().convert(value, param, ctx)
+        return int(number) if number.is_integer() else number
+
+
+class Images(click.Choice[str]):
+    """Whether image files are kept; ``jpeg`` is an older name of ``keep``."""
+
+    def __init__(self) -> None:
+        super().__init__(["keep", "none"])
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Return "keep" or "none".
+
+        Parameters
+        ----------
+        value, param, ctx
+            As click passes them.
+
+        Returns
+        -------
+        str
+        """
+        return super().convert("keep" if value == "jpeg" else value, param, ctx)
 
 
 class Size(click.ParamType[tuple[int, int]]):
@@ -62,10 +144,127 @@ class Size(click.ParamType[tuple[int, int]]):
     name = "HxW"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
-        """Return (height, width)."""
+        """Return (height, width).
+
+        Parameters
+        ----------
+        value, param, ctx
+            As click passes them.
+
+        Returns
+        -------
+        (int, int)
+        """
         if isinstance(value, tuple):
             return value
         match = re.fullmatch(r"(\d+)x(\d+)", str(value))
         if match is None:
             self.fail(f"{value!r} is no size; expected HEIGHTxWIDTH such as 1200x1920", param, ctx)
         return int(match[1]), int(match[2])
+
+
+def number_option(name: str, *, default: int, least: int, about: str) -> Callable[[Any], Any]:
+    """Make an option that takes a whole number.
+
+    Parameters
+    ----------
+    name : str
+        Such as "--shard".
+    default, least : int
+    about : str
+        Its help.
+
+    Returns
+    -------
+    callable
+        A decorator of commands.
+    """
+    return click.option(
+        name,
+        metavar="N",
+        default=default,
+        show_default=True,
+        type=click.IntRange(min=least),
+        help=about,
+    )
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+splits_option = click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    metavar="S",
+    show_default="all",
+    help="Only this split; may be given several times.",
+)
+variant_option = click.option(
+    "--variant",
+    metavar="VARIANT",
+    cls=Option,
+    aliases={"--semantic": None},
+    show_default="that of the semantic masks",
+    help="Annotations that masks are painted from.",
+)
+min_area_option = click.option(
+    "--min-area",
+    metavar="PX",
+    type=Pixels(),
+    help="Only instances larger than PX pixels (area > PX), measured from the RLE.",
+)
+
+
+def overlap_option(*choices: str) -> Callable[[Any], Any]:
+    """Make ``--overlap``.
+
+    Parameters
+    ----------
+    *choices : str
+        What a command takes besides ``last``, the default.
+
+    Returns
+    -------
+    callable
+        A decorator of commands.
+    """
+    return click.option(
+        "--overlap",
+        type=click.Choice(["last", *choices]),
+        default="last",
+        show_default=True,
+        help="Which instance shows where several overlap"
+        + ("; error refuses overlaps." if "error" in choices else "."),
+    )
+
+
+images_option = click.option(
+    "--images",
+    type=Images(),
+    cls=Option,
+    aliases={"--no-images": "none"},
+    default="keep",
+    show_default=True,
+    help="Whether image files are part of what is made.",
+)
+decode_check_option = click.option(
+    "--decode-check",
+    is_flag=True,
+    cls=Option,
+    aliases={"--decode": True},
+    help="Decode every image, to find those that do not decode; else only headers are read.",
+)
+scheduler_option = click.option(
+    "--scheduler",
+    default="threads",
+    show_default=True,
+    metavar="NAME",
+    help="threads, processes, sync or tcp://HOST:PORT.",
+)
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    show_default="enough to keep all cores busy",
+    help="Threads or processes on this machine.",
+)
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is already there.")

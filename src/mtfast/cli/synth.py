@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from mtfast.cli.options import Size, workers_option
+from mtfast.cli.options import LocalPath, Size, images_option, number_option, workers_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=LocalPath())
 @click.option("--name", default="Graphene", show_default=True, help="Material, part of set names.")
-@click.option("--train", default=64, show_default=True, type=click.IntRange(min=0))
-@click.option("--test", default=8, show_default=True, type=click.IntRange(min=0))
-@click.option("--size", type=Size(), default="1200x1920", show_default=True)
-@click.option("--classes", default=4, show_default=True, type=click.IntRange(min=1))
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
-@click.option("--no-images", is_flag=True, help="Annotations and meta data only.")
+@number_option("--train", default=64, least=0, about="Images to train on.")
+@number_option("--test", default=8, least=0, about="Images to test with.")
+@click.option(
+    "--size",
+    metavar="HxW",
+    type=Size(),
+    default="1200x1920",
+    show_default=True,
+    help="Height and width.",
+)
+@number_option(
+    "--classes", default=4, least=1, about="Classes of flakes: 1 layer, 2 layers, and so on."
+)
+@number_option("--seed", default=0, least=0, about="Equal seeds make equal files.")
+@images_option
 @workers_option
 def synth(
     out: Path,
@@ -27,7 +39,7 @@ def synth(
     size: tuple[int, int],
     classes: int,
     seed: int,
-    no_images: bool,
+    images: str,
     workers: int | None,
 ) -> None:
     """Make a synthetic MaskTerial set in the new folder OUT.
@@ -46,7 +58,7 @@ def synth(
             size=size,
             classes=classes,
             seed=seed,
-            images=not no_images,
+            images=images == "keep",
             workers=workers,
             progress=progress,
         )

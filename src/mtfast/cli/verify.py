@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mtfast.cli.options import echo_json, json_option, make_console, splits_option, workers_option
+from mtfast.cli.options import (
+    LocalPath,
+    Option,
+    json_option,
+    min_area_option,
+    overlap_option,
+    splits_option,
+    variant_option,
+    workers_option,
+)
+from mtfast.cli.tables import echo_json, make_console, make_table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from mtfast.verification.compare import ClassPixels
@@ -23,24 +34,18 @@ MOST_PAIRS = 3
 
 
 @click.command()
-@click.argument("src", type=click.Path(path_type=Path))
+@click.argument("src", type=LocalPath())
 @splits_option
-@click.option("--variant", metavar="VARIANT", help="Annotations that masks are painted from.")
+@variant_option
+@min_area_option
+@overlap_option("first", "largest", "smallest")
 @click.option(
-    "--min-area",
-    metavar="PX",
-    type=click.IntRange(min=0),
-    help="Paint only instances larger than that (area > PX).",
-)
-@click.option(
-    "--overlap",
-    type=click.Choice(["last", "first", "largest", "smallest"]),
-    default="last",
-    show_default=True,
-    help="Which instance shows where several overlap.",
-)
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="Picture of the masks that differ most."
+    "--picture",
+    metavar="OUT",
+    type=LocalPath(),
+    cls=Option,
+    aliases={"-o": None, "--out": None},
+    help="Draw the masks that differ most into OUT, .png or .jpg.",
 )
 @workers_option
 @json_option
@@ -48,16 +53,16 @@ def verify(
     src: Path,
     splits: tuple[str, ...],
     variant: str | None,
-    min_area: int | None,
+    min_area: float | None,
     overlap: Any,
-    out: Path | None,
+    picture: Path | None,
     workers: int | None,
     as_json: bool,
 ) -> int:
-    """Compare the semantic masks of the dataset SRC with regenerated ones, pixel by pixel.
+    """Compare the masks that SRC ships with regenerated ones.
 
-    Says, too, which annotation file, smallest area and order of painting explain the masks best.
-    Exits with status 1 if anything differs.
+    Semantic masks are compared pixel by pixel. The output also says which annotation file, smallest
+    area and order of painting explain the masks best. Exits with status 1 if anything differs.
     """
     from mtfast.progress import ProgressDisplay
     from mtfast.verification.verify import verify as verify_masks
@@ -69,7 +74,7 @@ def verify(
             variant=variant,
             min_area=min_area,
             overlap=overlap,
-            picture=out,
+            picture=picture,
             workers=workers,
             progress=progress,
         )
@@ -77,8 +82,8 @@ def verify(
         echo_json(found.as_dict())
     else:
         _print_verification(found)
-        if out is not None:
-            click.echo(str(out) if found.n_different else "no mask differs: no picture drawn")
+        if picture is not None:
+            click.echo(str(picture) if found.n_different else "no mask differs: no picture drawn")
     return 1 if found.n_findings else 0
 
 
@@ -89,7 +94,7 @@ def _print_verification(found: Verification) -> None:
     console.print(Text(found.path, "bold"))
     for split in found.splits:
         if split.n_masks is None:
-            console.print(Text.assemble("\n", (split.name, "bold"), "  no masks come with it"))
+            console.print(Text.assemble("\n", (split.name, "bold"), "  ships no masks"))
             continue
         console.print(
             Text.assemble(
@@ -125,8 +130,8 @@ def _print_images(console: Console, split: SplitVerification) -> None:
         table.add_row(image.kind, pixels, about)
     console.print(table)
     if len(split.images) > MOST_IMAGES:
-        console.print(f"and {len(split.images) - MOST_IMAGES:,} more, which --json names")
-        console.print(f"in all {split.n_pixels:,} px: {_words(split.classes)}")
+        console.print(f"and {len(split.images) - MOST_IMAGES:,} more; --json names them all")
+        console.print(f"{split.n_pixels:,} px in total: {_words(split.classes)}")
 
 
 def _words(classes: tuple[ClassPixels, ...]) -> str:
@@ -137,16 +142,12 @@ def _words(classes: tuple[ClassPixels, ...]) -> str:
 
 
 def _print_rules(console: Console, split: SplitVerification) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     if not split.n_telling:
-        console.print("no mask tells rules of painting apart")
+        console.print("all rules paint the masks alike")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("rule, the best first", overflow="fold")
-    table.add_column("equal", justify="right")
-    table.add_column("px that differ", justify="right")
+    table = make_table("rule, best first", "equal", "px that differ")
     ranked = groupby(split.scores, key=lambda score: (score.n_images, score.n_pixels))
     for number, ((n_images, n_pixels), group) in enumerate(ranked):
         first, *others = (score.rule for score in group)
@@ -154,4 +155,4 @@ def _print_rules(console: Console, split: SplitVerification) -> None:
             alike = f" (and {len(others)} alike)" if others else ""
             table.add_row(Text(f"{first}{alike}"), f"{n_images:,}", f"{n_pixels:,}")
     console.print(table)
-    console.print(f"{split.n_telling:,} masks tell {len(split.scores)} rules apart")
+    console.print(f"{len(split.scores)} rules were tried; they differ in {split.n_telling:,} masks")

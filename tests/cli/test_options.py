@@ -1,0 +1,340 @@
+"""One spelling of each option, older spellings that still work, and what all commands share."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import re
+import subprocess
+import sys
+import types
+import typing
+from importlib import import_module
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import mtfast
+from mtfast.cli import entry
+from mtfast.cli.entry import cli
+
+FUNCTIONS = {
+    "bench": "mtfast.loaders.bench.rates.measure_rates",
+    "convert": "mtfast.conversion.convert.convert",
+    "demo": "mtfast.demo.run_demo",
+    "doctor": "mtfast.diagnosis.diagnose.diagnose",
+    "index": "mtfast.conversion.crop_index.add_crop_index",
+    "masks": "mtfast.export.export_masks",
+    "preview": "mtfast.report.preview.preview",
+    "synth": "mtfast.synth.make_set",
+    "verify": "mtfast.verification.verify.verify",
+}
+"""What each command calls."""
+
+
+def invoke(*arguments) -> tuple[int, str, str]:
+    """Run a command in this process: its status, standard output and standard error."""
+    done = CliRunner().invoke(click.Command("run", callback=lambda: entry.main([*arguments])), [])
+    return done.exit_code, done.stdout, done.stderr
+
+
+def called_with(monkeypatch, command: str, *arguments: str) -> dict[str, object]:
+    """Return what a command hands to its function, which is not run."""
+    home, _, name = FUNCTIONS[command].rpartition(".")
+    given: dict[str, object] = {}
+
+    class CalledError(Exception):
+        """Nothing follows."""
+
+    def function(*positional, **options):
+        given.update(options, positional=positional)
+        raise CalledError
+
+    monkeypatch.setattr(import_module(home), name, function)
+    with pytest.raises(CalledError):
+        cli.main([command, *arguments], standalone_mode=False)
+    return given
+
+
+@pytest.mark.parametrize(
+    ("command", "older", "today"),
+    [
+        ("convert", ["--semantic", "annotations_9"], ["--variant", "annotations_9"]),
+        ("convert", ["--semantic=annotations_9"], ["--variant=annotations_9"]),
+        ("masks", ["--semantic", "v"], ["--variant", "v"]),
+        ("verify", ["--semantic", "v"], ["--variant", "v"]),
+        ("bench", ["--semantic", "v"], ["--variant", "v"]),
+        ("convert", ["--images", "jpeg"], ["--images", "keep"]),
+        ("convert", ["--no-images"], ["--images", "none"]),
+        ("synth", ["--no-images"], ["--images", "none"]),
+        ("doctor", ["--decode"], ["--decode-check"]),
+        ("convert", ["--decode"], ["--decode-check"]),
+        ("verify", ["-o", "a.png"], ["--picture", "a.png"]),
+        ("verify", ["--out", "a.png"], ["--picture", "a.png"]),
+        ("preview", ["-o", "a.png"], ["a.png"]),
+        ("preview", ["--out", "a.png"], ["a.png"]),
+    ],
+)
+def test_older_spellings_work_and_are_not_shown(monkeypatch, command, older, today):
+    positional = {"convert": ["a", "b"], "masks": ["a", "b"]}.get(command, ["a"])
+    expected = called_with(monkeypatch, command, *positional, *today)
+    found = called_with(monkeypatch, command, *positional, *older)
+    for given in (expected, found):
+        given.pop("progress")
+    assert found == expected
+    page = CliRunner().invoke(cli, [command, "--help"]).stdout
+    hidden = older[-1] if older[0] == "--images" else older[0].partition("=")[0]
+    assert not re.search(rf"(?<![\w-]){hidden}(?![\w-])", page)
+
+
+def test_derive_without_images(tiny_set, tmp_path):
+    for number, spelling in enumerate((["--no-images"], ["--images", "none"])):
+        line = ["derive", str(tiny_set), str(tmp_path / str(number)), "--min-area", "400"]
+        assert CliRunner().invoke(cli, [*line, *spelling], catch_exceptions=False).exit_code == 0
+        assert not (tmp_path / str(number) / "train_images").exists()
+
+
+def test_an_output_is_named_once(tmp_path):
+    done = invoke("preview", ".")
+    assert done[0] == 2
+    assert done[2].startswith("mtfast: error: Missing argument 'OUT'")
+
+
+def test_errors_name_the_spelling_of_today():
+    status, _, said = invoke("convert", "a", "b", "--images", "png")
+    assert status == 2
+    assert "Invalid value for '--images': 'png' is not one of 'keep', 'none'" in said
+
+
+def test_a_whole_number_of_pixels_stays_whole(monkeypatch):
+    for typed, number in (("200", 200), ("200.0", 200), ("0.5", 0.5)):
+        given = called_with(monkeypatch, "verify", "a", "--min-area", typed)["min_area"]
+        assert (given, type(given)) == (number, type(number))
+
+
+# --- one set of defaults and choices
+
+
+def literals(annotation) -> set[str]:
+    """All strings that a Literal, or a union with one, allows."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return set().union(*map(literals, typing.get_args(annotation)))
+    if typing.get_origin(annotation) is typing.Literal:
+        return set(typing.get_args(annotation))
+    return set()
+
+
+RENAMED = {"samples": "n_samples", "batch": "batch_size"}
+# A command says less than its function, or says it for people.
+DIFFERS = {
+    ("bench", "split"),
+    ("synth", "images"),
+    ("synth", "size"),
+    ("verify", "overlap"),
+}
+
+
+@pytest.mark.parametrize("command", sorted(FUNCTIONS))
+def test_a_command_has_the_defaults_and_choices_of_its_function(command):
+    home, _, name = FUNCTIONS[command].rpartition(".")
+    function = getattr(import_module(home), name)
+    hints = typing.get_type_hints(function)
+    parameters = inspect.signature(function).parameters
+    n = 0
+    for option in cli.commands[command].params:
+        if not isinstance(option, click.Option) or option.name in ("as_json", "older_out"):
+            continue
+        name = RENAMED.get(option.name, option.name)
+        if name == "decode_check" and command == "doctor":
+            name = "decode"
+        assert name in parameters, option.name
+        n += 1
+        if (command, option.name) in DIFFERS:
+            continue
+        default = parameters[name].default
+        if default is not inspect.Parameter.empty:
+            nothing = (None, (), False, {})
+            shown = option.default
+            assert shown == default or (
+                default in nothing and (shown in nothing or not isinstance(shown, str | int))
+            ), option.name
+        if isinstance(option.type, click.Choice) and literals(hints[name]):
+            assert set(option.type.choices) == literals(hints[name]), option.name
+    assert n
+
+
+def test_every_option_says_what_it_does():
+    for name, command in cli.commands.items():
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.hidden:
+                assert option.help, (name, option.name)
+        assert len(command.get_short_help_str(62)) < 62
+        assert not command.get_short_help_str(62).endswith("..."), name
+
+
+# --- addresses
+
+
+ADDRESSES = [
+    ("bench", ["s3://bucket/set.zarr"]),
+    ("convert", ["s3://bucket/set", "a.zarr"]),
+    ("convert", [".", "s3://bucket/a.zarr"]),
+    ("demo", ["s3://bucket/demo"]),
+    ("derive", ["s3://bucket/set", "a", "--min-area", "3"]),
+    ("derive", [".", "s3://bucket/a", "--min-area", "3"]),
+    ("derive", [".", "a", "--merge", "s3://bucket/b"]),
+    ("doctor", ["https://host/set"]),
+    ("index", ["s3://bucket/set.zarr"]),
+    ("info", ["https://host/set"]),
+    ("info", [".", "--areas", "s3://bucket/a.csv"]),
+    ("info", [".", "--plots", "s3://bucket/a.html"]),
+    ("masks", ["gs://bucket/set", "a"]),
+    ("masks", [".", "s3://bucket/a"]),
+    ("preview", ["s3://bucket/set", "a.png"]),
+    ("preview", [".", "s3://bucket/a.png"]),
+    ("preview", [".", "-o", "s3://bucket/a.png"]),
+    ("synth", ["s3://bucket/a"]),
+    ("verify", ["file:///data/set"]),
+    ("verify", [".", "--picture", "s3://bucket/a.png"]),
+]
+
+
+@pytest.mark.parametrize(("command", "arguments"), ADDRESSES)
+def test_addresses_are_refused_in_one_line(tmp_path, monkeypatch, command, arguments):
+    monkeypatch.chdir(tmp_path)
+    status, said, errors = invoke(command, *arguments)
+    (address,) = [a for a in arguments if "://" in a]
+    assert (status, said) == (2, "")
+    assert errors == (
+        f"mtfast: error: {address} is an address; expected a path on this machine; "
+        "copy or mount the data\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_command_with_a_path_is_asked_for_an_address():
+    assert {command for command, _ in ADDRESSES} == set(cli.commands)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: mtfast.export_masks("s3://b/a", "out"),
+        lambda: mtfast.export_masks(".", "s3://b/a"),
+        lambda: mtfast.verify("s3://b/a"),
+        lambda: mtfast.verify(".", picture="s3://b/a.png"),
+        lambda: import_module("mtfast.report.preview").preview("s3://b/a", "a.png"),
+        lambda: import_module("mtfast.report.preview").preview(".", "s3://b/a.png"),
+        lambda: import_module("mtfast.report.summary").summarise("s3://b/a"),
+        lambda: import_module("mtfast.report").read_instances("s3://b/a"),
+        lambda: import_module("mtfast.report").write_plots((), "s3://b/a.html", title="a"),
+        lambda: import_module("mtfast.report").write_area_table((), "s3://b/a.csv"),
+        lambda: import_module("mtfast.dataset").open_dataset("s3://b/a"),
+        lambda: import_module("mtfast.dataset").expect_source("s3://b/a"),
+        lambda: import_module("mtfast.demo").run_demo("s3://b/a"),
+        lambda: mtfast.convert(".", "s3://b/a"),
+    ],
+)
+def test_functions_refuse_addresses_too(tmp_path, monkeypatch, call):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(mtfast.MtfastError, match=r"^s3://b/a\S* is an address; expected a path"):
+        call()
+    assert not list(tmp_path.iterdir())
+
+
+# --- what is logged
+
+
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_verbose_shows_the_log_of_mtfast_alone(tmp_path, monkeypatch, place):
+    def command(**_):
+        logging.getLogger("mtfast.store").info("one\n  line")
+        logging.getLogger("mtfast.store").debug("too much")
+        logging.getLogger("numba").warning("of another package")
+        logging.getLogger("mtfast.export").warning("%d images left out", 3)
+
+    monkeypatch.setattr(cli.commands["info"], "callback", command)
+    line = ["info", ".", "--json"]
+    line.insert(place, "--verbose")
+    other = logging.getLogger("numba")
+    monkeypatch.setattr(other, "propagate", False)
+    other.addHandler(logging.NullHandler())
+    status, said, errors = invoke(*line)
+    assert (status, said) == (0, "")
+    assert errors == "mtfast: one line\nmtfast: 3 images left out\n"
+    assert invoke("info", ".", "--json") == (0, "", "")
+    logger = logging.getLogger("mtfast")
+    assert [type(handler) for handler in logger.handlers] == [logging.NullHandler]
+    assert logger.level == logging.NOTSET
+
+
+def test_masks_say_what_they_are_made_from(tiny_set, tmp_path):
+    line = [sys.executable, "-m", "mtfast", "--verbose", "masks", tiny_set, tmp_path / "m"]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert (
+        "mtfast: semantic masks of test are made from annotations_with_class_200\n" in done.stderr
+    )
+    assert "mtfast:" not in done.stdout.replace("mtfast: masks", "")
+
+
+def test_importing_mtfast_shows_no_log():
+    code = "import logging, mtfast; logging.getLogger('mtfast.x').warning('seen by nobody')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+# --- Ctrl-C
+
+
+@pytest.mark.parametrize("command", sorted(cli.commands))
+def test_what_is_said_after_an_interrupt(monkeypatch, command):
+    def interrupted(**_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.commands[command], "callback", interrupted)
+    (sources, outs) = ({"convert", "derive", "masks", "preview"}, {"demo"})
+    arguments = [] if command in outs else ["a", "b.png"] if command in sources else ["a"]
+    status, _, errors = invoke("--verbose", command, *arguments)
+    assert status == 130
+    (line,) = errors.strip().splitlines()
+    assert line.startswith("mtfast: error: interrupted; ")
+    kept = {
+        "bench": "nothing was written",
+        "demo": "what was finished stays in DIR",
+        "doctor": "nothing was written",
+        "index": "splits that were indexed keep their index",
+        "masks": "masks that were finished stay",
+    }
+    assert kept.get(command, "nothing half-written is left") in line
+
+
+def test_an_index_is_kept_for_splits_that_have_one(tiny_set, tmp_path, monkeypatch):
+    from mtfast.conversion import crop_index
+
+    store = mtfast.convert(tiny_set, tmp_path / "s.zarr")
+    index_split = crop_index._index_split
+
+    def interrupt_at_test(split, *rest):
+        if split.name == "test":
+            raise KeyboardInterrupt
+        return index_split(split, *rest)
+
+    monkeypatch.setattr(crop_index, "_index_split", interrupt_at_test)
+    assert invoke("index", str(store))[0] == 130
+    opened = mtfast.open(store)
+    assert opened["train"].has_crop_index
+    assert not opened["test"].has_crop_index
+    assert sorted(os.listdir(tmp_path)) == ["s.zarr"]
+
+
+def test_an_interrupted_conversion_leaves_nothing(tiny_set, tmp_path, monkeypatch):
+    from mtfast.conversion import convert
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(convert, "_write", interrupt)
+    assert invoke("convert", str(tiny_set), str(tmp_path / "s.zarr"))[0] == 130
+    assert not list(tmp_path.iterdir())
