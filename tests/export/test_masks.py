@@ -1,4 +1,4 @@
-"""Masks written anew: every format, what a later run finds, and what is in the way."""
+"""Exported masks: every format, later runs, and what is refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mtfast.atomic import PARTIAL
 from mtfast.cli.masks import masks as command
 from mtfast.errors import MtfastError, SourceError, StoreError
 from mtfast.export import image_files, zarr_arrays
-from mtfast.export.format import Part
+from mtfast.export.format import MaskBatch
 from mtfast.painting.selection import Selection
 
 FORMATS = ("zarr", "png", "tiff", "tiff files")
@@ -34,16 +34,18 @@ def export(source, out, form="zarr", **options):
     return mtfast.export_masks(source, out, format=form.split()[0], **per_image, **options)
 
 
-def read(out: Path, form: str, split: str, names: list[str]) -> np.ndarray:
-    """Read masks with what anybody would read them with."""
-    folder = out / f"{split}_semantic_masks"
+def read(out: Path, form: str, split: str, names: list[str], kind: str = "semantic") -> np.ndarray:
+    """Read masks with the usual libraries."""
+    folder = out / f"{split}_{kind}_masks"
     stems = [Path(name).stem for name in names]
     if form == "zarr":
         group = zarr.open_group(out, mode="r")[split]
         assert group["name"][:].tolist() == names
-        return group["semantic"][:]
+        assert group.attrs[f"{kind}_variant"].startswith("annotations")
+        assert sorted(group.array_keys()) == sorted(["name", kind])
+        return group[kind][:]
     if form == "tiff":
-        listed = (out / f"{split}_semantic_masks.txt").read_text().splitlines()
+        listed = (out / f"{split}_{kind}_masks.txt").read_text().splitlines()
         assert listed == names
         return tifffile.imread(f"{folder}.tif").reshape(len(names), *(240, 320))
     if form == "png":
@@ -54,7 +56,7 @@ def read(out: Path, form: str, split: str, names: list[str]) -> np.ndarray:
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
-    """Which file lies where, and which one it is."""
+    """Path of each file, with its inode and time."""
     return {
         str(path.relative_to(folder)): (path.stat().st_ino, path.stat().st_mtime_ns)
         for path in folder.rglob("*")
@@ -63,8 +65,8 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 @pytest.fixture
-def few_a_part(monkeypatch):
-    """Make a split several parts."""
+def few_a_batch(monkeypatch):
+    """Make a split several batches."""
     monkeypatch.setattr("mtfast.store.schema.SHARD", 8)
 
 
@@ -78,7 +80,7 @@ def few_a_part(monkeypatch):
         {"categories": [1, 3], "mapping": {3: 1000, 1: 3}, "kind": "boundary"},
     ],
 )
-def test_masks_are_the_selection_painted(small_set, tmp_path, form, options, few_a_part):
+def test_masks_are_the_selection_painted(small_set, tmp_path, form, options, few_a_batch):
     made = export(small_set, tmp_path / "masks", form, **options)
     assert made.n_images == {"train": 20, "test": 6}
     assert made.n_written == 26
@@ -91,7 +93,8 @@ def test_masks_are_the_selection_painted(small_set, tmp_path, form, options, few
     for split in source.splits:
         table = source.table(split, variant)
         expected = mtfast.semantic(Selection(**options).select(table))
-        found = read(tmp_path / "masks", form, split, table.names.tolist())
+        kind = options.get("kind", "semantic")
+        found = read(tmp_path / "masks", form, split, table.names.tolist(), kind)
         assert found.dtype == expected.dtype
         np.testing.assert_array_equal(found, expected)
     assert names_in(tmp_path) == ["masks"]
@@ -110,6 +113,30 @@ def test_png_files_are_those_that_come_with_a_set(small_set, tmp_path):
                 np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
 
 
+def test_the_stem_of_a_name_with_a_backslash(tmp_path):
+    """As Split.index takes it: Windows wrote the annotations."""
+    file = write_coco(tmp_path / "set.json", [("run1\\a1.jpg", 9, 9), ("run2/a2.tile.jpg", 9, 9)])
+    export(file, tmp_path / "masks", "png")
+    folder = tmp_path / "masks" / "train_semantic_masks"
+    assert sorted(os.listdir(folder)) == ["a1.png", "a2.tile.png"]
+
+
+def test_an_opened_dataset_is_as_good_as_its_path(small_set, tmp_path):
+    store = mtfast.convert(small_set, tmp_path / "set.zarr", images="none")
+    made = {}
+    for name, dataset in {
+        "path": small_set,
+        "source": mtfast.open_source(small_set),
+        "store": mtfast.open(store),
+    }.items():
+        export(dataset, tmp_path / name, splits=["test"])
+        made[name] = zarr.open_array(tmp_path / name / "test" / "semantic", mode="r")[:]
+        record = zarr.open_group(tmp_path / name, mode="r").attrs["mtfast_masks"]
+        assert record["source"] == ("set.zarr" if name == "store" else "Graphene")
+    np.testing.assert_array_equal(made["source"], made["path"])
+    np.testing.assert_array_equal(made["store"], made["path"])
+
+
 def test_a_store_is_a_source_too(small_set, tmp_path):
     store = mtfast.convert(small_set, tmp_path / "set.zarr", images="none")
     export(store, tmp_path / "a")
@@ -123,7 +150,7 @@ def test_a_store_is_a_source_too(small_set, tmp_path):
         mtfast.open(tmp_path / "a")
 
 
-def test_a_tiff_stack_opens_everywhere(small_set, tmp_path, few_a_part):
+def test_a_tiff_stack_opens_everywhere(small_set, tmp_path, few_a_batch):
     export(small_set, tmp_path, "tiff", splits=["train"])
     file = tmp_path / "train_semantic_masks.tif"
     table = mtfast.open_source(small_set).table("train", "annotations_with_class_200")
@@ -172,7 +199,7 @@ def test_schedulers_write_the_same(small_set, tmp_path, scheduler):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_rerun_writes_what_is_missing_or_damaged(small_set, tmp_path, form, few_a_part):
+def test_a_rerun_writes_what_is_missing_or_damaged(small_set, tmp_path, form, few_a_batch):
     out = tmp_path / "masks"
     export(small_set, out, form)
     before = snapshot(out)
@@ -223,7 +250,8 @@ def test_other_options_are_not_mixed(small_set, tmp_path, form):
     made = export(small_set, out, form, splits=["test"], kind="binary", overwrite=True)
     assert made.n_written == 6
     table = mtfast.open_source(small_set).table("test", "annotations_with_class_200")
-    assert read(out, form, "test", table.names.tolist()).max() == 1
+    assert read(out, form, "test", table.names.tolist(), "binary").max() == 1
+    assert not [path for path in out.iterdir() if "semantic" in path.name]
     other = FORMATS[FORMATS.index(form) - 1]
     export(small_set, out, other, splits=["test"], overwrite=True)
     expected = mtfast.semantic(table)
@@ -242,25 +270,26 @@ def test_changed_annotations_are_noticed(small_set, tmp_path):
         export(folder, tmp_path / "masks")
 
 
-SLOW = """
-import signal, sys, time
+STOPS = """
+import signal, sys
 # A shell that starts the tests in the background has told them to ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from mtfast.store import schema
 schema.SHARD = 2
-from mtfast.export.format import Part
-encode = Part.encode
+from mtfast.export.format import MaskBatch
+encode = MaskBatch.encode
 whole = []
-def slow(part, form):
-    for data in encode(part, form):
+def stop_in_the_third(batch, form):
+    for data in encode(batch, form):
         yield data
         if len(whole) == 2:
             # One write, as two threads may be here at once.
             sys.stdout.write("writing\\n")
             sys.stdout.flush()
-            time.sleep(0.4)
-    whole.append(part)
-Part.encode = slow
+            # Until the signal is sent.
+            sys.stdin.read()
+    whole.append(batch)
+MaskBatch.encode = stop_in_the_third
 from mtfast.cli import main
 main(["masks", *sys.argv[1:], "--workers", "1"])
 """
@@ -272,7 +301,8 @@ def test_an_interrupted_run_is_finished_by_the_next(small_set, tmp_path, monkeyp
     monkeypatch.setattr("mtfast.store.schema.SHARD", 2)
     out = tmp_path / "masks"
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW, small_set, out, "--format", form],
+        [sys.executable, "-c", STOPS, small_set, out, "--format", form],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -280,16 +310,20 @@ def test_an_interrupted_run_is_finished_by_the_next(small_set, tmp_path, monkeyp
     assert process.stdout is not None
     assert process.stdout.readline() == "writing\n"
     process.send_signal(how)
-    _, errors = process.communicate(timeout=60)
+    try:
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert "Traceback" not in errors
-        assert errors.count("mtfast: error: interrupted") == 1
+        said = "mtfast: error: interrupted; masks that were finished stay; run the same line again"
+        assert errors.count(said) == 1
         assert not list(out.rglob(f"{PARTIAL}*"))
     if form == "zarr":
         assert zarr.open_group(out, mode="r").attrs["complete"] is False
     made = export(small_set, out, form)
-    # Two parts were whole, and of the third one perhaps some.
+    # Two batches were whole, and some of the third one may be.
     assert 26 - 8 <= made.n_written <= 26 - 4
     export(small_set, tmp_path / "whole", form)
     for file in (tmp_path / "whole").rglob("*"):
@@ -299,15 +333,27 @@ def test_an_interrupted_run_is_finished_by_the_next(small_set, tmp_path, monkeyp
     assert {p.name for p in out.rglob("*")} == {p.name for p in (tmp_path / "whole").rglob("*")}
 
 
-def test_a_record_reaches_nothing_outside_its_folder(small_set, tmp_path):
-    """Whatever it names is removed with --overwrite."""
+@pytest.mark.parametrize(
+    ("form", "changed"),
+    [
+        ("zarr", {"splits": {"../precious": {}}}),
+        ("zarr", {"splits": {"..": {}}}),
+        ("zarr", {"splits": {"": {}}}),
+        ("png", {"settings": {"format": "png", "kind": "x/../../precious/y"}}),
+        ("png", {"settings": {"format": "png"}}),
+    ],
+)
+def test_a_record_reaches_nothing_outside_its_folder(small_set, tmp_path, form, changed):
+    """It names what --overwrite removes."""
     (tmp_path / "precious").mkdir()
-    export(small_set, tmp_path / "masks", "zarr", splits=["test"])
-    metadata = json.loads((tmp_path / "masks" / "zarr.json").read_text())
-    metadata["attributes"]["mtfast_masks"]["splits"] = {"../precious": {}}
-    (tmp_path / "masks" / "zarr.json").write_text(json.dumps(metadata))
+    export(small_set, tmp_path / "masks", form, splits=["test"])
+    path = tmp_path / "masks" / ("zarr.json" if form == "zarr" else "masks.json")
+    content = json.loads(path.read_text())
+    record = content["attributes"]["mtfast_masks"] if form == "zarr" else content
+    record.update(changed)
+    path.write_text(json.dumps(content))
     with pytest.raises(StoreError, match="holds no masks of an earlier run"):
-        export(small_set, tmp_path / "masks", overwrite=True)
+        export(small_set, tmp_path / "masks", form, overwrite=True)
     assert (tmp_path / "precious").exists()
 
 
@@ -317,7 +363,7 @@ def test_a_kill_before_the_record_is_written(small_set, tmp_path):
     assert export(small_set, tmp_path / "masks", "png", splits=["test"]).n_written == 6
 
 
-# --- what is in the way, and bad input
+# --- what is refused
 
 
 def test_folders_of_something_else(small_set, tmp_path):
@@ -342,11 +388,11 @@ def test_folders_of_something_else(small_set, tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"splits": ["val"]}, SourceError, "no split 'val' in .*; expected one of train, test"),
-        ({"variant": "annotations_9"}, SourceError, "no variant 'annotations_9' in split 'train'"),
+        ({"splits": ["val"]}, SourceError, "no split 'val' in .*; expected one of: train, test"),
+        ({"variant": "annotations_9"}, SourceError, "no variant.* 'annotations_9' in "),
         ({"categories": [77]}, MtfastError, "no category '77' in .*; expected one of: 1"),
         ({"mapping": {77: 1}}, MtfastError, "no category '77' in the annotations"),
-        ({"form": "gif"}, MtfastError, "format 'gif'; expected 'zarr', 'png' or 'tiff'"),
+        ({"form": "gif"}, MtfastError, "format 'gif'; expected one of 'zarr', 'png', 'tiff'"),
         ({"palette": True}, MtfastError, "a palette for zarr; expected png"),
         ({"file_per_image": True}, MtfastError, "one file an image for zarr; expected tiff"),
         ({"scheduler": "thread"}, MtfastError, "scheduler 'thread'; expected threads"),
@@ -360,7 +406,7 @@ def test_folders_of_something_else(small_set, tmp_path):
 )
 def test_bad_options_write_nothing(small_set, tmp_path, monkeypatch, options, error, words):
     if "overlap" in options:
-        # Flakes of a set lie apart; these do not.
+        # Flakes of a set do not overlap; these do.
         table = mtfast.open_source(small_set).table("train", "annotations_with_class_200")
         k = int(np.argmax(np.diff(table.image_offsets) > 1))
         picks = np.repeat(table.image_offsets[k], 2)
@@ -430,7 +476,7 @@ def test_wide_values(tmp_path):
         annotation |= {"image_id": 0, "category_id": 1}
     file.write_text(json.dumps(content))
     export(file, tmp_path / "many", kind="instance")
-    pixels = zarr.open_array(tmp_path / "many" / "train" / "semantic", mode="r")
+    pixels = zarr.open_array(tmp_path / "many" / "train" / "instance", mode="r")
     assert pixels.dtype == np.uint16
     assert pixels[0][4, 4] == 300
 
@@ -447,10 +493,10 @@ def test_a_full_disk_is_one_line(small_set, tmp_path, monkeypatch):
 
 
 def test_two_runs_at_once(small_set, tmp_path, monkeypatch):
-    def again(part, form):
+    def again(batch, form):
         export(small_set, tmp_path / "masks")
 
-    monkeypatch.setattr(Part, "encode", again)
+    monkeypatch.setattr(MaskBatch, "encode", again)
     with pytest.raises(StoreError, match="being written by another run; expected to be alone"):
         export(small_set, tmp_path / "masks")
 
@@ -480,7 +526,7 @@ def test_command(small_set, tmp_path):
         "file_per_image": False,
     }
     assert record["source"] == "Graphene"
-    files = list((tmp_path / "masks" / "test_semantic_masks").iterdir())
+    files = list((tmp_path / "masks" / "test_boundary_masks").iterdir())
     values = {v for file in files for v in np.unique(np.asarray(Image.open(file))).tolist()}
     assert values <= {0, 1, 5}
     for wrong in (["--map", "5"], ["--map", "a=b"], ["--map", "1=2=3"], ["--min-area", "-1"]):
@@ -488,4 +534,4 @@ def test_command(small_set, tmp_path):
     with pytest.raises(MtfastError, match="category 2 is mapped twice"):
         runner.invoke(command, [*arguments, "--map", "2=1"], catch_exceptions=False)
     page = runner.invoke(command, ["--help"]).stdout
-    assert "larger than that (area > PX)" in " ".join(page.split())
+    assert "larger than PX pixels (area > PX)" in " ".join(page.split())

@@ -1,4 +1,4 @@
-"""What is written where: a part of the images of a split, and the format that writes it."""
+"""What a file format for masks has to do, and the batch of images that one job writes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mtfast.painting.encode import MaskForm, encode_masks
-from mtfast.painting.selection import Selection
+from mtfast.painting.selection import Kind, Selection
 from mtfast.table import RunTable
 
-__all__ = ["FOLDER", "Format", "MaskSplit", "Part"]
-
-FOLDER = "{split}_semantic_masks"
-"""Where the masks of a split are, whatever their kind; the name that the published sets have."""
+__all__ = ["MaskBatch", "MaskFormat", "MaskSplit"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class MaskSplit:
     dtype : numpy dtype
         Of the masks, uint8 or uint16.
     largest : int
-        The largest value that any of them holds.
+        The largest value in any of them.
     """
 
     name: str
@@ -44,15 +41,26 @@ class MaskSplit:
 
 
 @dataclass(frozen=True)
-class Part:
+class MaskBatch:
     """Images of a split that one job writes: all that a worker needs to know.
 
     Attributes
     ----------
+    out : Path
+        Folder that the masks go to.
+    split : str
+    number : int
+        Batches of a split are numbered from 0.
     table : RunTable
-        Of the split. Only the part's own images are sent to another process.
+        Of the split. Only the batch's own images are sent to another process.
     start, stop : int
         Its images are start .. stop - 1.
+    selection : Selection
+        Which instances show, and as what.
+    dtype : str
+        Of the masks, "uint8" or "uint16".
+    largest : int
+        The largest value in any mask of the split.
     """
 
     out: Path
@@ -78,45 +86,140 @@ class Part:
         """Annotations of its images, nothing selected yet."""
         return self.table[self.start : self.stop]
 
-    def encode(self, form: Callable[[int], MaskForm]) -> Iterator[bytes]:
-        """Encode the mask of every image; the form is made for the largest value."""
+    def encode(self, make_form: Callable[[int], MaskForm]) -> Iterator[bytes]:
+        """Encode the mask of every image.
+
+        Parameters
+        ----------
+        make_form : callable
+            Makes what encodes, from the largest value in any mask.
+
+        Yields
+        ------
+        bytes
+
+        Raises
+        ------
+        RLEError, MtfastError
+            As :func:`mtfast.painting.encode.encode_masks` does.
+        """
         table = self.selection.select(self.images)
-        turns = np.flatnonzero(np.diff(table.heights) | np.diff(table.widths)) + 1
-        for start, stop in pairwise([0, *turns.tolist(), table.n_images]):
-            yield from encode_masks(table[start:stop], self.dtype, form(self.largest))
+        changes = np.flatnonzero(np.diff(table.heights) | np.diff(table.widths)) + 1
+        for start, stop in pairwise([0, *changes.tolist(), table.n_images]):
+            yield from encode_masks(table[start:stop], self.dtype, make_form(self.largest))
 
 
-class Format(ABC):
-    """How masks lie in a folder.
+@dataclass(frozen=True)
+class MaskFormat(ABC):
+    """How masks are laid out in a folder.
 
-    It is sent to the workers. Whatever it writes takes its name when it is whole, and so is known
-    to be by that name.
+    It is pickled to the workers. A file that it writes takes its name when it is whole, so that its
+    name alone says so.
+
+    Parameters
+    ----------
+    kind : {"semantic", "instance", "binary", "boundary"}
+        What the pixels are; part of the names of files and folders.
     """
 
     one_size: ClassVar[bool] = True
     """Whether the images of a split must all have one size."""
 
-    def check(self, split: MaskSplit) -> None:  # noqa: B027 - most do nothing here
-        """Raise MtfastError if the masks of a split cannot be written."""
+    kind: Kind = "semantic"
+
+    def name_of(self, split: str) -> str:
+        """Name the folder or file of a split, as the published sets do.
+
+        Parameters
+        ----------
+        split : str
+
+        Returns
+        -------
+        str
+            Such as "train_semantic_masks".
+        """
+        return f"{split}_{self.kind}_masks"
+
+    def check(self, split: MaskSplit) -> None:  # noqa: B027 - most formats have nothing to check
+        """Refuse a split whose masks cannot be written.
+
+        Parameters
+        ----------
+        split : MaskSplit
+
+        Raises
+        ------
+        MtfastError
+        """
 
     @abstractmethod
     def outputs(self, out: Path, split: str) -> list[Path]:
-        """All files and folders in which the masks of a split end up."""
+        """List the files and folders that the masks of a split may be in.
+
+        Parameters
+        ----------
+        out : Path
+        split : str
+
+        Returns
+        -------
+        list of Path
+        """
 
     @abstractmethod
     def begin(self, out: Path, record: Any, splits: Sequence[MaskSplit]) -> None:
-        """Keep the record, and make what the parts need or find it made."""
+        """Write the record, and make what the batches need unless it is there.
+
+        Parameters
+        ----------
+        out : Path
+        record : dict
+            See :mod:`mtfast.export.manifest`.
+        splits : sequence of MaskSplit
+        """
 
     def is_whole(self, out: Path, split: MaskSplit) -> bool:
-        """Whether no part of a split has to be looked at any more."""
+        """Tell whether a split is finished, so that no batch of it has to be looked at.
+
+        Parameters
+        ----------
+        out : Path
+        split : MaskSplit
+
+        Returns
+        -------
+        bool
+        """
         return False
 
     @abstractmethod
-    def write(self, part: Part) -> int:
-        """Write the masks of a part that are not there yet; return how many that were."""
+    def write(self, batch: MaskBatch) -> int:
+        """Write the masks of a batch that are not there yet.
 
-    def gather(self, out: Path, split: MaskSplit) -> None:  # noqa: B027 - most do nothing here
-        """Make of the parts of a split what it is to be."""
+        Parameters
+        ----------
+        batch : MaskBatch
 
-    def end(self, out: Path) -> None:  # noqa: B027 - most do nothing here
-        """Say that all is there."""
+        Returns
+        -------
+        int
+            How many were written.
+        """
+
+    def finish_split(self, out: Path, split: MaskSplit) -> None:  # noqa: B027 - optional
+        """Do what is left once all batches of a split are written.
+
+        Parameters
+        ----------
+        out : Path
+        split : MaskSplit
+        """
+
+    def finish(self, out: Path) -> None:  # noqa: B027 - optional
+        """Mark the folder complete once all splits are finished.
+
+        Parameters
+        ----------
+        out : Path
+        """

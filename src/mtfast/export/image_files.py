@@ -1,4 +1,4 @@
-"""Masks as a file an image, ``OUT/SPLIT_semantic_masks/STEM.png`` or ``.tif``."""
+"""Masks as a file for each image, ``OUT/SPLIT_KIND_masks/STEM.png`` or ``.tif``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import compress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,26 +16,27 @@ from numpy.typing import NDArray
 
 from mtfast.atomic import write_files
 from mtfast.errors import MtfastError, StoreError
-from mtfast.export.format import FOLDER, Format, MaskSplit, Part
+from mtfast.export.format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.export.manifest import write_record
 from mtfast.export.zlib_files import PngFiles, ZlibStreams
 from mtfast.painting.encode import MaskForm, MaskRuns
-from mtfast.paths import base_name
+from mtfast.paths import stem_of
 
-__all__ = ["FolderOfPng", "FolderOfTiff", "palette_of"]
+__all__ = ["PngFolder", "TiffFolder", "png_palette"]
 
 LARGEST_SIDE = 2**31 - 1
 
 
-class _Folder(Format):
-    """What folders of either kind of file have in common."""
+@dataclass(frozen=True)
+class _Folder(MaskFormat):
+    """What folders of PNG and of TIFF files have in common."""
 
     one_size = False
     suffix: ClassVar[str]
 
     @abstractmethod
     def form(self, largest: int) -> MaskForm:
-        """Return what a mask is encoded as."""
+        """Return what encodes masks, for the largest value in any of them."""
 
     @abstractmethod
     def is_file_whole(self, path: str) -> bool:
@@ -45,11 +46,11 @@ class _Folder(Format):
         """Refuse images that would have one file, and sides that no file may have."""
         taken: dict[str, str] = {}
         for name in split.table.names.tolist():
-            stem = _stem(name)
+            stem = stem_of(name)
             if "\0" in stem or not stem:
                 raise MtfastError(
                     f"image {name!r} of split {split.name!r} has no stem to name a file with; "
-                    f"expected one as in a1b2.jpg; rename it, or write a Zarr array"
+                    f"expected a stem as in a1b2.jpg; rename it, or write a Zarr array"
                 )
             if (other := taken.setdefault(stem, name)) != name:
                 raise MtfastError(
@@ -66,38 +67,65 @@ class _Folder(Format):
 
     def outputs(self, out: Path, split: str) -> list[Path]:
         """Return the folder of the split."""
-        return [out / FOLDER.format(split=split)]
+        return [out / self.name_of(split)]
 
     def begin(self, out: Path, record: Any, splits: Sequence[MaskSplit]) -> None:
         """Make the folders."""
         write_record(out, record)
         for split in splits:
-            (out / FOLDER.format(split=split.name)).mkdir(exist_ok=True)
+            (out / self.name_of(split.name)).mkdir(exist_ok=True)
 
-    def write(self, part: Part) -> int:
-        """Write the files of a part that are not there."""
-        folder = part.out / FOLDER.format(split=part.split)
-        names = [f"{_stem(name)}{self.suffix}" for name in part.images.names]
+    def write(self, batch: MaskBatch) -> int:
+        """Write the files of a batch that are not there."""
+        folder = batch.out / self.name_of(batch.split)
+        names = [f"{stem_of(name)}{self.suffix}" for name in batch.images.names.tolist()]
         missing = [not self.is_file_whole(f"{folder}{os.sep}{name}") for name in names]
         if not any(missing):
             return 0
-        files = zip(names, part.encode(self.form), strict=True)
+        files = zip(names, batch.encode(self.form), strict=True)
         return write_files(folder, compress(files, missing), StoreError)
 
 
 @dataclass(frozen=True)
-class FolderOfPng(_Folder):
-    """See :class:`mtfast.export.format.Format`."""
+class PngFolder(_Folder):
+    """PNG files of 8- or 16-bit grey, or with a palette.
+
+    Parameters
+    ----------
+    kind : str
+        See :class:`mtfast.export.format.MaskFormat`.
+    palette : bool
+        Pixels are indices into a colour palette.
+    """
 
     palette: bool = False
     suffix = ".png"
 
     def form(self, largest: int) -> PngFiles:
-        """Grey files, or such with colours."""
-        return PngFiles(largest, palette_of(largest) if self.palette else None)
+        """Return what encodes grey files, or files with a palette.
+
+        Parameters
+        ----------
+        largest : int
+            The largest value in any mask of the split.
+
+        Returns
+        -------
+        PngFiles
+        """
+        return PngFiles(largest, png_palette(largest) if self.palette else None)
 
     def check(self, split: MaskSplit) -> None:
-        """Refuse colours for more values than a palette has, and what other folders refuse."""
+        """Refuse more values than a palette has, and what other folders refuse.
+
+        Parameters
+        ----------
+        split : MaskSplit
+
+        Raises
+        ------
+        MtfastError
+        """
         super().check(split)
         if self.palette and split.largest > 255:
             raise MtfastError(
@@ -106,7 +134,16 @@ class FolderOfPng(_Folder):
             )
 
     def is_file_whole(self, path: str) -> bool:
-        """Whether a file ends as a PNG does."""
+        """Tell whether a file ends as a PNG does.
+
+        Parameters
+        ----------
+        path : str
+
+        Returns
+        -------
+        bool
+        """
         n = len(PngFiles.ending)
         try:
             with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - half the time of Path.open
@@ -115,17 +152,37 @@ class FolderOfPng(_Folder):
             return False
 
 
-class FolderOfTiff(_Folder):
-    """See :class:`mtfast.export.format.Format`."""
+@dataclass(frozen=True)
+class TiffFolder(_Folder):
+    """TIFF files of one page; see :class:`mtfast.export.format.MaskFormat`."""
 
     suffix = ".tif"
 
     def form(self, largest: int) -> _TiffFiles:
-        """Files of one page."""
+        """Return what encodes files of one page.
+
+        Parameters
+        ----------
+        largest : int
+            The largest value in any mask of the split.
+
+        Returns
+        -------
+        MaskForm
+        """
         return _TiffFiles(largest)
 
     def is_file_whole(self, path: str) -> bool:
-        """Whether all pixels of a file are there."""
+        """Tell whether all pixels of a file are there.
+
+        Parameters
+        ----------
+        path : str
+
+        Returns
+        -------
+        bool
+        """
         from mtfast.export.tiff_stack import n_whole_pages
 
         return n_whole_pages(Path(path)) == 1
@@ -144,8 +201,24 @@ class _TiffFiles(ZlibStreams):
         return _tiff_file(super().from_pixels(mask), (height, width), mask.dtype.name)
 
 
-def palette_of(largest: int) -> NDArray[np.uint8]:
-    """Colours (largest + 1, 3) uint8 for values: black for 0, then those of previews in turn."""
+def png_palette(largest: int) -> NDArray[np.uint8]:
+    """Make the palette of a PNG file: black for 0, then the colours of previews in turn.
+
+    Parameters
+    ----------
+    largest : int
+        The largest value of any pixel, up to 255.
+
+    Returns
+    -------
+    (largest + 1, 3) uint8, C order
+        RGB.
+
+    Examples
+    --------
+    >>> png_palette(2).tolist()
+    [[0, 0, 0], [230, 60, 0], [0, 158, 115]]
+    """
     from mtfast.pictures.sheet import PALETTE
 
     colours = np.array(PALETTE, np.uint8)[np.arange(-1, largest) % len(PALETTE)]
@@ -159,10 +232,6 @@ def _tiff_file(strip: bytes, size: tuple[int, int], dtype: str) -> bytes:
     file = BytesIO()
     write_pages(file, [strip], size, dtype, 1)
     return file.getvalue()
-
-
-def _stem(name: str) -> str:
-    return PurePosixPath(base_name(str(name))).stem
 
 
 def _tail(file: Any, n: int) -> bytes:

@@ -1,4 +1,4 @@
-"""What the masks in a folder were made of, so that a later run may go on with them, or must not."""
+"""What the masks in a folder were made from: whether a later run may add to them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from mtfast.atomic import write_file
 from mtfast.errors import StoreError
 from mtfast.export.format import MaskSplit
+from mtfast.painting.selection import KINDS
 from mtfast.store.reading.files import LocalFiles
 from mtfast.store.reading.metadata import read_attributes
 from mtfast.table import RunTable
@@ -33,7 +34,21 @@ Record = dict[str, Any]
 
 
 def describe(source: str, settings: Record, splits: Sequence[MaskSplit]) -> Record:
-    """Put together a record: names, settings and, for each split, a digest of its annotations."""
+    """Make the record of an export.
+
+    Parameters
+    ----------
+    source : str
+        Name of the dataset.
+    settings : dict
+        The options that decide what masks look like.
+    splits : sequence of MaskSplit
+
+    Returns
+    -------
+    dict
+        As it is read from JSON, with a digest of the annotations of each split.
+    """
     entries = {
         split.name: {
             "variant": split.variant,
@@ -44,13 +59,23 @@ def describe(source: str, settings: Record, splits: Sequence[MaskSplit]) -> Reco
         for split in splits
     }
     record = {"version": VERSION, "source": source, "settings": settings, "splits": entries}
-    # As it is when it is read again, with lists for tuples.
+    # As it is read again, with lists for tuples.
     plain: Record = json.loads(json.dumps(record))
     return plain
 
 
 def read_record(out: Path) -> Record | None:
-    """Return the record of a folder; None if there is none."""
+    """Read the record of a folder.
+
+    Parameters
+    ----------
+    out : Path
+
+    Returns
+    -------
+    dict or None
+        None if there is none, or none that can be trusted.
+    """
     if (out / RECORD).is_file():
         try:
             found = json.loads((out / RECORD).read_bytes())
@@ -65,13 +90,37 @@ def read_record(out: Path) -> Record | None:
 
 
 def write_record(out: Path, record: Record) -> None:
-    """Write the file of the record."""
+    """Write the file of a record.
+
+    Parameters
+    ----------
+    out : Path
+    record : dict
+    """
     text = json.dumps(record, indent=2, ensure_ascii=False)
     write_file(out / RECORD, (text + "\n").encode(), StoreError)
 
 
 def expect_same(found: Record, wanted: Record, out: Path) -> Record:
-    """Return the record of all splits of two runs; StoreError if their masks do not go together."""
+    """Combine the records of an earlier run and of this one.
+
+    Parameters
+    ----------
+    found, wanted : dict
+        That of the folder, and that of this run.
+    out : Path
+        The folder, for messages.
+
+    Returns
+    -------
+    dict
+        With the splits of both.
+
+    Raises
+    ------
+    StoreError
+        If the two would write different masks.
+    """
     advice = "choose another folder or pass --overwrite"
     if found["version"] != VERSION:
         raise StoreError(
@@ -101,9 +150,14 @@ def _is_record(found: Any) -> bool:
         and "version" in found
         and isinstance(found.get("settings"), dict)
         and isinstance(found.get("splits"), dict)
-        # They name what is removed to be written anew: nothing outside of the folder.
-        and all(Path(split).name == split for split in found["splits"])
+        # Kind and splits name what --overwrite removes: nothing outside the folder.
+        and found["settings"].get("kind") in KINDS
+        and all(_names_a_child(split) for split in found["splits"])
     )
+
+
+def _names_a_child(name: str) -> bool:
+    return name not in ("", "..") and Path(name).name == name
 
 
 def _shown(value: Any) -> str:

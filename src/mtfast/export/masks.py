@@ -1,9 +1,9 @@
-"""Masks of a dataset are written anew: select, plan the parts, let Dask write them.
+"""The door of the exports: select, plan batches of images, let Dask write them.
 
 ::
 
-    source -> RunTable --slices--> Part: Selection, then runs -> zstd, PNG or TIFF -> a file of its
-                                         own, unless that is there and whole already
+    source or store -> RunTable -> MaskBatch: Selection, then runs -> zstd, PNG or TIFF -> its own
+                                              files, unless they are there and whole already
 
 What a folder holds is recorded before the first mask is written, and a later run goes on with it
 only if it would write the same.
@@ -13,35 +13,33 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-
 from mtfast.atomic import PARTIAL, remove_partials
-from mtfast.dataset import DatasetView, SplitView, open_dataset
-from mtfast.errors import MtfastError, SourceError, StoreError
-from mtfast.export.format import Format, MaskSplit, Part
-from mtfast.export.image_files import FolderOfPng, FolderOfTiff
+from mtfast.dataset import DatasetLike, open_dataset
+from mtfast.errors import MtfastError, StoreError
+from mtfast.export.format import MaskBatch, MaskFormat, MaskSplit
+from mtfast.export.image_files import PngFolder, TiffFolder
+from mtfast.export.inputs import read_splits
 from mtfast.export.manifest import RECORD, describe, expect_same, read_record
 from mtfast.export.tiff_stack import TiffStack
 from mtfast.export.zarr_arrays import ZarrArrays
 from mtfast.painting.overlap import Overlap
-from mtfast.painting.paint import semantic_dtype
-from mtfast.painting.selection import Kind, Selection, known_categories
+from mtfast.painting.selection import Kind, Selection
 from mtfast.parallel import check_scheduler, run_jobs
-from mtfast.progress import Progress, step, track
+from mtfast.paths import local_path
+from mtfast.progress import Progress, track
 from mtfast.store import schema
 from mtfast.store.shard import plan
 from mtfast.store.writing.replace import refuse_inside_store, writing
-from mtfast.table import RunTable
 
-__all__ = ["ExportedMasks", "export_masks"]
+__all__ = ["FORMATS", "ExportedMasks", "export_masks", "find_format"]
 
-# Images that are looked at together before anything is written.
-_BLOCK = 4096
+FORMATS: dict[str, type[MaskFormat]] = {"zarr": ZarrArrays, "png": PngFolder, "tiff": TiffStack}
+"""The file formats for masks, by the name that users give."""
 
 
 class ExportedMasks(NamedTuple):
@@ -52,11 +50,11 @@ class ExportedMasks(NamedTuple):
     path : Path
         Of the folder.
     n_images : dict
-        Number of masks of each split.
+        Number of masks in each split.
     variants : dict
-        The variant that those of each split were made from.
+        The variant that the masks of each split were made from.
     n_written : int
-        How many of them had not been there.
+        How many masks were written; the others were already there.
     """
 
     path: Path
@@ -66,7 +64,7 @@ class ExportedMasks(NamedTuple):
 
 
 def export_masks(
-    source: str | os.PathLike[str],
+    dataset: DatasetLike,
     out: str | os.PathLike[str],
     *,
     format: Literal["zarr", "png", "tiff"] = "zarr",  # noqa: A002 - as the option is called
@@ -84,36 +82,48 @@ def export_masks(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> ExportedMasks:
-    """Write the masks of a dataset anew, from its RLE.
+    """Write the masks of a dataset, made from its RLE.
 
-    What is there and whole is left alone: a run that was cut short is finished by the next one.
+    Masks that are there and whole are left alone: the next run finishes one that was cut short.
 
     Parameters
     ----------
-    source : path-like
-        A source, see :func:`mtfast.open_source`, or a store.
+    dataset : path-like, Source or Store
+        A source or a store; see :func:`mtfast.dataset.open_dataset`.
     out : path-like
         A new or empty folder, or one that this function has written to.
     format : {"zarr", "png", "tiff"}
-        "zarr" makes arrays OUT/SPLIT/semantic as a converted store has them, "png" files
-        OUT/SPLIT_semantic_masks/STEM.png of 8- or 16-bit grey, "tiff" one BigTIFF file
-        OUT/SPLIT_semantic_masks.tif a split, with zlib, a page an image. Only PNG files, and TIFF
-        files of one image, may differ in size within a split.
+        "zarr" makes arrays OUT/SPLIT/KIND, as a converted store has SPLIT/semantic; "png" files
+        OUT/SPLIT_KIND_masks/STEM.png of 8- or 16-bit grey; "tiff" a BigTIFF file
+        OUT/SPLIT_KIND_masks.tif for each split, with zlib, a page for each image. Only PNG files,
+        and TIFF files of one image, may differ in size within a split.
     splits : sequence of str, optional
         All by default.
     variant : str, optional
         Annotations to use; by default those that :func:`mtfast.convert` paints masks from.
-    min_area, categories, mapping, kind, overlap
-        Which instances show, and as what: see :class:`mtfast.painting.selection.Selection`.
-        A mask has uint8 pixels, or uint16 if any value of the split needs them.
+    min_area : float, optional
+        Only instances larger than this many pixels, measured from the RLE.
+    categories : collection of int, optional
+        Only instances of these categories; all by default.
+    mapping : mapping, optional
+        The value written for a category instead of its id.
+    overlap : {"last", "first", "largest", "smallest", "error"}
+        Which instance shows where several overlap; "error" refuses overlaps.
+    kind : {"semantic", "instance", "binary", "boundary"}
+        Pixels are category ids; instances numbered from 1 in file order; 0 and 1; or category ids
+        on the outlines alone. They are uint8, or uint16 where a value of the split needs it.
     palette : bool
-        PNG files have colours for people, their pixels are indices into them.
+        "png" only: pixels are indices into a colour palette.
     file_per_image : bool
-        "tiff" makes files OUT/SPLIT_semantic_masks/STEM.tif.
-    scheduler, workers, progress
-        As for :func:`mtfast.convert`.
+        "tiff" only: files OUT/SPLIT_KIND_masks/STEM.tif.
+    scheduler : str
+        "threads", "processes", "sync", or the address of a Dask scheduler, "tcp://HOST:PORT".
+    workers : int, optional
+        Processes, by default as many as there are cores; or threads, by default twice as many.
     overwrite : bool
-        Replace masks that are there, whatever they were made with.
+        Replace masks that are there, also those made with other options.
+    progress : callable, optional
+        Called as (what, done, total).
 
     Returns
     -------
@@ -122,7 +132,7 @@ def export_masks(
     Raises
     ------
     SourceError, RLEError
-        If the dataset is not in order.
+        If the annotations are malformed, or there is no such split or variant.
     StoreError
         If the folder holds something else, or masks made with other options.
     MtfastError
@@ -139,15 +149,15 @@ def export_masks(
         kind=kind,
         overlap=overlap,
     )
-    way = _format(format, palette, file_per_image)
+    mask_format = find_format(format, kind, palette=palette, file_per_image=file_per_image)
     check_scheduler(scheduler)
-    target = Path(out).absolute()
+    target = local_path(out).absolute()
     _refuse_other(target)
-    dataset = open_dataset(source)
-    found = _read(dataset, splits, variant, selection, way, progress)
+    opened = open_dataset(dataset)
+    found = read_splits(opened, splits, variant, selection, mask_format, progress)
     settings = {"format": format, **asdict(selection), "palette": palette}
     settings |= {"file_per_image": file_per_image}
-    record = describe(dataset.path.resolve().name, settings, found)
+    record = describe(opened.name, settings, found)
 
     with writing(target):
         target.mkdir(exist_ok=True)
@@ -157,8 +167,8 @@ def export_masks(
             _remove(target, before)
         elif before:
             record = expect_same(before, record, target)
-        way.begin(target, record, found)
-        n_written = _write(target, found, selection, way, scheduler, workers, progress)
+        mask_format.begin(target, record, found)
+        n_written = _write(target, found, selection, mask_format, scheduler, workers, progress)
     return ExportedMasks(
         path=Path(out),
         n_images={split.name: split.table.n_images for split in found},
@@ -167,22 +177,43 @@ def export_masks(
     )
 
 
-def _format(name: str, palette: bool, file_per_image: bool) -> Format:
+def find_format(
+    name: str, kind: Kind, *, palette: bool = False, file_per_image: bool = False
+) -> MaskFormat:
+    """Make the file format that options ask for.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`FORMATS`.
+    kind : str
+        What the pixels are.
+    palette, file_per_image : bool
+        As for :func:`export_masks`.
+
+    Returns
+    -------
+    MaskFormat
+
+    Raises
+    ------
+    MtfastError
+        If there is no such format, or it has no such option.
+    """
+    if name not in FORMATS:
+        known = ", ".join(map(repr, FORMATS))
+        raise MtfastError(f"format {name!r}; expected one of {known}; pick one")
     if palette and name != "png":
         raise MtfastError(f"a palette for {name}; expected png; leave it out")
     if file_per_image and name != "tiff":
         raise MtfastError(f"one file an image for {name}; expected tiff; leave it out")
-    if name == "zarr":
-        return ZarrArrays()
-    if name == "png":
-        return FolderOfPng(palette)
-    if name == "tiff":
-        return FolderOfTiff() if file_per_image else TiffStack()
-    raise MtfastError(f"format {name!r}; expected 'zarr', 'png' or 'tiff'; pick one")
+    if palette:
+        return PngFolder(kind, palette)
+    return TiffFolder(kind) if file_per_image else FORMATS[name](kind)
 
 
 def _refuse_other(target: Path) -> None:
-    """Write only where there is nothing, or masks that were written here."""
+    """Refuse a place with anything else than masks of an earlier run."""
     refuse_inside_store(target)
     if not target.exists() or (target.is_dir() and read_record(target)):
         return
@@ -193,95 +224,17 @@ def _refuse_other(target: Path) -> None:
         )
 
 
-def _read(
-    dataset: DatasetView,
-    splits: Sequence[str] | None,
-    variant: str | None,
-    selection: Selection,
-    way: Format,
-    progress: Progress | None,
-) -> list[MaskSplit]:
-    """Read the annotations of all splits and make sure that their masks can be written."""
-    chosen = tuple(dict.fromkeys(splits)) if splits else tuple(dataset.splits)
-    for name in chosen:
-        if name not in dataset.splits:
-            raise SourceError(
-                f"no split {name!r} in {dataset.path}; expected one of "
-                f"{', '.join(dataset.splits)}; pick one of these"
-            )
-    tables = {name: _table(dataset.splits[name], variant, progress) for name in chosen}
-    selection.expect_known(known_categories(b for t in tables.values() for b in _blocks(t)))
-    found = []
-    for name, table in tables.items():
-        if way.one_size:
-            table.common_size()
-        low, high = _range_of_values(table, selection)
-        split = MaskSplit(
-            name=name,
-            variant=variant or dataset.splits[name].semantic_variant,
-            table=table,
-            dtype=semantic_dtype(np.array([low, high])),
-            largest=high,
-        )
-        way.check(split)
-        found.append(split)
-    return found
-
-
-def _table(split: SplitView, variant: str | None, progress: Progress | None) -> RunTable:
-    chosen = variant or split.semantic_variant
-    if chosen not in split.variants:
-        shown = ", ".join(split.variants[:8])
-        raise SourceError(
-            f"no variant {chosen!r} in split {split.name!r}; expected one of {shown}"
-            f"{', …' if len(split.variants) > 8 else ''}; pick one of these for --variant"
-        )
-    what = f"reading annotations of {split.name}"
-    with step(what, progress):
-        table = split.table(chosen)
-    return _lean(table)
-
-
-def _lean(table: RunTable) -> RunTable:
-    """Let go of what masks do not show, a sixth of a table."""
-    columns = {field.name: getattr(table, field.name) for field in fields(table)}
-    for name in ("stated_area", "stated_bbox"):
-        columns[name] = np.broadcast_to(np.nan, columns[name].shape)
-    return RunTable.unchecked(**columns)
-
-
-def _blocks(table: RunTable) -> Iterator[RunTable]:
-    return (table[start : start + _BLOCK] for start in range(0, table.n_images, _BLOCK))
-
-
-def _range_of_values(table: RunTable, selection: Selection) -> tuple[int, int]:
-    """Smallest and largest value of all masks; refuse what :class:`Selection` refuses."""
-    low = high = 0
-    for whole in _blocks(table):
-        block = selection.values(whole)
-        low = min(low, int(block.category_ids.min(initial=0)))
-        high = max(high, int(block.category_ids.max(initial=0)))
-        if selection.overlap == "error":
-            selection.arrange(block)
-    if selection.kind == "instance" and high > 65535:
-        raise MtfastError(
-            f"an image with {high} instances; expected at most 65535 in one mask; "
-            f"leave small ones out with a minimum area"
-        )
-    return low, high
-
-
 def _remove(target: Path, record: dict[str, Any]) -> None:
-    """Remove the masks that a record tells of, and the record last."""
-    ways: dict[str, list[Format]] = {"zarr": [ZarrArrays()], "png": [FolderOfPng()]}
-    ways["tiff"] = [TiffStack(), FolderOfTiff()]
+    """Remove the masks that a record describes, and the record last."""
+    settings = record["settings"]
+    options = {name: bool(settings.get(name)) for name in ("palette", "file_per_image")}
+    mask_format = find_format(settings.get("format"), settings.get("kind"), **options)
     for split in record["splits"]:
-        for way in ways.get(record["settings"].get("format"), []):
-            for path in way.outputs(target, split):
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
+        for path in mask_format.outputs(target, split):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
     for name in (RECORD, "zarr.json"):
         (target / name).unlink(missing_ok=True)
 
@@ -290,14 +243,14 @@ def _write(
     target: Path,
     splits: Sequence[MaskSplit],
     selection: Selection,
-    way: Format,
+    mask_format: MaskFormat,
     scheduler: str,
     workers: int | None,
     progress: Progress | None,
 ) -> int:
-    """Write all parts that are not there; return how many masks that were."""
-    parts = [
-        Part(
+    """Write all masks that are not there; return how many that were."""
+    batches = [
+        MaskBatch(
             out=target,
             split=split.name,
             number=shard.number,
@@ -309,14 +262,14 @@ def _write(
             largest=split.largest,
         )
         for split in splits
-        if not way.is_whole(target, split)
+        if not mask_format.is_whole(target, split)
         for shard in plan({split.name: split.table.n_images}, schema.SHARD)
     ]
-    sizes = [part.n_images for part in parts]
-    with run_jobs(way.write, parts, "write-masks", scheduler, workers) as results:
+    sizes = [batch.n_images for batch in batches]
+    with run_jobs(mask_format.write, batches, "write-masks", scheduler, workers) as results:
         written = track(results, "writing masks", progress, sum(sizes), lambda r: sizes[r[0]])
         n_written = sum(n for _, n in written)
     for split in splits:
-        way.gather(target, split)
-    way.end(target)
+        mask_format.finish_split(target, split)
+    mask_format.finish(target)
     return n_written

@@ -1,8 +1,8 @@
-"""Masks as one BigTIFF file a split, ``OUT/SPLIT_semantic_masks.tif``, a page an image.
+"""Masks as a BigTIFF file for each split, ``OUT/SPLIT_KIND_masks.tif``, a page for each image.
 
-Parts are compressed side by side into shards, ``.SPLIT_semantic_masks.parts/c.K``, which a rerun
-finds there; the file is put together from them. ``SPLIT_semantic_masks.txt`` names the image of
-each page.
+Batches are compressed side by side into shards, ``.SPLIT_KIND_masks.shards/c.K``, where a rerun
+finds them; the file is put together from these. ``SPLIT_KIND_masks.txt`` names the image of each
+page.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from mtfast.atomic import new_file, write_file
 from mtfast.errors import StoreError
-from mtfast.export.format import FOLDER, Format, MaskSplit, Part
+from mtfast.export.format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.export.manifest import write_record
 from mtfast.export.zlib_files import ZlibStreams
 from mtfast.store import schema
@@ -23,55 +23,119 @@ from mtfast.store.shard import index_bytes, read_index, shard_is_whole, write_sh
 __all__ = ["TiffStack", "n_whole_pages", "write_pages"]
 
 
-class TiffStack(Format):
-    """See :class:`mtfast.export.format.Format`."""
+class TiffStack(MaskFormat):
+    """A BigTIFF file for each split; see :class:`mtfast.export.format.MaskFormat`."""
 
     def outputs(self, out: Path, split: str) -> list[Path]:
-        """Return the file of the split, that of the names of its pages, and its parts."""
-        return [_stack(out, split), _names(out, split), _parts(out, split)]
+        """Return the file of the split, that of the names of its pages, and the shards.
+
+        Parameters
+        ----------
+        out : Path
+        split : str
+
+        Returns
+        -------
+        list of Path
+        """
+        return [self._stack(out, split), self._names(out, split), self._shards(out, split)]
 
     def begin(self, out: Path, record: Any, splits: Sequence[MaskSplit]) -> None:
-        """Make folders for the parts."""
+        """Write the record, and make folders for the shards.
+
+        Parameters
+        ----------
+        out : Path
+        record : dict
+        splits : sequence of MaskSplit
+        """
         write_record(out, record)
         for split in splits:
             if not self.is_whole(out, split):
-                _parts(out, split.name).mkdir(exist_ok=True)
+                self._shards(out, split.name).mkdir(exist_ok=True)
 
     def is_whole(self, out: Path, split: MaskSplit) -> bool:
-        """Whether the file has all its pages."""
-        n_pages = split.table.n_images
-        return (
-            n_whole_pages(_stack(out, split.name)) == n_pages and _names(out, split.name).exists()
-        )
+        """Tell whether the file has all its pages.
 
-    def write(self, part: Part) -> int:
-        """Write the strips of a part unless they are there."""
-        n_images = part.n_images
-        path = _parts(part.out, part.split) / f"c.{part.number}"
+        Parameters
+        ----------
+        out : Path
+        split : MaskSplit
+
+        Returns
+        -------
+        bool
+        """
+        n_pages = split.table.n_images
+        stack, names = self._stack(out, split.name), self._names(out, split.name)
+        return n_whole_pages(stack) == n_pages and names.exists()
+
+    def write(self, batch: MaskBatch) -> int:
+        """Write the strips of a batch unless they are there.
+
+        Parameters
+        ----------
+        batch : MaskBatch
+
+        Returns
+        -------
+        int
+            How many were written.
+        """
+        n_images = batch.n_images
+        path = self._shards(batch.out, batch.split) / f"c.{batch.number}"
         if shard_is_whole(path, schema.SHARD, n_images):
             return 0
-        write_shard(path, part.encode(ZlibStreams), schema.SHARD)
+        write_shard(path, batch.encode(ZlibStreams), schema.SHARD)
         return n_images
 
-    def gather(self, out: Path, split: MaskSplit) -> None:
-        """Put the file together and remove the parts."""
+    def finish_split(self, out: Path, split: MaskSplit) -> None:
+        """Put the file together and remove the shards.
+
+        Parameters
+        ----------
+        out : Path
+        split : MaskSplit
+        """
         if not self.is_whole(out, split):
             names = "".join(f"{name}\n" for name in split.table.names)
-            write_file(_names(out, split.name), names.encode(), StoreError)
+            write_file(self._names(out, split.name), names.encode(), StoreError)
             n_images, size = split.table.n_images, split.table.common_size()
-            strips = _read_strips(_parts(out, split.name), n_images)
+            strips = _read_strips(self._shards(out, split.name), n_images)
             with (
-                new_file(_stack(out, split.name), StoreError) as partial,
+                new_file(self._stack(out, split.name), StoreError) as partial,
                 partial.open("wb") as file,
             ):
                 write_pages(file, strips, size, split.dtype.name, n_images)
-        shutil.rmtree(_parts(out, split.name), ignore_errors=True)
+        shutil.rmtree(self._shards(out, split.name), ignore_errors=True)
+
+    def _stack(self, out: Path, split: str) -> Path:
+        return out / f"{self.name_of(split)}.tif"
+
+    def _names(self, out: Path, split: str) -> Path:
+        return out / f"{self.name_of(split)}.txt"
+
+    def _shards(self, out: Path, split: str) -> Path:
+        return out / f".{self.name_of(split)}.shards"
 
 
 def write_pages(
     file: Any, strips: Iterable[bytes], size: tuple[int, int], dtype: str, n_pages: int
 ) -> None:
-    """Write a TIFF file of one strip a page; BigTIFF if it has several pages."""
+    """Write a TIFF file with one strip on each page; BigTIFF if it has several pages.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for writing.
+    strips : iterable of bytes
+        The zlib stream of each page.
+    size : (height, width)
+    dtype : str
+        Of the pixels, "uint8" or "uint16".
+    n_pages : int
+        At least one.
+    """
     import tifffile
 
     several = n_pages > 1
@@ -88,7 +152,17 @@ def write_pages(
 
 
 def n_whole_pages(path: Path) -> int:
-    """Count the pages of a TIFF file whose pixels are all there; 0 if it is none."""
+    """Count the pages of a TIFF file that is all there.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    int
+        0 if there is no such file, it is not a TIFF, or it was cut short.
+    """
     import tifffile
 
     try:
@@ -107,15 +181,3 @@ def _read_strips(folder: Path, n_images: int) -> Iterator[bytes]:
         index = read_index(data[-length:], str(folder / f"c.{number}"))
         for start, n_bytes in index[: n_images - first].tolist():
             yield data[start : start + n_bytes]
-
-
-def _stack(out: Path, split: str) -> Path:
-    return out / f"{FOLDER.format(split=split)}.tif"
-
-
-def _names(out: Path, split: str) -> Path:
-    return out / f"{FOLDER.format(split=split)}.txt"
-
-
-def _parts(out: Path, split: str) -> Path:
-    return out / f".{FOLDER.format(split=split)}.parts"

@@ -1,4 +1,4 @@
-"""Masks as a Zarr array a split, ``OUT/SPLIT/semantic``, in shards as a converted store has it."""
+"""Masks as a Zarr array for each split, ``OUT/SPLIT/KIND``, in shards as in a converted store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mtfast.atomic import sync_tree
-from mtfast.export.format import Format, MaskSplit, Part
+from mtfast.export.format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.export.manifest import ATTRIBUTE
 from mtfast.painting.encode import ZstdFrames
 from mtfast.store import schema
@@ -17,15 +17,33 @@ from mtfast.store.writing.arrays import declare_masks, mark_complete, shard_path
 __all__ = ["ZarrArrays"]
 
 
-class ZarrArrays(Format):
-    """See :class:`mtfast.export.format.Format`."""
+class ZarrArrays(MaskFormat):
+    """An array for each split; see :class:`mtfast.export.format.MaskFormat`."""
 
     def outputs(self, out: Path, split: str) -> list[Path]:
-        """Return the group of the split."""
+        """Return the group of the split.
+
+        Parameters
+        ----------
+        out : Path
+        split : str
+
+        Returns
+        -------
+        list of Path
+        """
         return [out / split]
 
     def begin(self, out: Path, record: Any, splits: Sequence[MaskSplit]) -> None:
-        """Create groups and arrays, without a shard; those that are there stay as they are."""
+        """Create groups and arrays without shards; those that are there stay as they are.
+
+        Parameters
+        ----------
+        out : Path
+        record : dict
+            An attribute of the root group.
+        splits : sequence of MaskSplit
+        """
         import zarr
 
         attributes = {ATTRIBUTE: record, "complete": False}
@@ -34,8 +52,8 @@ class ZarrArrays(Format):
         else:
             root = zarr.create_group(out, attributes=attributes)
         for split in splits:
-            # The array is declared last: where it is, all of its group is.
-            if (out / split.name / schema.SEMANTIC / "zarr.json").exists():
+            # The array is declared last: where it is, the rest of the group is too.
+            if (out / split.name / self.kind / "zarr.json").exists():
                 continue
             size = split.table.common_size()
             group = root.create_group(
@@ -45,22 +63,37 @@ class ZarrArrays(Format):
                     "n_images": split.table.n_images,
                     "height": size[0],
                     "width": size[1],
-                    "semantic_variant": split.variant,
+                    f"{self.kind}_variant": split.variant,
                 },
             )
             write_columns(group, schema.SPLIT, {"name": split.table.names})
-            declare_masks(group, split.table.n_images, size, split.dtype, schema.SHARD)
+            declare_masks(group, split.table.n_images, size, split.dtype, schema.SHARD, self.kind)
 
-    def write(self, part: Part) -> int:
-        """Write the shard of a part unless it is there."""
-        n_images = part.n_images
-        path = shard_path(part.out, f"{part.split}/{schema.SEMANTIC}", part.number, 3)
+    def write(self, batch: MaskBatch) -> int:
+        """Write the shard of a batch unless it is there.
+
+        Parameters
+        ----------
+        batch : MaskBatch
+
+        Returns
+        -------
+        int
+            How many masks were written.
+        """
+        n_images = batch.n_images
+        path = shard_path(batch.out, f"{batch.split}/{self.kind}", batch.number, 3)
         if shard_is_whole(path, schema.SHARD, n_images):
             return 0
-        write_shard(path, part.encode(lambda _: ZstdFrames()), schema.SHARD)
+        write_shard(path, batch.encode(lambda _: ZstdFrames()), schema.SHARD)
         return n_images
 
-    def end(self, out: Path) -> None:
-        """Mark the group complete."""
+    def finish(self, out: Path) -> None:
+        """Mark the group complete.
+
+        Parameters
+        ----------
+        out : Path
+        """
         sync_tree(out)
         mark_complete(out)

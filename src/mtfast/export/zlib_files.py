@@ -23,33 +23,8 @@ from mtfast.painting.encode import MaskRuns, cut_at
 __all__ = ["PngFiles", "ZlibStreams"]
 
 # The smallest length that each symbol from 257 on copies, and how many bits follow that add to it.
-_LENGTHS = [
-    3,
-    4,
-    5,
-    6,
-    7,
-    8,
-    9,
-    10,
-    11,
-    13,
-    15,
-    17,
-    19,
-    23,
-    27,
-    31,
-    35,
-    43,
-    51,
-    59,
-    67,
-    83,
-    99,
-    115,
-]
-_LENGTHS += [131, 163, 195, 227, 258]
+_LENGTHS = [3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99]
+_LENGTHS += [115, 131, 163, 195, 227, 258]
 _EXTRA_BITS = [0] * 8 + [k for k in (1, 2, 3, 4, 5) for _ in range(4)] + [0]
 _END, _FIRST_COPY, _FULL_COPY = 256, 257, 285
 # The order in which a stream names the lengths of the codes that describe its codes.
@@ -130,7 +105,18 @@ class ZlibStreams:
         self.largest = largest
 
     def from_runs(self, runs: MaskRuns) -> list[bytes]:
-        """Write literals and copies."""
+        """Encode masks as literals and copies.
+
+        Parameters
+        ----------
+        runs : MaskRuns
+            Of uint8 masks.
+
+        Returns
+        -------
+        list of bytes
+            One for each mask.
+        """
         from mtfast.kernels.files import zlib_stream
 
         n_images = len(runs.ends)
@@ -144,7 +130,16 @@ class ZlibStreams:
         return cut_at(out, ends)
 
     def from_pixels(self, mask: NDArray[Any]) -> bytes:
-        """Compress the pixels."""
+        """Compress the pixels of a mask.
+
+        Parameters
+        ----------
+        mask : (height, width) uint8 or uint16, C order
+
+        Returns
+        -------
+        bytes
+        """
         import imagecodecs
 
         height, width = mask.shape
@@ -156,7 +151,7 @@ class ZlibStreams:
 
 
 class PngFiles(ZlibStreams):
-    """Whole PNG files: grey, or with colours for values 0 .. 255.
+    """Whole PNG files: grey, or with a palette for values 0 .. 255.
 
     Parameters
     ----------
@@ -165,7 +160,7 @@ class PngFiles(ZlibStreams):
     palette : (n, 3) uint8 RGB, optional
     """
 
-    # The number of a filter, of which 0 is none.
+    # Each row begins with the number of its filter; 0 is none.
     row_prefix = 1
     byte_order = ">"
     ending = b"\x00\x00\x00\x00IEND\xaeB`\x82"
@@ -175,12 +170,32 @@ class PngFiles(ZlibStreams):
         self.palette = palette
 
     def from_runs(self, runs: MaskRuns) -> list[bytes]:
-        """Put each stream into a file."""
+        """Encode masks as files.
+
+        Parameters
+        ----------
+        runs : MaskRuns
+            Of uint8 masks.
+
+        Returns
+        -------
+        list of bytes
+            One for each mask.
+        """
         head = self._head(runs.size, 8)
         return [self._file(head, stream) for stream in super().from_runs(runs)]
 
     def from_pixels(self, mask: NDArray[Any]) -> bytes:
-        """Put the stream into a file."""
+        """Encode a mask as a file.
+
+        Parameters
+        ----------
+        mask : (height, width) uint8 or uint16, C order
+
+        Returns
+        -------
+        bytes
+        """
         height, width = mask.shape
         return self._file(self._head((height, width), 8 * mask.itemsize), super().from_pixels(mask))
 

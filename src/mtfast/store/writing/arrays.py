@@ -152,9 +152,14 @@ def write_columns(
 
 
 def declare_masks(
-    group: zarr.Group, n_images: int, size: tuple[int, int], dtype: Any, shard: int
+    group: zarr.Group,
+    n_images: int,
+    size: tuple[int, int],
+    dtype: Any,
+    shard: int,
+    name: str = schema.SEMANTIC,
 ) -> None:
-    """Declare the semantic masks of a split; the jobs write its shards.
+    """Declare the masks of a split; the jobs write its shards.
 
     Parameters
     ----------
@@ -166,9 +171,11 @@ def declare_masks(
     dtype : uint8 or uint16
     shard : int
         Images in a shard.
+    name : str
+        Of the array.
     """
     shape = n_images, *size
-    _declare_zstd(group, schema.SEMANTIC, shape, dtype, shard, ("image", "y", "x"), checksum=False)
+    _declare_zstd(group, name, shape, dtype, shard, ("image", "y", "x"), checksum=False)
 
 
 def declare_crop_index(
