@@ -14,9 +14,10 @@ from PIL import Image
 import mtfast
 import naive
 from commands import run
+from mtfast.pictures.sheet import PALETTE
 from mtfast.verification.compare import ClassPixels
 from mtfast.verification.picture import MARK, WHITE, _close_up
-from mtfast.verification.rules import Rule
+from mtfast.verification.rules import MaskRule, SplitMasks
 from schemas import validate
 
 MASKS = "train_semantic_masks"
@@ -45,7 +46,7 @@ def test_a_synthetic_set_is_equal_to_the_pixel(tiny_set):
     for split, n in zip(found.splits, (10, 4), strict=True):
         assert (split.n_images, split.n_masks, split.n_equal, split.n_pixels) == (n, n, n, 0)
         assert split.images == split.stated == split.classes == ()
-        assert split.scores[0].rule == split.rule == Rule("annotations_with_class_200")
+        assert split.scores[0].rule == split.rule == MaskRule("annotations_with_class_200")
     validate(found.as_dict(), "verify.schema.json")
 
 
@@ -58,7 +59,7 @@ def test_exactly_the_damaged_masks_are_named(damaged, tmp_path):
     deleted.unlink()
     write(cut, read(cut)[:-1])
 
-    done = run("verify", damaged, "--json", "-o", tmp_path / "worst.png")
+    done = run("verify", damaged, "--json", "--picture", tmp_path / "worst.png")
     assert done.returncode == 1, done.stderr
     found = json.loads(done.stdout)
     validate(found, "verify.schema.json")
@@ -112,8 +113,10 @@ def names_in_order(folder: Path, masks: list[Path]) -> list[str]:
     return sorted(map(jpg, masks), key=names.index)
 
 
-def test_pixels_are_counted_by_classes(damaged, rng):
+@pytest.mark.parametrize("images_per_job", [1, 3, 16])
+def test_pixels_are_counted_by_classes(damaged, rng, monkeypatch, images_per_job):
     """Against counting in plain numpy, in all masks at once."""
+    monkeypatch.setattr("mtfast.verification.compare.IMAGES_PER_JOB", images_per_job)
     masks = masks_of(damaged)
     originals = [read(mask) for mask in masks]
     noisy = [np.where(rng.random(m.shape) < 0.1, rng.integers(0, 5, m.shape), m) for m in originals]
@@ -122,6 +125,12 @@ def test_pixels_are_counted_by_classes(damaged, rng):
     (train,) = mtfast.verify(damaged, splits=["train"], workers=3).splits
     differ = [a != b for a, b in zip(noisy, originals, strict=True)]
     assert train.n_pixels == sum(d.sum() for d in differ)
+    assert [finding.image for finding in train.images] == names_in_order(damaged, masks)
+    assert train.n_telling <= 10
+    for score in train.scores:
+        assert score.n_images == 0
+        assert score.n_pixels >= train.n_pixels - sum(np.count_nonzero(m) for m in originals)
+    assert {s.n_pixels for s in train.scores if s.rule == train.rule} == {train.n_pixels}
     for finding in train.images:
         k = [jpg(mask) for mask in masks].index(finding.image)
         assert finding.n_pixels == differ[k].sum() == sum(c.n_pixels for c in finding.classes)
@@ -137,9 +146,22 @@ def test_pixels_are_counted_by_classes(damaged, rng):
         )
     }
     assert set(train.classes) == everything
-    assert [c.n_pixels for c in train.classes] == sorted(
-        (c.n_pixels for c in train.classes), reverse=True
-    )
+    for found in (train.classes, *(finding.classes for finding in train.images)):
+        assert [c.n_pixels for c in found] == sorted((c.n_pixels for c in found), reverse=True)
+
+
+def test_few_of_many_pairs_of_classes_are_kept(damaged, rng):
+    noise, little, *_ = masks_of(damaged)
+    write(noise, rng.integers(0, 256, (96, 128)).astype(np.uint8))
+    pixels = read(little)
+    pixels[0, 0] ^= 1
+    write(little, pixels)
+    (train,) = mtfast.verify(damaged, splits=["train"]).splits
+    found = {finding.image: finding for finding in train.images}
+    assert len(found[jpg(noise)].classes) == 32
+    assert found[jpg(noise)].n_pixels > sum(c.n_pixels for c in found[jpg(noise)].classes)
+    assert [c.n_pixels for c in found[jpg(little)].classes] == [1]
+    assert len(train.classes) > 255
 
 
 def box(shape: tuple[int, int], top: int, left: int, height: int, width: int) -> np.ndarray:
@@ -157,9 +179,9 @@ FLAKES = [
 ]
 
 
-def make_telling_set(root: Path, rule: Rule) -> Path:
+def make_telling_set(root: Path, rule: MaskRule) -> Path:
     """Write a set with masks that are painted by a rule, in plain numpy."""
-    limits = {"annotations_with_class_200": 201, "annotations_with_class_full": 0}
+    limits = {"annotations_with_class_200": 200, "annotations_with_class_full": 0}
     for variant, limit in limits.items():
         annotations = [
             {
@@ -171,7 +193,7 @@ def make_telling_set(root: Path, rule: Rule) -> Path:
             }
             for i, flakes in enumerate(FLAKES)
             for k, (category, m) in enumerate(flakes, 1)
-            if m.sum() >= limit
+            if m.sum() > limit
         ]
         images = [
             {"id": i, "file_name": f"{i}.jpg", "height": SHAPE[0], "width": SHAPE[1]}
@@ -185,7 +207,7 @@ def make_telling_set(root: Path, rule: Rule) -> Path:
     (root / MASKS).mkdir()
     least = max(rule.min_area, limits[rule.variant])
     for i, flakes in enumerate(FLAKES):
-        kept = [(c, m) for c, m in flakes if m.sum() >= least]
+        kept = [(c, m) for c, m in flakes if m.sum() > least]
         if rule.overlap == "first":
             kept.reverse()
         elif rule.overlap in ("largest", "smallest"):
@@ -201,11 +223,11 @@ def make_telling_set(root: Path, rule: Rule) -> Path:
     [
         ("annotations_with_class_200", 0),
         ("annotations_with_class_full", 0),
-        ("annotations_with_class_full", 200),
+        ("annotations_with_class_full", 199),
     ],
 )
 def test_the_rule_of_a_set_is_found(tmp_path, variant, min_area, overlap):
-    rule = Rule(variant, min_area, overlap)
+    rule = MaskRule(variant, min_area, overlap)
     folder = make_telling_set(tmp_path / "set", rule)
     (split,) = mtfast.verify(folder).splits
     best = [score for score in split.scores if score.n_images == 3]
@@ -213,26 +235,102 @@ def test_the_rule_of_a_set_is_found(tmp_path, variant, min_area, overlap):
     alike = (
         [rule]
         if min_area or variant.endswith("full")
-        else [rule, Rule("annotations_with_class_full", 201, overlap)]
+        else [rule, MaskRule("annotations_with_class_full", 200, overlap)]
     )
     assert [score.rule for score in best] == alike
     assert all(score.n_pixels == 0 for score in best)
     assert split.n_telling == 2
+    # Best first, although another rule was asked for.
+    assert split.scores[0] == best[0]
+    ranks = [(-score.n_images, score.n_pixels) for score in split.scores]
+    assert ranks == sorted(ranks)
+    assert len(set(ranks)) > 4
     assert {score.rule.overlap for score in split.scores} == {
         "last",
         "first",
         "largest",
         "smallest",
     }
-    again = mtfast.verify(
-        folder, variant=variant, min_area=min_area - 1 if min_area else None, overlap=overlap
-    )
+    again = mtfast.verify(folder, variant=variant, min_area=min_area or None, overlap=overlap)
     assert again.n_findings == 0
     assert again.splits[0].scores[0].rule == rule
 
 
+def rules_of(folder: Path, areas: list[int], name: str = "full") -> list[tuple[float, str]]:
+    """Return the thresholds and orders of the rules for a file of flakes of some areas."""
+    path = folder / "RLE_annotations" / f"train_annotations_with_class_{name}.json"
+    path.parent.mkdir(parents=True)
+    annotations = [
+        {
+            "id": k,
+            "image_id": 0,
+            "category_id": 1,
+            "segmentation": {"size": [1, 999], "counts": f"{k}"},
+        }
+        for k in range(len(areas))
+    ]
+    for annotation, area in zip(annotations, areas, strict=True):
+        flake = np.zeros((1, 999), np.uint8)
+        flake[:, :area] = 1
+        annotation["segmentation"]["counts"] = naive.text_of_mask(flake).decode()
+    images = [{"id": 0, "file_name": r"run1\a.jpg", "height": 1, "width": 999}]
+    content = {"images": images, "annotations": annotations, "categories": []}
+    path.write_text(json.dumps(content))
+    (folder / MASKS).mkdir()
+    write(folder / MASKS / "a.png", np.zeros((1, 999), np.uint8))
+    masks = SplitMasks.read(mtfast.open_source(folder), "train", [f"annotations_with_class_{name}"])
+    # The image is in a folder of Windows: both share the stem "a".
+    assert list(masks.pairs().values()) == ["a.png"]
+    return [(rule.min_area, rule.overlap) for rule in masks.rules()]
+
+
+@pytest.mark.parametrize(
+    ("areas", "name", "expected"),
+    [
+        ([100, 900], "full", [0, 199, 200]),
+        ([199, 900], "full", [0, 199, 200]),
+        ([200, 900], "full", [0, 200]),
+        ([201, 900], "full", [0]),
+        ([250, 900], "300", [0, 299, 300]),
+        ([], "300", [0]),
+    ],
+)
+def test_thresholds_that_leave_something_out_are_tried(tmp_path, areas, name, expected):
+    orders = ["last", "first", "largest", "smallest"]
+    found = rules_of(tmp_path / "set", areas, name)
+    assert found == [(threshold, overlap) for threshold in expected for overlap in orders]
+
+
+def test_scores_are_those_of_painting_by_each_rule(tmp_path):
+    folder = make_telling_set(
+        tmp_path / "set", MaskRule("annotations_with_class_full", 199, "first")
+    )
+    (split,) = mtfast.verify(folder).splits
+    assert len(split.scores) == 16
+    for score in split.scores:
+        other = make_telling_set(tmp_path / str(score.rule), score.rule)
+        pairs = [(read(a), read(b)) for a, b in zip(masks_of(folder), masks_of(other), strict=True)]
+        assert score.n_images == sum(np.array_equal(a, b) for a, b in pairs)
+        assert score.n_pixels == sum(np.count_nonzero(a != b) for a, b in pairs)
+
+
+def test_rules_are_of_files_of_the_same_sort(damaged):
+    """With classes or without, and no n-shot subsets, unless one is asked for."""
+    few = "5_shot/run_0/annotations_with_class_300"
+    for asked, expected in {
+        None: {"annotations_with_class_200", "annotations_with_class_full"},
+        few: {"annotations_with_class_200", few},
+        "annotations_300": {"annotations_300"},
+    }.items():
+        (split,) = mtfast.verify(damaged, splits=["train"], variant=asked).splits
+        variants = {score.rule.variant for score in split.scores}
+        assert expected <= variants
+        assert len({"with_class" in variant for variant in variants}) == 1
+        assert [variant for variant in variants if "shot" in variant] == [few] * (asked == few)
+
+
 def test_an_image_that_the_painted_file_leaves_out_is_background(tmp_path):
-    folder = make_telling_set(tmp_path / "set", Rule("annotations_with_class_200"))
+    folder = make_telling_set(tmp_path / "set", MaskRule("annotations_with_class_200"))
     path = folder / "RLE_annotations" / "train_annotations_with_class_200.json"
     content = json.loads(path.read_text())
     content["images"] = content["images"][:1] + content["images"][2:]
@@ -265,6 +363,10 @@ def test_stated_areas_and_boxes(damaged):
     done = run("verify", damaged)
     assert done.returncode == 1
     assert "1 areas and 1 boxes disagree with the RLE" in done.stdout
+    first["area"] -= 1
+    path.write_text(json.dumps(content))
+    (stated,) = mtfast.verify(damaged).splits[1].stated
+    assert (stated.n_area, stated.n_bbox, stated.examples) == (0, 1, (bbox,))
 
 
 def test_the_picture_shows_where_masks_differ(damaged, tmp_path):
@@ -295,6 +397,47 @@ def test_the_picture_shows_where_masks_differ(damaged, tmp_path):
     assert not (tmp_path / "none.png").exists()
 
 
+def test_the_picture_has_the_worst_masks_worst_first(tmp_path):
+    """Eight masks lack an instance that they should show, each of another height."""
+    folder = make_telling_set(tmp_path / "set", MaskRule("annotations_with_class_full"))
+    for file in (folder / MASKS).iterdir():
+        file.unlink()
+    images, annotations = [], []
+    for i in range(8):
+        flake = box(SHAPE, 20, 20, 4 * (i + 1), 30)
+        images.append({"id": i, "file_name": f"{i}.jpg", "height": SHAPE[0], "width": SHAPE[1]})
+        annotations.append(
+            {
+                "id": i,
+                "image_id": i,
+                "category_id": 1,
+                "segmentation": {"size": SHAPE, "counts": naive.text_of_mask(flake).decode()},
+            }
+        )
+        write(folder / MASKS / f"{i}.png", np.zeros(SHAPE, np.uint8))
+    content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "x"}]}
+    for path in (folder / "RLE_annotations").iterdir():
+        path.write_text(json.dumps(content))
+    found = mtfast.verify(folder, picture=tmp_path / "worst.png")
+    assert found.n_different == 8
+    sheet = read(tmp_path / "worst.png")
+    row = 460 * SHAPE[0] // SHAPE[1] + 26 + 18
+    assert (sheet.shape[0] - 62) // row == 6
+    marked = []
+    for k in range(6):
+        tiles = [
+            sheet[62 + k * row : 62 + (k + 1) * row - 44, 18 + column * 478 :][:, :460]
+            for column in range(3)
+        ]
+        marked.append((tiles[0] == MARK).all(axis=2).sum())
+        shown = [(tile == PALETTE[0]).all(axis=2).any() for tile in tiles[1:]]
+        assert shown == [False, True]
+        # What differs is outlined, not covered.
+        assert (tiles[2] == PALETTE[0]).all(axis=2).sum() > (tiles[2] == WHITE).all(axis=2).sum()
+    assert marked == sorted(marked, reverse=True)
+    assert len(set(marked)) == 6
+
+
 def test_close_ups_keep_the_sides_of_the_frame():
     differs = np.zeros((120, 200), bool)
     differs[119, 199] = True
@@ -308,7 +451,7 @@ def test_close_ups_keep_the_sides_of_the_frame():
     assert _close_up(differs).width <= 100
 
 
-def test_a_split_without_masks_is_said_to_have_none(damaged):
+def test_a_split_without_masks_is_named(damaged):
     shutil.rmtree(damaged / "test_semantic_masks")
     found = mtfast.verify(damaged)
     assert found.n_findings == 0
@@ -316,7 +459,7 @@ def test_a_split_without_masks_is_said_to_have_none(damaged):
     validate(found.as_dict(), "verify.schema.json")
     done = run("verify", damaged)
     assert done.returncode == 0, done.stderr
-    assert "no masks come with it" in done.stdout
+    assert "ships no masks" in done.stdout
     with pytest.raises(mtfast.SourceError, match="no semantic masks in Graphene; expected"):
         mtfast.verify(damaged, splits=["test"])
 
@@ -334,21 +477,23 @@ def test_what_cannot_be_verified(tiny_set, tmp_path):
         (tmp_path / "labels" / folder).mkdir(parents=True)
     with pytest.raises(mtfast.SourceError, match="no semantic masks in labels; expected"):
         mtfast.verify(tmp_path / "labels")
-    with pytest.raises(mtfast.SourceError, match="no variant of train 'annotations_9' in"):
+    with pytest.raises(
+        mtfast.SourceError, match="no variant 'annotations_9' in split 'train' of Graphene"
+    ):
         mtfast.verify(tiny_set, variant="annotations_9")
     with pytest.raises(mtfast.MtfastError, match="expected .png"):
         mtfast.verify(tiny_set, picture="x.gif")
 
 
 def test_the_command_for_people(damaged):
-    done = run("verify", damaged, "-o", "x.png", cwd=damaged)
+    done = run("verify", damaged, "--picture", "x.png", cwd=damaged)
     assert done.returncode == 0, done.stderr
     assert "10 masks of 10 images, 10 equal" in done.stdout
     assert "annotations_with_class_200, last on top" in done.stdout
     assert done.stdout.endswith("no mask differs: no picture drawn\n")
     for mask in masks_of(damaged):
         write(mask, 1 - np.minimum(read(mask), 1))
-    done = run("verify", damaged, "--split", "train", "-o", "x.png", cwd=damaged)
+    done = run("verify", damaged, "--split", "train", "--picture", "x.png", cwd=damaged)
     assert done.returncode == 1, done.stderr
     assert done.stdout.count("different") == 10
     assert " px: 1 instead of 0" in done.stdout

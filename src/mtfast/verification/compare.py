@@ -1,4 +1,4 @@
-"""Shipped masks beside those that rules paint, many at a time on all cores."""
+"""Compares shipped masks with those that rules paint, many at a time on all cores."""
 
 from __future__ import annotations
 
@@ -16,21 +16,28 @@ from mtfast.painting.overlap import PAINT_ORDERS, Overlap
 from mtfast.painting.paint import semantic
 from mtfast.parallel import run_jobs
 from mtfast.progress import Progress, track
-from mtfast.verification.rules import Painter, Rule
+from mtfast.verification.rules import MaskRule, SplitMasks
 
 __all__ = ["ClassPixels", "MaskFinding", "Tally", "class_pixels", "compare_masks"]
 
 Int64 = NDArray[np.int64]
 
-# A mask takes 10 ms to decode: enough of them for a job to be worth its overhead.
+# A mask takes 10 ms to decode: with this many, the overhead of a job does not show.
 IMAGES_PER_JOB = 16
-# What is kept of a mask that is nothing like its image; the sums are of all.
+# Pairs of classes kept for one mask; the sums are of all pairs.
 MOST_PAIRS = 32
 
 
 @dataclass(frozen=True)
 class ClassPixels:
-    """Pixels that are of one class in the shipped mask and of another in the regenerated one."""
+    """Pixels that are of one class in the shipped mask and of another in the regenerated one.
+
+    Attributes
+    ----------
+    shipped, regenerated : int
+        Category ids, 0 for the background.
+    n_pixels : int
+    """
 
     shipped: int
     regenerated: int
@@ -41,8 +48,17 @@ class ClassPixels:
 class MaskFinding:
     """What is wrong with one mask.
 
-    ``image`` is the name of the image, or of the mask where no image is; ``n_pixels`` and
-    ``classes`` (the most frequent first) are those that differ, ``detail`` says more in words.
+    Attributes
+    ----------
+    image : str
+        Name of the image; of the mask, where there is no image.
+    kind : str
+    detail : str
+        More in words, where there is more to say.
+    n_pixels : int
+        Pixels that differ.
+    classes : tuple of ClassPixels
+        The same by classes, the most frequent first.
     """
 
     image: str
@@ -54,7 +70,21 @@ class MaskFinding:
 
 @dataclass
 class Tally:
-    """What comparing some masks has shown; n_explained and n_pixels have an entry for each rule."""
+    """What comparing some masks has shown.
+
+    Attributes
+    ----------
+    n_explained : (n_rules,) int64
+        Masks that a rule paints to the pixel.
+    n_pixels : (n_rules,) int64
+        Pixels in which the others differ from it.
+    n_telling : int
+        Masks that rules paint differently.
+    classes : Counter
+        Pixels that differ from the first rule, by (shipped, regenerated) class.
+    images : list of MaskFinding
+        What is wrong by the first rule.
+    """
 
     n_explained: Int64
     n_pixels: Int64
@@ -64,11 +94,26 @@ class Tally:
 
     @classmethod
     def empty(cls, n_rules: int) -> Tally:
-        """Make a tally of no masks."""
+        """Make a tally of no masks.
+
+        Parameters
+        ----------
+        n_rules : int
+
+        Returns
+        -------
+        Tally
+        """
         return cls(np.zeros(n_rules, np.int64), np.zeros(n_rules, np.int64))
 
     def add(self, other: Tally) -> None:
-        """Take in what comparing other masks has shown."""
+        """Add what comparing other masks has shown.
+
+        Parameters
+        ----------
+        other : Tally
+            Of the same rules.
+        """
         self.n_explained += other.n_explained
         self.n_pixels += other.n_pixels
         self.n_telling += other.n_telling
@@ -78,15 +123,15 @@ class Tally:
 
 @dataclass(frozen=True)
 class _Job:
-    painter: Painter
-    rules: tuple[Rule, ...]
+    masks: SplitMasks
+    rules: tuple[MaskRule, ...]
     pairs: Sequence[tuple[str, str]]
 
 
 def compare_masks(
-    painter: Painter,
-    rules: tuple[Rule, ...],
-    masks: Mapping[str, str],
+    masks: SplitMasks,
+    rules: tuple[MaskRule, ...],
+    pairs: Mapping[str, str],
     workers: int | None,
     progress: Progress | None,
 ) -> Tally:
@@ -94,28 +139,29 @@ def compare_masks(
 
     Parameters
     ----------
-    painter : Painter
-    rules : tuple of Rule
-        The one that is looked at, and others that are only scored. Those that differ in their
+    masks : SplitMasks
+    rules : tuple of MaskRule
+        The one that findings are of, then others that are only scored. Those that differ in their
         overlap alone stand next to each other.
-    masks : mapping
+    pairs : mapping
         Name of the mask of each image, at least one.
     workers : int or None
         Threads.
     progress : callable or None
+        Called as (what, done, total).
 
     Returns
     -------
     Tally
-        With findings in the order of ``masks``.
+        With findings in the order of ``pairs``.
     """
-    pairs = list(masks.items())
+    listed = list(pairs.items())
     jobs = [
-        _Job(painter, rules, pairs[start : start + IMAGES_PER_JOB])
-        for start in range(0, len(pairs), IMAGES_PER_JOB)
+        _Job(masks, rules, listed[start : start + IMAGES_PER_JOB])
+        for start in range(0, len(listed), IMAGES_PER_JOB)
     ]
-    what = f"comparing masks of {painter.split}"
-    # Threads: a decoder of PNG and our kernels leave Python to others while they run.
+    what = f"comparing masks of {masks.split}"
+    # Threads: the PNG decoder and the kernels release the GIL.
     with run_jobs(_compare_some, jobs, "compare-masks", "threads", workers) as results:
         compared = track(results, what, progress, len(pairs), lambda r: len(jobs[r[0]].pairs))
         tallies = dict(compared)
@@ -135,10 +181,10 @@ def _compare_some(job: _Job) -> Tally:
 
 def _compare_one(job: _Job, image: str, mask: str, tally: Tally) -> MaskFinding | None:
     try:
-        shipped = job.painter.shipped(mask)
+        shipped = job.masks.shipped(mask)
     except SourceError as error:
         return MaskFinding(image, "unreadable", str(error))
-    painted = job.painter.paint(image, job.rules[0])
+    painted = job.masks.regenerate(image, job.rules[0])
     if shipped.shape != painted.shape:
         (h, w), (height, width) = shipped.shape, painted.shape
         return MaskFinding(image, "other size", f"{h} x {w}; expected {height} x {width}")
@@ -157,16 +203,16 @@ def _compare_one(job: _Job, image: str, mask: str, tally: Tally) -> MaskFinding 
 def _count_differing(job: _Job, image: str, shipped: NDArray[Any]) -> Int64:
     """Count the pixels in which a shipped mask is not what each rule paints.
 
-    Most rules paint the same instances, most instances overlap with none, and then one painting
-    stands for all.
+    Most rules paint the same instances and most instances do not overlap: then one painting counts
+    for all of them.
     """
     counted: dict[tuple[bytes, ...], dict[Overlap, int]] = {}
     out = np.empty(len(job.rules), np.int64)
-    # New memory for each of some twenty paintings takes longer than painting into it.
-    frame = np.empty((1, *shipped.shape), job.painter.dtype)
+    # Allocating a frame for each of some twenty paintings takes longer than painting it.
+    frame = np.empty((1, *shipped.shape), job.masks.dtype)
     flags = np.empty(shipped.shape, np.bool_)
     for selection, rules in groupby(enumerate(job.rules), lambda rule: rule[1][:2]):
-        table = job.painter.instances(image, *selection)
+        table = job.masks.instances(image, *selection)
         columns = (table.rle, table.rle_offsets, table.category_ids)
         by_overlap = counted.setdefault(tuple(column.tobytes() for column in columns), {})
         for number, rule in rules:
@@ -195,5 +241,16 @@ def _classes_that_differ(shipped: NDArray[Any], painted: NDArray[Any]) -> Counte
 
 
 def class_pixels(classes: Counter[tuple[int, int]]) -> tuple[ClassPixels, ...]:
-    """Return counted pairs of classes, the most frequent first."""
+    """Sort counted pairs of classes.
+
+    Parameters
+    ----------
+    classes : Counter
+        Pixels of each (shipped, regenerated) class.
+
+    Returns
+    -------
+    tuple of ClassPixels
+        The most frequent first.
+    """
     return tuple(ClassPixels(*pair, n) for pair, n in classes.most_common())

@@ -1,4 +1,4 @@
-"""A sheet of the masks that differ most: where in the image, as shipped, as regenerated."""
+"""A picture of the masks that differ most: where in the image, as shipped, as regenerated."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from PIL import Image
 
 from mtfast.dataset import decode_image
 from mtfast.errors import SourceError
-from mtfast.pictures.sheet import NO_IMAGE, RGB, TILE, compose, make_tile, palette_of, save_sheet
+from mtfast.pictures.sheet import NO_IMAGE, RGB, TILE, class_palette, compose, make_tile, save_sheet
 from mtfast.progress import Progress, track
-from mtfast.verification.rules import Painter, Rule
+from mtfast.verification.rules import MaskRule, SplitMasks
 
 __all__ = ["Difference", "draw_differences"]
 
@@ -24,24 +24,33 @@ Bool = NDArray[np.bool_]
 MOST_IMAGES = 6
 # A close-up is at least as wide, in pixels: a single pixel says nothing by itself.
 LEAST_WIDTH = 48
-# And at most two of so many parts of the frame: with all of it in view nothing is close up.
-PARTS = 8
+# A close-up shows what differs in 2 x 2 cells of a grid of so many: all of it would not be close.
+CELLS = 8
 MARK: RGB = (255, 0, 60)
 WHITE: RGB = (255, 255, 255)
 BACKGROUND: RGB = (30, 32, 38)
 
 
 class Difference(NamedTuple):
-    """A mask that differs in n_pixels from what a rule paints."""
+    """A mask that differs from what a rule paints.
 
-    painter: Painter
-    rule: Rule
+    Attributes
+    ----------
+    masks : SplitMasks
+    rule : MaskRule
+    image : str
+    n_pixels : int
+        Pixels that differ.
+    """
+
+    masks: SplitMasks
+    rule: MaskRule
     image: str
     n_pixels: int
 
 
 class _Window(NamedTuple):
-    """A part of a frame, in pixels."""
+    """A window of a frame, in pixels."""
 
     top: int
     left: int
@@ -52,7 +61,18 @@ class _Window(NamedTuple):
 def draw_differences(
     differences: Sequence[Difference], target: Path, name: str, progress: Progress | None
 ) -> None:
-    """Draw the worst of some differences, three tiles each.
+    """Draw the masks that differ most, three tiles each.
+
+    Parameters
+    ----------
+    differences : sequence of Difference
+        At least one.
+    target : Path
+        The picture, .png or .jpg.
+    name : str
+        Title.
+    progress : callable or None
+        Called as (what, done, total).
 
     Raises
     ------
@@ -60,39 +80,39 @@ def draw_differences(
         If the picture cannot be written.
     """
     worst = sorted(differences, key=lambda d: -d.n_pixels)[:MOST_IMAGES]
-    tables = [table for d in worst for table in d.painter.tables.values()]
+    tables = [table for d in worst for table in d.masks.tables.values()]
     named = {c.id: c.name for table in tables for c in table.categories}
-    masks = [_masks(d) for d in worst]
-    present = {int(value) for pair in masks for mask in pair for value in np.unique(mask)}
-    colours = palette_of(present - {0}) | {0: BACKGROUND}
+    pairs = [_mask_pair(d) for d in worst]
+    present = {int(value) for pair in pairs for mask in pair for value in np.unique(mask)}
+    colours = class_palette(present - {0}) | {0: BACKGROUND}
     tiles = []
-    pairs = zip(worst, masks, strict=True)
-    for difference, (shipped, painted) in track(pairs, "drawing", progress, len(worst)):
+    rows = zip(worst, pairs, strict=True)
+    for difference, (shipped, painted) in track(rows, "drawing", progress, len(worst)):
         tiles += _draw_row(difference, shipped, painted, colours)
     legend = [(MARK, "differs (outlined in white in the close-ups)"), (BACKGROUND, "0 background")]
     legend += [
         (colours[value], f"{value} {named.get(value, '(not listed)')}")
         for value in sorted(present - {0})
     ]
-    about = f"{len(worst)} of {len(differences):,} masks that differ, the worst first"
+    about = f"{len(worst)} of {len(differences):,} masks that differ, worst first"
     about += f"  ·  {worst[0].rule}"
     save_sheet(compose(tiles, name, about, legend, n_columns=3), target)
 
 
-def _masks(difference: Difference) -> tuple[NDArray[Any], NDArray[Any]]:
-    painter, rule, image, _ = difference
-    return painter.shipped(painter.pairs()[image]), painter.paint(image, rule)
+def _mask_pair(difference: Difference) -> tuple[NDArray[Any], NDArray[Any]]:
+    masks, rule, image, _ = difference
+    return masks.shipped(masks.pairs()[image]), masks.regenerate(image, rule)
 
 
 def _draw_row(
     difference: Difference, shipped: NDArray[Any], painted: NDArray[Any], colours: dict[int, RGB]
 ) -> list[Image.Image]:
-    painter, _, name, n_pixels = difference
+    masks, _, name, n_pixels = difference
     differs: Bool = shipped != painted
     height, width = differs.shape
     whole = _Window(0, 0, height, width)
     window = _close_up(differs)
-    overview = _thumbnail(painter, name, _rows(whole))
+    overview = _thumbnail(masks, name, _rows(whole))
     overview[_grow(_cells(differs, whole))] = MARK
     _draw_frame(overview, window, whole)
     tiles = [make_tile(overview, name, f"{n_pixels:,} px")]
@@ -119,13 +139,13 @@ def _close_up(differs: Bool) -> _Window:
 
 
 def _where_most(differs: Bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of the pixels that differ, in those 2 x 2 parts of a frame with most."""
+    """Return rows and columns of the pixels that differ, in the 2 x 2 cells of a grid with most."""
     y, x = np.nonzero(differs)
-    part_y, part_x = (at * PARTS // side for at, side in zip((y, x), differs.shape, strict=True))
-    n = np.bincount(part_y * PARTS + part_x, minlength=PARTS**2).reshape(PARTS, PARTS)
+    cell_y, cell_x = (at * CELLS // side for at, side in zip((y, x), differs.shape, strict=True))
+    n = np.bincount(cell_y * CELLS + cell_x, minlength=CELLS**2).reshape(CELLS, CELLS)
     n_around = n[1:, 1:] + n[1:, :-1] + n[:-1, 1:] + n[:-1, :-1]
     best_y, best_x = np.unravel_index(n_around.argmax(), n_around.shape)
-    near = (part_y - best_y >> 1 == 0) & (part_x - best_x >> 1 == 0)
+    near = (cell_y - best_y >> 1 == 0) & (cell_x - best_x >> 1 == 0)
     return y[near], x[near]
 
 
@@ -185,10 +205,10 @@ def _draw_frame(overview: UInt8, window: _Window, whole: _Window) -> None:
         border[:] = WHITE
 
 
-def _thumbnail(painter: Painter, name: str, rows: int) -> UInt8:
+def _thumbnail(masks: SplitMasks, name: str, rows: int) -> UInt8:
     """Shrink an image to the size of a tile, darker and in grey, so that marks stand out."""
     try:
-        pixels = decode_image(painter.source, painter.split, name)
+        pixels = decode_image(masks.source, masks.split, name)
     except SourceError:
         return np.full((rows, TILE, 3), NO_IMAGE, np.uint8)
     grey = Image.fromarray(pixels).convert("L")

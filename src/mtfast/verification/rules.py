@@ -1,4 +1,4 @@
-"""Masks of one split, painted by any rule from any of its annotation files, and those it ships."""
+"""The rules that the masks of a split may have been painted by, and the masks that they paint."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,44 +13,69 @@ from numpy.typing import NDArray
 
 from mtfast.painting.overlap import PAINT_ORDERS, Overlap
 from mtfast.painting.paint import semantic, semantic_dtype
-from mtfast.paths import base_name
+from mtfast.paths import stem_of
 from mtfast.progress import Progress, track
 from mtfast.sources import Source
 from mtfast.sources.label_png import decode_labels
 from mtfast.sources.variants import threshold_of
 from mtfast.table import RunTable
 
-__all__ = ["Painter", "Rule"]
+__all__ = ["MaskRule", "SplitMasks"]
 
 Int64 = NDArray[np.int64]
 
-# The smallest area in the masks of the published sets, of which it is not known whether it belongs.
+# The threshold of the masks of the published sets, of which none says whether it is included.
 PUBLISHED_LIMIT = 200
 
 
-class Rule(NamedTuple):
-    """How masks are painted: from which file, from which area on, which instance shows on top."""
+class MaskRule(NamedTuple):
+    """How masks are painted.
+
+    Attributes
+    ----------
+    variant : str
+        Annotation file that they are painted from.
+    min_area : float
+        Only instances larger than this many pixels are painted.
+    overlap : {"last", "first", "largest", "smallest"}
+        Which instance shows where several overlap.
+
+    Examples
+    --------
+    >>> print(MaskRule("annotations_with_class_full", 200, "smallest"))
+    annotations_with_class_full, areas larger than 200 px, smallest on top
+    """
 
     variant: str
-    min_area: int = 0
+    min_area: float = 0
     overlap: Overlap = "last"
 
     def __str__(self) -> str:
-        area = f", areas of {self.min_area} px and more" if self.min_area else ""
+        area = f", areas larger than {self.min_area} px" if self.min_area else ""
         return f"{self.variant}{area}, {self.overlap} on top"
 
 
 @dataclass(frozen=True)
-class Painter:
-    """The annotations of a split, to paint the mask of any image by any rule.
+class SplitMasks:
+    """The masks of a split: those that it ships, and those that its annotations make by any rule.
 
-    ``masks`` are the names of the masks that come with it, None without a folder of them; ``rows``
-    has the row of each image in the table of a variant, ``areas`` those of its instances.
+    Attributes
+    ----------
+    source : Source
+    split : str
+    mask_names : tuple of str, or None
+        Names of the masks that the split ships; None without a folder of them.
+    tables : dict
+        The annotations of each variant.
+    areas : dict
+        Pixels of the instances of each variant, (n_instances,) int64.
+    rows : dict
+        For each variant, the index of each image in its table, by the image's name.
     """
 
     source: Source
     split: str
-    masks: tuple[str, ...] | None
+    mask_names: tuple[str, ...] | None
     tables: dict[str, RunTable]
     areas: dict[str, Int64]
     rows: dict[str, dict[str, int]]
@@ -59,8 +83,27 @@ class Painter:
     @classmethod
     def read(
         cls, source: Source, split: str, variants: Sequence[str], progress: Progress | None = None
-    ) -> Painter:
-        """Read annotation files."""
+    ) -> SplitMasks:
+        """Read annotation files.
+
+        Parameters
+        ----------
+        source : Source
+        split : str
+        variants : sequence of str
+            At least one.
+        progress : callable, optional
+            Called as (what, done, total).
+
+        Returns
+        -------
+        SplitMasks
+
+        Raises
+        ------
+        SourceError, RLEError
+            If one of the files is missing or malformed.
+        """
         tables = {}
         for variant in track(variants, f"reading annotations of {split}", progress):
             tables[variant] = source.table(split, variant)
@@ -78,49 +121,105 @@ class Painter:
 
     @cached_property
     def dtype(self) -> np.dtype[Any]:
-        """The type of pixels that holds the classes of all files."""
+        """The type of pixels that holds the classes of all variants."""
         classes = [table.category_ids for table in self.tables.values()]
         return semantic_dtype(np.concatenate(classes))
 
     def images(self) -> list[str]:
-        """Names of all images that the files list, in the order of the first that does."""
+        """Return the names of all images that a variant lists, in the order of the first that does.
+
+        Returns
+        -------
+        list of str
+        """
         return list(dict.fromkeys(name for rows in self.rows.values() for name in rows))
 
     def pairs(self) -> dict[str, str]:
-        """Name of the mask of each image that has one: they share a stem."""
-        masks = {_stem(mask): mask for mask in self.masks or ()}
-        return {image: masks[_stem(image)] for image in self.images() if _stem(image) in masks}
+        """Return the name of the mask of each image that has one: they share a stem.
 
-    def instances(self, image: str, variant: str, min_area: int) -> RunTable:
-        """Return the instances that a rule paints into an image that one of the files lists."""
+        Returns
+        -------
+        dict
+            Image name to mask name.
+        """
+        masks = {stem_of(mask): mask for mask in self.mask_names or ()}
+        stems = {image: stem_of(image) for image in self.images()}
+        return {image: masks[stem] for image, stem in stems.items() if stem in masks}
+
+    def instances(self, image: str, variant: str, min_area: float) -> RunTable:
+        """Return the instances that a rule paints into an image.
+
+        Parameters
+        ----------
+        image : str
+            An image that one of the variants lists.
+        variant : str
+        min_area : float
+            Only instances larger than this many pixels.
+
+        Returns
+        -------
+        RunTable
+            Of this image alone; without instances where the variant does not list it.
+        """
         if image in self.rows[variant]:
             table, row = self.tables[variant], self.rows[variant][image]
             first, last = table.image_offsets[row : row + 2]
-            kept = self.areas[variant][first:last] >= min_area
+            kept = self.areas[variant][first:last] > min_area
             return table[row] if kept.all() else table[row].select(kept)
         other = next(v for v, rows in self.rows.items() if image in rows)
         return self.tables[other][self.rows[other][image]].select(np.empty(0, np.int64))
 
-    def paint(self, image: str, rule: Rule) -> NDArray[Any]:
-        """Paint the mask of an image, (height, width)."""
+    def regenerate(self, image: str, rule: MaskRule) -> NDArray[Any]:
+        """Paint the mask of an image.
+
+        Parameters
+        ----------
+        image : str
+        rule : MaskRule
+
+        Returns
+        -------
+        (height, width) uint8 or uint16, C order
+            Category ids, 0 for the background.
+        """
         table = self.instances(image, rule.variant, rule.min_area)
         mask: NDArray[Any] = semantic(table, overlap=rule.overlap)[0]
         return mask
 
     def shipped(self, mask: str) -> NDArray[Any]:
-        """Decode a shipped mask; SourceError if it is no PNG of labels."""
+        """Decode a mask that the split ships.
+
+        Parameters
+        ----------
+        mask : str
+            Its name, one of :attr:`mask_names`.
+
+        Returns
+        -------
+        (height, width) uint8 or uint16, C order
+            Category ids.
+
+        Raises
+        ------
+        SourceError
+            If it is missing, or not a PNG of labels.
+        """
         return decode_labels(self.source.read_mask(self.split, mask), mask)
 
-    def rules(self) -> Iterator[Rule]:
-        """Yield the rules that masks may have been painted by."""
+    def rules(self) -> Iterator[MaskRule]:
+        """Yield the rules that the shipped masks may have been painted by.
+
+        Yields
+        ------
+        MaskRule
+            Every variant with no threshold, those of file names and the published one, and every
+            order of painting. A threshold that leaves nothing out is no other rule.
+        """
         limits = {PUBLISHED_LIMIT, *(threshold_of(variant) or 0 for variant in self.tables)}
+        # "At least 200 px" is larger than 199, "more than 200 px" larger than 200.
+        bounds = sorted({bound for limit in limits for bound in (limit - 1, limit) if bound > 0})
         for variant, areas in self.areas.items():
-            # "At least 200" and "more than 200"; a limit that leaves nothing out is no other rule.
-            bounds = {bound for limit in limits for bound in (limit, limit + 1)}
-            telling = sorted(bound for bound in bounds if areas.min(initial=bound) < bound)
+            telling = [bound for bound in bounds if areas.min(initial=bound + 1) <= bound]
             for min_area, overlap in product((0, *telling), PAINT_ORDERS):
-                yield Rule(variant, min_area, overlap)
-
-
-def _stem(name: str) -> str:
-    return PurePosixPath(base_name(name)).stem
+                yield MaskRule(variant, min_area, overlap)

@@ -1,13 +1,14 @@
 """Shipped semantic masks against those that the annotations make, pixel by pixel.
 
 How the masks of a set were painted is rarely written down: from which annotation file, above which
-area, which instance shows where two overlap. A :class:`Rule` says all three. The masks are compared
-with what one rule paints, and beside it all rules that could have been meant are tried on every
-image, so that the set itself says which of them was.
+area, which instance shows where two overlap. A :class:`MaskRule` says all three. The masks are
+compared with what one rule paints. All rules that could have been meant are tried on every image as
+well, so that the masks themselves show which one it was.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -23,25 +24,46 @@ from mtfast.sources.source import chosen_splits, expect_one_of
 from mtfast.sources.stated import area_differs, bbox_differs, describe_area, describe_bbox
 from mtfast.sources.variants import default_variant, has_classes, is_n_shot
 from mtfast.verification.compare import ClassPixels, MaskFinding, Tally, class_pixels, compare_masks
-from mtfast.verification.rules import Painter, Rule
+from mtfast.verification.rules import MaskRule, SplitMasks
 
-__all__ = ["MaskFinding", "Rule", "SplitVerification", "Verification", "verify"]
+__all__ = ["MaskFinding", "MaskRule", "SplitVerification", "Verification", "verify"]
+
+logger = logging.getLogger(__name__)
 
 MOST_EXAMPLES = 10
 
 
 @dataclass(frozen=True)
 class RuleScore:
-    """How many masks a rule explains to the pixel, and by how many pixels it misses the others."""
+    """How well a rule explains the masks of a split.
 
-    rule: Rule
+    Attributes
+    ----------
+    rule : MaskRule
+    n_images : int
+        Masks that it paints to the pixel.
+    n_pixels : int
+        Pixels in which the others differ from it.
+    """
+
+    rule: MaskRule
     n_images: int
     n_pixels: int
 
 
 @dataclass(frozen=True)
 class StatedFinding:
-    """Annotations of a file whose stated area or box is not that of their RLE."""
+    """Annotations of a file whose stated area or box is not that of their RLE.
+
+    Attributes
+    ----------
+    variant : str
+        The file.
+    n_area, n_bbox : int
+        Annotations with another area, with another box.
+    examples : tuple of str
+        Some of them, in words.
+    """
 
     variant: str
     n_area: int
@@ -51,14 +73,32 @@ class StatedFinding:
 
 @dataclass(frozen=True)
 class SplitVerification:
-    """The masks of a split, compared with what ``rule`` paints.
+    """The masks of a split, compared with what a rule paints.
 
-    ``n_masks`` is None where no masks come with the split. ``n_telling`` masks can tell rules from
-    each other; ``scores`` has all rules, the best first.
+    Attributes
+    ----------
+    name : str
+    rule : MaskRule
+    n_images : int
+        Images that the annotations list.
+    n_masks : int or None
+        Masks that the split ships; None without a folder of them.
+    n_equal : int
+        Masks that equal what the rule paints.
+    n_pixels : int
+        Pixels that differ in all masks.
+    classes : tuple of ClassPixels
+        The same by classes, the most frequent first.
+    images : tuple of MaskFinding
+    stated : tuple of StatedFinding
+    n_telling : int
+        Masks that rules paint differently.
+    scores : tuple of RuleScore
+        All rules, best first.
     """
 
     name: str
-    rule: Rule
+    rule: MaskRule
     n_images: int
     n_masks: int | None
     n_equal: int
@@ -72,7 +112,13 @@ class SplitVerification:
 
 @dataclass(frozen=True)
 class Verification:
-    """What :func:`verify` found."""
+    """What :func:`verify` found.
+
+    Attributes
+    ----------
+    path : str
+    splits : tuple of SplitVerification
+    """
 
     path: str
     splits: tuple[SplitVerification, ...]
@@ -94,7 +140,7 @@ class Verification:
         """Return plain dicts, lists, strings and numbers, as docs/verify.schema.json has them."""
 
         def plain(items: Any) -> dict[str, Any]:
-            return {k: v._asdict() if isinstance(v, Rule) else v for k, v in items}
+            return {k: v._asdict() if isinstance(v, MaskRule) else v for k, v in items}
 
         return {"n_findings": self.n_findings, **asdict(self, dict_factory=plain)}
 
@@ -104,13 +150,13 @@ def verify(
     *,
     splits: Sequence[str] | None = None,
     variant: str | None = None,
-    min_area: int | None = None,
+    min_area: float | None = None,
     overlap: Overlap = "last",
     picture: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Verification:
-    """Regenerate the semantic masks of a dataset and compare them with those that it ships.
+    """Regenerate the semantic masks of a dataset and compare them with those it ships.
 
     Parameters
     ----------
@@ -120,13 +166,13 @@ def verify(
         All by default.
     variant : str, optional
         What masks are painted from; by default what :func:`mtfast.convert` paints from.
-    min_area : int, optional
-        Only instances of more pixels than that are painted.
+    min_area : float, optional
+        Only instances larger than this many pixels are painted.
     overlap : {"last", "first", "largest", "smallest"}
         Which instance shows where several overlap.
     picture : path-like, optional
-        A .png or .jpg to draw the worst masks into, with the difference marked; nothing is drawn
-        if none differs.
+        A .png or .jpg into which the masks that differ most are drawn, differences marked; not
+        written if none differs.
     workers : int, optional
         Threads, by default enough to keep all cores busy.
     progress : callable, optional
@@ -135,18 +181,20 @@ def verify(
     Returns
     -------
     Verification
-        Of each split what differs, and how well every other rule explains its masks.
+        What differs in each split, and how well every rule explains its masks.
 
     Raises
     ------
     SourceError, RLEError
-        If no masks come with the dataset, or its annotations are not in order.
+        If the dataset ships no masks, or its annotations are malformed.
+    MtfastError
+        If the picture cannot be written.
 
     Examples
     --------
     >>> found = mtfast.verify("GrapheneH")                       # doctest: +SKIP
     >>> found.n_findings, found.splits[0].scores[0].rule         # doctest: +SKIP
-    (0, Rule(variant='annotations_with_class_200', min_area=0, overlap='last'))
+    (0, MaskRule(variant='annotations_with_class_200', min_area=0, overlap='last'))
     """
     target = None if picture is None else picture_path(picture)
     opened = expect_source(source)
@@ -154,74 +202,75 @@ def verify(
     if all(opened.mask_names(name) is None for name in names):
         raise SourceError(
             f"no semantic masks in {opened.name}; expected a folder of PNGs such as "
-            f"train_semantic_masks/ of a MaskTerial set; there is nothing to compare with"
+            f"train_semantic_masks/ of a MaskTerial set; nothing can be compared"
         )
-    painters, verified = [], []
+    compared, verified = [], []
     for name in names:
-        painter, chosen = _read_split(opened, name, variant, progress)
-        painters.append(painter)
-        rule = Rule(chosen, 0 if min_area is None else min_area + 1, overlap)
-        verified.append(_verify_split(painter, rule, workers, progress))
+        masks, chosen = _read_split(opened, name, variant, progress)
+        compared.append(masks)
+        rule = MaskRule(chosen, min_area or 0, overlap)
+        logger.info("masks of %s are compared with %s", name, rule)
+        verified.append(_verify_split(masks, rule, workers, progress))
     found = Verification(str(opened.path), tuple(verified))
     if target is not None and found.n_different:
         from mtfast.verification.picture import Difference, draw_differences
 
-        worst = [
-            Difference(painter, split.rule, finding.image, finding.n_pixels)
-            for painter, split in zip(painters, found.splits, strict=True)
+        different = [
+            Difference(masks, split.rule, finding.image, finding.n_pixels)
+            for masks, split in zip(compared, found.splits, strict=True)
             for finding in split.images
             if finding.kind == "different"
         ]
-        draw_differences(worst, target, opened.name, progress)
+        draw_differences(different, target, opened.name, progress)
     return found
 
 
 def _read_split(
     source: Source, split: str, variant: str | None, progress: Progress | None
-) -> tuple[Painter, str]:
+) -> tuple[SplitMasks, str]:
     """Read the annotation files that masks may have been painted from, and pick one of them."""
     known = source.variants(split)
     chosen = variant or default_variant(known)
-    expect_one_of(chosen, known, f"variant of {split}", source.name)
+    expect_one_of(chosen, known, "variant", f"split {split!r} of {source.name}")
     alike = [v for v in known if has_classes(v) == has_classes(chosen)]
     read = dict.fromkeys([chosen, *(v for v in alike if not is_n_shot(v))])
-    return Painter.read(source, split, tuple(read), progress), chosen
+    return SplitMasks.read(source, split, tuple(read), progress), chosen
 
 
 def _verify_split(
-    painter: Painter, rule: Rule, workers: int | None, progress: Progress | None
+    masks: SplitMasks, rule: MaskRule, workers: int | None, progress: Progress | None
 ) -> SplitVerification:
-    images, masks, pairs = painter.images(), painter.masks, painter.pairs()
-    rules = tuple(dict.fromkeys([rule, *painter.rules()]))
+    images, names, pairs = masks.images(), masks.mask_names, masks.pairs()
+    rules = tuple(dict.fromkeys([rule, *masks.rules()]))
     tally = Tally.empty(len(rules))
     if pairs:
-        tally = compare_masks(painter, rules, pairs, workers, progress)
-    if masks is not None:
+        tally = compare_masks(masks, rules, pairs, workers, progress)
+    if names is not None:
         with_image, with_mask = set(pairs.values()), pairs.keys()
         tally.images += [MaskFinding(i, "no mask") for i in images if i not in with_mask]
-        tally.images += [MaskFinding(m, "no image") for m in masks if m not in with_image]
+        tally.images += [MaskFinding(m, "no image") for m in names if m not in with_image]
     scores = [
         RuleScore(*score)
         for score in zip(rules, tally.n_explained.tolist(), tally.n_pixels.tolist(), strict=True)
     ]
     return SplitVerification(
-        name=painter.split,
+        name=masks.split,
         rule=rule,
         n_images=len(images),
-        n_masks=None if masks is None else len(masks),
+        n_masks=None if names is None else len(names),
         n_equal=scores[0].n_images,
         n_pixels=scores[0].n_pixels,
         classes=class_pixels(tally.classes),
         images=tuple(tally.images),
-        stated=tuple(_stated(painter)),
+        stated=tuple(_stated(masks)),
         n_telling=tally.n_telling,
-        # Of rules that explain as much the one that was asked for stays the first.
+        # The sort is stable: of rules that explain as much, the one that was asked for comes first.
         scores=tuple(sorted(scores, key=lambda score: (-score.n_images, score.n_pixels))),
     )
 
 
-def _stated(painter: Painter) -> Iterator[StatedFinding]:
-    for variant, table in painter.tables.items():
+def _stated(masks: SplitMasks) -> Iterator[StatedFinding]:
+    for variant, table in masks.tables.items():
         area, bbox = area_differs(table), bbox_differs(table)
         if area.size or bbox.size:
             words = [describe_area(table, k) for k in area[:MOST_EXAMPLES].tolist()]
