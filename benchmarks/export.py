@@ -1,14 +1,13 @@
-"""Masks written anew: time from JSON to finished masks, against the loop people use, and memory.
+"""Exported masks: time from JSON to finished masks, against the usual loop, and memory.
 
 ::
 
     python -m benchmarks.export [--quick | --full] [--markdown FILE]
 
-The loop is COCO(), annToMask and cv2.imwrite, measured on a slice of the set in turns with ours on
-all of it; ratios are of seconds an image. Files are as many small flakes as those of a set.
+The loop is COCO(), annToMask and cv2.imwrite, on a slice of the set, in turns with mtfast on all of
+it; ratios are of seconds per image. Files hold as many small flakes as those of a published set.
 """
 
-import argparse
 import json
 import shutil
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 import mtfast
 from benchmarks import data
 from benchmarks.measuring import Usage, in_fresh_process, processes_in_turns
-from benchmarks.table import Row, markdown
+from benchmarks.table import Row, amounts_parser, collected, markdown
 
 FORMATS = ("zarr", "png", "tiff")
 
@@ -149,19 +148,15 @@ def _clean(folder: Path, job: str, *arguments: object) -> Usage:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.export", description=__doc__.partition("\n")[0]
+    parser = amounts_parser(
+        "benchmarks.export",
+        __doc__,
+        quick="few images, one round",
+        full="a full set, and five times as many",
     )
-    amount = parser.add_mutually_exclusive_group()
-    amount.add_argument("--quick", action="store_true", help="few images, one round")
-    amount.add_argument("--full", action="store_true", help="a full set, and five times as many")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
     given = parser.parse_args(arguments)
     chosen = QUICK if given.quick else FULL if given.full else USUAL
-    rows = []
-    for row in measure(chosen):
-        rows.append(row)
-        print(*row.cells(), sep="  ", file=sys.stderr, flush=True)
+    rows = collected(measure(chosen))
     text = markdown(rows)
     for n in sorted(chosen.images):
         text += f"\nThe RunTable of {n:,} images takes {table_bytes(n, chosen.size) / 1e6:,.0f} MB."

@@ -4,11 +4,10 @@
 
     python -m benchmarks.ratios [--quick | --full] [--markdown FILE]
 
-Both sides of a row take turns, on inputs that change from call to call, and medians are compared.
-What is written is removed; the sets are kept, see :func:`benchmarks.data.cache`.
+Both sides of a row take turns on inputs that change from call to call; medians are compared. What
+is written is removed again; the sets are kept, see :func:`benchmarks.data.cache`.
 """
 
-import argparse
 import os
 import shutil
 import sys
@@ -25,7 +24,7 @@ import mtfast.conversion.crop_index
 from benchmarks import baselines, data
 from benchmarks.data import Scale
 from benchmarks.measuring import Usage, in_fresh_process, processes_in_turns, race
-from benchmarks.table import Row, markdown
+from benchmarks.table import Row, amounts_parser, collected, markdown
 from mtfast.painting.targets import instance_targets
 from mtfast.store.writing.crop_index import encode_index
 from mtfast.table import RunTable
@@ -37,17 +36,16 @@ FULL = Scale((1200, 1920), 200, 42_274, 400_000)
 # Images that the slow ordinary ways are measured on and scaled up from.
 SLICE = 12
 
-# Calls of a side in one turn: a job that is called in a loop finds its own data in the caches, not
-# what the other side has left there.
+# Calls of one side in a turn: as in a loop, a job then finds its own data in the caches.
 TURN = 12
 
-# Times that a job is run which has a process of its own.
+# Runs of a job that has a process of its own.
 PROCESSES = 3
 IMPORTS = "import mtfast.conversion.convert, mtfast.kernels.rle.coco_string"
 
 
 def measure(scale: Scale, rounds: int) -> Iterator[Row]:
-    """Measure every row; rounds is the number of conversions, readings are many more."""
+    """Measure every row; ``rounds`` is the number of conversions, of reads there are many more."""
     with data.scratch() as folder:
         yield from _paint(scale, rounds)
         yield from _convert(scale, rounds, Path(folder))
@@ -87,7 +85,7 @@ def _paint(scale: Scale, rounds: int) -> Iterator[Row]:
 
 
 def _convert(scale: Scale, rounds: int, folder: Path) -> Iterator[Row]:
-    """Leave the last store behind, for reading."""
+    """Convert; the last store stays, for the jobs that read."""
     source = data.jpeg_set(scale)
     images, tables = _images_of(source)
     n = min(SLICE, len(images))
@@ -111,7 +109,7 @@ def _convert(scale: Scale, rounds: int, folder: Path) -> Iterator[Row]:
     def clean() -> None:
         shutil.rmtree(folder)
         folder.mkdir()
-        # Nobody pays for what another has written or removed.
+        # Writes of one job must not slow down the next.
         os.sync()
 
     ours, copied, rewritten = race([convert, copy, rewrite], rounds, before=clean)
@@ -170,7 +168,7 @@ def _read(scale: Scale, rounds: int, folder: Path) -> Iterator[Row]:
 
 
 def _crop(scale: Scale, rounds: int, folder: Path) -> Iterator[Row]:
-    """Windows of the last store, which gets its index here; CPU and disk caches are as warm."""
+    """Windows of the last store, which gets its index here; caches are warm for both sides."""
     (indexed,) = mtfast.conversion.crop_index.add_crop_index(folder / "store")
     train = mtfast.open(folder / "store")["train"]
     n_bytes = sum(len(train.image_bytes(i)) for i in range(len(train)))
@@ -256,19 +254,15 @@ def _cores() -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.ratios", description=__doc__.partition("\n")[0]
+    parser = amounts_parser(
+        "benchmarks.ratios",
+        __doc__,
+        quick="few images, few rounds",
+        full="a full set of annotations",
     )
-    amount = parser.add_mutually_exclusive_group()
-    amount.add_argument("--quick", action="store_true", help="few images, few rounds")
-    amount.add_argument("--full", action="store_true", help="a full set of annotations")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
     given = parser.parse_args(arguments)
     scale = QUICK if given.quick else FULL if given.full else USUAL
-    rows = []
-    for row in measure(scale, 2 if given.quick else 5):
-        rows.append(row)
-        print(*row.cells(), sep="  ", file=sys.stderr, flush=True)
+    rows = collected(measure(scale, 2 if given.quick else 5))
     table = markdown(rows)
     print(table)
     if given.markdown:

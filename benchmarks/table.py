@@ -1,7 +1,9 @@
 """The tables of the benchmarks: their rows, and how numbers are printed."""
 
+import argparse
 import os
 import platform
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -79,6 +81,25 @@ class PeerRow:
             self.fastest,
             ", ".join(goals),
         ]
+
+
+def amounts_parser(module: str, about: str, quick: str, full: str) -> argparse.ArgumentParser:
+    """Make a parser with --quick, --full and --markdown, given what the first two are for."""
+    parser = argparse.ArgumentParser(f"python -m {module}", description=about.partition("\n")[0])
+    amount = parser.add_mutually_exclusive_group()
+    amount.add_argument("--quick", action="store_true", help=quick)
+    amount.add_argument("--full", action="store_true", help=full)
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
+    return parser
+
+
+def collected(rows: Iterable[Row]) -> list[Row]:
+    """Collect rows, and show each on standard error as soon as it is measured."""
+    found = []
+    for row in rows:
+        found.append(row)
+        print(*row.cells(), sep="  ", file=sys.stderr, flush=True)
+    return found
 
 
 def markdown(rows: list[Row]) -> str:

@@ -1,23 +1,30 @@
-"""One view of a dataset, whether it is still a source or already a store."""
+"""One view of a dataset, whether it is a source or a store, opened or still a path.
+
+Every function that takes a dataset goes through :func:`open_dataset`, or through
+:func:`expect_source` where it needs the files as they were published.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.errors import SourceError
+from mtfast.errors import SourceError, no_such
+from mtfast.paths import local_path
 from mtfast.sources import Source, open_source
 from mtfast.sources.variants import default_variant
-from mtfast.store.reading.store import open_store
+from mtfast.store.reading.store import Store, open_store
 from mtfast.table import RunTable
 
 __all__ = [
     "CategorySummary",
+    "DatasetLike",
     "DatasetView",
     "SplitView",
     "count_categories",
@@ -26,10 +33,21 @@ __all__ = [
     "open_dataset",
 ]
 
+DatasetLike = str | os.PathLike[str] | Source | Store
+"""What stands for a dataset: its path, or an opened source or store."""
+
 
 @dataclass(frozen=True)
 class CategorySummary:
-    """A class and the number of its instances."""
+    """A class and the number of its instances.
+
+    Attributes
+    ----------
+    id : int
+    name : str
+        "(not listed)" where annotations use a category that the file does not list.
+    n_instances : int
+    """
 
     id: int
     name: str
@@ -37,14 +55,40 @@ class CategorySummary:
 
 
 class SplitView(Protocol):
-    """What summaries and previews need of a split."""
+    """What reports, previews and exports need of a split."""
 
-    name: str
-    semantic_variant: str
-    variants: tuple[str, ...]
+    @property
+    def name(self) -> str:
+        """Name of the split."""
+        ...
+
+    @property
+    def semantic_variant(self) -> str:
+        """The variant that semantic masks are painted from by default."""
+        ...
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of all its annotation variants."""
+        ...
 
     def table(self, variant: str | None = None) -> RunTable:
-        """Return the instances of a variant, by default of :attr:`semantic_variant`."""
+        """Return the instances of a variant.
+
+        Parameters
+        ----------
+        variant : str, optional
+            By default :attr:`semantic_variant`.
+
+        Returns
+        -------
+        RunTable
+
+        Raises
+        ------
+        MtfastError
+            If there is no such variant, or its annotations are malformed.
+        """
         ...
 
     @property
@@ -58,47 +102,144 @@ class SplitView(Protocol):
         ...
 
     def image(self, image: str) -> NDArray[np.uint8]:
-        """Decode an image by its file name, (height, width, 3) uint8 RGB."""
+        """Decode an image.
+
+        Parameters
+        ----------
+        image : str
+            Its file name.
+
+        Returns
+        -------
+        (height, width, 3) uint8, C order
+            RGB.
+
+        Raises
+        ------
+        MtfastError
+            If it is missing or does not decode.
+        """
         ...
 
 
 class DatasetView:
-    """A dataset: its path, the kind of its layout and its splits."""
+    """A dataset with its splits.
 
-    def __init__(self, path: Path, kind: str, splits: dict[str, Any]) -> None:
+    Attributes
+    ----------
+    path : Path
+        As it was given, absolute for an opened source or store.
+    kind : str
+        "store", or the layout of a source such as "maskterial".
+    splits : mapping
+        Each :class:`SplitView`, by its name.
+    """
+
+    def __init__(self, path: Path, kind: str, splits: Mapping[str, SplitView]) -> None:
         self.path = path
         self.kind = kind
-        self.splits: dict[str, SplitView] = splits
+        self.splits = splits
+
+    @property
+    def name(self) -> str:
+        """Last part of the path, also of a path such as ``.``."""
+        return self.path.resolve().name
+
+    def split(self, name: str | None = None) -> SplitView:
+        """Return a split.
+
+        Parameters
+        ----------
+        name : str, optional
+            By default the first split.
+
+        Returns
+        -------
+        SplitView
+
+        Raises
+        ------
+        SourceError
+            If there is no such split.
+        """
+        chosen = next(iter(self.splits)) if name is None else name
+        if chosen not in self.splits:
+            raise SourceError(no_such("split", chosen, self.splits, str(self.path)))
+        return self.splits[chosen]
 
 
-def open_dataset(path: str | os.PathLike[str]) -> DatasetView:
-    """Open a store or a source, whichever a path is."""
-    path = Path(path)
-    if (path / "zarr.json").is_file():
-        store = open_store(path)
-        return DatasetView(path, "store", {name: store[name] for name in store})
-    source = open_source(path)
-    return DatasetView(
-        path, source.kind, {name: _SourceSplit(source, name) for name in source.splits}
-    )
+def open_dataset(dataset: DatasetLike) -> DatasetView:
+    """Open a source or a store.
+
+    Parameters
+    ----------
+    dataset : path-like, Source or Store
+        A path of either kind, or what :func:`mtfast.open_source` or :func:`mtfast.open` returned.
+
+    Returns
+    -------
+    DatasetView
+
+    Raises
+    ------
+    MtfastError
+        If the path is an address, or leads to nothing that is known.
+
+    Examples
+    --------
+    >>> open_dataset("graphene.zarr").split("train").semantic_variant    # doctest: +SKIP
+    'annotations_with_class_200'
+    """
+    if isinstance(dataset, Store):
+        return _view_of_store(dataset, dataset.path)
+    if isinstance(dataset, Source):
+        return _view_of_source(dataset, dataset.path)
+    path = local_path(dataset)
+    if _is_store(path):
+        return _view_of_store(open_store(path), path)
+    return _view_of_source(open_source(path), path)
 
 
-def expect_source(source: Source | str | os.PathLike[str]) -> Source:
-    """Open a dataset of which the files themselves are wanted.
+def expect_source(source: DatasetLike) -> Source:
+    """Open a dataset whose own files are wanted.
+
+    Parameters
+    ----------
+    source : path-like or Source
+
+    Returns
+    -------
+    Source
 
     Raises
     ------
     SourceError
         If it is a store, or nothing that is known.
+    MtfastError
+        If the path is an address.
     """
     if isinstance(source, Source):
         return source
-    if (Path(source) / "zarr.json").is_file():
+    path = source.path if isinstance(source, Store) else local_path(source)
+    if _is_store(path):
         raise SourceError(
-            f"{source} is a store; expected a dataset as it was published, with its files; "
+            f"{path} is a store; expected a dataset as it was published, with its files; "
             f"pass the source that the store was made from"
         )
-    return open_source(source)
+    return open_source(path)
+
+
+def _is_store(path: Path) -> bool:
+    return (path / "zarr.json").is_file()
+
+
+def _view_of_store(store: Store, path: Path) -> DatasetView:
+    return DatasetView(path, "store", {name: store[name] for name in store})
+
+
+def _view_of_source(source: Source, path: Path) -> DatasetView:
+    splits = {name: _SourceSplit(source, name) for name in source.splits}
+    return DatasetView(path, source.kind, splits)
 
 
 class _SourceSplit:
@@ -124,7 +265,24 @@ class _SourceSplit:
 
 
 def decode_image(source: Source, split: str, image: str) -> NDArray[np.uint8]:
-    """Decode an image of a source, (height, width, 3) uint8 RGB; SourceError if that fails."""
+    """Decode an image of a source.
+
+    Parameters
+    ----------
+    source : Source
+    split, image : str
+        Name of the split, and of the image in its annotations.
+
+    Returns
+    -------
+    (height, width, 3) uint8, C order
+        RGB.
+
+    Raises
+    ------
+    SourceError
+        If the image is missing or does not decode.
+    """
     import imagecodecs
 
     data = source.read_image(split, image)
@@ -139,7 +297,17 @@ def decode_image(source: Source, split: str, image: str) -> NDArray[np.uint8]:
 
 
 def count_categories(table: RunTable) -> tuple[CategorySummary, ...]:
-    """Count the instances of every category that a table lists or uses, by id."""
+    """Count the instances of every category that a table lists or uses.
+
+    Parameters
+    ----------
+    table : RunTable
+
+    Returns
+    -------
+    tuple of CategorySummary
+        In ascending order of their ids.
+    """
     ids, counts = np.unique(table.category_ids, return_counts=True)
     n_instances = dict(zip(ids.tolist(), counts.tolist(), strict=True))
     named = {c.id: c.name for c in table.categories}

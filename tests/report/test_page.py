@@ -164,7 +164,7 @@ def test_any_number_of_classes(tmp_path, n_classes):
         assert "<1> $a_b$ long" in page.words
 
 
-def test_images_that_do_not_decode_are_left_out(small_set, tmp_path):
+def test_images_that_do_not_decode_are_left_out(small_set, tmp_path, caplog):
     (tmp_path / "images").mkdir()
     content = {
         "images": [{"id": 1, "file_name": "a.jpg", "height": 4, "width": 5}],
@@ -184,6 +184,7 @@ def test_images_that_do_not_decode_are_left_out(small_set, tmp_path):
     words = Page(out.read_text()).words
     assert "instances alone: image a.jpg of split 'train' does not decode" in words
     assert "1 empty ones are not shown" in words
+    assert "the examples of train are without images: image a.jpg" in caplog.text
 
 
 def test_a_split_without_images(tmp_path):

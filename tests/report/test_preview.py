@@ -59,7 +59,7 @@ def test_without_images_and_as_jpeg(small_set, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"split": "val"}, "no split 'val'"),
+        ({"split": "val"}, "no split 'val' in .*Graphene; expected one of: train, test; "),
         ({"n": 0}, "0 images"),
         ({"out": "sheet.gif"}, "expected .png"),
         ({"out": "nowhere/sheet.png"}, "cannot be written"),

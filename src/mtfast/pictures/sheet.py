@@ -12,15 +12,16 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mtfast.atomic import new_file
 from mtfast.errors import MtfastError
+from mtfast.paths import local_path
 
 __all__ = [
     "NO_IMAGE",
     "PALETTE",
     "RGB",
     "TILE",
+    "class_palette",
     "compose",
     "make_tile",
-    "palette_of",
     "picture_path",
     "save_sheet",
 ]
@@ -28,7 +29,7 @@ __all__ = [
 RGB = tuple[int, int, int]
 UInt8 = NDArray[np.uint8]
 
-# Bright on the greys, violets and blues of the microscope, and apart for colour-blind eyes; the
+# Bright on the greys, violets and blues of the microscope, and distinct to colour-blind eyes; the
 # first four follow Okabe and Ito, https://jfly.uni-koeln.de/color/.
 PALETTE: tuple[RGB, ...] = (
     (230, 60, 0),
@@ -55,20 +56,67 @@ LEGEND_LINE = 30
 
 
 def picture_path(out: str | os.PathLike[str]) -> Path:
-    """Return where a picture is to be written; MtfastError unless it is a .png or .jpg."""
-    target = Path(out)
+    """Check where a picture is to be written, before anything is read for it.
+
+    Parameters
+    ----------
+    out : path-like
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    MtfastError
+        If it is an address, or neither a .png nor a .jpg.
+
+    Examples
+    --------
+    >>> picture_path("sheet.png").name
+    'sheet.png'
+    """
+    target = local_path(out)
     if target.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise MtfastError(f"{target.name} for the picture; expected .png or .jpg; rename it")
+        raise MtfastError(f"{target.name} for a picture; expected .png or .jpg; rename it")
     return target
 
 
-def palette_of(numbers: Iterable[int]) -> dict[int, RGB]:
-    """Give every class a colour, in ascending order."""
-    return {number: PALETTE[k % len(PALETTE)] for k, number in enumerate(sorted(set(numbers)))}
+def class_palette(ids: Iterable[int]) -> dict[int, RGB]:
+    """Give every class a colour of :data:`PALETTE`, which repeats where there are more.
+
+    Parameters
+    ----------
+    ids : iterable of int
+        Category ids in any order.
+
+    Returns
+    -------
+    dict
+        Colour of each id, ascending.
+
+    Examples
+    --------
+    >>> class_palette([7, 2]) == {2: PALETTE[0], 7: PALETTE[1]}
+    True
+    """
+    return {id_: PALETTE[k % len(PALETTE)] for k, id_ in enumerate(sorted(set(ids)))}
 
 
 def make_tile(pixels: UInt8, left: str, right: str) -> Image.Image:
-    """Put a caption below a picture of TILE columns, (height, TILE, 3)."""
+    """Put a caption below a picture.
+
+    Parameters
+    ----------
+    pixels : (height, TILE, 3) uint8, C order
+        RGB.
+    left, right : str
+        What the caption says at either end; the left is cut at 44 characters.
+
+    Returns
+    -------
+    PIL.Image.Image
+    """
     height, width = pixels.shape[:2]
     tile = Image.new("RGB", (width, height + CAPTION), PAPER)
     tile.paste(Image.fromarray(pixels), (0, 0))
@@ -85,7 +133,22 @@ def compose(
     legend: list[tuple[RGB, str]],
     n_columns: int | None = None,
 ) -> Image.Image:
-    """Lay tiles out in a grid, row by row, with a header above and a legend below."""
+    """Lay tiles out in a grid, row by row, with a header above and a legend below.
+
+    Parameters
+    ----------
+    tiles : sequence of PIL.Image.Image
+        At least one, each TILE pixels wide.
+    title, about : str
+        The header, in large and in small letters.
+    legend : list of (colour, text)
+    n_columns : int, optional
+        By default up to 3, or 4 for more than nine tiles.
+
+    Returns
+    -------
+    PIL.Image.Image
+    """
     n_columns = n_columns or min(len(tiles), 3 if len(tiles) <= 9 else 4)
     n_rows = -(-len(tiles) // n_columns)
     tile_height = max(tile.height for tile in tiles)
@@ -112,7 +175,19 @@ def compose(
 
 
 def save_sheet(sheet: Image.Image, target: Path) -> None:
-    """Write a picture whole or not at all; MtfastError if it cannot be written."""
+    """Write a picture, whole or not at all.
+
+    Parameters
+    ----------
+    sheet : PIL.Image.Image
+    target : Path
+        Its ending names the file format.
+
+    Raises
+    ------
+    MtfastError
+        If it cannot be written.
+    """
     with new_file(target) as partial:
         sheet.save(partial, quality=92)
 
@@ -134,6 +209,6 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size)
     if not isinstance(font, ImageFont.FreeTypeFont):
         raise MtfastError(
-            "Pillow without FreeType; expected it for text; install Pillow from its wheels"
+            "Pillow has no FreeType; expected it to draw text; install Pillow from a wheel"
         )
     return font

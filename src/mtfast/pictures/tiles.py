@@ -10,7 +10,7 @@ from PIL import Image
 
 from mtfast.dataset import SplitView, count_categories
 from mtfast.painting.paint import semantic
-from mtfast.pictures.sheet import NO_IMAGE, RGB, TILE, make_tile, palette_of
+from mtfast.pictures.sheet import NO_IMAGE, RGB, TILE, class_palette, make_tile
 from mtfast.progress import Progress, track
 from mtfast.table import RunTable
 
@@ -28,7 +28,28 @@ def draw_tiles(
 ) -> list[Image.Image]:
     """Draw up to n images of a table, small, with the outlines of their instances.
 
-    ``on_image`` says whether to draw on the images or on plain grey; by default on what there is.
+    Parameters
+    ----------
+    view : SplitView
+        The split, which decodes the images.
+    table : RunTable
+        The instances that are outlined.
+    n : int
+        The images are spread evenly over those with instances, or over all if none has any.
+    progress : callable or None
+        Called as (what, done, total).
+    on_image : bool, optional
+        Whether to draw on the images or on plain grey; by default on the images if there are any.
+
+    Returns
+    -------
+    list of PIL.Image.Image
+        Tiles for :func:`mtfast.pictures.sheet.compose`.
+
+    Raises
+    ------
+    MtfastError
+        If an image is missing or does not decode.
     """
     chosen = _spread(np.diff(table.image_offsets), n)
     colours = class_colours(table)
@@ -49,8 +70,18 @@ def _spread(n_instances: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 
 
 def class_colours(table: RunTable) -> dict[int, RGB]:
-    """Return the colour of each category of a table, listed or used, by its id."""
-    return palette_of(c.id for c in count_categories(table))
+    """Return the colour of each category of a table, listed or used.
+
+    Parameters
+    ----------
+    table : RunTable
+
+    Returns
+    -------
+    dict
+        Colour of each id, ascending.
+    """
+    return class_palette(c.id for c in count_categories(table))
 
 
 def _draw_tile(
@@ -76,13 +107,13 @@ def _draw_outlines(thumbnail: UInt8, table: RunTable, colours: dict[int, RGB]) -
     numbered = replace(table, category_ids=np.arange(1, table.n_instances + 1))
     owners = semantic(numbered)[0]
     rows, columns = thumbnail.shape[:2]
-    # The label in the middle of each thumbnail pixel; flakes of a pixel or two may fall between.
+    # The label at the centre of each thumbnail pixel; flakes of a pixel or two may be missed.
     y = (np.arange(rows) + 0.5) * owners.shape[0] / rows
     x = (np.arange(columns) + 0.5) * owners.shape[1] / columns
     small = owners[np.ix_(y.astype(np.int64), x.astype(np.int64))]
     padded = np.pad(small, 1)
     around = [padded[1 + dy : 1 + dy + rows, 1 + dx : 1 + dx + columns] for dy, dx in _NEIGHBOURS]
-    # The outline lies around the flake, so that the flake itself stays visible.
+    # Outlines are drawn around a flake, so that the flake itself stays visible.
     outside = np.maximum.reduce([np.where(side != small, side, 0) for side in around])
     line = np.where(outside > small, outside, 0)
     palette = np.zeros((table.n_instances + 1, 3), np.uint8)
@@ -95,6 +126,16 @@ _NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 
 
 def legend(table: RunTable) -> list[tuple[RGB, str]]:
-    """Return the colour of each category of a table, with its name and number of instances."""
+    """Describe the categories of a table.
+
+    Parameters
+    ----------
+    table : RunTable
+
+    Returns
+    -------
+    list of (colour, text)
+        The text has the name and the number of instances.
+    """
     colours = class_colours(table)
     return [(colours[c.id], f"{c.name}  ({c.n_instances:,})") for c in count_categories(table)]

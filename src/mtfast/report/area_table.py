@@ -9,6 +9,7 @@ from itertools import repeat
 from pathlib import Path
 
 from mtfast.atomic import new_file
+from mtfast.paths import local_path
 from mtfast.report.instances import SplitInstances
 
 __all__ = ["write_area_table"]
@@ -39,7 +40,7 @@ def write_area_table(
     Raises
     ------
     MtfastError
-        If the file cannot be written.
+        If the path is an address, or the file cannot be written.
 
     Examples
     --------
@@ -47,7 +48,8 @@ def write_area_table(
     """
     header = ["split", "set", "image", "id", "class_id", "class", "area_px"]
     header += [] if um2_per_px is None else ["area_um2"]
-    with new_file(out) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    path = local_path(out)
+    with new_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow([*header, "x", "y", "width", "height"])
         for split in splits:
@@ -68,4 +70,4 @@ def write_area_table(
                 columns.append([f"{area:.6g}" for area in (split.areas * um2_per_px).tolist()])
             columns += table.bbox().T.astype(int).tolist()
             writer.writerows(zip(*columns, strict=False))
-    return Path(out)
+    return path

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from mtfast.dataset import CategorySummary
 from mtfast.errors import MtfastError
 from mtfast.pictures.sheet import PALETTE
 from mtfast.pictures.tiles import class_colours
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Panel", "draw_picture", "draw_svg", "panels_of", "require_matplotlib"]
 
-# The limits of the published annotation files, in pixels.
+# The thresholds of the published annotation files, in pixels.
 THRESHOLDS = (200, 300)
-# Classes beyond which bars are left out, areas share a colour, and cells are without numbers.
+# With more classes, bars are left out, all areas have one colour, and cells have no numbers.
 MAX_BARS, MAX_COLOURS, MAX_NUMBERS = 20, len(PALETTE), 12
 
 INCHES = (4.4, 3.1)
@@ -54,7 +55,16 @@ _STYLE = {
 
 
 class Panel(NamedTuple):
-    """A figure: its title, what it says in words, and how to draw it."""
+    """A figure.
+
+    Attributes
+    ----------
+    title : str
+    caption : str
+        What it says, in words.
+    draw : callable
+        Draws it into matplotlib axes.
+    """
 
     title: str
     caption: str
@@ -62,11 +72,16 @@ class Panel(NamedTuple):
 
 
 def require_matplotlib() -> None:
-    """Raise MtfastError, with the way to install it, if there is no matplotlib."""
+    """Check that matplotlib is installed.
+
+    Raises
+    ------
+    MtfastError
+        If it is not; the message has the command that installs it.
+    """
     if find_spec("matplotlib") is None:
         raise MtfastError(
-            "plots, but no 'matplotlib'; expected it to be installed; "
-            "run: pip install 'mtfast[plots]'"
+            "plots need matplotlib; expected it to be installed; run: pip install 'mtfast[plots]'"
         )
 
 
@@ -78,6 +93,10 @@ def panels_of(split: SplitInstances, um2_per_px: float | None) -> list[Panel]:
     split : SplitInstances
     um2_per_px : float, optional
         Area of a pixel in square micrometres; adds an axis to the areas.
+
+    Returns
+    -------
+    list of Panel
     """
     return [
         _classes(split),
@@ -89,7 +108,17 @@ def panels_of(split: SplitInstances, um2_per_px: float | None) -> list[Panel]:
 
 
 def draw_svg(panel: Panel) -> str:
-    """Draw one figure as SVG, to stand in a page."""
+    """Draw one figure for a page.
+
+    Parameters
+    ----------
+    panel : Panel
+
+    Returns
+    -------
+    str
+        An ``<svg>`` element; equal data give equal text.
+    """
     with _style():
         figure = _figure(INCHES)
         panel.draw(figure.subplots())
@@ -100,7 +129,18 @@ def draw_svg(panel: Panel) -> str:
 
 
 def draw_picture(panels: Sequence[Panel], title: str) -> Image.Image:
-    """Draw figures side by side, three in a row, as one picture."""
+    """Draw figures side by side, three in a row, as one picture.
+
+    Parameters
+    ----------
+    panels : sequence of Panel
+    title : str
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB.
+    """
     n_rows = -(-len(panels) // 3)
     with _style():
         figure = _figure((3 * INCHES[0], n_rows * INCHES[1] + 0.4))
@@ -124,7 +164,7 @@ def _style() -> AbstractContextManager[None]:
 
 
 def _figure(inches: tuple[float, float]) -> Figure:
-    # Without pyplot: no windows, and no state that others share.
+    # Without pyplot: no windows, and no global state.
     from matplotlib.figure import Figure
 
     return Figure(inches, layout="constrained")
@@ -132,8 +172,7 @@ def _figure(inches: tuple[float, float]) -> Figure:
 
 def _classes(split: SplitInstances) -> Panel:
     colours = class_colours(split.table)
-    most = sorted(split.categories, key=lambda c: -c.n_instances)[:MAX_BARS]
-    shown = [c for c in split.categories if c in most]
+    shown = _most_frequent(split)
     left_out = len(split.categories) - len(shown)
 
     def draw(ax: Axes) -> None:
@@ -170,7 +209,7 @@ def _areas(split: SplitInstances, um2_per_px: float | None) -> Panel:
         if not seen.size:
             _nothing(ax)
             return
-        # Half integers, so that no bin of small areas has one whole number more than the next.
+        # Edges at half integers, so that bins of small areas hold equally many whole numbers.
         edges = np.unique(np.geomspace(seen.min(), seen.max() + 1, 41).round()) - 0.5
         edges = np.append(edges[edges < seen.max()], seen.max() + 0.5)
         colours = class_colours(split.table)
@@ -185,7 +224,7 @@ def _areas(split: SplitInstances, um2_per_px: float | None) -> Panel:
         ax.set_xlabel("area in pixels")
         ax.set_ylabel("instances")
         ax.yaxis.set_major_formatter("{x:,.0f}")
-        # Room for the names of the limits.
+        # Space for the labels of the thresholds.
         ax.set_ylim(top=1.12 * ax.get_ylim()[1])
         for px, side in zip(THRESHOLDS, ("right", "left"), strict=True):
             ax.axvline(px, color=INK, linestyle="--", linewidth=0.8)
@@ -210,11 +249,8 @@ def _per_image(split: SplitInstances) -> Panel:
         top = int(counts.max(initial=0))
         edges = np.arange(-0.5, top + 1) if top <= 40 else np.linspace(-0.5, top + 0.5, 41)
         ax.hist(counts, edges, color=PLAIN, rwidth=0.9)
-        ax.set_xlabel("instances in an image")
-        ax.set_ylabel("images")
         ax.xaxis.set_major_locator(_whole_numbers())
-        ax.yaxis.set_major_locator(_whole_numbers())
-        ax.yaxis.set_major_formatter("{x:,.0f}")
+        _label_images(ax, "instances in an image")
 
     caption = (
         f"{counts.mean():.1f} on average, {counts.max():,} at most; "
@@ -230,10 +266,7 @@ def _coverage(split: SplitInstances) -> Panel:
 
     def draw(ax: Axes) -> None:
         ax.hist(percent, np.linspace(0, max(percent.max(initial=0), 1e-3), 41), color=PLAIN)
-        ax.set_xlabel("% of the image in a mask")
-        ax.set_ylabel("images")
-        ax.yaxis.set_major_locator(_whole_numbers())
-        ax.yaxis.set_major_formatter("{x:,.0f}")
+        _label_images(ax, "% of the image in a mask")
 
     caption = (
         f"Half of the images are covered to {np.median(percent):.2g} % or more, "
@@ -245,8 +278,7 @@ def _coverage(split: SplitInstances) -> Panel:
 
 
 def _co_occurrence(split: SplitInstances) -> Panel:
-    most = sorted(split.categories, key=lambda c: -c.n_instances)[:MAX_BARS]
-    shown = [c for c in split.categories if c in most]
+    shown = _most_frequent(split)
     together = split.co_occurrence([c.id for c in shown])
 
     def draw(ax: Axes) -> None:
@@ -271,6 +303,20 @@ def _co_occurrence(split: SplitInstances) -> Panel:
         "the class of the column.",
         draw,
     )
+
+
+def _most_frequent(split: SplitInstances) -> list[CategorySummary]:
+    """Return up to MAX_BARS classes, in ascending order of their ids."""
+    most = sorted(split.categories, key=lambda c: -c.n_instances)[:MAX_BARS]
+    return [c for c in split.categories if c in most]
+
+
+def _label_images(ax: Axes, what: str) -> None:
+    """Label the axes of a histogram that counts images."""
+    ax.set_xlabel(what)
+    ax.set_ylabel("images")
+    ax.yaxis.set_major_locator(_whole_numbers())
+    ax.yaxis.set_major_formatter("{x:,.0f}")
 
 
 def _plain_log(ax: Any) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.dataset import CategorySummary, SplitView, count_categories, open_dataset
+from mtfast.dataset import (
+    CategorySummary,
+    DatasetLike,
+    SplitView,
+    count_categories,
+    open_dataset,
+)
+from mtfast.paths import stem_of
 from mtfast.progress import Progress, step, track
 from mtfast.rles import Rles, union_areas
 from mtfast.sources.variants import fullest_variant
@@ -21,19 +26,27 @@ __all__ = ["SplitInstances", "read_instances"]
 
 Int64 = NDArray[np.int64]
 
-# Masks of so many images are runs of 64 bits at a time.
+# Images whose masks are decoded at a time, to runs of 64 bits.
 _CHUNK = 1 << 11
 
 
 @dataclass(frozen=True)
 class SplitInstances:
-    """The instances of a split, of the variant that leaves out the fewest."""
+    """The instances of a split, of the variant that leaves out the fewest.
+
+    Attributes
+    ----------
+    view : SplitView
+    variant : str
+    table : RunTable
+    covered : (n_images,) int64
+        Pixels of each image that lie in at least one mask.
+    """
 
     view: SplitView
     variant: str
     table: RunTable
     covered: Int64
-    """Pixels of each image that lie in at least one mask, (n_images,)."""
 
     @cached_property
     def areas(self) -> Int64:
@@ -44,7 +57,7 @@ class SplitInstances:
     def runs(self) -> list[str]:
         """Exfoliation run of each image, empty where it is not known."""
         members = self.view.set_members
-        return [members.get(PurePosixPath(name).stem, "") for name in self.table.names.tolist()]
+        return [members.get(stem_of(name), "") for name in self.table.names.tolist()]
 
     @cached_property
     def categories(self) -> tuple[CategorySummary, ...]:
@@ -62,7 +75,18 @@ class SplitInstances:
         return self.covered / np.maximum(self.table.n_pixels, 1)
 
     def co_occurrence(self, categories: Sequence[int]) -> Int64:
-        """Count the images that have both of two classes, (n, n); of one class on the diagonal."""
+        """Count the images that have both of two classes.
+
+        Parameters
+        ----------
+        categories : sequence of int
+            Ids of n classes.
+
+        Returns
+        -------
+        (n, n) int64
+            Images with a single class are on the diagonal.
+        """
         there = np.zeros((self.table.n_images, len(categories)), np.int64)
         for column, category in enumerate(categories):
             has = self.table.category_ids == category
@@ -71,14 +95,25 @@ class SplitInstances:
 
 
 def read_instances(
-    path: str | os.PathLike[str], progress: Progress | None = None
+    dataset: DatasetLike, progress: Progress | None = None
 ) -> tuple[SplitInstances, ...]:
-    """Read and measure the instances of all splits of a dataset, source or store.
+    """Read and measure the instances of all splits of a dataset.
+
+    Parameters
+    ----------
+    dataset : path-like, Source or Store
+        See :func:`mtfast.dataset.open_dataset`.
+    progress : callable, optional
+        Called as (what, done, total).
+
+    Returns
+    -------
+    tuple of SplitInstances
 
     Raises
     ------
     MtfastError
-        If there is no dataset or it is not in order.
+        If there is no dataset, or its annotations are malformed.
 
     Examples
     --------
@@ -86,7 +121,7 @@ def read_instances(
     54392
     """
     splits = []
-    for view in open_dataset(path).splits.values():
+    for view in open_dataset(dataset).splits.values():
         variant = fullest_variant(view.variants) or view.semantic_variant
         with step(f"reading annotations of {view.name}", progress):
             table = view.table(variant)
@@ -97,8 +132,8 @@ def read_instances(
 def _covered(table: RunTable, split: str, progress: Progress | None) -> Int64:
     what = f"measuring images of {split}"
     chunks = (table[start : start + _CHUNK] for start in range(0, table.n_images, _CHUNK))
-    parts = [
+    areas = [
         union_areas(Rles.of_table(some), some.image_offsets)
         for some in track(chunks, what, progress, table.n_images, lambda some: some.n_images)
     ]
-    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+    return np.concatenate(areas) if areas else np.zeros(0, np.int64)

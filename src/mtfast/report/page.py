@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import os
 from collections.abc import Sequence
 from html import escape
@@ -13,6 +14,7 @@ from PIL import Image
 
 from mtfast.atomic import new_file
 from mtfast.errors import MtfastError, SourceError
+from mtfast.paths import local_path
 from mtfast.pictures.sheet import compose
 from mtfast.pictures.tiles import draw_tiles, legend
 from mtfast.progress import Progress, step, track
@@ -20,6 +22,8 @@ from mtfast.report.figures import draw_picture, draw_svg, panels_of, require_mat
 from mtfast.report.instances import SplitInstances
 
 __all__ = ["check_plots", "write_plots"]
+
+logger = logging.getLogger(__name__)
 
 N_EXAMPLES = 12
 
@@ -44,6 +48,8 @@ def write_plots(
         Name of the dataset.
     um2_per_px : float, optional
         Area of a pixel in square micrometres; areas then have a second axis.
+    progress : callable, optional
+        Called as (what, done, total).
 
     Returns
     -------
@@ -53,14 +59,13 @@ def write_plots(
     Raises
     ------
     MtfastError
-        If the file cannot be written, is of another kind, or matplotlib is missing.
+        If the file cannot be written, has another ending, or matplotlib is missing.
 
     Examples
     --------
     >>> write_plots(read_instances("GrapheneH"), "plots.html", title="GrapheneH")  # doctest: +SKIP
     """
-    out = Path(out)
-    check_plots(out)
+    out = check_plots(out)
     if out.suffix.lower() in (".html", ".htm"):
         sections = "".join(_section(split, um2_per_px, progress) for split in splits)
         page = _PAGE.format(title=escape(title), sections=sections, style=_STYLE)
@@ -75,11 +80,28 @@ def write_plots(
     return out
 
 
-def check_plots(out: Path) -> None:
-    """Raise MtfastError if plots cannot be drawn into such a file, before hours of reading."""
-    if out.suffix.lower() not in (".html", ".htm", ".png", ".jpg", ".jpeg"):
-        raise MtfastError(f"{out.name} for plots; expected .html or .png; rename it")
+def check_plots(out: str | os.PathLike[str]) -> Path:
+    """Check where plots are to be drawn, before anything is read for them.
+
+    Parameters
+    ----------
+    out : path-like
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    MtfastError
+        If it is an address, has another ending than :func:`write_plots` takes, or matplotlib is
+        missing.
+    """
+    path = local_path(out)
+    if path.suffix.lower() not in (".html", ".htm", ".png", ".jpg", ".jpeg"):
+        raise MtfastError(f"{path.name} for plots; expected .html or .png; rename it")
     require_matplotlib()
+    return path
 
 
 def _section(split: SplitInstances, um2_per_px: float | None, progress: Progress | None) -> str:
@@ -128,7 +150,7 @@ def _about(split: SplitInstances) -> str:
 
 
 def _tiles(split: SplitInstances, progress: Progress | None) -> tuple[list[Image.Image], str]:
-    """Draw examples and say what they are drawn on: a page is worth having without images too."""
+    """Draw examples and say what they are drawn on: a page is useful without images too."""
     remark = "Outlines of the instances"
     if not split.view.has_images:
         return draw_tiles(split.view, split.table, N_EXAMPLES, progress), (
@@ -137,6 +159,7 @@ def _tiles(split: SplitInstances, progress: Progress | None) -> tuple[list[Image
     try:
         return draw_tiles(split.view, split.table, N_EXAMPLES, progress), f"{remark} on the images."
     except SourceError as error:
+        logger.warning("the examples of %s are without images: %s", split.view.name, error)
         tiles = draw_tiles(split.view, split.table, N_EXAMPLES, progress, on_image=False)
         return tiles, f"{remark} alone: {error}."
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mtfast.dataset import open_dataset
+from mtfast.dataset import DatasetLike, open_dataset
 from mtfast.errors import MtfastError, SourceError
 from mtfast.pictures.sheet import compose, picture_path, save_sheet
 from mtfast.pictures.tiles import draw_tiles, legend
@@ -15,7 +15,7 @@ __all__ = ["preview"]
 
 
 def preview(
-    path: str | os.PathLike[str],
+    dataset: DatasetLike,
     out: str | os.PathLike[str],
     *,
     split: str | None = None,
@@ -26,14 +26,16 @@ def preview(
 
     Parameters
     ----------
-    path : path-like
-        A source or a store.
+    dataset : path-like, Source or Store
+        A source or a store; see :func:`mtfast.dataset.open_dataset`.
     out : path-like
         The picture to write, .png or .jpg.
     split : str, optional
         By default the first one.
     n : int
         How many images, spread evenly over those that have instances.
+    progress : callable, optional
+        Called as (what, done, total).
 
     Returns
     -------
@@ -43,7 +45,8 @@ def preview(
     Raises
     ------
     MtfastError
-        If there is no such split, no image in it, or the picture cannot be written.
+        If there is no such split, it has no images, one of them does not decode, or the picture
+        cannot be written.
 
     Examples
     --------
@@ -52,22 +55,18 @@ def preview(
     target = picture_path(out)
     if n < 1:
         raise MtfastError(f"{n} images for a preview; expected at least 1; the default is 12")
-    dataset = open_dataset(path)
-    name = split or next(iter(dataset.splits))
-    if name not in dataset.splits:
-        raise MtfastError(
-            f"no split {name!r} in {path}; expected one of {', '.join(dataset.splits)}; "
-            f"pick one of these"
-        )
-    view = dataset.splits[name]
+    opened = open_dataset(dataset)
+    view = opened.split(split)
     table = view.table()
     if not table.n_images:
-        raise SourceError(f"split {name!r} of {path} has no images; expected one; pick another")
+        raise SourceError(
+            f"split {view.name!r} of {opened.path} has no images; expected one; pick another"
+        )
     tiles = draw_tiles(view, table, n, progress)
     about = (
-        f"{name}  ·  {table.n_images:,} images  ·  {table.n_instances:,} instances  ·  "
+        f"{view.name}  ·  {table.n_images:,} images  ·  {table.n_instances:,} instances  ·  "
         f"{view.semantic_variant}"
     )
-    sheet = compose(tiles, Path(path).resolve().name, about, legend(table))
+    sheet = compose(tiles, opened.name, about, legend(table))
     save_sheet(sheet, target)
     return target

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from mtfast.dataset import CategorySummary, SplitView, count_categories, open_dataset
+from mtfast.dataset import (
+    CategorySummary,
+    DatasetLike,
+    SplitView,
+    count_categories,
+    open_dataset,
+)
 from mtfast.progress import Progress, track
 from mtfast.sources.variants import is_n_shot
 from mtfast.table import RunTable
@@ -23,7 +28,18 @@ __all__ = [
 
 @dataclass(frozen=True)
 class VariantSummary:
-    """One annotation file: areas are measured from the RLE, in pixels, None if it has none."""
+    """One annotation file, in numbers.
+
+    Attributes
+    ----------
+    name : str
+    n_images, n_instances : int
+    n_empty_images : int
+        Images without instances.
+    area_min, area_median, area_max : number or None
+        In pixels, measured from the RLE; None without instances.
+    categories : tuple of CategorySummary
+    """
 
     name: str
     n_images: int
@@ -37,7 +53,23 @@ class VariantSummary:
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """A split: its frame size is None where images differ."""
+    """One split, in numbers.
+
+    Attributes
+    ----------
+    name : str
+    n_images : int
+        Images that any of the counted variants lists.
+    height, width : int or None
+        In pixels; None where images differ in size.
+    has_images : bool
+        Whether there are image files, not only annotations.
+    semantic_variant : str
+        The variant that semantic masks are painted from.
+    variants : tuple of VariantSummary
+    n_shot_variants : tuple of str
+        Names of the n-shot subsets, which are not counted.
+    """
 
     name: str
     n_images: int
@@ -51,7 +83,15 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """A dataset, source or store."""
+    """A dataset, in numbers.
+
+    Attributes
+    ----------
+    path : str
+    kind : str
+        "store", or the layout of a source.
+    splits : tuple of SplitSummary
+    """
 
     path: str
     kind: str
@@ -62,26 +102,37 @@ class DatasetSummary:
         return asdict(self)
 
 
-def summarise(path: str | os.PathLike[str], progress: Progress | None = None) -> DatasetSummary:
-    """Count what is in a dataset, source or store.
+def summarise(dataset: DatasetLike, progress: Progress | None = None) -> DatasetSummary:
+    """Count what is in a dataset.
 
     n-shot subsets are named, not counted: a set may have a hundred of them.
+
+    Parameters
+    ----------
+    dataset : path-like, Source or Store
+        See :func:`mtfast.dataset.open_dataset`.
+    progress : callable, optional
+        Called as (what, done, total).
+
+    Returns
+    -------
+    DatasetSummary
 
     Raises
     ------
     MtfastError
-        If there is no dataset or it is not in order.
+        If there is no dataset, or its annotations are malformed.
 
     Examples
     --------
     >>> mtfast.report.summary.summarise("GrapheneH").splits[0].n_images       # doctest: +SKIP
     438
     """
-    dataset = open_dataset(path)
+    opened = open_dataset(dataset)
     return DatasetSummary(
-        path=str(dataset.path),
-        kind=dataset.kind,
-        splits=tuple(_summarise_split(split, progress) for split in dataset.splits.values()),
+        path=str(opened.path),
+        kind=opened.kind,
+        splits=tuple(_summarise_split(split, progress) for split in opened.splits.values()),
     )
 
 
