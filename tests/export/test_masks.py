@@ -341,6 +341,7 @@ def test_an_interrupted_run_is_finished_by_the_next(small_set, tmp_path, monkeyp
         ("zarr", {"splits": {"": {}}}),
         ("png", {"settings": {"format": "png", "kind": "x/../../precious/y"}}),
         ("png", {"settings": {"format": "png"}}),
+        ("png", {"settings": {"format": ["png"], "kind": "semantic"}}),
     ],
 )
 def test_a_record_reaches_nothing_outside_its_folder(small_set, tmp_path, form, changed):

@@ -152,6 +152,7 @@ def _is_record(found: Any) -> bool:
         and isinstance(found.get("splits"), dict)
         # Kind and splits name what --overwrite removes: nothing outside the folder.
         and found["settings"].get("kind") in KINDS
+        and isinstance(found["settings"].get("format"), str)
         and all(_names_a_child(split) for split in found["splits"])
     )
 
