@@ -251,7 +251,7 @@ decode_check_option = click.option(
     is_flag=True,
     cls=Option,
     aliases={"--decode": True},
-    help="Decode every image, to find those that do not decode; else only headers are read.",
+    help="Decode every image; otherwise only headers and markers are read.",
 )
 scheduler_option = click.option(
     "--scheduler",
