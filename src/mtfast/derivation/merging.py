@@ -66,7 +66,7 @@ def derive_merged(
     --------
     >>> derive_merged(["GrapheneH", "GrapheneL"], "Graphene")             # doctest: +SKIP
     """
-    opened, out = [expect_source(source) for source in sources], local_path(out)
+    out, opened = local_path(out), [expect_source(source) for source in sources]
     if len(opened) < 2:
         raise MtfastError(f"{len(opened)} set to merge; expected at least two; name another one")
     splits = dict.fromkeys(chain.from_iterable(source.splits for source in opened))

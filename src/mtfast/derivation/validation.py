@@ -62,7 +62,7 @@ def derive_validation(
     --------
     >>> derive_validation("GrapheneH", "GrapheneH_val", 0.2, seed=1)      # doctest: +SKIP
     """
-    source, out = expect_source(source), local_path(out)
+    out, source = local_path(out), expect_source(source)
     expect_one_of(TRAIN, source.splits, "split", source.name)
     if VALIDATION in source.splits:
         raise MtfastError(

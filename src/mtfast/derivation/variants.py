@@ -71,7 +71,7 @@ def derive_variants(
     --------
     >>> derive_variants("WS2", "WS2_100", min_areas=[100], class_agnostic=True)  # doctest: +SKIP
     """
-    source, out = expect_source(source), local_path(out)
+    out, source = local_path(out), expect_source(source)
     chosen = chosen_splits(source, splits)
     draw = _draw_by(source, chosen, n_shot, before, seed)
     plans = {
