@@ -1,11 +1,15 @@
 """Vector and bit operations that numba does not offer, for the kernels.
 
-Each is a few lines of LLVM IR and lowers to a handful of instructions on x86-64 and AArch64 alike.
-Bit k of a word stands for element k, so they are for little-endian machines only, as all are that
-numba has wheels for.
+Each is a few lines of LLVM IR and becomes a handful of instructions on x86-64 and AArch64 alike.
+A word stands for 64 elements, one bit each, lowest bit first::
 
-An operation on memory looks at no bounds, unless numba's checks are on (``NUMBA_BOUNDSCHECK=1``):
-its caller keeps it inside the array. With ``NUMBA_DISABLE_JIT=1`` each is its plain twin instead.
+    pixels                      7 0 0 9 0 ...
+    nonzero64(pixels, 0)        1 0 0 1 0 ...      0b...01001
+
+So they are for little-endian machines only, as are all that numba has wheels for.
+
+An operation on memory checks no bounds, unless numba's checks are on (``NUMBA_BOUNDSCHECK=1``): its
+caller keeps it inside the array. With ``NUMBA_DISABLE_JIT=1`` each is replaced by its plain twin.
 """
 
 from __future__ import annotations
@@ -123,7 +127,18 @@ def _typing_nonzero64(typing_context: Any, pixels: Any, at: Any) -> Any:
 
 @_operation(_typing_nonzero64)
 def nonzero64(pixels: np.ndarray[Any, Any], at: int) -> np.uint64:
-    """Word whose bit k says whether ``pixels[at + k]``, of any unsigned type, is nonzero."""
+    """Tell for 64 elements whether they are nonzero.
+
+    Parameters
+    ----------
+    pixels : (>= at + 64,) of any unsigned type
+    at : int
+
+    Returns
+    -------
+    uint64
+        Bit k is that of ``pixels[at + k]``.
+    """
     return _word_of(_window(pixels, at, LANES) != 0)
 
 
@@ -142,7 +157,19 @@ def _typing_differ64(typing_context: Any, first: Any, at: Any, second: Any, othe
 def differ64(
     first: np.ndarray[Any, Any], at: int, second: np.ndarray[Any, Any], other: int
 ) -> np.uint64:
-    """Word whose bit k says whether ``first[at + k]`` and ``second[other + k]`` differ."""
+    """Tell for 64 pairs of elements whether they differ.
+
+    Parameters
+    ----------
+    first, second : (>= at + 64,) and (>= other + 64,), of one integer type
+    at, other : int
+        Where the elements of each begin.
+
+    Returns
+    -------
+    uint64
+        Bit k is that of ``first[at + k]`` and ``second[other + k]``.
+    """
     return _word_of(_window(first, at, LANES) != _window(second, other, LANES))
 
 
@@ -165,7 +192,14 @@ def _typing_prefetch(typing_context: Any, array: Any, at: Any) -> Any:
 
 @_operation(_typing_prefetch)
 def prefetch(array: np.ndarray[Any, Any], at: int) -> None:
-    """Ask for the memory around ``array[at]``, which may lie outside the array."""
+    """Load the cache line of ``array[at]`` in advance; nothing is read.
+
+    Parameters
+    ----------
+    array : (n,) of any type
+    at : int
+        May be outside of the array.
+    """
 
 
 def _typing_below64(typing_context: Any, text: Any, at: Any, low: Any, size: Any) -> Any:
@@ -180,7 +214,20 @@ def _typing_below64(typing_context: Any, text: Any, at: Any, low: Any, size: Any
 
 @_operation(_typing_below64)
 def below64(text: np.ndarray[Any, Any], at: int, low: int, size: int) -> np.uint64:
-    """Word whose bit k says whether the byte ``text[at + k]`` is in low .. low + size - 1."""
+    """Tell for 64 bytes whether they are in a range of values.
+
+    Parameters
+    ----------
+    text : (>= at + 64,) uint8
+    at : int
+    low, size : uint8
+        The range is low .. low + size - 1.
+
+    Returns
+    -------
+    uint64
+        Bit k is that of ``text[at + k]``.
+    """
     return _word_of(_window(text, at, LANES) - np.uint8(low) < np.uint8(size))
 
 
@@ -199,7 +246,16 @@ def _typing_spread64(typing_context: Any, word: Any, value: Any, pixels: Any, at
 
 @_operation(_typing_spread64)
 def spread64(word: int, value: int, pixels: np.ndarray[Any, Any], at: int) -> None:
-    """Set the byte ``pixels[at + k]`` to value where bit k of a word is set, elsewhere to 0."""
+    """Write 64 bytes: a value where the bit of a word is set, 0 elsewhere.
+
+    Parameters
+    ----------
+    word : uint64
+        Bit k is that of ``pixels[at + k]``.
+    value : uint8
+    pixels : (>= at + 64,) uint8, out
+    at : int
+    """
     bits = np.unpackbits(np.array([word], np.uint64).view(np.uint8), bitorder="little")
     _window(pixels, at, LANES)[:] = bits * np.uint8(value)
 
@@ -214,7 +270,17 @@ def _typing_load64(typing_context: Any, text: Any, at: Any) -> Any:
 
 @_operation(_typing_load64)
 def load64(text: np.ndarray[Any, Any], at: int) -> np.uint64:
-    """Read the eight bytes from ``text[at]`` on as a word, lowest first."""
+    """Read eight bytes as a word, lowest first.
+
+    Parameters
+    ----------
+    text : (>= at + 8,) uint8
+    at : int
+
+    Returns
+    -------
+    uint64
+    """
     return np.uint64(_window(text, at, 8).view(np.uint64)[0])
 
 
@@ -230,7 +296,14 @@ def _typing_store64(typing_context: Any, word: Any, text: Any, at: Any) -> Any:
 
 @_operation(_typing_store64)
 def store64(word: int, text: np.ndarray[Any, Any], at: int) -> None:
-    """Write the eight bytes of a word to ``text[at]`` and on, lowest first."""
+    """Write a word as eight bytes, lowest first.
+
+    Parameters
+    ----------
+    word : uint64
+    text : (>= at + 8,) uint8, out
+    at : int
+    """
     _window(text, at, 8).view(np.uint64)[0] = word
 
 
@@ -243,7 +316,16 @@ def _typing_swap64(typing_context: Any, word: Any) -> Any:
 
 @_operation(_typing_swap64)
 def swap64(word: int) -> np.uint64:
-    """Reverse the eight bytes of a word."""
+    """Reverse the eight bytes of a word.
+
+    Parameters
+    ----------
+    word : uint64
+
+    Returns
+    -------
+    uint64
+    """
     return np.uint64(int.from_bytes(int(word).to_bytes(8, "little"), "big"))
 
 
@@ -256,7 +338,17 @@ def _typing_trailing_zeros(typing_context: Any, word: Any) -> Any:
 
 @_operation(_typing_trailing_zeros)
 def trailing_zeros(word: int) -> int:
-    """Zeros below the lowest bit of a word that is set; 64 if none is."""
+    """Count the zeros below the lowest set bit of a word.
+
+    Parameters
+    ----------
+    word : uint64
+
+    Returns
+    -------
+    int64
+        64 for 0.
+    """
     value = int(word)
     return (value & -value).bit_length() - 1 if value else LANES
 
@@ -270,7 +362,17 @@ def _typing_drop_lowest(typing_context: Any, word: Any) -> Any:
 
 @_operation(_typing_drop_lowest)
 def drop_lowest(word: int) -> np.uint64:
-    """Clear the lowest bit of a word that is set, if one is."""
+    """Clear the lowest set bit of a word.
+
+    Parameters
+    ----------
+    word : uint64
+
+    Returns
+    -------
+    uint64
+        0 for 0.
+    """
     value = int(word)
     return np.uint64(value & (value - 1))
 
@@ -284,7 +386,17 @@ def _typing_leading_zeros(typing_context: Any, word: Any) -> Any:
 
 @_operation(_typing_leading_zeros)
 def leading_zeros(word: int) -> int:
-    """Zeros above the highest bit of a word that is set; 64 if none is."""
+    """Count the zeros above the highest set bit of a word.
+
+    Parameters
+    ----------
+    word : uint64
+
+    Returns
+    -------
+    int64
+        64 for 0.
+    """
     return LANES - int(word).bit_length()
 
 
@@ -297,7 +409,16 @@ def _typing_ones(typing_context: Any, word: Any) -> Any:
 
 @_operation(_typing_ones)
 def ones(word: int) -> int:
-    """Bits of a word that are set."""
+    """Count the set bits of a word.
+
+    Parameters
+    ----------
+    word : uint64
+
+    Returns
+    -------
+    int64
+    """
     return int(word).bit_count()
 
 
@@ -331,7 +452,20 @@ def _typing_transpose64(typing_context: Any, squares: Any, at: Any) -> Any:
 
 @_operation(_typing_transpose64)
 def transpose64(squares: np.ndarray[Any, Any], at: int) -> None:
-    """Transpose 64 x 64 bits in place: bit k of ``squares[at + r]`` <-> bit r of at + k."""
+    """Transpose a square of 64 x 64 bits in place.
+
+    Six steps: swap the off-diagonal halves of the square, then of its quarters, and so on.
+
+    Parameters
+    ----------
+    squares : (>= at + 64,) uint64
+        Bit k of ``squares[at + r]`` and bit r of ``squares[at + k]`` change places.
+    at : int
+
+    Notes
+    -----
+    Source: H. S. Warren, Hacker's Delight, section 7-3.
+    """
     square = _window(squares, at, LANES)
     bits = np.unpackbits(square.view(np.uint8).reshape(LANES, 8), axis=1, bitorder="little")
     turned = np.packbits(np.ascontiguousarray(bits.T), bitorder="little")
