@@ -271,10 +271,10 @@ def test_buffers_of_any_window(guarded, kind, options):
         check(data, build_index(data, 1), window, pixels)
 
 
-@pytest.mark.parametrize("width", [320, 200])
+@pytest.mark.parametrize("width", [308, 200])
 def test_bits_between_two_entries_are_copied_without_a_look(width):
     """Hence a walk that is not needed, which costs time, shows where there are no codes."""
-    data = encoded(photograph(random.Random(13), 64, 320), "444", 90)
+    data = encoded(photograph(random.Random(13), 64, 308), "444", 90)
     index = build_index(data, 4)
     n = read_layout(data).entries_in_row(4)
     start, stop = index.positions[[n + 2, n + 4]] // 8
@@ -292,6 +292,23 @@ def test_bits_between_two_entries_are_copied_without_a_look(width):
         lambda ranges: b"".join(data[a:b] for a, b in ranges), index, Window(0, 0, 64, width)
     )
     assert small.data.size > 0.9 * whole.data.size
+
+
+def test_an_entry_inside_the_mcu_before():
+    """Of a damaged index: the MCU ends after all that is read, or after the next one begins."""
+    data = encoded(photograph(random.Random(14), 64, 96), "444")
+    index = build_index(data, 1)
+    positions = index.positions.copy()
+    positions[3] = positions[2] + 3
+    damaged = index._replace(positions=positions)
+    with pytest.raises(CannotCutError, match="coded data that ends too early"):
+        cut(data, damaged, Window(0, 16, 8, 8))
+    index = build_index(data, 2)
+    positions = index.positions.copy()
+    positions[2] = positions[1] + 3
+    damaged = index._replace(positions=positions)
+    with pytest.raises(CannotCutError, match="bits that are no code"):
+        cut(data, damaged, Window(0, 16, 8, 24))
 
 
 def test_codes_that_an_index_leads_into():

@@ -15,8 +15,12 @@ from mtfast.jpeg.index import build_index
 from mtfast.jpeg.layout import read_layout
 from mtfast.kernels.files import jpeg_scan
 
-# Codes of the tables that Pillow writes without `optimize`: DCs of category 11, and ends of blocks.
-DC_11, END_OF_BLOCK = "111111110", "1010"
+# Codes of the tables that Pillow writes without `optimize`, of T.81, tables K.3 and K.5: DCs of
+# categories 0 and 11; the end of a block, 16 zeros, and 14 or 15 zeros before a coefficient of one
+# bit.
+DC_0, DC_11 = "00", "111111110"
+END_OF_BLOCK, ZEROS_16 = "1010", "11111111001"
+ZEROS_14, ZEROS_15 = "11111111111010110", "11111111111101010"
 
 
 @pytest.mark.parametrize(("kind", "options"), CASES)
@@ -115,6 +119,25 @@ def test_dcs_that_fit_into_16_bits(n, sign):
         for step in (1, 16, 17):
             with pytest.raises(MtfastError, match="a brightness out of range"):
                 build_index(data, step)
+
+
+def test_dcs_that_are_out_of_range_between_two_entries():
+    """Only the DCs of entries are kept, so those of other MCUs may be anything."""
+    data = resized(encoded(photograph(random.Random(2), 8, 8), "grey"), 8, 8 * 20)
+    up, down = (DC_11 + bit * 11 + END_OF_BLOCK for bit in "10")
+    data = with_scan(data, up * 17 + down * 3)
+    assert build_index(data, 20).dcs[0].tolist() == [0, 14 * 2047]
+    with pytest.raises(MtfastError, match="a brightness out of range"):
+        build_index(data, 17)
+
+
+def test_a_block_of_more_than_64_coefficients():
+    data = encoded(photograph(random.Random(2), 8, 8), "grey")
+    for codes in (ZEROS_16 * 3 + ZEROS_14, ZEROS_16 * 3 + END_OF_BLOCK):
+        build_index(with_scan(data, DC_0 + codes), 1)
+    for codes in (ZEROS_16 * 3 + ZEROS_15, ZEROS_16 * 4, ZEROS_16 * 4 + END_OF_BLOCK):
+        with pytest.raises(MtfastError, match="bits that are no code"):
+            build_index(with_scan(data, DC_0 + codes), 1)
 
 
 def guard_unstuff(monkeypatch, scan: bytes) -> MtfastError | None:

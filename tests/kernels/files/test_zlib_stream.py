@@ -33,6 +33,7 @@ from mtfast.painting.paint import semantic
 from tables import make_table, random_masks
 
 GUARD = 0xA5
+GUARD_BYTES = 1 << 14
 
 
 def streams_of(frames, row_prefix, largest=255):
@@ -42,7 +43,7 @@ def streams_of(frames, row_prefix, largest=255):
     columns = np.array([run for part in runs for run in part], np.int64).reshape(-1, 3).T.copy()
     n_bytes = height * (width + row_prefix)
     capacity = sum(stream_capacity(len(part), n_bytes) for part in runs)
-    out = np.full(capacity + 2, GUARD, np.uint8)
+    out = np.full(capacity + GUARD_BYTES, GUARD, np.uint8)
     ends = np.zeros(len(runs), np.int64)
     end = write_streams(
         *columns,
@@ -51,11 +52,11 @@ def streams_of(frames, row_prefix, largest=255):
         width,
         row_prefix,
         *codes_up_to(largest),
-        out[:-2],
+        out[:-GUARD_BYTES],
         ends,
     )
     assert end == ends[-1]
-    assert (out[-2:] == GUARD).all()
+    assert (out[-GUARD_BYTES:] == GUARD).all()
     return [out[a:b].tobytes() for a, b in pairwise([0, *ends.tolist()])]
 
 
@@ -93,6 +94,15 @@ def test_stretches_of_any_length(length):
     (stream,) = streams_of([frame], 0)
     assert zlib.decompress(stream) == frame.astype(np.uint8).tobytes()
     assert len(stream) <= stream_capacity(3, frame.size)
+
+
+@pytest.mark.parametrize("length", [4, 12, 200, 257])
+def test_runs_of_the_longest_codes(length):
+    """Each run, and each gap, is a literal and a copy; values follow one another at random."""
+    values = np.random.default_rng(length).integers(1, 256, 2000)
+    frame = np.outer(values, np.repeat([0, 1], length)).reshape(1, -1)
+    (stream,) = streams_of([frame], 0)
+    assert zlib.decompress(stream) == frame.astype(np.uint8).tobytes()
 
 
 @pytest.mark.parametrize("largest", [*range(6), 34, 35, 36, 98, 99, 100, 226, 227, 228, 254, 255])
