@@ -340,6 +340,63 @@ def test_an_image_that_vanishes(coco, tmp_path, monkeypatch):
     assert_nothing_left(tmp_path)
 
 
+def test_a_store_is_complete_last(coco, tmp_path, monkeypatch):
+    """Whoever finds it complete after a power cut finds all of its bytes."""
+    from mtfast.store.writing import arrays
+
+    seen = []
+
+    def sync_tree(path):
+        attributes = json.loads((path / "zarr.json").read_text())["attributes"]
+        assert (path / "train" / "image_crc32c" / "c" / "0").is_file()
+        seen.append(attributes["complete"])
+
+    monkeypatch.setattr(arrays, "sync_tree", sync_tree)
+    mtfast.convert(coco, tmp_path / "store.zarr")
+    assert seen == [False]
+
+
+def test_columns_that_cannot_be_written(coco, tmp_path, monkeypatch):
+    """They are written beside the images, and their error ends the conversion too."""
+    from mtfast.conversion import convert as conversion
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(conversion, "_write_columns", fail)
+    with pytest.raises(StoreError, match="cannot be written: No space left on device"):
+        mtfast.convert(coco, tmp_path / "store.zarr")
+    assert_nothing_left(tmp_path)
+
+
+def test_a_missing_image_folder_is_found_early(damaged, tmp_path, monkeypatch):
+    """After the first annotation file: the others take a minute to read."""
+    shutil.rmtree(damaged / "train_images")
+    source = mtfast.open_source(damaged)
+    read = []
+    table = type(source).table
+
+    def counted(self, split, variant):
+        read.append(variant)
+        return table(self, split, variant)
+
+    monkeypatch.setattr(type(source), "table", counted)
+    with pytest.raises(SourceError, match="train.* has no image folder"):
+        mtfast.convert(source, tmp_path / "store.zarr")
+    assert len(read) == 1
+
+
+def test_files_of_several_sizes(damaged, tmp_path):
+    file = damaged / "RLE_annotations" / "train_annotations_300.json"
+    content = json.loads(file.read_text())
+    for image in content["images"]:
+        image["height"] = 97
+    content["annotations"] = []
+    file.write_text(json.dumps(content))
+    with pytest.raises(SourceError, match=r"train_.* 97 x 128.*|.*96 x 128.*; expected one size"):
+        mtfast.convert(damaged, tmp_path / "store.zarr")
+
+
 def test_the_log_says_what_is_decided(coco, tmp_path, caplog):
     with caplog.at_level("INFO", logger="mtfast"):
         mtfast.convert(coco, tmp_path / "store.zarr")

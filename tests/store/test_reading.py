@@ -464,6 +464,15 @@ def test_offsets_before_the_beginning(broken, column):
         train.table(train.variants[0])
 
 
+@pytest.mark.parametrize("column", ["variants/image", "variants/instance"])
+def test_indices_before_the_beginning(broken, column):
+    array = zarr.open_array(broken / "train" / column, mode="r+")
+    array[0] = -1
+    train = mtfast.open(broken)["train"]
+    with pytest.raises(StoreError, match="is damaged; expected indices from 0"):
+        train.table(train.variants[0])
+
+
 def test_malformed_text_in_a_store_is_an_error(broken):
     zarr.open_array(broken / "train" / "instances" / "rle", mode="r+")[:] = 255
     with pytest.raises(mtfast.RLEError, match="outside '0'"):

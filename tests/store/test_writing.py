@@ -1,0 +1,82 @@
+"""What is written of annotation files: every instance once, and nothing lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mtfast.store.writing.annotations import VariantTable, align, pack
+from mtfast.table import RunTable
+from tables import make_table
+
+SIZE = (4, 5)
+NAMES = ("a.jpg", "b.jpg")
+
+
+def table_of(**changes) -> RunTable:
+    """Two images, an instance in each; changes replace columns."""
+    mask = np.zeros(SIZE, np.uint8)
+    mask[1:3, 2] = 1
+    table = make_table([[mask], [mask]], SIZE)
+    columns = {"names": np.array(NAMES, np.dtypes.StringDType())} | changes
+    return replace(table, **columns)
+
+
+def packed(*tables: RunTable) -> tuple[dict, dict]:
+    return pack([VariantTable(str(k), f"{k}.json", t) for k, t in enumerate(tables)], NAMES)
+
+
+def test_equal_instances_are_stored_once():
+    instances, variants = packed(table_of(), table_of(), table_of())
+    assert instances["id"].size == 2
+    assert variants["instance"].tolist() == [0, 1] * 3
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("instance_ids", [1, 9]),
+        ("iscrowd", [0, 1]),
+        ("stated_area", [1.0, np.nan]),
+        ("stated_bbox", [[0, 0, 1, 1], [0, 0, 1, 2]]),
+        ("stated_bbox", [[0, 0, 1, 1], [9, 0, 1, 1]]),
+    ],
+)
+def test_instances_that_differ_are_kept(column, values):
+    """In any column: both come back, each for the file that says so."""
+    plain = table_of(
+        instance_ids=np.array([1, 2]),
+        stated_area=np.ones(2),
+        stated_bbox=np.tile([0.0, 0, 1, 1], (2, 1)),
+    )
+    other = replace(plain, **{column: np.array(values, getattr(plain, column).dtype)})
+    instances, variants = packed(plain, other)
+    assert instances["id"].size == 3
+    stored = {"instance_ids": "id", "stated_area": "area", "stated_bbox": "bbox"}.get(
+        column, column
+    )
+    chosen = variants["instance"].reshape(2, 2)
+    np.testing.assert_array_equal(instances[stored][chosen[0]], getattr(plain, column))
+    np.testing.assert_array_equal(instances[stored][chosen[1]], getattr(other, column))
+
+
+def test_texts_and_images_tell_instances_apart():
+    full = make_table([[np.ones(SIZE, np.uint8)], [np.ones(SIZE, np.uint8)]], SIZE)
+    full = replace(full, names=np.array(NAMES, np.dtypes.StringDType()))
+    assert packed(table_of(), full)[0]["id"].size == 4
+    turned = table_of(names=np.array(NAMES[::-1], np.dtypes.StringDType()))
+    instances, variants = packed(table_of(instance_ids=np.array([1, 1])), turned)
+    assert (np.diff(instances["image"]) >= 0).all()
+    assert variants["image"].tolist() == [0, 1, 1, 0]
+
+
+def test_a_table_over_other_images():
+    aligned = align(table_of(), ("b.jpg", "c.jpg", "a.jpg"), SIZE)
+    assert aligned.names.tolist() == ["b.jpg", "c.jpg", "a.jpg"]
+    plain = table_of()
+    assert aligned.image_ids.tolist() == [plain.image_ids[1], -1, plain.image_ids[0]]
+    assert aligned.image_offsets.tolist() == [0, 1, 1, 2]
+    assert aligned.instance_ids.tolist() == plain.instance_ids[::-1].tolist()
+    assert align(plain, NAMES, SIZE) is plain
