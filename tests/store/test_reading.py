@@ -404,12 +404,21 @@ def test_relative_paths_survive_a_change_of_folder(store_path, tmp_path, monkeyp
 
 
 def test_a_shard_that_changes_under_an_open_store(broken):
-    train = mtfast.open(broken)["train"]
-    train.semantic(0)
-    write_shard(broken / "train" / "semantic" / "c.0.0.0", [b"x"] * 7, 7)
-    train._files.open.cache_clear()
-    with pytest.raises(StoreError, match="changed since"):
+    """Also to one of the same length: it has other offsets than those already read."""
+    shard = broken / "train" / "semantic" / "c.0.0.0"
+    whole = shard.read_bytes()
+    for write in (
+        lambda: write_shard(shard, [b"x"] * 7, 7),
+        lambda: shard.write_bytes(whole[::-1]),
+    ):
+        shard.write_bytes(whole)
+        os.utime(shard, ns=(1, 1))
+        train = mtfast.open(broken)["train"]
         train.semantic(0)
+        write()
+        train._files.open.cache_clear()
+        with pytest.raises(StoreError, match="changed since"):
+            train.semantic(0)
 
 
 @pytest.mark.parametrize(
