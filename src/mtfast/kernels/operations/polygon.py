@@ -65,9 +65,10 @@ def count_toggles(points, ring_offsets, mask_offsets, widths, capacities):
             before = ring[2 * n_points - 2]
             for j in range(n_points):
                 x = ring[2 * j]
-                # Written so that NaN is refused too.
-                if not max(abs(x), abs(ring[2 * j + 1]), abs(before)) <= MAX_COORDINATE:
-                    return ~k
+                # One by one: max() may drop a NaN.
+                for coordinate in (x, ring[2 * j + 1], before):
+                    if not abs(coordinate) <= MAX_COORDINATE:
+                        return ~k
                 crossings += min(i64(abs(x - before)) + 3, widths[k])
                 before = x
         if crossings > MAX_CROSSINGS:
