@@ -53,20 +53,21 @@ MALFORMED = [
 @pytest.mark.parametrize("bad", MALFORMED, ids=str)
 def test_malformed(bad):
     good = {"size": [2, 3], "counts": b"6"}
-    calls = [
-        lambda: mask.decode([good, bad]),
-        lambda: mask.area([good, bad]),
-        lambda: mask.toBbox([good, bad]),
-        lambda: mask.merge([good, bad]),
-        lambda: mask.iou([good, bad], [good], [0]),
-        lambda: mask.to_label_map([good, bad]),
-        lambda: mask.to_uncompressed([good, bad]),
-        lambda: mask.frPyObjects([good, bad], 2, 3),
-    ]
-    for call in calls:
-        with pytest.raises(MtfastError) as caught:
-            call()
-        assert len(str(caught.value).splitlines()) == 1
+    for masks in ([good, bad], [bad, good], [bad]):
+        calls = [
+            lambda masks=masks: mask.decode(masks),
+            lambda masks=masks: mask.area(masks),
+            lambda masks=masks: mask.toBbox(masks),
+            lambda masks=masks: mask.merge([*masks, good]),
+            lambda masks=masks: mask.iou(masks, [good], [0]),
+            lambda masks=masks: mask.to_label_map(masks),
+            lambda masks=masks: mask.to_uncompressed(masks),
+            lambda masks=masks: mask.frPyObjects([*masks, good], 2, 3),
+        ]
+        for call in calls:
+            with pytest.raises(MtfastError) as caught:
+                call()
+            assert len(str(caught.value).splitlines()) == 1
     out = np.full((2, 2, 3), 9, np.uint8)
     with pytest.raises(MtfastError, match="RLE 1"):
         mask.decode([good, bad], order="C", out=out)

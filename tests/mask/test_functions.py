@@ -168,6 +168,20 @@ def test_label_maps(stack, overlap):
         np.testing.assert_array_equal(coco.decode(rle), painted == label)
 
 
+@pytest.mark.parametrize(
+    ("label", "dtype"),
+    [
+        *[(0, np.uint8), (255, np.uint8), (256, np.uint16), (2**16 - 1, np.uint16)],
+        *[(2**16, np.uint32), (2**32 - 1, np.uint32)],
+    ],
+)
+def test_narrowest_dtype_of_label_maps(label, dtype):
+    (rle,) = coco_rles(np.ones((1, 2, 1), np.uint8))
+    got = mask.to_label_map([rle], [label])
+    assert got.dtype == dtype
+    assert got.tolist() == [[label, label]]
+
+
 def test_wrong_label_maps():
     rles = coco_rles(np.ones((2, 2, 2), np.uint8))
     for labels, options in [
@@ -195,6 +209,9 @@ def test_a_table_is_a_list(rng):
     assert mask.merge(table) == mask.merge(rles)
     assert mask.to_uncompressed(table) == mask.to_uncompressed(rles)
     assert mask.validate(table) == []
+    # An image without instances makes an empty list.
+    assert mask.iou(table, make_table([[]], (17, 23)), []) == []
+    assert mask.area(make_table([[]], (17, 23))).tolist() == []
 
 
 def test_label_map_as_lists():
