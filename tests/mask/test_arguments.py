@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import naive
-from mtfast import MtfastError, mask
+from mtfast import MtfastError, RLEError, mask
 
 MALFORMED = [
     {"size": [2, 3], "counts": b""},
@@ -53,6 +53,9 @@ MALFORMED = [
 @pytest.mark.parametrize("bad", MALFORMED, ids=str)
 def test_malformed(bad):
     good = {"size": [2, 3], "counts": b"6"}
+    for call in (mask.decode, mask.area, mask.toBbox, mask.to_uncompressed):
+        with pytest.raises(MtfastError):
+            call(bad)
     for masks in ([good, bad], [bad, good], [bad]):
         calls = [
             lambda masks=masks: mask.decode(masks),
@@ -152,3 +155,21 @@ def test_malformed_arguments():
 def test_validate_reports_all():
     found = mask.validate([*MALFORMED, {"size": [2, 3], "counts": b"6"}])
     assert [number for number, _ in found] == list(range(len(MALFORMED)))
+
+
+def test_a_malformed_mask_is_named_before_the_size_of_its_frame():
+    huge = {"size": [2**20, 2**20], "counts": b"6"}
+    with pytest.raises(RLEError, match="RLE 0: runs that end before the frame does"):
+        mask.decode(huge)
+
+
+def test_a_malformed_mask_is_named_before_an_overlap():
+    rles = [{"size": [2, 3], "counts": text} for text in (b"06", b"5", b"06")]
+    with pytest.raises(RLEError, match="RLE 1: runs that end before the frame does"):
+        mask.to_label_map(rles, overlap="error")
+
+
+def test_labels_below_zero_are_named():
+    rles = [{"size": [2, 3], "counts": b"06"}] * 2
+    with pytest.raises(MtfastError, match="labels from -1 to 2; expected 0 up to"):
+        mask.to_label_map(rles, [-1, 2])

@@ -54,6 +54,42 @@ def test_decode(stack):
     np.testing.assert_array_equal(out, stack[:, :, -1])
 
 
+@pytest.mark.parametrize("order", ["F", "C"])
+def test_a_sparse_mask_overwrites_all_of_a_large_frame(order):
+    """New frames may count on zeros from the system; frames that are given may not."""
+    pixels = np.zeros((300, 400), np.uint8)
+    pixels[7:9, 20] = 1
+    (rle,) = coco_rles(pixels[:, :, None])
+    for dtype in (np.uint8, np.uint32):
+        out = np.full(pixels.shape, 99, dtype, order)
+        np.testing.assert_array_equal(mask.decode(rle, order, out), pixels)
+        np.testing.assert_array_equal(mask.decode(rle, order), pixels)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.int64])
+def test_values_that_end_in_zero_bits_are_foreground(dtype):
+    (expected,) = coco_rles(np.ones((1, 1, 1), np.uint8))
+    assert mask.encode(np.full((1, 1), 256, dtype)) == expected
+
+
+@pytest.mark.parametrize("order", ["F", "C"])
+def test_noise_of_many_characters(rng, order):
+    """More text than the first buffer holds."""
+    noise = np.asarray(rng.random((400, 500)) < 0.5, np.uint8, order=order)
+    (expected,) = coco_rles(noise[:, :, None])
+    assert len(expected["counts"]) > 2**16
+    assert mask.encode(noise) == expected
+    np.testing.assert_array_equal(mask.decode(expected, order), noise)
+
+
+def test_any_value_but_zero_marks_a_crowd():
+    a, b = ({"size": [1, 6], "counts": text} for text in (b"132", b"231"))
+    for crowd in ([2], [-1], [True], np.array([256], np.uint16)):
+        assert mask.iou([a], [b], crowd).tolist() == [[2 / 3]]
+        assert mask.iou([[1, 0, 3, 1]], [[2, 0, 3, 1]], crowd).tolist() == [[2 / 3]]
+    assert mask.iou([a], [b], [False]).tolist() == [[0.5]]
+
+
 @settings(deadline=None)
 @given(STACKS)
 def test_area_and_box(stack):

@@ -294,6 +294,14 @@ def test_huge_frames():
     assert operations.iou(full, full).tolist() == [[1.0]]
 
 
+def test_one_run_that_becomes_many():
+    """More runs than the first buffer holds: one for each of very many columns."""
+    shape = (3, 40_000)
+    inside = np.zeros(shape, np.uint8)
+    inside[1, 1:-1] = 1
+    check(operations.erode(rles_of([np.ones(shape, np.uint8)])), [inside])
+
+
 @pytest.mark.parametrize(
     ("ratio", "width"), [(0.001, 1), (0.09, 1), (0.1, 2), (0.11, 2), (0.16, 2), (0.17, 3)]
 )
@@ -527,6 +535,11 @@ def test_batches_that_do_not_fit_together(change, match):
         ),
         (lambda r: Rles.of([b"<"], [(3.0, 4)]), "a pair of integers for each"),
         (lambda r: Rles.of([b"<"], []), "1 texts"),
+        (lambda r: Rles.of([b"1", b"1"], [(1, 1, 1, 1)]), "2 texts"),
+        (
+            lambda r: operations.minus(r, Rles.of([b"9"], [(3, 3)])),
+            r"first\[0\] has 3 x 4 pixels and second\[0\] 3 x 3",
+        ),
         (lambda r: Rles.of([b"<"], [(2**70, 4)]), "a pair of integers for each"),
     ],
 )
