@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import os
 import re
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 import mtfast
+from folders import names_in
 from mtfast.cli import entry
 from mtfast.cli.entry import cli
 
@@ -24,6 +24,7 @@ FUNCTIONS = {
     "bench": "mtfast.loaders.bench.rates.measure_rates",
     "convert": "mtfast.conversion.convert.convert",
     "demo": "mtfast.demo.run_demo",
+    "derive": "mtfast.derivation.derive_dataset",
     "doctor": "mtfast.diagnosis.diagnose.diagnose",
     "index": "mtfast.conversion.crop_index.add_crop_index",
     "masks": "mtfast.export.export_masks",
@@ -71,6 +72,7 @@ def called_with(monkeypatch, command: str, *arguments: str) -> dict[str, object]
         ("synth", ["--no-images"], ["--images", "none"]),
         ("doctor", ["--decode"], ["--decode-check"]),
         ("convert", ["--decode"], ["--decode-check"]),
+        ("derive", ["--at-least", "--min-area", "300"], ["--min-area", "299"]),
         ("verify", ["-o", "a.png"], ["--picture", "a.png"]),
         ("verify", ["--out", "a.png"], ["--picture", "a.png"]),
         ("preview", ["-o", "a.png"], ["a.png"]),
@@ -78,7 +80,7 @@ def called_with(monkeypatch, command: str, *arguments: str) -> dict[str, object]
     ],
 )
 def test_older_spellings_work_and_are_not_shown(monkeypatch, command, older, today):
-    positional = {"convert": ["a", "b"], "masks": ["a", "b"]}.get(command, ["a"])
+    positional = ["a", "b"] if command in ("convert", "derive", "masks") else ["a"]
     expected = called_with(monkeypatch, command, *positional, *today)
     found = called_with(monkeypatch, command, *positional, *older)
     for given in (expected, found):
@@ -126,6 +128,7 @@ def literals(annotation) -> set[str]:
     return set()
 
 
+OF_COMMANDS_ONLY = ("as_json", "at_least", "older_out")
 RENAMED = {"samples": "n_samples", "batch": "batch_size"}
 # A command says less than its function, or says it for people.
 DIFFERS = {
@@ -144,7 +147,7 @@ def test_a_command_has_the_defaults_and_choices_of_its_function(command):
     parameters = inspect.signature(function).parameters
     n = 0
     for option in cli.commands[command].params:
-        if not isinstance(option, click.Option) or option.name in ("as_json", "older_out"):
+        if not isinstance(option, click.Option) or option.name in OF_COMMANDS_ONLY:
             continue
         name = RENAMED.get(option.name, option.name)
         if name == "decode_check" and command == "doctor":
@@ -326,7 +329,7 @@ def test_an_index_is_kept_for_splits_that_have_one(tiny_set, tmp_path, monkeypat
     opened = mtfast.open(store)
     assert opened["train"].has_crop_index
     assert not opened["test"].has_crop_index
-    assert sorted(os.listdir(tmp_path)) == ["s.zarr"]
+    assert names_in(tmp_path) == ["s.zarr"]
 
 
 def test_an_interrupted_conversion_leaves_nothing(tiny_set, tmp_path, monkeypatch):
@@ -337,4 +340,4 @@ def test_an_interrupted_conversion_leaves_nothing(tiny_set, tmp_path, monkeypatc
 
     monkeypatch.setattr(convert, "_write", interrupt)
     assert invoke("convert", str(tiny_set), str(tmp_path / "s.zarr"))[0] == 130
-    assert not list(tmp_path.iterdir())
+    assert not names_in(tmp_path)

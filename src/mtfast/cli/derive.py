@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     type=click.IntRange(min=0),
     help="Make annotations_with_class_PX: instances larger than PX pixels. May be repeated.",
 )
+# The older spelling of one pixel less.
+@click.option("--at-least", is_flag=True, hidden=True)
 @click.option(
     "--max-category",
     "max_categories",
@@ -75,6 +77,7 @@ def derive(
     src: Path,
     out: Path,
     min_areas: tuple[int, ...],
+    at_least: bool,
     max_categories: tuple[int, ...],
     class_agnostic: bool,
     n_shot: Literal["upstream", "seeded"] | None,
@@ -109,7 +112,7 @@ def derive(
         done = derive_dataset(
             src,
             out,
-            min_areas=min_areas,
+            min_areas=[max(pixels - at_least, 0) for pixels in min_areas],
             max_categories=max_categories,
             class_agnostic=class_agnostic,
             n_shot=n_shot,
