@@ -133,6 +133,7 @@ RENAMED = {"samples": "n_samples", "batch": "batch_size"}
 # A command says less than its function, or says it for people.
 DIFFERS = {
     ("bench", "split"),
+    ("derive", "images"),
     ("synth", "images"),
     ("synth", "size"),
     ("verify", "overlap"),
