@@ -28,7 +28,7 @@ from mtfast.atomic import (
     write_files,
 )
 from mtfast.errors import MtfastError, StoreError
-from mtfast.export.image_files import FolderOfPng
+from mtfast.export.image_files import PngFolder
 from mtfast.export.manifest import write_record
 from mtfast.pictures.sheet import save_sheet
 from mtfast.store.shard import write_shard
@@ -85,17 +85,18 @@ def picture(folder: Path, fail) -> None:
     save_sheet(Sheet(), folder / "out.jpg")
 
 
-def masks_of_a_part(folder: Path, fail) -> None:
-    class Part:
-        out, split, number = folder, "train", 0
-        images = type("images", (), {"names": ["a.jpg", "b.jpg"]})
+def masks_of_a_batch(folder: Path, fail) -> None:
+    class Batch:
+        out, split = folder, "train"
+        images = type("images", (), {"names": np.array(["a.jpg", "b.jpg"])})
 
         def encode(self, form):
             yield b"first"
             fail()
 
-    (folder / "train_semantic_masks").mkdir(exist_ok=True)
-    FolderOfPng().write(Part())
+    way = PngFolder("semantic")
+    (folder / way.name_of("train")).mkdir()
+    way.write(Batch())
 
 
 def folder_of_a_block(folder: Path, fail) -> None:
@@ -112,7 +113,7 @@ WRITES = [
     shard,
     record,
     picture,
-    masks_of_a_part,
+    masks_of_a_batch,
     folder_of_a_block,
 ]
 ERRORS = [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device"), ValueError("x")]

@@ -455,11 +455,15 @@ def test_overwrite_never_removes_what_is_no_store(coco, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_text("precious")
     (tmp_path / "notes.txt").write_text("precious")
-    for target in ("photos", "notes.txt"):
+    group = {"zarr_format": 3, "node_type": "group", "attributes": {"title": "precious"}}
+    (tmp_path / "other.zarr").mkdir()
+    (tmp_path / "other.zarr" / "zarr.json").write_text(json.dumps(group))
+    for target in ("photos", "notes.txt", "other.zarr"):
         with pytest.raises(StoreError, match="is no mtfast store"):
             mtfast.convert(coco, tmp_path / target, overwrite=True)
     assert (tmp_path / "photos" / "a.jpg").read_text() == "precious"
     assert (tmp_path / "notes.txt").read_text() == "precious"
+    assert json.loads((tmp_path / "other.zarr" / "zarr.json").read_text()) == group
 
 
 def test_a_failed_overwrite_keeps_the_old_store(coco, tmp_path):

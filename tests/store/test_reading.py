@@ -474,12 +474,37 @@ def test_offsets_before_the_beginning(broken, column):
 
 
 @pytest.mark.parametrize("column", ["variants/image", "variants/instance"])
-def test_indices_before_the_beginning(broken, column):
+def test_indices_outside(broken, column):
+    """One before the first, or one after the last."""
+    n = {"variants/image": 20, "variants/instance": None}[column]
+    n = n or zarr.open_array(broken / "train" / "instances" / "id", mode="r").shape[0]
     array = zarr.open_array(broken / "train" / column, mode="r+")
-    array[0] = -1
+    for wrong in (-1, n):
+        array[0] = wrong
+        train = mtfast.open(broken)["train"]
+        with pytest.raises(StoreError, match=f"is damaged; expected indices from 0 to {n - 1}"):
+            train.table(train.variants[0])
+
+
+@pytest.mark.parametrize("column", ["instances/rle_offsets", "variants/entry_offsets"])
+def test_offsets_that_descend(broken, column):
+    array = zarr.open_array(broken / "train" / column, mode="r+")
+    array[1] = array[2] + 1
     train = mtfast.open(broken)["train"]
-    with pytest.raises(StoreError, match="is damaged; expected indices from 0"):
+    with pytest.raises(StoreError, match="is damaged; expected ascending offsets"):
         train.table(train.variants[0])
+
+
+@pytest.mark.parametrize("complete", [None, False, "true", 1])
+def test_only_a_complete_store_is_opened(broken, complete):
+    file = broken / "zarr.json"
+    metadata = json.loads(file.read_text())
+    del metadata["attributes"]["complete"]
+    if complete is not None:
+        metadata["attributes"]["complete"] = complete
+    file.write_text(json.dumps(metadata))
+    with pytest.raises(StoreError, match="is incomplete"):
+        mtfast.open(broken)
 
 
 def test_malformed_text_in_a_store_is_an_error(broken):
