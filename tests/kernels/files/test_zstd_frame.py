@@ -113,3 +113,12 @@ def test_many_frames_a_call(rng):
     assert write_frames(*columns, run_ends, 77, out, ends) == ends[-1] <= out.size
     found = [out[a:b].tobytes() for a, b in pairwise([0, *ends.tolist()])]
     assert found == [frame_of_runs(part, 77) for part in runs]
+    for frame, pixels in zip(found, frames, strict=True):
+        assert imagecodecs.zstd_decode(frame) == pixels.astype(np.uint8).tobytes()
+
+
+def test_a_gap_between_equal_runs():
+    runs = [(2, 4, 7), (5, 9, 7), (9, 10, 7)]
+    frame = frame_of_runs(runs, 12)
+    assert imagecodecs.zstd_decode(frame) == pixels_of_runs(runs, 12)
+    assert naive.zstd_stretches(frame)[1] == [(2, 0), (2, 7), (1, 0), (5, 7), (2, 0)]
