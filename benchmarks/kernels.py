@@ -5,11 +5,12 @@ import numpy as np
 import mtfast
 from benchmarks import data
 from mtfast.kernels.rle import coco_string
+from mtfast.ragged import offsets_of
 from mtfast.rles import class_overlaps
 from mtfast.rles.label_map import scan_labels
 from mtfast.rles.polygons import rasterise
 from mtfast.synth.shapes import flake
-from mtfast.table import RunTable, offsets_of
+from mtfast.table import RunTable
 
 IMAGES = 64
 POLYGONS = 500

@@ -14,7 +14,7 @@ import numpy as np
 
 import naive
 from mtfast import RunTable
-from mtfast.table import offsets_of
+from mtfast.ragged import offsets_of
 
 # The most pixels, and the longest side, of a frame that the slow twins work on.
 SMALL = 2**18

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 import naive
+from mtfast.ragged import offsets_of
 from mtfast.rles import Rles
-from mtfast.table import Category, RunTable, offsets_of
+from mtfast.table import Category, RunTable
 from naive import text_of_mask
 
 

@@ -17,8 +17,8 @@ from mtfast import MtfastError, RLEError
 from mtfast import rles as operations
 from mtfast.kernels.operations import erode, rotate
 from mtfast.kernels.rle import coco_string, toggle_lists
+from mtfast.ragged import offsets_of
 from mtfast.rles import Rles, batch
-from mtfast.table import offsets_of
 from tables import make_table, random_masks, rles_of
 
 SIDES = st.integers(1, 13)

@@ -30,6 +30,7 @@ from mtfast.painting.encode import encode_masks
 from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.paths import local_path
 from mtfast.progress import Progress, track
+from mtfast.ragged import as_strings
 from mtfast.sources import Source, open_source
 from mtfast.sources.source import chosen_splits
 from mtfast.store import schema
@@ -45,7 +46,7 @@ from mtfast.store.writing.arrays import (
 from mtfast.store.writing.crop_index import IndexShard, write_steps
 from mtfast.store.writing.crop_index import declare as declare_index
 from mtfast.store.writing.replace import refuse_existing, replacing
-from mtfast.table import RunTable, as_strings
+from mtfast.table import RunTable
 
 if TYPE_CHECKING:
     import zarr

@@ -23,12 +23,12 @@ before anything is written; the message names the first bad mask of a list.
 Source of the names and of their meaning: mask.py, _mask.pyx and maskApi.c of pycocotools.
 """
 
-from mtfast.mask.conversion import frPyObjects, to_uncompressed
 from mtfast.mask.label_maps import from_label_map, to_label_map
 from mtfast.mask.measures import area, iou, toBbox
 from mtfast.mask.monkey_patch import install, uninstall
 from mtfast.mask.operations import boundary, components, crop, erode, flip, merge, pad, rot90
 from mtfast.mask.pixels import decode, encode
+from mtfast.mask.py_objects import frPyObjects, to_uncompressed
 from mtfast.mask.validation import validate
 
 __all__ = [

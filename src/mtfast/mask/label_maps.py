@@ -14,10 +14,10 @@ from mtfast.mask.measures import area
 from mtfast.mask.validation import check_texts, refuse
 from mtfast.painting.frame import LARGEST, check_out
 from mtfast.painting.overlap import Overlap, paint_rank
+from mtfast.ragged import gather_texts
 from mtfast.rles import first_overlap
 from mtfast.rles.arguments import as_array, integer_per_mask
 from mtfast.rles.label_map import scan_labels
-from mtfast.table import gather_texts
 
 __all__ = ["from_label_map", "to_label_map"]
 

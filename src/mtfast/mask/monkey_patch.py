@@ -7,10 +7,10 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from mtfast.errors import MtfastError
-from mtfast.mask.conversion import frPyObjects
 from mtfast.mask.measures import area, iou, toBbox
 from mtfast.mask.operations import merge
 from mtfast.mask.pixels import decode, encode
+from mtfast.mask.py_objects import frPyObjects
 
 __all__ = ["Installed", "install", "uninstall"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
-from mtfast.table import offsets_of
+from mtfast.ragged import offsets_of
 
 __all__ = ["as_float", "cut_texts", "rasterise"]
 

@@ -22,13 +22,14 @@ from numpy.typing import NDArray
 
 from mtfast.errors import SourceError
 from mtfast.paths import stem_of
+from mtfast.ragged import offsets_of
 from mtfast.rles import Rles
 from mtfast.rles.label_map import scan_labels
 from mtfast.sources.coco.records import Records, records_of
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import ImageFolder
 from mtfast.sources.source import Source
-from mtfast.table import Category, RunTable, offsets_of
+from mtfast.table import Category, RunTable
 
 __all__ = ["IMAGES", "MASKS", "LabelPng", "decode_labels", "find_label_png"]
 

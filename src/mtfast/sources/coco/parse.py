@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, RLEError, SourceError
+from mtfast.ragged import gather_texts, offsets_of
 from mtfast.sources.coco.segmentations import Rings, Rle, texts_of
 from mtfast.sources.coco.stream import BAD_INPUT, BOM, Document, RecordFile, UnreadableError
-from mtfast.table import MAX_PIXELS, Category, RunTable, gather_texts, offsets_of
+from mtfast.table import MAX_PIXELS, Category, RunTable
 
 __all__ = ["Id", "parse_coco"]
 

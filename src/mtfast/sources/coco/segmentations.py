@@ -20,8 +20,9 @@ import msgspec
 import numpy as np
 
 from mtfast.errors import RLEError, SourceError
+from mtfast.ragged import offsets_of
 from mtfast.rles.polygons import cut_texts, rasterise
-from mtfast.table import MAX_PIXELS, offsets_of
+from mtfast.table import MAX_PIXELS
 
 __all__ = ["Rings", "Rle", "texts_of"]
 

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import StoreError, no_such
+from mtfast.ragged import offsets_of
 from mtfast.store import schema
 from mtfast.store.reading.columns import StoredColumn, TextArray, read_column
 from mtfast.store.reading.files import StoreFiles
-from mtfast.table import Category, RunTable, offsets_of
+from mtfast.table import Category, RunTable
 
 __all__ = ["Annotations"]
 

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.table import RunTable, as_strings, gather_texts, offsets_of
+from mtfast.ragged import as_strings, gather_texts, offsets_of
+from mtfast.table import RunTable
 
 __all__ = ["VariantTable", "align", "pack"]
 

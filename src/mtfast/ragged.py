@@ -1,0 +1,88 @@
+"""Pieces of unequal length in one flat array, with offsets; and columns of strings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["as_strings", "gather_texts", "offsets_of"]
+
+Int64 = NDArray[np.int64]
+
+
+def offsets_of(lengths: ArrayLike) -> Int64:
+    """Return where each of n consecutive pieces starts, and where the last one ends.
+
+    Parameters
+    ----------
+    lengths : (n,) int
+
+    Returns
+    -------
+    (n + 1,) int64
+
+    Examples
+    --------
+    >>> offsets_of([3, 0, 2])
+    array([0, 3, 3, 5])
+    """
+    lengths = np.asarray(lengths)
+    offsets = np.zeros(lengths.size + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def gather_texts(
+    rle: NDArray[np.uint8], rle_offsets: Int64, picks: Int64
+) -> tuple[NDArray[np.uint8], Int64]:
+    """Copy some RLE texts, in any order.
+
+    Parameters
+    ----------
+    rle : (n_bytes,) uint8
+    rle_offsets : (n + 1,) int64
+        Text k is rle[rle_offsets[k]:rle_offsets[k + 1]].
+    picks : (m,) int64
+        Indices of texts, also repeatedly.
+
+    Returns
+    -------
+    texts : uint8
+    offsets : (m + 1,) int64
+
+    Examples
+    --------
+    >>> texts, offsets = gather_texts(
+    ...     np.frombuffer(b"132231", np.uint8), np.array([0, 3, 6]), np.array([1, 1])
+    ... )
+    >>> texts.tobytes(), offsets
+    (b'231231', array([0, 3, 6]))
+    """
+    from mtfast.kernels.rle import ragged
+
+    offsets = offsets_of(np.diff(rle_offsets)[picks])
+    texts = np.empty(offsets[-1], np.uint8)
+    ragged.gather_pieces(rle, rle_offsets, picks, texts)
+    return texts, offsets
+
+
+def as_strings(values: Sequence[str]) -> NDArray[Any]:
+    """Make a column of strings.
+
+    Parameters
+    ----------
+    values : sequence of n str
+
+    Returns
+    -------
+    (n,) StringDType
+
+    Examples
+    --------
+    >>> as_strings(["a.jpg", "b.jpg"]).shape
+    (2,)
+    """
+    return np.array(values, dtype=np.dtypes.StringDType())
