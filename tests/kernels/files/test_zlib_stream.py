@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import naive
-from mtfast.export.image_files import palette_of
+from mtfast.export.image_files import png_palette
 from mtfast.export.zlib_files import PngFiles, ZlibStreams, codes_up_to
 from mtfast.kernels.files.zlib_stream import (
     ADLER_STEP,
@@ -205,7 +205,7 @@ def test_png_of_overlapping_masks(seed, shape, largest, many_runs):
 def test_png_with_a_palette(rng, monkeypatch, max_runs):
     monkeypatch.setattr(encode, "MAX_RUNS", max_runs)
     table = make_table([random_masks(rng, (19, 27), 5)], (19, 27), 12)
-    colours = palette_of(12)
+    colours = png_palette(12)
     assert colours.shape == (13, 3)
     assert colours[0].tolist() == [0, 0, 0]
     assert colours[11].tolist() == colours[1].tolist()
