@@ -64,7 +64,8 @@ def test_instances_that_differ_are_kept(column, values):
 
 def test_texts_and_images_tell_instances_apart():
     full = make_table([[np.ones(SIZE, np.uint8)], [np.ones(SIZE, np.uint8)]], SIZE)
-    full = replace(full, names=np.array(NAMES, np.dtypes.StringDType()))
+    names = np.array(NAMES, np.dtypes.StringDType())
+    full = replace(full, names=names, stated_area=table_of().stated_area)
     assert packed(table_of(), full)[0]["id"].size == 4
     turned = table_of(names=np.array(NAMES[::-1], np.dtypes.StringDType()))
     instances, variants = packed(table_of(instance_ids=np.array([1, 1])), turned)
