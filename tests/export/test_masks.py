@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,10 @@ from folders import names_in
 from mtfast.atomic import PARTIAL
 from mtfast.cli.masks import masks as command
 from mtfast.errors import MtfastError, SourceError, StoreError
-from mtfast.export import image_files, zarr_arrays
+from mtfast.export import image_files, inputs, manifest, zarr_arrays
 from mtfast.export.format import MaskBatch
 from mtfast.painting.selection import Selection
+from tables import make_table, random_masks
 
 FORMATS = ("zarr", "png", "tiff", "tiff files")
 
@@ -206,13 +208,15 @@ def test_a_rerun_writes_what_is_missing_or_damaged(small_set, tmp_path, form, fe
     assert export(small_set, out, form).n_written == 0
     assert snapshot(out) == before
     (victim, cut) = sorted(before)[-3:-1] if form != "tiff" else ["test_semantic_masks.tif"] * 2
-    data = (out / victim).read_bytes()
+    data, cut_data = (out / victim).read_bytes(), (out / cut).read_bytes()
     (out / victim).unlink()
     if cut != victim:
         (out / cut).write_bytes((out / cut).read_bytes()[:-5])
     made = export(small_set, out, form)
     assert 0 < made.n_written <= 16
     assert (out / victim).read_bytes() == data
+    if cut != victim:
+        assert (out / cut).read_bytes() == cut_data
     changed = {name for name, file in snapshot(out).items() if before.get(name) != file}
     expected = {victim, cut}
     assert changed == (expected | {"test_semantic_masks.txt"} if form == "tiff" else expected)
@@ -220,6 +224,11 @@ def test_a_rerun_writes_what_is_missing_or_damaged(small_set, tmp_path, form, fe
         (out / victim).write_bytes(data[:-5])
         assert export(small_set, out, form).n_written == 6
         assert (out / victim).read_bytes() == data
+        names = out / "test_semantic_masks.txt"
+        said = names.read_text()
+        names.unlink()
+        assert export(small_set, out, form).n_written == 6
+        assert names.read_text() == said
 
 
 def test_splits_may_come_one_by_one(small_set, tmp_path):
@@ -256,6 +265,38 @@ def test_other_options_are_not_mixed(small_set, tmp_path, form):
     export(small_set, out, other, splits=["test"], overwrite=True)
     expected = mtfast.semantic(table)
     np.testing.assert_array_equal(read(out, other, "test", table.names.tolist()), expected)
+
+
+def test_the_order_of_categories_is_no_other_option(small_set, tmp_path):
+    export(small_set, tmp_path / "masks", splits=["test"], categories=[3, 1])
+    again = export(small_set, tmp_path / "masks", splits=["test", "test"], categories=(1, 3, 1))
+    assert (again.n_images, again.n_written) == ({"test": 6}, 0)
+
+
+def test_a_record_has_the_splits_of_all_runs(small_set, tmp_path):
+    for split in ("test", "train"):
+        export(small_set, tmp_path / "masks", "png", splits=[split])
+    path = tmp_path / "masks" / "masks.json"
+    record = json.loads(path.read_text())
+    assert set(record["splits"]) == {"train", "test"}
+    path.write_text(json.dumps(record | {"version": 0}))
+    with pytest.raises(StoreError, match="has a record of version 0; expected 1; choose another"):
+        export(small_set, tmp_path / "masks", "png")
+    export(small_set, tmp_path / "masks", "png", splits=["test"], overwrite=True)
+    assert names_in(tmp_path / "masks") == ["masks.json", "test_semantic_masks"]
+
+
+def test_all_that_masks_show_is_in_the_digest(rng):
+    """Also a frame of another shape with as many pixels, and other images for the same texts."""
+    table = make_table([random_masks(rng, (4, 6), 2), random_masks(rng, (4, 6), 1)], (4, 6))
+    others = {
+        "heights": replace(table, heights=table.widths, widths=table.heights),
+        "image_offsets": replace(table, image_offsets=[0, 1, 3]),
+        "names": replace(table, names=table.names[::-1]),
+        "category_ids": replace(table, category_ids=table.category_ids[::-1]),
+    }
+    digests = {manifest._digest(t) for t in (table, *others.values())}
+    assert len(digests) == 5
 
 
 def test_changed_annotations_are_noticed(small_set, tmp_path):
@@ -437,7 +478,7 @@ def write_coco(file: Path, images: list[tuple[str, int, int]]) -> Path:
 
 
 def test_images_of_several_sizes(tmp_path):
-    sizes = [("a.jpg", 12, 15), ("b.jpg", 12, 15), ("x/c.jpg", 15, 12), ("d.jpg", 12, 15)]
+    sizes = [("a.jpg", 12, 15), ("b.jpg", 12, 15), ("x/c.jpg", 15, 12), ("d.jpg", 15, 9)]
     file = write_coco(tmp_path / "set.json", sizes)
     for form in ("zarr", "tiff"):
         with pytest.raises(MtfastError, match="'x/c.jpg' is 15 x 12 .*expected one size"):
@@ -464,6 +505,36 @@ def test_names_that_name_no_file(tmp_path, names, words):
     with pytest.raises(MtfastError, match=words):
         export(file, tmp_path / "masks", "png")
     export(file, tmp_path / "masks")
+
+
+def test_sides_that_no_file_may_have(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_files, "LARGEST_SIDE", 14)
+    file = write_coco(tmp_path / "set.json", [("a.jpg", 12, 15)])
+    for form, suffix in (("png", ".png"), ("tiff files", ".tif")):
+        with pytest.raises(
+            MtfastError, match=rf"15 pixels a side; expected at most 14 for a {suffix}"
+        ):
+            export(file, tmp_path / form, form)
+    export(file, tmp_path / "zarr")
+
+
+@pytest.mark.parametrize("block", [1, 2, 9])
+def test_the_range_of_values_is_that_of_all_blocks(rng, monkeypatch, block):
+    monkeypatch.setattr(inputs, "_BLOCK", block)
+    table = make_table([random_masks(rng, (4, 6), 1) for _ in range(5)], (4, 6))
+    for ids in ([300, 1, 2, 3, 4], [1, 2, 3, 4, 300], [-7, 1, 2, 3, 4], [1, 2, -7, 3, 4]):
+        known = [mtfast.Category(k, "x") for k in sorted(ids)]
+        one = replace(table, category_ids=np.array(ids), categories=tuple(known))
+        found = inputs._range_of_values(one, Selection())
+        assert found == (min(0, *ids), max(ids))
+
+
+def test_more_instances_than_pixels_can_number(rng):
+    table = make_table([random_masks(rng, (4, 6), 1)], (4, 6))
+    fits = table.select(np.zeros(65535, np.int64))
+    assert inputs._range_of_values(fits, Selection(kind="instance")) == (0, 65535)
+    with pytest.raises(MtfastError, match="65536 instances; expected at most 65535 in one mask"):
+        inputs._range_of_values(table.select(np.zeros(65536, np.int64)), Selection(kind="instance"))
 
 
 def test_wide_values(tmp_path):

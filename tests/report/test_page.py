@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,7 +92,25 @@ def test_odd_names_and_places(tmp_path):
         write_area_table(instances, tmp_path / "nowhere" / "a.csv")
 
 
-def test_coverage_and_co_occurrence_are_those_of_painted_masks(rng):
+def test_runs_are_found_by_the_stem_of_an_image(rng):
+    table = make_table([random_masks(rng, (4, 6), 1) for _ in range(3)], (4, 6))
+    table = replace(table, names=[r"run1\a1.jpg", "run2/a2.tile.jpg", "a3.jpg"])
+    view = SimpleNamespace(set_members={"a1": "one", "a2.tile": "two"})
+    split = SplitInstances(view, "v", table, np.zeros(3, np.int64))
+    assert split.runs == ["one", "two", ""]
+
+
+def test_the_most_frequent_classes_are_shown(rng, monkeypatch):
+    monkeypatch.setattr(figures, "MAX_BARS", 2)
+    table = make_table([random_masks(rng, (4, 6), 7)], (4, 6), n_categories=3)
+    table = replace(table, category_ids=np.array([1, 1, 2, 3, 3, 3, 1][:7]))
+    split = SplitInstances(None, "v", table, np.zeros(1, np.int64))
+    assert [c.id for c in figures._most_frequent(split)] == [1, 3]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 9])
+def test_coverage_and_co_occurrence_are_those_of_painted_masks(rng, monkeypatch, chunk):
+    monkeypatch.setattr("mtfast.report.instances._CHUNK", chunk)
     shape = (13, 17)
     masks = [random_masks(rng, shape, n) for n in (0, 1, 4, 7, 2)]
     table = make_table(masks, shape)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from PIL import Image
 
 import mtfast
-from mtfast.pictures.sheet import PALETTE
+from mtfast.pictures.sheet import PALETTE, _wrap, picture_path
 from mtfast.pictures.tiles import _draw_outlines, _spread
 from mtfast.report.preview import preview
 from tables import make_table
@@ -26,6 +28,20 @@ def test_outlines_lie_around_instances():
     assert (picture[25, 60] == PALETTE[1]).all()
     assert not drawn[:18].any()
     assert not drawn[42:].any()
+
+
+def test_endings_in_capitals(tmp_path):
+    assert picture_path(tmp_path / "A.PNG") == tmp_path / "A.PNG"
+
+
+def test_a_long_legend_is_wrapped():
+    legend = [((1, 2, 3), "x" * (3 + 7 * k % 40)) for k in range(30)]
+    lines = _wrap(legend, 700)
+    assert [text for line in lines for _, text, _ in line] == [text for _, text in legend]
+    assert len(lines) > 3
+    for line, following in pairwise(lines):
+        assert sum(step for *_, step in line) <= 700
+        assert sum(step for *_, step in line) + following[0][2] > 700
 
 
 def test_spread_prefers_images_with_instances():
