@@ -21,8 +21,8 @@ import mtfast
 from mtfast.derivation import derive_merged, derive_validation, derive_variants
 from mtfast.derivation.merge_files import match_categories
 from mtfast.derivation.n_shot import UPSTREAM_SETS
-from mtfast.derivation.rules import plan_rules
-from mtfast.derivation.validation import choose_runs
+from mtfast.derivation.validation_split import choose_runs
+from mtfast.derivation.variant_rules import plan_rules
 from mtfast.sources.coco.records import records_of
 from mtfast.synth import make_set
 from naive import n_shot_subsets

@@ -16,8 +16,8 @@ import naive
 from commands import run
 from mtfast.pictures.sheet import PALETTE
 from mtfast.verification.compare import ClassPixels
+from mtfast.verification.mask_rules import MaskRule, SplitMasks
 from mtfast.verification.picture import MARK, WHITE, _close_up
-from mtfast.verification.rules import MaskRule, SplitMasks
 from schemas import validate
 
 MASKS = "train_semantic_masks"

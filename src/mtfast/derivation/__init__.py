@@ -1,6 +1,6 @@
 """Sets made from other sets: more annotation files, a validation split, several sets in one.
 
-rules, n_shot (which annotations) -> variants, validation, merging -> output (the new folder)
+variant_rules, n_shot (which annotations) -> variants, validation_split, merging -> output (the folder)
 
 A choice is made on columns; what is written are the JSON records of the source, with everything
 that they hold. Images and masks are linked, not copied.
@@ -9,7 +9,7 @@ that they hold. Images and masks are linked, not copied.
 from mtfast.derivation.derive import derive_dataset
 from mtfast.derivation.merging import derive_merged
 from mtfast.derivation.output import Derived
-from mtfast.derivation.validation import derive_validation
+from mtfast.derivation.validation_split import derive_validation
 from mtfast.derivation.variants import derive_variants
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import Literal
 
 from mtfast.derivation.merging import derive_merged
 from mtfast.derivation.output import Derived
-from mtfast.derivation.validation import derive_validation
+from mtfast.derivation.validation_split import derive_validation
 from mtfast.derivation.variants import derive_variants
 from mtfast.errors import MtfastError
 from mtfast.progress import Progress

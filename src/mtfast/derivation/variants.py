@@ -20,7 +20,7 @@ from mtfast.derivation.n_shot import (
     write_subsets,
 )
 from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names
-from mtfast.derivation.rules import FLAKE, VariantRule, areas_in_file_order, plan_rules
+from mtfast.derivation.variant_rules import FLAKE, VariantRule, areas_in_file_order, plan_rules
 from mtfast.errors import MtfastError
 from mtfast.paths import local_path
 from mtfast.progress import Progress, step, track

@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 
 from mtfast.derivation.n_shot import upstream_subsets, write_subsets
-from mtfast.derivation.rules import VariantRule
+from mtfast.derivation.variant_rules import VariantRule
 from mtfast.ragged import as_strings, offsets_of
 from mtfast.sources.coco.records import Records, records_of
 from mtfast.table import Category, RunTable

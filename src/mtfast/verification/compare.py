@@ -16,7 +16,7 @@ from mtfast.painting.overlap import PAINT_ORDERS, Overlap
 from mtfast.painting.paint import semantic
 from mtfast.parallel import run_jobs
 from mtfast.progress import Progress, track
-from mtfast.verification.rules import MaskRule, SplitMasks
+from mtfast.verification.mask_rules import MaskRule, SplitMasks
 
 __all__ = ["ClassPixels", "MaskFinding", "Tally", "class_pixels", "compare_masks"]
 

@@ -14,7 +14,7 @@ from mtfast.dataset import decode_image
 from mtfast.errors import SourceError
 from mtfast.pictures.sheet import NO_IMAGE, RGB, TILE, class_palette, compose, make_tile, save_sheet
 from mtfast.progress import Progress, track
-from mtfast.verification.rules import MaskRule, SplitMasks
+from mtfast.verification.mask_rules import MaskRule, SplitMasks
 
 __all__ = ["Difference", "draw_differences"]
 

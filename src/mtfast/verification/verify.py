@@ -24,7 +24,7 @@ from mtfast.sources.source import chosen_splits, expect_one_of
 from mtfast.sources.stated import area_differs, bbox_differs, describe_area, describe_bbox
 from mtfast.sources.variants import default_variant, has_classes, is_n_shot
 from mtfast.verification.compare import ClassPixels, MaskFinding, Tally, class_pixels, compare_masks
-from mtfast.verification.rules import MaskRule, SplitMasks
+from mtfast.verification.mask_rules import MaskRule, SplitMasks
 
 __all__ = ["MaskFinding", "MaskRule", "SplitVerification", "Verification", "verify"]
 
