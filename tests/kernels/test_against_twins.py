@@ -192,14 +192,14 @@ def test_polygon_is_pycocotools_polygon(ring, height, width):
     SHAPES.flatmap(lambda shape: arrays(np.uint8, shape, elements=st.integers(0, 4))),
     st.integers(0, 2),
 )
-def test_column_changes_end_where_the_room_does(labels, background):
+def test_column_changes_stop_at_their_capacity(labels, background):
     args = (labels.reshape(-1), *labels.shape, background)
     padded = np.vstack([np.full((1, labels.shape[1]), background), labels])
     expected = int((np.diff(padded.astype(int), axis=0) != 0).sum())
-    for room in (0, 1, labels.size):
-        places, values = np.full((2, room), -1)
-        assert label_map.column_changes(*args, places, values) == min(expected, room + 1)
-        assert (places[: min(room, expected)] >= 0).all()
+    for capacity in (0, 1, labels.size):
+        places, values = np.full((2, capacity), -1)
+        assert label_map.column_changes(*args, places, values) == min(expected, capacity + 1)
+        assert (places[: min(capacity, expected)] >= 0).all()
 
 
 @settings(deadline=None)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import naive
-from mtfast.kernels.operations.row_runs import lay_run, row_runs, scratch_size
+from mtfast.kernels.operations.row_runs import lay_run, row_runs, runs_of_images, scratch_size
 from mtfast.kernels.rle import coco_string
-from tables import random_masks
+from tables import make_table, random_masks
 
 GUARD = -77
 
@@ -21,7 +21,7 @@ GUARD = -77
 def runs_of_texts(
     texts: list[bytes], values: list[int], height: int, width: int, capacity: int = 2000
 ) -> int | list[tuple[int, int, int]]:
-    """Call the kernel with no more room than it asks for; return a status or the runs."""
+    """Call the kernel with buffers of exactly the stated size; return a status or the runs."""
     rle = np.frombuffer(b"".join(texts), np.uint8)
     offsets = np.cumsum([0, *(len(text) for text in texts)])
     size = scratch_size(max(map(len, texts), default=0), height, capacity)
@@ -138,7 +138,7 @@ def test_wide_runs(places, height):
 @pytest.mark.parametrize("stop", [575, 576, 577, 3 * 256, 3 * 300])
 @pytest.mark.parametrize("more", [0, 1, 4])
 def test_runs_over_whole_strips(start, stop, more):
-    """From places at and beside the edges of strips of three rows, and a second run behind."""
+    """From places at and beside the edges of strips of three rows, and a second run after it."""
     counts = [start, stop - start, more, 1, 3 * 302 - stop - more - 1]
     check([naive.mask_of_counts(counts, 3, 302)], [5], (3, 302))
 
@@ -228,7 +228,7 @@ def test_any_text_stays_inside_the_buffers(text, height, width):
     runs_of_texts([text], [1], height, width, capacity=4)
 
 
-def test_room_for_just_so_many_runs():
+def test_capacity_for_exactly_as_many_runs():
     """Also where overlaps cut as many runs in two as possible."""
     texts = [naive.text_of_counts([0, 21])]
     texts += [naive.text_of_counts([k, 1, 20 - k]) for k in range(1, 20, 2)]
@@ -255,3 +255,75 @@ def test_laying_runs_is_painting_a_row(laid):
         assert joined(runs) == naive.row_runs(line)
         assert n <= 2 * value - 1
     assert (columns[:, [0, -1]] == GUARD).all()
+
+
+class Batch:
+    """A table with the buffers of :func:`runs_of_images`, for one image and ``spare`` runs."""
+
+    def __init__(self, table, capacity, spare):
+        self.table, self.capacity = table, capacity
+        self.size = int(table.heights[0]), int(table.widths[0])
+        longest = table.scratch().size
+        self.scratch = np.zeros(scratch_size(longest, self.size[0], capacity), np.int64)
+        self.runs = np.zeros((3, 2 * capacity + spare), np.int64)
+        self.ends = np.zeros(table.n_images, np.int64)
+
+    def read(self, first, category_ids=None, rle=None):
+        table = self.table
+        n = runs_of_images(
+            table.rle if rle is None else rle,
+            table.rle_offsets,
+            table.image_offsets,
+            table.category_ids if category_ids is None else np.array(category_ids),
+            first,
+            *self.size,
+            self.capacity,
+            self.scratch,
+            self.runs.reshape(-1),
+            self.ends,
+        )
+        runs = [tuple(run) for run in self.runs.T.tolist()]
+        return [runs[a:b] for a, b in pairwise([0, *self.ends[:n].tolist()])]
+
+
+def painted(runs, shape):
+    frame = np.zeros(shape[0] * shape[1], np.int64)
+    for start, stop, value in runs:
+        frame[start:stop] = value
+    return frame.reshape(shape)
+
+
+def test_many_images_in_one_call(rng):
+    shape = (19, 27)
+    masks = [random_masks(rng, shape, n) for n in (2, 0, 5, 1, 3)]
+    table = make_table(masks, shape)
+    found = Batch(table, 4000, 1 << 16).read(0)
+    assert len(found) == 5
+    for runs, image, drawn in zip(found, table, masks, strict=True):
+        expected = naive.semantic(drawn, image.category_ids.tolist(), shape)
+        np.testing.assert_array_equal(painted(runs, shape), expected)
+    # One image at a time, as more do not fit.
+    batch = Batch(table, 4000, 0)
+    one_by_one = [batch.read(first)[0] for first in range(5)]
+    assert one_by_one == found
+    assert len(Batch(table, 4000, len(found[0])).read(0)) == 3
+    assert len(Batch(table, 4000, len(found[0]) - 1).read(0)) == 1
+
+
+def test_a_call_stops_before_what_it_cannot_write():
+    shape = (4, 9)
+    block = naive.mask("#" * 9 + " " + "#" * 9 + " " + "." * 9 + " " + "." * 9)
+    table = make_table([[block], [block, block], [block]], shape)
+    batch = Batch(table, 4, 1000)
+    assert len(batch.read(0)) == 3
+    assert len(Batch(table, 3, 1000).read(0)) == 1
+    assert len(Batch(table, 3, 1000).read(1)) == 0
+    assert len(Batch(table, 3, 1000).read(2)) == 1
+    for value in (256, -1, 2**40, -(2**40)):
+        assert len(batch.read(0, category_ids=[1, 2, value, 3])) == 1
+        assert len(batch.read(0, category_ids=[1, 255, 0, value])) == 2
+    broken = table.rle.copy()
+    broken[table.rle_offsets[2]] = ord("p")
+    assert len(batch.read(0, rle=broken)) == 1
+    assert len(batch.read(1, rle=broken)) == 0
+    assert batch.read(2, rle=broken) == batch.read(2)
