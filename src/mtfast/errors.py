@@ -70,7 +70,8 @@ def one_of(name: str, value: Any, allowed: Collection[Any]) -> None:
     mtfast.errors.MtfastError: connectivity is 6; expected one of (4, 8); choose one
     """
     try:
-        known = value in frozenset(allowed)
+        hash(value)
+        known = value in allowed
     except TypeError:
         # Arrays and lists are not hashable, and none of the values.
         known = False

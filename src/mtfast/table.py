@@ -527,14 +527,13 @@ def one_size(heights: Int64, widths: Int64, name: Callable[[int], str]) -> tuple
     if not heights.size:
         return 0, 0
     height, width = int(heights[0]), int(widths[0])
-    if heights.size > 1:
-        differs = (heights != height) | (widths != width)
-        if differs.any():
-            k = int(np.argmax(differs))
-            raise MtfastError(
-                f"{name(k)} is {heights[k]} x {widths[k]} pixels and {name(0)} is {height} x "
-                f"{width}; expected one size; pass those of each size on their own"
-            )
+    # Comparing bytes takes a fifth of the time of numpy's comparisons where there are few frames.
+    if any(sides.tobytes() != sides[:1].tobytes() * sides.size for sides in (heights, widths)):
+        k = int(np.argmax((heights != height) | (widths != width)))
+        raise MtfastError(
+            f"{name(k)} is {heights[k]} x {widths[k]} pixels and {name(0)} is {height} x "
+            f"{width}; expected one size; pass those of each size on their own"
+        )
     return height, width
 
 
