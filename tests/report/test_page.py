@@ -182,6 +182,11 @@ def test_any_number_of_classes(tmp_path, n_classes):
     assert ("the 20 most frequent" in page.words) == (n_classes > 20)
     if n_classes:
         assert "<1> $a_b$ long" in page.words
+        (split,) = read_instances(tmp_path / "a.json")
+        # Names are not formulas.
+        assert figures.draw_svg(figures.panels_of(split, None)[0]).count("$a_b$") == min(
+            n_classes, 20
+        )
 
 
 def test_images_that_do_not_decode_are_left_out(small_set, tmp_path, caplog):

@@ -26,6 +26,9 @@ def test_outlines_lie_around_instances():
     assert (picture[19, 30:49] == PALETTE[0]).all()
     assert (picture[25, 29] == PALETTE[0]).all()
     assert (picture[25, 60] == PALETTE[1]).all()
+    # Where two touch, the line is drawn once, on the first.
+    assert (picture[25, 49] == PALETTE[1]).all()
+    assert not drawn[25, 50]
     assert not drawn[:18].any()
     assert not drawn[42:].any()
 
