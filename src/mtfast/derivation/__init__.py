@@ -1,6 +1,9 @@
 """Sets made from other sets: more annotation files, a validation split, several sets in one.
 
-variant_rules, n_shot (which annotations) -> variants, validation_split, merging -> output (the folder)
+::
+
+    variant_rules, n_shot  ->  variants, validation_split, merging  ->  output
+    (which annotations)        (what is made of them)                   (the folder)
 
 A choice is made on columns; what is written are the JSON records of the source, with everything
 that they hold. Images and masks are linked, not copied.
