@@ -203,8 +203,8 @@ variant_option = click.option(
     metavar="VARIANT",
     cls=Option,
     aliases={"--semantic": None},
-    show_default="that of the semantic masks",
-    help="Annotations that masks are painted from.",
+    show_default="with classes and a threshold of 200, or the next larger; of a store, its own",
+    help="The annotation file to use, as info lists them.",
 )
 min_area_option = click.option(
     "--min-area",
