@@ -140,7 +140,7 @@ class Reader:
         if images and not self.split.has_images:
             raise StoreError(
                 f"split {split!r} of {self.store} holds masks only; expected images; convert the "
-                f"set again with --images jpeg, or read with images=False"
+                f"set again with --images keep, or read with images=False"
             )
         if self.crop:
             check_fits(self.crop, self._frame)
