@@ -84,6 +84,9 @@ def test_zero_length_runs_are_legal():
         (b"", coco_string.TOO_SHORT),
         (b"7", coco_string.TOO_LONG),
         (b"o" * 11 + b"?", coco_string.TOO_LONG),
+        # Eight numbers at a time are read from the third on.
+        (b"1" * 10, coco_string.TOO_LONG),
+        (b"1" * 18, coco_string.TOO_LONG),
     ],
 )
 def test_malformed_text(text, status):

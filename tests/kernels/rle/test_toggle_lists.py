@@ -129,12 +129,11 @@ def test_the_largest_frame():
 
 @pytest.mark.parametrize(
     ("offsets", "bad"),
-    [([0, 3, 1, 2], 0), ([0, 1, 0, 2], 1), ([0, 1, 3, 2], 1), ([0, 2, 1, 3], 0)],
+    [([0, 3, 1, 2], 0), ([0, 1, 0, 2], 1), ([0, 1, 3, 2], 1), ([0, 2, 1, 3], 1)],
 )
 def test_offsets_that_do_not_ascend(offsets, bad):
-    """Whatever is in the text: here each character is a mask of one pixel's background."""
-    texts = [b"1", b"1", b"1"]
-    assert decoded(texts, [(1, 1)] * 3, offsets)[0] == ~bad
+    """Of frames without pixels, for which any number of zeros is a text, and so is none."""
+    assert decoded([b"0", b"0", b"0"], [(0, 5)] * 3, offsets)[0] == ~bad
 
 
 def test_a_bad_text_is_named():
@@ -147,3 +146,18 @@ def test_too_many_rings():
     capacities = np.empty(1, np.int64)
     offsets = np.array([0, MAX_RINGS + 1])
     assert count_toggles(*arguments, offsets, np.array([5]), capacities) == ~0
+
+
+@pytest.mark.parametrize(
+    ("heights", "widths", "other"),
+    [([3, 3], [4, 4], -1), ([3, 3], [4, 5], 1), ([2, 3], [4, 4], 0), ([3, 4], [4, 3], 1)],
+)
+def test_first_of_other_size(heights, widths, other):
+    sides = np.array(heights), np.array(widths)
+    assert toggle_lists.first_of_other_size(*sides, 3, 4) == other
+
+
+def test_a_window_cuts_its_first_and_last_run():
+    pieces = np.full((3, 3), GUARD)
+    assert column_pieces.column_pieces(np.array([2, 10, SENTINEL]), 4, 3, 9, *pieces) == 3
+    assert pieces.tolist() == [[0, 1, 2], [3, 0, 0], [4, 4, 1]]
