@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mtfast.painting.encode import MaskForm, encode_masks
+from mtfast.painting.encode import MaskEncoder, encode_masks
 from mtfast.painting.selection import Kind, Selection
 from mtfast.table import RunTable
 
@@ -86,12 +86,12 @@ class MaskBatch:
         """Annotations of its images, nothing selected yet."""
         return self.table[self.start : self.stop]
 
-    def encode(self, make_form: Callable[[int], MaskForm]) -> Iterator[bytes]:
+    def encode(self, make_encoder: Callable[[int], MaskEncoder]) -> Iterator[bytes]:
         """Encode the mask of every image.
 
         Parameters
         ----------
-        make_form : callable
+        make_encoder : callable
             Makes what encodes, from the largest value in any mask.
 
         Yields
@@ -106,7 +106,7 @@ class MaskBatch:
         table = self.selection.select(self.images)
         changes = np.flatnonzero(np.diff(table.heights) | np.diff(table.widths)) + 1
         for start, stop in pairwise([0, *changes.tolist(), table.n_images]):
-            yield from encode_masks(table[start:stop], self.dtype, make_form(self.largest))
+            yield from encode_masks(table[start:stop], self.dtype, make_encoder(self.largest))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from mtfast.errors import MtfastError, StoreError
 from mtfast.export.format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.export.manifest import write_record
 from mtfast.export.zlib_files import PngFiles, ZlibStreams
-from mtfast.painting.encode import MaskForm, MaskRuns
+from mtfast.painting.encode import MaskEncoder, MaskRowRuns
 from mtfast.paths import stem_of
 
 __all__ = ["PngFolder", "TiffFolder", "png_palette"]
@@ -35,7 +35,7 @@ class _Folder(MaskFormat):
     suffix: ClassVar[str]
 
     @abstractmethod
-    def form(self, largest: int) -> MaskForm:
+    def encoder(self, largest: int) -> MaskEncoder:
         """Return what encodes masks, for the largest value in any of them."""
 
     @abstractmethod
@@ -82,7 +82,7 @@ class _Folder(MaskFormat):
         missing = [not self.is_file_whole(f"{folder}{os.sep}{name}") for name in names]
         if not any(missing):
             return 0
-        files = zip(names, batch.encode(self.form), strict=True)
+        files = zip(names, batch.encode(self.encoder), strict=True)
         return write_files(folder, compress(files, missing), StoreError)
 
 
@@ -101,7 +101,7 @@ class PngFolder(_Folder):
     palette: bool = False
     suffix = ".png"
 
-    def form(self, largest: int) -> PngFiles:
+    def encoder(self, largest: int) -> PngFiles:
         """Return what encodes grey files, or files with a palette.
 
         Parameters
@@ -158,7 +158,7 @@ class TiffFolder(_Folder):
 
     suffix = ".tif"
 
-    def form(self, largest: int) -> _TiffFiles:
+    def encoder(self, largest: int) -> _TiffFiles:
         """Return what encodes files of one page.
 
         Parameters
@@ -168,7 +168,7 @@ class TiffFolder(_Folder):
 
         Returns
         -------
-        MaskForm
+        MaskEncoder
         """
         return _TiffFiles(largest)
 
@@ -191,14 +191,14 @@ class TiffFolder(_Folder):
 class _TiffFiles(ZlibStreams):
     """Whole TIFF files of one page."""
 
-    def from_runs(self, runs: MaskRuns) -> list[bytes]:
+    def encode_runs(self, runs: MaskRowRuns) -> list[bytes]:
         """Put each stream into a file."""
-        return [_tiff_file(s, runs.size, "uint8") for s in super().from_runs(runs)]
+        return [_tiff_file(s, runs.size, "uint8") for s in super().encode_runs(runs)]
 
-    def from_pixels(self, mask: NDArray[Any]) -> bytes:
+    def encode_pixels(self, mask: NDArray[Any]) -> bytes:
         """Put the stream into a file."""
         height, width = mask.shape
-        return _tiff_file(super().from_pixels(mask), (height, width), mask.dtype.name)
+        return _tiff_file(super().encode_pixels(mask), (height, width), mask.dtype.name)
 
 
 def png_palette(largest: int) -> NDArray[np.uint8]:

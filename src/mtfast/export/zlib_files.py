@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.painting.encode import MaskRuns, cut_at
+from mtfast.painting.encode import MaskRowRuns, cut_at
 
 __all__ = ["PngFiles", "ZlibStreams"]
 
@@ -104,12 +104,12 @@ class ZlibStreams:
     def __init__(self, largest: int) -> None:
         self.largest = largest
 
-    def from_runs(self, runs: MaskRuns) -> list[bytes]:
+    def encode_runs(self, runs: MaskRowRuns) -> list[bytes]:
         """Encode masks as literals and copies.
 
         Parameters
         ----------
-        runs : MaskRuns
+        runs : MaskRowRuns
             Of uint8 masks.
 
         Returns
@@ -129,7 +129,7 @@ class ZlibStreams:
         zlib_stream.write_streams(*runs[:4], height, width, self.row_prefix, *codes, out, ends)
         return cut_at(out, ends)
 
-    def from_pixels(self, mask: NDArray[Any]) -> bytes:
+    def encode_pixels(self, mask: NDArray[Any]) -> bytes:
         """Compress the pixels of a mask.
 
         Parameters
@@ -169,12 +169,12 @@ class PngFiles(ZlibStreams):
         super().__init__(largest)
         self.palette = palette
 
-    def from_runs(self, runs: MaskRuns) -> list[bytes]:
+    def encode_runs(self, runs: MaskRowRuns) -> list[bytes]:
         """Encode masks as files.
 
         Parameters
         ----------
-        runs : MaskRuns
+        runs : MaskRowRuns
             Of uint8 masks.
 
         Returns
@@ -183,9 +183,9 @@ class PngFiles(ZlibStreams):
             One for each mask.
         """
         head = self._head(runs.size, 8)
-        return [self._file(head, stream) for stream in super().from_runs(runs)]
+        return [self._file(head, stream) for stream in super().encode_runs(runs)]
 
-    def from_pixels(self, mask: NDArray[Any]) -> bytes:
+    def encode_pixels(self, mask: NDArray[Any]) -> bytes:
         """Encode a mask as a file.
 
         Parameters
@@ -197,7 +197,9 @@ class PngFiles(ZlibStreams):
         bytes
         """
         height, width = mask.shape
-        return self._file(self._head((height, width), 8 * mask.itemsize), super().from_pixels(mask))
+        return self._file(
+            self._head((height, width), 8 * mask.itemsize), super().encode_pixels(mask)
+        )
 
     def _head(self, size: tuple[int, int], bit_depth: int) -> bytes:
         colour_type = 0 if self.palette is None else 3

@@ -16,8 +16,8 @@ from mtfast.table import RunTable
 __all__ = [
     "MAX_RUNS",
     "ZSTD_LEVEL",
-    "MaskForm",
-    "MaskRuns",
+    "MaskEncoder",
+    "MaskRowRuns",
     "ZstdFrames",
     "cut_at",
     "encode_masks",
@@ -35,7 +35,7 @@ MAX_RUNS = 4096
 _BATCH_RUNS = 1 << 14
 
 
-class MaskRuns(NamedTuple):
+class MaskRowRuns(NamedTuple):
     """Row runs of the semantic masks of some images of one size.
 
     Made by :mod:`mtfast.kernels.operations.row_runs`.
@@ -57,15 +57,15 @@ class MaskRuns(NamedTuple):
     size: tuple[int, int]
 
 
-class MaskForm(Protocol):
+class MaskEncoder(Protocol):
     """A file format of single masks: both methods write bytes that decode to the same pixels."""
 
-    def from_runs(self, runs: MaskRuns) -> list[bytes]:
+    def encode_runs(self, runs: MaskRowRuns) -> list[bytes]:
         """Encode uint8 masks of one or more images, given as runs.
 
         Parameters
         ----------
-        runs : MaskRuns
+        runs : MaskRowRuns
 
         Returns
         -------
@@ -73,7 +73,7 @@ class MaskForm(Protocol):
         """
         ...
 
-    def from_pixels(self, mask: NDArray[Any]) -> bytes:
+    def encode_pixels(self, mask: NDArray[Any]) -> bytes:
         """Encode one mask.
 
         Parameters
@@ -88,19 +88,19 @@ class MaskForm(Protocol):
 
 
 class ZstdFrames:
-    """The chunks of a store: one zstd frame for each mask; see :class:`MaskForm`.
+    """The chunks of a store: one zstd frame for each mask; see :class:`MaskEncoder`.
 
     Notes
     -----
     Source: RFC 8878. Frames from runs are RLE blocks, one byte repeated.
     """
 
-    def from_runs(self, runs: MaskRuns) -> list[bytes]:
+    def encode_runs(self, runs: MaskRowRuns) -> list[bytes]:
         """Write the RLE blocks of each mask.
 
         Parameters
         ----------
-        runs : MaskRuns
+        runs : MaskRowRuns
 
         Returns
         -------
@@ -115,7 +115,7 @@ class ZstdFrames:
         zstd_frame.write_frames(*runs[:4], n_pixels, out, ends)
         return cut_at(out, ends)
 
-    def from_pixels(self, mask: NDArray[Any]) -> bytes:
+    def encode_pixels(self, mask: NDArray[Any]) -> bytes:
         """Compress the pixels.
 
         Parameters
@@ -133,7 +133,7 @@ class ZstdFrames:
 
 
 def encode_masks(
-    table: RunTable, dtype: DTypeLike, form: MaskForm | None = None
+    table: RunTable, dtype: DTypeLike, encoder: MaskEncoder | None = None
 ) -> Iterator[bytes]:
     r"""Encode the semantic mask of every image.
 
@@ -146,7 +146,7 @@ def encode_masks(
     table : RunTable
         Its images must all have one size.
     dtype : uint8 or uint16
-    form : MaskForm, optional
+    encoder : MaskEncoder, optional
         By default :class:`ZstdFrames`.
 
     Yields
@@ -166,7 +166,7 @@ def encode_masks(
     >>> [imagecodecs.zstd_decode(chunk) for chunk in encode_masks(table, np.uint8)]
     [b'\x00\x01\x02\x02\x02\x00']
     """
-    form = form or ZstdFrames()
+    encoder = encoder or ZstdFrames()
     size = table.common_size()
     reader = _RunReader(table, size) if np.dtype(dtype) == np.uint8 else None
     frame: NDArray[Any] | None = None
@@ -174,11 +174,11 @@ def encode_masks(
     while image < table.n_images:
         runs = reader.read(image) if reader else None
         if runs and len(runs.ends):
-            chunks = form.from_runs(runs)
+            chunks = encoder.encode_runs(runs)
         else:
             frame = np.empty((1, *size), dtype) if frame is None else frame
             _paint(table, image, frame)
-            chunks = [form.from_pixels(frame[0])]
+            chunks = [encoder.encode_pixels(frame[0])]
         yield from chunks
         image += len(chunks)
 
@@ -218,7 +218,7 @@ class _RunReader:
         self._runs = np.empty((3, _BATCH_RUNS + 2 * MAX_RUNS), np.int64)
         self._ends = np.empty(table.n_images, np.int64)
 
-    def read(self, first: int) -> MaskRuns:
+    def read(self, first: int) -> MaskRowRuns:
         """Return the runs of image ``first`` and some after it; of none if it must be painted.
 
         The next call overwrites them.
@@ -240,7 +240,7 @@ class _RunReader:
         )
         ends = self._ends[:n]
         starts, stops, values = self._runs[:, : ends[-1] if n else 0]
-        return MaskRuns(starts, stops, values, ends, self._size)
+        return MaskRowRuns(starts, stops, values, ends, self._size)
 
 
 def _paint(table: RunTable, image: int, frame: NDArray[Any]) -> None:
