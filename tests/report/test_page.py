@@ -184,9 +184,8 @@ def test_any_number_of_classes(tmp_path, n_classes):
         assert "<1> $a_b$ long" in page.words
         (split,) = read_instances(tmp_path / "a.json")
         # Names are not formulas.
-        assert figures.draw_svg(figures.panels_of(split, None)[0]).count("$a_b$") == min(
-            n_classes, 20
-        )
+        words = Page(figures.draw_svg(figures.panels_of(split, None)[0])).words
+        assert words.count("$a_b$") == min(n_classes, 20)
 
 
 def test_images_that_do_not_decode_are_left_out(small_set, tmp_path, caplog):
