@@ -209,7 +209,7 @@ def test_out(store):
     assert train.image(2, out=image) is image
     np.testing.assert_array_equal(image, train.image(2))
     for bad in (np.zeros((3, 3), np.uint8), mask.astype(np.uint16), np.asfortranarray(mask)):
-        with pytest.raises(MtfastError, match=r"expected \(240, 320\), uint8, in C order"):
+        with pytest.raises(StoreError, match=r"expected \(240, 320\), uint8, in C order"):
             train.semantic(2, out=bad)
 
 

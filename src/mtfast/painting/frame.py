@@ -20,6 +20,7 @@ def check_out(
     shape: tuple[int, ...],
     dtypes: Collection[np.dtype[Any]],
     order: Literal["C", "F"] = "C",
+    error: type[MtfastError] = MtfastError,
 ) -> None:
     """Raise if ``out`` is not an array that can be filled; all functions with an ``out`` call this.
 
@@ -35,12 +36,14 @@ def check_out(
         Of native byte order.
     order : {"C", "F"}
         Memory order; the pixels must be contiguous in it.
+    error : type
+        What is raised.
 
     Raises
     ------
     MtfastError
-        If ``out`` is no numpy array, is read-only or not aligned, or has another shape, dtype or
-        memory order.
+        Or ``error``, if ``out`` is no numpy array, is read-only or not aligned, or has another
+        shape, dtype or memory order.
 
     Examples
     --------
@@ -51,7 +54,7 @@ def check_out(
 make it with numpy.empty
     """
     if not isinstance(out, np.ndarray):
-        raise MtfastError(
+        raise error(
             f"out is a {type(out).__name__}; expected a numpy array; make it with numpy.empty"
         )
     flags = out.flags
@@ -66,7 +69,7 @@ make it with numpy.empty
     found = ", ".join([str(out.dtype), *(what for what, is_so in wrong.items() if is_so)])
     *others, last = map(str, dtypes)
     expected = f"{', '.join(others)} or {last}" if others else last
-    raise MtfastError(
+    raise error(
         f"out has shape {out.shape}, {found}; expected {shape}, {expected}, in {order} order; "
         f"make it with numpy.empty"
     )

@@ -250,13 +250,12 @@ class Split:
         Raises
         ------
         StoreError
-            If the split holds no images, the bytes are damaged, or as :meth:`index`.
-        MtfastError
-            If ``out`` has another shape, type or memory order, or is read-only.
+            If the split holds no images, the bytes are damaged, ``out`` has another shape, type
+            or memory order or is read-only, or as :meth:`index`.
         """
         self._require_images()
         if out is not None:
-            check_out(out, self._jpegs.shape[1:], (self._jpegs.dtype,))
+            check_out(out, self._jpegs.shape[1:], (self._jpegs.dtype,), error=StoreError)
         return self._jpegs.read(self.index(image), out)
 
     def image_bytes(self, image: int | str) -> bytes:
@@ -310,12 +309,11 @@ class Split:
         Raises
         ------
         StoreError
-            If the bytes are damaged, or as :meth:`index`.
-        MtfastError
-            If ``out`` has another shape, type or memory order, or is read-only.
+            If the bytes are damaged, ``out`` has another shape, type or memory order or is
+            read-only, or as :meth:`index`.
         """
         if out is not None:
-            check_out(out, self._masks.shape[1:], (self._masks.dtype,))
+            check_out(out, self._masks.shape[1:], (self._masks.dtype,), error=StoreError)
         return self._masks.read(self.index(image), out)
 
     def instances(self, image: int | str, variant: str | None = None) -> RunTable:
