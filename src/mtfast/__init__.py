@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from mtfast.verification.verify import verify as verify
 
 __version__ = "0.1.0"
-
-# Programs decide whether they show what is logged; without this, warnings would go to stderr.
-logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 # Names are loaded when they are first asked for: `import mtfast` costs nothing, numba is imported
 # when a kernel is needed and zarr when a store is written.
