@@ -21,6 +21,11 @@ SOURCES = sorted(KERNELS.rglob("*.py"))
 compiled = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
 posix = pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners of files")
 
+# What mtfast logs is shown by programs that ask for it.
+SHOW_WARNINGS = """
+import logging
+logging.basicConfig(format="%(message)s")
+"""
 # The module compiles one kernel. Printed is how many were not found on disk.
 USE_KERNEL = """
 import numpy as np
@@ -63,7 +68,7 @@ def run(script: str, tmp_path: Path, **environment: str | None) -> subprocess.Co
     for name in (k for k, v in environment.items() if v is None):
         variables.pop(name, None)
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script],
+        [sys.executable, "-W", "error", "-c", SHOW_WARNINGS + script],
         capture_output=True,
         text=True,
         env=variables,
@@ -206,7 +211,7 @@ def test_no_home_folder_and_no_temporary_one(tmp_path):
 def test_the_decision_is_logged_under_mtfast(tmp_path):
     show = """
 import logging
-logging.basicConfig(level=logging.INFO, format="%(name)s %(levelname)s %(message)s")
+logging.basicConfig(level=logging.INFO, format="%(name)s %(levelname)s %(message)s", force=True)
 """
     variables = dict.fromkeys(("HOME", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME"))
     done = run(NO_HOME + show + USE_KERNEL, tmp_path, **variables)

@@ -147,7 +147,7 @@ def cache_key(folder: Path = Path(__file__).parent) -> str:
 
 
 class _Folder:
-    """Where machine code is kept between processes; nothing is kept if there is no such place."""
+    """Machine code kept on disk between processes; without a path nothing is kept."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
@@ -184,7 +184,7 @@ def _digest(code: bytes) -> bytes:
 
 
 def _kernel_folder() -> Path | None:
-    """Return a folder that this user alone can write to, or None where there is none."""
+    """Return a folder that this user alone can write to, or None."""
     key = f"kernels-{cache_key()}"
     chosen = bool(numba.config.CACHE_DIR)
     refused: list[str] = []
@@ -211,7 +211,7 @@ def _first_choice() -> Path:
     # Without a home folder platformdirs raises RuntimeError, or returns "~/.cache" as it is.
     folder = user_cache_path("mtfast")
     if not folder.is_absolute():
-        raise RuntimeError(f"{folder} is not a folder: there is no home folder")
+        raise RuntimeError(f"{folder} is not a path: this user has no home folder")
     return folder
 
 
@@ -281,8 +281,8 @@ def kernel(*signatures: Any) -> Callable[[Callable[..., Any]], Kernel]:
     Returns
     -------
     callable
-        A decorator for a function of a module below ``mtfast.kernels``: only their sources are
-        part of the key of the folder.
+        A decorator. Machine code is kept only for functions of modules below ``mtfast.kernels``,
+        as the key of the folder covers no other sources.
 
     Examples
     --------

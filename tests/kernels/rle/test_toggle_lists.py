@@ -8,6 +8,7 @@ import pytest
 import naive
 from mtfast.kernels.frames.label_map import lists_of_runs
 from mtfast.kernels.operations.polygon import MAX_RINGS, count_toggles
+from mtfast.kernels.operations.rotate import n_row_runs
 from mtfast.kernels.operations.row_runs import NONE, append_row_runs
 from mtfast.kernels.rle import coco_string, column_pieces, columns, toggle_lists, toggle_words
 from mtfast.kernels.rle.toggle_lists import SENTINEL, decode_lists
@@ -65,6 +66,7 @@ def test_row_runs_of_the_example():
     changes, opened = np.zeros(4, np.int64), np.full(4, NONE)
     assert append_row_runs(np.array(LIST), 3, changes, opened, *runs, 0) == 3
     assert runs[:, :3].tolist() == [[0, 1, 2], [1, 2, 0], [3, 3, 1]]
+    assert n_row_runs(np.array(LIST), 3) == 3
 
 
 def test_label_runs_become_lists():

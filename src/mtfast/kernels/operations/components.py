@@ -141,7 +141,7 @@ def components(
     ends,
     out,
     out_offsets,
-    part_offsets,
+    component_offsets,
 ):
     """Write each connected component as a mask of its own, in the order of their first pixels.
 
@@ -156,45 +156,45 @@ def components(
         As many values each as the longest list has.
     out, out_offsets : (3 * offsets[n],) and (offsets[n] + 1,) int64, out
         The toggle list of each component.
-    part_offsets : (n + 1,) int64, out
-        The components of mask k are part_offsets[k] .. part_offsets[k + 1] - 1.
+    component_offsets : (n + 1,) int64, out
+        The components of mask k are component_offsets[k] .. component_offsets[k + 1] - 1.
 
     Returns
     -------
     int
         The number of components.
     """
-    n_parts = 0
+    n_components = 0
     out_offsets[0] = 0
-    part_offsets[0] = 0
+    component_offsets[0] = 0
     for k in range(heights.size):
         n = connected_pieces(toggles[offsets[k] :], heights[k], connectivity, starts, stops)
         join_pieces(starts, stops, n, heights[k], connectivity, parents)
         # From here on parents[i] is the component of piece i: its parent came before it.
-        first_part = n_parts
+        first_of_mask = n_components
         for i in range(n):
             if parents[i] == i:
-                parents[i] = n_parts - first_part
-                ends[n_parts - first_part] = 0
-                n_parts += 1
+                parents[i] = n_components - first_of_mask
+                ends[n_components - first_of_mask] = 0
+                n_components += 1
             else:
                 parents[i] = parents[parents[i]]
             # What was cut at the end of a column and is connected elsewhere becomes one run again.
             if i == 0 or starts[i] != stops[i - 1] or parents[i] != parents[i - 1]:
                 ends[parents[i]] += 2
-        for part in range(n_parts - first_part):
-            start = out_offsets[first_part + part]
-            end = start + ends[part]
+        for component in range(n_components - first_of_mask):
+            start = out_offsets[first_of_mask + component]
+            end = start + ends[component]
             out[end] = SENTINEL
-            out_offsets[first_part + part + 1] = end + 1
-            ends[part] = start
+            out_offsets[first_of_mask + component + 1] = end + 1
+            ends[component] = start
         for i in range(n):
-            part = parents[i]
-            end = u64(ends[part])
-            if i == 0 or starts[i] != stops[i - 1] or part != parents[i - 1]:
+            component = parents[i]
+            end = u64(ends[component])
+            if i == 0 or starts[i] != stops[i - 1] or component != parents[i - 1]:
                 out[end] = starts[i]
-                ends[part] += 2
+                ends[component] += 2
                 end += TWO
             out[end - ONE] = stops[i]
-        part_offsets[k + 1] = n_parts
-    return n_parts
+        component_offsets[k + 1] = n_components
+    return n_components

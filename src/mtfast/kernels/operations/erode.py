@@ -201,7 +201,7 @@ def erosions(
     lost : int
         0 for what is left, 1 for what is lost.
     scratch : int64
-        N_SCRATCH arrays of equal size, each of which must hold every list on the way.
+        N_SCRATCH arrays of equal size, each as large as the longest list on the way.
     out, out_offsets : int64 and (n + 1,) int64, out
         Toggle lists.
 

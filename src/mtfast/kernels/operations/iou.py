@@ -1,7 +1,7 @@
 """Intersection over union of masks without pixels, and of boxes.
 
-The boxes of most pairs of flakes are disjoint, and there is nothing to do. For the others the
-common area is counted run by run, and the union follows from it and the two areas::
+The boxes of most pairs of flakes are disjoint, and so are the masks. For the others the common area
+is counted run by run, and the union follows from it and the two areas::
 
     first     . # # # . .      area 3
     second    . . # # # .      area 3

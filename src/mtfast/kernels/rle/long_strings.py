@@ -199,7 +199,7 @@ def write_numbers(numbers, n, text, at):
             at += here.size
             continue
         if wider == 0:
-            # One character or two: the second is written anyway, and overwritten if there is none.
+            # One character or two: the second is always written, and overwritten if not needed.
             for k in range(here.size):
                 value = here[k]
                 more = i64((value + 16) >> 5 != 0)
