@@ -55,7 +55,22 @@ POLL_SECONDS = 1.0
 
 
 def check_scheduler(scheduler: str) -> None:
-    """Raise MtfastError unless jobs can be run on this scheduler."""
+    """Raise MtfastError unless jobs can be run on this scheduler.
+
+    Parameters
+    ----------
+    scheduler : str
+        "threads", "processes", "sync" or "tcp://HOST:PORT".
+
+    Raises
+    ------
+    MtfastError
+        If it is none of these, or an address and ``distributed`` is not installed.
+
+    Examples
+    --------
+    >>> check_scheduler("threads")
+    """
     if scheduler not in LOCAL and not scheduler.startswith("tcp://"):
         raise MtfastError(
             f"scheduler {scheduler!r}; expected threads, processes, sync or tcp://HOST:PORT; "
@@ -400,6 +415,14 @@ def worker_processes(n: int) -> ProcessPoolExecutor:
 
     They are spawned, as a fork copies locks that other threads hold. A terminal sends Ctrl-C to
     all its processes; these block the signal from their start, and the parent stops them.
+
+    Parameters
+    ----------
+    n : int
+
+    Returns
+    -------
+    ProcessPoolExecutor
     """
     return _Processes(n, mp_context=get_context("spawn"))
 

@@ -65,7 +65,21 @@ def track(
 
 @contextmanager
 def step(what: str, progress: Progress | None) -> Iterator[None]:
-    """Report the body of a ``with`` block as work that is done in one step."""
+    """Report the body of a ``with`` block as work that is done in one step.
+
+    Parameters
+    ----------
+    what : str
+        What is done.
+    progress : callable, optional
+
+    Examples
+    --------
+    >>> with step("reading", lambda *report: print(report)):
+    ...     pass
+    ('reading', 0, 1)
+    ('reading', 1, 1)
+    """
     for _ in track([None], what, progress):
         yield
 
