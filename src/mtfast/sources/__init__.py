@@ -27,7 +27,10 @@ _FILES: dict[str, Callable[[Path, Path | None], Source]] = {".json": open_coco}
 
 
 def open_source(
-    path: str | os.PathLike[str], images: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    image_folder: str | os.PathLike[str] | None = None,
+    *,
+    images: str | os.PathLike[str] | None = None,
 ) -> Source:
     """Open a dataset for reading.
 
@@ -37,8 +40,10 @@ def open_source(
         A MaskTerial folder (with ``RLE_annotations/`` or the older ``annotations/``; it may be
         inside the folder given), a COCO ``.json`` file, or a folder with ``images/`` and
         ``instance_masks/``.
-    images : str or path-like, optional
+    image_folder : str or path-like, optional
         The folder of the images of a COCO file, if they are not beside it.
+    images : str or path-like, optional
+        The older name of ``image_folder``.
 
     Returns
     -------
@@ -63,6 +68,7 @@ def open_source(
     ('coco', ('train',), ('annotations',))
     """
     path = local_path(path).absolute()
+    image_folder = image_folder or images
     if not path.exists():
         raise SourceError(
             f"no such file or folder: {path}; expected a folder with a dataset or a COCO .json "
@@ -75,8 +81,8 @@ def open_source(
                 f"{path.name} is a file that does not end in .json; expected a folder with a "
                 f"dataset or a COCO .json file; unpack it if it is an archive"
             )
-        return open_file(path, None if images is None else local_path(images).absolute())
-    if images is not None:
+        return open_file(path, local_path(image_folder).absolute() if image_folder else None)
+    if image_folder:
         raise SourceError(
             f"{path.name} is a folder, and a folder of images was given; expected a COCO .json "
             f"file with it; give the path of that file, or leave the images out"

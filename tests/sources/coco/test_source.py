@@ -74,10 +74,10 @@ def test_a_folder_with_images_is_preferred_and_a_named_one_wins(tmp_path):
     put(tmp_path / "other" / "a.jpg")
     path = make(tmp_path / "train.json", "a.jpg")
     assert mtfast.open_source(path).read_image("train", "a.jpg") == b"images"
-    named = mtfast.open_source(path, images=str(tmp_path / "other"))
+    named = mtfast.open_source(path, image_folder=str(tmp_path / "other"))
     assert named.read_image("train", "a.jpg") == b"other"
     with pytest.raises(SourceError, match=r"no folder .*nowhere; expected the folder of the im"):
-        mtfast.open_source(path, images=tmp_path / "nowhere")
+        mtfast.open_source(path, image_folder=tmp_path / "nowhere")
     with pytest.raises(SourceError, match=r"is a folder, and a folder of images was given"):
         mtfast.open_source(tmp_path, images=tmp_path / "other")
 
@@ -119,7 +119,7 @@ def test_no_folder_of_images(tmp_path):
         SourceError, match=r"image 'a.jpg' of train.json is missing: no folder"
     ) as e:
         src.read_image("train", "a.jpg")
-    for part in ("train_images/", "train/", "images/", "open_source(path, images=…)"):
+    for part in ("train_images/", "train/", "images/", "open_source(path, image_folder=…)"):
         assert part in str(e.value)
 
 

@@ -67,7 +67,7 @@ class CocoFile(Source):
         return SourceError(
             f"image {name!r} of {self.file} is missing: no folder of images; "
             f"expected one of {self.looked_for} beside it; "
-            f"make one of these a link to your folder, or use open_source(path, images=…)"
+            f"make one of these a link to your folder, or use open_source(path, image_folder=…)"
         )
 
 
