@@ -6,5 +6,5 @@ from pathlib import Path
 
 
 def names_in(folder: Path) -> list[str]:
-    """Names in a folder but those of locks, whose files stay."""
-    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
+    """Names of all that is in a folder, hidden or not, in order."""
+    return sorted(path.name for path in folder.iterdir())

@@ -39,7 +39,16 @@ def project(tmp_path):
 def make(project: Path, *arguments: str) -> list[str]:
     """Run make, and return which interpreters made an environment."""
     (project / "log").write_text("")
-    subprocess.run(["make", "venv", *arguments], cwd=project, check=True, capture_output=True)
+    # The make that runs these tests hands its variables on in the environment.
+    outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PYTHON", "VENV")
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
+    subprocess.run(
+        ["make", "venv", *arguments],
+        cwd=project,
+        check=True,
+        capture_output=True,
+        env=environment,
+    )
     lines = (project / "log").read_text().splitlines()
     return [line.split()[0] for line in lines if " -m venv" in line]
 

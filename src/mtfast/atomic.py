@@ -268,7 +268,8 @@ def remove_partials(folder: Path) -> None:
 def locked(target: Path) -> Iterator[None]:
     """Keep other runs, in this process or another, away from a place while the block runs.
 
-    The lock is the file ``.NAME.lock`` beside it. The system frees the lock of a process that dies.
+    The lock is the file ``.NAME.lock`` beside it, which is removed at the end. The system frees the
+    lock of a process that dies.
 
     Parameters
     ----------
@@ -282,7 +283,6 @@ def locked(target: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    # The file stays. Were it removed, a second run could hold it while a third locks a new one.
     path = target.with_name(f".{target.name}.lock")
     lock = FileLock(path, timeout=0)
     with explain_errors(target, path, StoreError):
@@ -298,6 +298,10 @@ def locked(target: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        # Before it is freed: filelock takes no lock on a file that has been removed meanwhile.
+        # Windows removes no file that is open; there filelock does so itself.
+        with suppress(PermissionError):
+            path.unlink(missing_ok=True)
         lock.release()
 
 
