@@ -65,6 +65,15 @@ def test_drawn_masks():
     assert iou(rles, rles, [0, 1, 1]).tolist() == [[1, 1 / 4, 0], [1 / 9, 1, 0], [0, 0, 0]]
 
 
+def test_a_run_over_the_end_of_a_column_reaches_its_top():
+    """The first mask begins below all rows of the second, and still shares a pixel with it."""
+    first = naive.mask(".#. ... #..")
+    second = naive.mask(".#. ... ...")
+    assert naive.counts_of_mask(first) == [2, 2, 5]
+    rles = rles_of([first, second])
+    assert iou(rles, rles).tolist() == [[1, 0.5], [0.5, 1]]
+
+
 def test_no_pixels():
     nothing = Rles.of([b"0", b""], [(0, 7)] * 2)
     assert iou(nothing, nothing).tolist() == [[0, 0], [0, 0]]

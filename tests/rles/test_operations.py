@@ -414,7 +414,8 @@ def test_buffers_of_the_stated_size(seed, n):
 
 @pytest.mark.parametrize("connectivity", [4, 8])
 @pytest.mark.parametrize("outside", [0, 1])
-def test_erosion_in_buffers_of_any_size(connectivity, outside, rng):
+@pytest.mark.parametrize("lost", [0, 1])
+def test_erosion_in_buffers_of_any_size(connectivity, outside, lost, rng):
     """Right, or refused: never a value after the buffers."""
     masks = [np.ones((6, 7), np.uint8), *random_masks(rng, (6, 7), 3), np.ones((7, 6), np.uint8)]
     masks[-1][np.arange(6), np.arange(6)] = 0
@@ -423,12 +424,14 @@ def test_erosion_in_buffers_of_any_size(connectivity, outside, rng):
     expected = [
         naive.eroded(m, n, connectivity, outside) for m, n in zip(masks, sizes, strict=True)
     ]
+    if lost:
+        expected = [m & (1 - left) for m, left in zip(masks, expected, strict=True)]
     refused = set()
     for part in [*range(60), 400]:
         for n_out in range(0, 120, 1 if part == 400 else 119):
             scratch = np.full(erode.N_SCRATCH * part + 1, GUARD)
             out, offsets = np.full(n_out + 1, GUARD), np.empty(6, np.int64)
-            arguments = (sizes, connectivity, outside, 0, scratch[:-1], out[:-1], offsets)
+            arguments = (sizes, connectivity, outside, lost, scratch[:-1], out[:-1], offsets)
             n = erode.erosions(*lists[:4], *arguments)
             assert scratch[-1] == out[-1] == GUARD
             refused.add(n < 0)
