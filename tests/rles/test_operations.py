@@ -522,6 +522,7 @@ def test_batches_that_do_not_fit_together(change, match):
         (lambda r: operations.erode(r, [1, 2]), "one for each of the 1 masks"),
         (lambda r: operations.erode(r, border=2), "border is 2"),
         (lambda r: operations.boundary(r, ratio=-1), "ratio -1"),
+        (lambda r: operations.boundary(r, ratio="0.02"), "ratio '0.02'; expected a number"),
         (lambda r: operations.boundary(r, ratio=np.nan), "ratio nan"),
         (lambda r: operations.combine(r, r, "nor"), "operation is 'nor'"),
         (

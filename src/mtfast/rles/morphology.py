@@ -177,9 +177,10 @@ def boundary(
 def _layers(lists: ToggleLists, n: int | ArrayLike, ratio: float | None) -> Int64:
     """Return how many layers of pixels each mask loses, (n,) int64."""
     if ratio is not None:
-        if not 0 <= ratio < math.inf:
+        is_number = np.ndim(ratio) == 0 and np.asarray(ratio).dtype.kind in "iuf"
+        if not is_number or not 0 <= ratio < math.inf:
             raise MtfastError(
-                f"ratio {ratio}; expected a number from 0 on; boundary IoU takes 0.02"
+                f"ratio {shown(ratio)}; expected a number from 0 on; boundary IoU takes 0.02"
             )
         diagonals = np.sqrt(lists.heights.astype(float) ** 2 + lists.widths.astype(float) ** 2)
         n = np.clip(np.rint(ratio * diagonals), 1, MAX_PIXELS).astype(np.int64)
