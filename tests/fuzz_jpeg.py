@@ -18,12 +18,12 @@ import numpy as np
 
 from fuzzing import ANYTHING, Trial, main
 from jpegs import KINDS, OPTIONS, a_jpeg, decoded
+from mtfast.arguments import Window
 from mtfast.errors import MtfastError
 from mtfast.jpeg.crop import cut_window
 from mtfast.jpeg.index import CropIndex, build_index
 from mtfast.jpeg.layout import CannotCutError, read_layout
 from mtfast.kernels.files import jpeg_crop, jpeg_index, jpeg_scan  # noqa: F401 - compiled before trials
-from mtfast.window import Window
 
 N_FILES = 200
 LARGEST = 1 << 16

@@ -168,8 +168,8 @@ def test_options(small_set, tmp_path):
     for options, words in [
         ({"splits": ["val"]}, "no split 'val'"),
         ({"variant": "annotations_9"}, "no variant 'annotations_9'"),
-        ({"images": "png"}, "images 'png'"),
-        ({"shard": 0}, "0 images in a shard"),
+        ({"images": "png"}, "images is 'png'"),
+        ({"shard": 0}, "shard is 0; expected an integer of at least 1"),
     ]:
         with pytest.raises(MtfastError, match=words):
             mtfast.convert(small_set, tmp_path / "bad.zarr", **options)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jpegs import CASES, a_jpeg, decoded, encoded, photograph
+from mtfast.arguments import Window
 from mtfast.errors import MtfastError
 from mtfast.jpeg.crop import cut_window
 from mtfast.jpeg.header import segments
@@ -16,7 +17,6 @@ from mtfast.jpeg.huffman import read_tables
 from mtfast.jpeg.index import CropIndex, build_index
 from mtfast.jpeg.layout import CannotCutError, read_layout
 from mtfast.kernels.files import jpeg_crop, jpeg_scan
-from mtfast.window import Window
 
 
 def cut(data: bytes, index: CropIndex, window: Window) -> np.ndarray:

@@ -468,7 +468,7 @@ def test_a_folder_in_use_is_refused(tmp_path):
     ],
 )
 def test_arguments_out_of_range_are_refused(tmp_path, argument, value):
-    with pytest.raises(MtfastError, match=r"^[a-z]+ is [^\n]+; expected a whole number, [^\n]*"):
+    with pytest.raises(MtfastError, match=r"^[a-z]+ is [^\n]+; expected an integer [^\n]*"):
         make_set(tmp_path / "set", **{argument: value})
     assert not list(tmp_path.iterdir())
 

@@ -19,10 +19,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mtfast.arguments import ImagesOption, as_integer, wants_images
 from mtfast.conversion.inputs import SplitInput, read_split
 from mtfast.errors import MtfastError, SourceError
 from mtfast.jpeg import read_header
@@ -60,7 +61,7 @@ def convert(
     *,
     splits: Sequence[str] | None = None,
     variant: str | None = None,
-    images: Literal["keep", "none"] = "keep",
+    images: ImagesOption = True,
     shard: int = schema.SHARD,
     decode_check: bool = False,
     crop_index: bool = False,
@@ -86,7 +87,7 @@ def convert(
     variant : str, optional
         What semantic masks are painted from; by default the with-class variant with threshold 200,
         see :func:`mtfast.sources.variants.default_variant`.
-    images : {"keep", "none"}
+    images : bool, "keep" or "none"
         Whether to store the image files.
     shard : int
         Images in a shard file.
@@ -129,15 +130,13 @@ def convert(
     >>> mtfast.open(path)                                       # doctest: +ELLIPSIS
     <mtfast store ...new.zarr: <test: 4 images of 96 x 128>>
     """
-    if images not in ("keep", "none", "jpeg"):
-        raise MtfastError(f"images {images!r}; expected 'keep' or 'none'; pick one")
-    options = _Options(images != "none", shard, decode_check, crop_index)
+    options = _Options(
+        wants_images(images), as_integer("shard", shard, 1), decode_check, crop_index
+    )
     if crop_index and not options.images:
         raise MtfastError(
             "a crop index without images; expected images to index; leave out one of the two"
         )
-    if shard < 1:
-        raise MtfastError(f"{shard} images in a shard; expected at least 1; the default is 64")
     check_scheduler(scheduler)
     target = local_path(store).absolute()
     refuse_existing(target, overwrite)

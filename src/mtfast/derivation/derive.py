@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Literal
 
+from mtfast.arguments import ImagesOption
 from mtfast.derivation.merging import derive_merged
 from mtfast.derivation.output import Derived
 from mtfast.derivation.validation_split import derive_validation
@@ -32,7 +33,7 @@ def derive_dataset(
     validation: float | None = None,
     merge: Sequence[Source | str | os.PathLike[str]] = (),
     seed: int = 0,
-    images: bool = True,
+    images: ImagesOption = True,
     progress: Progress | None = None,
 ) -> Derived:
     """Make a new set from a dataset.
@@ -72,7 +73,7 @@ def derive_dataset(
         Other sets to merge into the same set.
     seed : int
         For ``n_shot="seeded"`` and ``validation``, from 0 to 2**32 - 1.
-    images : bool
+    images : bool, "keep" or "none"
         Whether to link the images and semantic masks of the source, which takes no space. Files
         on another disk are copied.
     progress : callable, optional

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
+from mtfast.arguments import ImagesOption
 from mtfast.atomic import new_folder
 from mtfast.dataset import expect_source
 from mtfast.derivation.merge_files import (
@@ -36,7 +37,7 @@ def derive_merged(
     sources: Sequence[Source | str | os.PathLike[str]],
     out: str | os.PathLike[str],
     *,
-    images: bool = True,
+    images: ImagesOption = True,
     progress: Progress | None = None,
 ) -> Derived:
     """Make one set of several.

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from mtfast.arguments import ImagesOption, wants_images
 from mtfast.errors import MtfastError
 from mtfast.paths import base_name, stem_of
 from mtfast.progress import Progress, track
@@ -53,7 +54,7 @@ class NewSet:
         Empty.
     path : Path
         Where the set will be when it is whole.
-    images : bool
+    images : bool, "keep" or "none"
         Whether images and masks are linked.
     progress : callable or None
         See :data:`mtfast.progress.Progress`.
@@ -66,12 +67,14 @@ class NewSet:
         What has been written so far.
     """
 
-    def __init__(self, folder: Path, path: Path, images: bool, progress: Progress | None) -> None:
+    def __init__(
+        self, folder: Path, path: Path, images: ImagesOption, progress: Progress | None
+    ) -> None:
         self.annotations = folder / "RLE_annotations"
         self.annotations.mkdir()
         self.done = Derived(path)
         self._folder = folder
-        self._images = images
+        self._images = wants_images(images)
         self._progress = progress
 
     def write_variant(self, split: str, variant: str, text: bytes) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.arguments import ImagesOption
 from mtfast.atomic import new_folder
 from mtfast.dataset import expect_source
 from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names
@@ -35,7 +36,7 @@ def derive_validation(
     fraction: float,
     *,
     seed: int = 0,
-    images: bool = True,
+    images: ImagesOption = True,
     progress: Progress | None = None,
 ) -> Derived:
     """Make a set in which whole exfoliation runs have moved from ``train`` to a new ``val``.

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from mtfast.arguments import ImagesOption
 from mtfast.atomic import new_folder
 from mtfast.dataset import expect_source
 from mtfast.derivation.n_shot import (
@@ -46,7 +47,7 @@ def derive_variants(
     before: Sequence[int | str | os.PathLike[str]] = (),
     seed: int = 0,
     splits: Sequence[str] | None = None,
-    images: bool = True,
+    images: ImagesOption = True,
     progress: Progress | None = None,
 ) -> Derived:
     """Make a set that has more annotation files than its source; the others are copied.

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.arguments import Window, check_window
 from mtfast.errors import MtfastError
 from mtfast.jpeg.header import EOI
 from mtfast.jpeg.index import CropIndex
 from mtfast.jpeg.layout import CannotCutError, Layout, read_layout
-from mtfast.window import Window, check_window
 
 __all__ = ["Read", "SmallJpeg", "cut_window"]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.arguments import ImagesOption, as_integer, check_size, wants_images
 from mtfast.errors import MtfastError, StoreError, no_such, shown
-from mtfast.loaders.arguments import as_integer
 from mtfast.loaders.sampler import EpochOrder, Int64, SampleKey
 from mtfast.loaders.views import Augment, View, check_fits, choose_view, fits
 from mtfast.painting.crop import crop_table
@@ -23,7 +23,6 @@ from mtfast.painting.targets import InstanceTargets, instance_targets
 from mtfast.paths import local_path
 from mtfast.store.reading.store import Split, open_store
 from mtfast.table import Category, RunTable
-from mtfast.window import check_size
 
 __all__ = ["TARGETS", "Reader", "TrainingSample", "boxes_of"]
 
@@ -74,7 +73,7 @@ class Reader:
         How views vary; without it they are the middle of the images.
     targets : collection of str
         Any of "semantic" and "instances".
-    images : bool
+    images : bool, "keep" or "none"
         Whether images are read, not only masks.
     class_agnostic : bool
         Number all classes 1.
@@ -117,7 +116,7 @@ class Reader:
         crop: int | tuple[int, int] | None = None,
         augment: Augment | None = None,
         targets: Collection[str] = TARGETS,
-        images: bool = True,
+        images: ImagesOption = True,
         class_agnostic: bool = False,
         seed: int = 0,
         cache_bytes: int = 0,
@@ -127,7 +126,7 @@ class Reader:
         self.crop = None if crop is None else check_size(crop, "crop")
         self.augment = _checked_augment(augment)
         self.targets = _checked_targets(targets)
-        self.images = images
+        self.images = wants_images(images)
         self.class_agnostic = class_agnostic
         self.seed = as_integer("seed", seed, 0)
         self.cache_bytes = as_integer("cache_bytes", cache_bytes, 0)
@@ -137,7 +136,7 @@ class Reader:
             where = f"split {split!r} of {self.store}"
             raise StoreError(no_such("variant", str(variant), self.split.variants, where))
         self.indices: Int64 = self.split.images_of(self.variant)
-        if images and not self.split.has_images:
+        if self.images and not self.split.has_images:
             raise StoreError(
                 f"split {split!r} of {self.store} holds masks only; expected images; convert the "
                 f"set again with --images keep, or read with images=False"

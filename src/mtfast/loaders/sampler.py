@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.arguments import as_integer
 from mtfast.errors import MtfastError, shown
-from mtfast.loaders.arguments import as_integer
 
 __all__ = ["EpochOrder", "SampleKey", "Sampler", "random_words"]
 

@@ -11,8 +11,8 @@ from typing import Any, Self
 
 # Compiled code takes most of a second to load: here, not in the first batch.
 import mtfast.kernels.operations.transform  # noqa: F401
+from mtfast.arguments import ImagesOption, as_integer
 from mtfast.errors import MtfastError, no_such, shown
-from mtfast.loaders.arguments import as_integer
 from mtfast.loaders.read_ahead import read_ahead
 from mtfast.loaders.reader import TARGETS, Reader
 from mtfast.loaders.sampler import SampleKey, Sampler
@@ -57,7 +57,7 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         How views vary; without it they are the middle of the images.
     targets : collection of str
         Any of "semantic" and "instances".
-    images : bool
+    images : bool, "keep" or "none"
         Whether images are read, not only masks.
     class_agnostic : bool
         Number all classes 1.
@@ -105,7 +105,7 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         crop: int | tuple[int, int] | None = None,
         augment: Augment | None = None,
         targets: Collection[str] = TARGETS,
-        images: bool = True,
+        images: ImagesOption = True,
         class_agnostic: bool = False,
         seed: int = 0,
         cache_bytes: int = 0,

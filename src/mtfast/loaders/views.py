@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.arguments import check_factors, check_flag, check_share
 from mtfast.errors import MtfastError
-from mtfast.loaders.arguments import check_factors, check_flag, check_share
 from mtfast.loaders.sampler import random_words
 from mtfast.table import RunTable
 

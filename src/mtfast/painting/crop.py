@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from mtfast.arguments import check_window
 from mtfast.rles import Rles
 from mtfast.rles import crop as crop_rles
 from mtfast.table import RunTable
-from mtfast.window import check_window
 
 __all__ = ["crop_table"]
 

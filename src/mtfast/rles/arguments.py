@@ -1,17 +1,15 @@
-"""Checks of single arguments that operations on masks have in common."""
+"""Checks of array arguments that operations on masks have in common."""
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtfast.errors import MtfastError, shown
-from mtfast.table import MAX_PIXELS
 
-__all__ = ["as_array", "integer_per_mask", "pixel_count"]
+__all__ = ["as_array", "integer_per_mask"]
 
 
 def as_array(name: str, given: ArrayLike) -> NDArray[Any]:
@@ -77,39 +75,3 @@ def integer_per_mask(name: str, given: ArrayLike, n: int) -> NDArray[Any]:
             f"give one for each mask"
         )
     return values
-
-
-def pixel_count(name: str, value: Any, least: int | None = 0) -> int:
-    """Return an argument that counts pixels, or rows or columns of them.
-
-    Parameters
-    ----------
-    name : str
-        Of the argument, for the message.
-    value : int
-        A Python or numpy integer.
-    least : int, optional
-        The smallest number allowed; None allows all negative ones.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    MtfastError
-        If it is not an integer, below ``least`` or above 2**40.
-
-    Examples
-    --------
-    >>> pixel_count("top", np.uint8(3))
-    3
-    """
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or (least is not None and number < least) or number > MAX_PIXELS:
-        wanted = "an integer" if least is None else f"an integer from {least} to 2**40"
-        raise MtfastError(f"{name} is {shown(value)}; expected {wanted}; give pixels")
-    return number

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.arguments import as_integer
 from mtfast.errors import MtfastError, one_of
-from mtfast.rles.arguments import pixel_count
 from mtfast.rles.batch import Int64, Rles, ToggleLists, allocate, rles_of_toggles, toggles_of
 from mtfast.table import MAX_PIXELS
 
@@ -50,7 +50,9 @@ def crop(
     """
     from mtfast.kernels.operations import transform
 
-    y, x, h, w = (pixel_count(name, v) for name, v in zip("yxhw", (y, x, h, w), strict=True))
+    y, x, h, w = (
+        as_integer(name, v, 0, MAX_PIXELS) for name, v in zip("yxhw", (y, x, h, w), strict=True)
+    )
     lists = toggles_of(rles, "rles")
     nonempty = np.empty(lists.n, np.int64)
     out, offsets = allocate(3 * lists.toggles.size), allocate(lists.n + 1)
@@ -109,7 +111,9 @@ def pad(rles: Rles, top: int, bottom: int, left: int, right: int, value: Literal
 
     names = ("top", "bottom", "left", "right")
     given = (top, bottom, left, right)
-    top, bottom, left, right = (pixel_count(a, b) for a, b in zip(names, given, strict=True))
+    top, bottom, left, right = (
+        as_integer(a, b, 0, MAX_PIXELS) for a, b in zip(names, given, strict=True)
+    )
     one_of("value", value, (0, 1))
     lists = toggles_of(rles, "rles")
     sizes = [
@@ -213,7 +217,7 @@ def rot90(rles: Rles, k: int = 1) -> Rles:
     from mtfast.kernels.operations import rotate, transform
     from mtfast.kernels.rle import coco_string
 
-    k = pixel_count("k", k, least=None) % 4
+    k = as_integer("k", k) % 4
     lists = toggles_of(rles, "rles")
     offsets = allocate(lists.n + 1)
     if k == 0:

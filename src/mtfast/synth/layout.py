@@ -6,7 +6,6 @@ set does not depend on the number of workers, nor its annotations on whether pix
 
 from __future__ import annotations
 
-import operator
 import os
 import uuid
 from collections.abc import Iterator
@@ -14,13 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import imagecodecs
 import numpy as np
 
+from mtfast.arguments import ImagesOption, as_integer, check_size, wants_images
 from mtfast.atomic import new_folder
-from mtfast.errors import MtfastError, shown
 from mtfast.kernels.rle.coco_string import MAX_CHARACTERS, encode_counts
 from mtfast.kernels.rle.toggle_lists import counts_of_list
 from mtfast.parallel import run_jobs
@@ -30,7 +28,6 @@ from mtfast.synth.palette import PALETTES
 from mtfast.synth.render import label_map, render
 from mtfast.synth.scene import FULL_FRAME, Frame, ToggleList, draw_flakes
 from mtfast.synth.write import ImageRecord, write_meta_data, write_split
-from mtfast.window import check_size
 
 __all__ = ["make_set"]
 
@@ -76,7 +73,7 @@ def make_set(
     size: int | tuple[int, int] = (1200, 1920),
     classes: int = 4,
     seed: int = 0,
-    images: bool = True,
+    images: ImagesOption = True,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -96,7 +93,7 @@ def make_set(
         Category ids run from 1 to this number (of layers), 255 at most.
     seed : int
         Equal seeds give equal files, for any number of workers.
-    images : bool
+    images : bool, "keep" or "none"
         Whether to make the JPEG images and the PNG masks, or only the JSON files.
     workers : int, optional
         Processes; as many as there are cores and work for by default. They are spawned: a script
@@ -121,35 +118,21 @@ def make_set(
     ['RLE_annotations', 'meta_data', 'test_images', 'test_semantic_masks', 'train_images', ...]
     """
     path = local_path(out)
-    train = _check("train", train, 0, 10_000_000)
-    test = _check("test", test, 0, 10_000_000)
-    _check("train + test", train + test, 1, 20_000_000)
+    train = as_integer("train", train, 0, 10_000_000)
+    test = as_integer("test", test, 0, 10_000_000)
+    as_integer("train + test", train + test, 1, 20_000_000)
     height, width = check_size(size, "size")
-    _check("height", height, MIN_SIDE, MAX_SIDE)
-    _check("width", width, MIN_SIDE, MAX_SIDE)
-    classes = _check("classes", classes, 1, MAX_CLASSES)
-    seed = _check("seed", seed, 0, None)
+    as_integer("height", height, MIN_SIDE, MAX_SIDE)
+    as_integer("width", width, MIN_SIDE, MAX_SIDE)
+    classes = as_integer("classes", classes, 1, MAX_CLASSES)
+    seed = as_integer("seed", seed, 0)
     if workers is not None:
-        workers = _check("workers", workers, 1, 1024)
+        workers = as_integer("workers", workers, 1, 1024)
 
     with new_folder(path) as folder:
-        plan = _Plan(folder, seed, (height, width), classes, images)
+        plan = _Plan(folder, seed, (height, width), classes, wants_images(images))
         _fill(plan, name, dict(zip(SPLITS, (train, test), strict=True)), workers, progress)
     return path
-
-
-def _check(what: str, value: Any, low: int, high: int | None) -> int:
-    """Return an integer from low to high, or refuse what was given."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = low - 1
-    if number < low or (high is not None and number > high) or isinstance(value, bool):
-        bounds = f"{low} or more" if high is None else f"{low} to {high}"
-        raise MtfastError(
-            f"{what} is {shown(value)}; expected a whole number, {bounds}; change {what}"
-        )
-    return number
 
 
 def _fill(

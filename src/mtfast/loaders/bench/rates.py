@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mtfast.arguments import as_integer
 from mtfast.errors import MtfastError
-from mtfast.loaders.arguments import as_integer
 from mtfast.loaders.bench.plain import PlainReader
 from mtfast.loaders.reader import Reader
 from mtfast.loaders.sampler import Sampler

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.arguments import Window, check_window
 from mtfast.errors import StoreError, no_such
 from mtfast.painting.crop import crop_table
 from mtfast.painting.frame import check_out
@@ -23,7 +24,6 @@ from mtfast.store.reading.metadata import read_attributes
 from mtfast.store.reading.root import StoreRoot, open_root
 from mtfast.store.reading.windows import WindowReader, has_crop_index
 from mtfast.table import Category, RunTable
-from mtfast.window import Window, check_window
 
 __all__ = ["CroppedSample", "Sample", "Split"]
 

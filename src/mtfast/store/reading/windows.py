@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.arguments import Window
 from mtfast.errors import MtfastError, StoreError
 from mtfast.jpeg.crop import cut_window
 from mtfast.jpeg.index import N_COMPONENTS, CropIndex
@@ -17,7 +18,6 @@ from mtfast.store.reading.columns import read_column
 from mtfast.store.reading.files import StoreFiles
 from mtfast.store.reading.images import ImageArray, open_image_array
 from mtfast.store.reading.metadata import read_attributes
-from mtfast.window import Window
 
 __all__ = ["WindowReader", "has_crop_index"]
 

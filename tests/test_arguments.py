@@ -1,12 +1,12 @@
-"""Sizes and windows: which values are taken, and what is said about others."""
+"""Arguments of callers: which values are accepted, and what is said about others."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from mtfast.arguments import Window, as_integer, check_size, check_window, wants_images
 from mtfast.errors import MtfastError
-from mtfast.window import Window, check_size, check_window
 
 BAD_VALUES = [None, "ab", b"", 128.0, np.float32(128), [], {}]
 
@@ -94,3 +94,34 @@ def test_windows_up_to_the_edges(window):
 def test_windows_that_leave_the_image(window):
     with pytest.raises(MtfastError, match="inside an image of 10 x 20; move it"):
         check_window(window, 10, 20)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "inside", "outside", "expected"),
+    [
+        ((), [-(2**70), 0, 5], [], "an integer;"),
+        ((1,), [1, 2**70], [0, -1], "an integer of at least 1;"),
+        ((-2, 3), [-2, 3], [-3, 4], "an integer from -2 to 3;"),
+    ],
+)
+def test_integers_and_their_bounds(bounds, inside, outside, expected):
+    for value in inside:
+        assert as_integer("n", value, *bounds) == value
+    for value in [*outside, *BAD_VALUES, True, np.True_, "1", 1.0]:
+        with pytest.raises(MtfastError, match=f"^n is [^\n]*; expected {expected} correct it$"):
+            as_integer("n", value, *bounds)
+    assert type(as_integer("n", np.uint8(2), *bounds)) is int
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(True, True), (np.False_, False), ("keep", True), ("jpeg", True), ("none", False)],
+)
+def test_whether_images_are_wanted(given, expected):
+    assert wants_images(given) is expected
+
+
+@pytest.mark.parametrize("given", [None, 0, 1, "", "all", "folder/", ["keep"], {}])
+def test_what_does_not_say_whether_images_are_wanted(given):
+    with pytest.raises(MtfastError, match=r"^images is [^\n]*; expected True or False, 'keep' or"):
+        wants_images(given)
