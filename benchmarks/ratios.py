@@ -25,7 +25,7 @@ from benchmarks import baselines, data
 from benchmarks.data import Scale
 from benchmarks.measuring import Usage, in_fresh_process, processes_in_turns, race
 from benchmarks.table import Row, amounts_parser, collected, markdown
-from mtfast.painting.targets import instance_targets
+from mtfast.painting.instance_targets import instance_targets
 from mtfast.store.writing.crop_index import encode_index
 from mtfast.table import RunTable
 

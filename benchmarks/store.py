@@ -8,7 +8,7 @@ import numpy as np
 import mtfast
 from benchmarks import data
 from mtfast.painting.encode import encode_masks
-from mtfast.painting.targets import instance_targets
+from mtfast.painting.instance_targets import instance_targets
 from mtfast.store.writing.crop_index import encode_index
 
 

@@ -18,11 +18,11 @@ from jpegs import encoded, photograph
 from mtfast.conversion.crop_index import add_crop_index
 from mtfast.errors import MtfastError, StoreError
 from mtfast.jpeg.index import build_index
-from mtfast.painting.targets import instance_targets
+from mtfast.painting.instance_targets import instance_targets
 from mtfast.store import schema
 from mtfast.store.reading.columns import read_column
 from mtfast.store.reading.files import LocalFiles
-from mtfast.store.reading.images import ShardedImages
+from mtfast.store.reading.image_arrays import ShardedImages
 from mtfast.store.reading.store import Split
 from mtfast.store.writing import crop_index
 

@@ -24,8 +24,8 @@ from mtfast.atomic import PARTIAL
 from mtfast.cli.masks import masks as command
 from mtfast.errors import MtfastError, SourceError, StoreError
 from mtfast.export import image_files, inputs, manifest, zarr_arrays
-from mtfast.export.format import MaskBatch
-from mtfast.painting.selection import Selection
+from mtfast.export.mask_format import MaskBatch
+from mtfast.painting.mask_kinds import Selection
 from tables import make_table, random_masks
 
 FORMATS = ("zarr", "png", "tiff", "tiff files")
@@ -317,7 +317,7 @@ import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from mtfast.store import schema
 schema.SHARD = 2
-from mtfast.export.format import MaskBatch
+from mtfast.export.mask_format import MaskBatch
 encode = MaskBatch.encode
 whole = []
 def stop_in_the_third(batch, form):

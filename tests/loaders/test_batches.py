@@ -12,7 +12,7 @@ from mtfast.loaders.batches import pack_batch, unpack_batch
 from mtfast.loaders.reader import TrainingSample
 from mtfast.loaders.sample_formats import SAMPLE_FORMATS, check_format, collate
 from mtfast.loaders.views import View
-from mtfast.painting.targets import InstanceTargets
+from mtfast.painting.instance_targets import InstanceTargets
 
 
 def make_sample(rng, index, n, dtype=np.uint8):

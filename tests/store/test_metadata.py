@@ -18,7 +18,7 @@ from mtfast.store import schema
 from mtfast.store.reading import files as files_module
 from mtfast.store.reading.columns import StoredColumn, TextArray, read_column
 from mtfast.store.reading.files import LocalFiles
-from mtfast.store.reading.images import ShardedImages, ZarrImages, open_image_array
+from mtfast.store.reading.image_arrays import ShardedImages, ZarrImages, open_image_array
 from mtfast.store.reading.metadata import read_array, read_attributes
 from mtfast.store.shard import MISSING, index_bytes, shard_is_whole, write_shard
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from mtfast.atomic import write_files
 from mtfast.errors import MtfastError, StoreError
-from mtfast.export.format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.export.manifest import write_record
+from mtfast.export.mask_format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.export.zlib_files import PngFiles, ZlibStreams
 from mtfast.painting.encode import MaskEncoder, MaskRowRuns
 from mtfast.paths import stem_of
@@ -93,7 +93,7 @@ class PngFolder(_Folder):
     Parameters
     ----------
     kind : str
-        See :class:`mtfast.export.format.MaskFormat`.
+        See :class:`mtfast.export.mask_format.MaskFormat`.
     palette : bool
         Pixels are indices into a colour palette.
     """
@@ -154,7 +154,7 @@ class PngFolder(_Folder):
 
 @dataclass(frozen=True)
 class TiffFolder(_Folder):
-    """TIFF files of one page; see :class:`mtfast.export.format.MaskFormat`."""
+    """TIFF files of one page; see :class:`mtfast.export.mask_format.MaskFormat`."""
 
     suffix = ".tif"
 

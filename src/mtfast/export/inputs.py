@@ -10,9 +10,9 @@ import numpy as np
 
 from mtfast.dataset import DatasetView, SplitView
 from mtfast.errors import MtfastError
-from mtfast.export.format import MaskFormat, MaskSplit
+from mtfast.export.mask_format import MaskFormat, MaskSplit
+from mtfast.painting.mask_kinds import Selection, known_categories
 from mtfast.painting.paint import semantic_dtype
-from mtfast.painting.selection import Selection, known_categories
 from mtfast.progress import Progress, step
 from mtfast.table import RunTable
 

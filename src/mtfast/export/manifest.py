@@ -10,8 +10,8 @@ from typing import Any
 
 from mtfast.atomic import write_file
 from mtfast.errors import StoreError
-from mtfast.export.format import MaskSplit
-from mtfast.painting.selection import KINDS
+from mtfast.export.mask_format import MaskSplit
+from mtfast.painting.mask_kinds import KINDS
 from mtfast.store.reading.files import LocalFiles
 from mtfast.store.reading.metadata import read_attributes
 from mtfast.table import RunTable

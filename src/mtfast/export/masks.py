@@ -21,14 +21,14 @@ from typing import Any, Literal, NamedTuple
 from mtfast.atomic import PARTIAL, remove_partials
 from mtfast.dataset import DatasetLike, open_dataset
 from mtfast.errors import MtfastError, StoreError
-from mtfast.export.format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.export.image_files import PngFolder, TiffFolder
 from mtfast.export.inputs import read_splits
 from mtfast.export.manifest import RECORD, describe, expect_same, read_record
+from mtfast.export.mask_format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.export.tiff_stack import TiffStack
 from mtfast.export.zarr_arrays import ZarrArrays
+from mtfast.painting.mask_kinds import Kind, Selection
 from mtfast.painting.overlap import Overlap
-from mtfast.painting.selection import Kind, Selection
 from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.paths import local_path
 from mtfast.progress import Progress, track

@@ -14,8 +14,8 @@ from typing import Any
 
 from mtfast.atomic import new_file, write_file
 from mtfast.errors import StoreError
-from mtfast.export.format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.export.manifest import write_record
+from mtfast.export.mask_format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.export.zlib_files import ZlibStreams
 from mtfast.store import schema
 from mtfast.store.shard import index_bytes, read_index, shard_is_whole, write_shard
@@ -24,7 +24,7 @@ __all__ = ["TiffStack", "n_whole_pages", "write_pages"]
 
 
 class TiffStack(MaskFormat):
-    """A BigTIFF file for each split; see :class:`mtfast.export.format.MaskFormat`."""
+    """A BigTIFF file for each split; see :class:`mtfast.export.mask_format.MaskFormat`."""
 
     def outputs(self, out: Path, split: str) -> list[Path]:
         """Return the file of the split, that of the names of its pages, and the shards.

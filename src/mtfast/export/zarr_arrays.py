@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mtfast.atomic import sync_tree
-from mtfast.export.format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.export.manifest import ATTRIBUTE
+from mtfast.export.mask_format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.painting.encode import ZstdFrames
 from mtfast.store import schema
 from mtfast.store.shard import shard_is_whole, write_shard
@@ -18,7 +18,7 @@ __all__ = ["ZarrArrays"]
 
 
 class ZarrArrays(MaskFormat):
-    """An array for each split; see :class:`mtfast.export.format.MaskFormat`."""
+    """An array for each split; see :class:`mtfast.export.mask_format.MaskFormat`."""
 
     def outputs(self, out: Path, split: str) -> list[Path]:
         """Return the group of the split.

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from mtfast.loaders.reader import TrainingSample
-from mtfast.painting.targets import InstanceTargets
+from mtfast.painting.instance_targets import InstanceTargets
 
 __all__ = ["PackedBatch", "SampleDict", "channels_first", "pack_batch", "unpack_batch"]
 

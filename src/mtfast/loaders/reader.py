@@ -18,8 +18,8 @@ from mtfast.errors import MtfastError, StoreError, no_such, shown
 from mtfast.loaders.sampler import EpochOrder, Int64, SampleKey
 from mtfast.loaders.views import Augment, View, check_fits, choose_view, fits
 from mtfast.painting.crop import crop_table
+from mtfast.painting.instance_targets import InstanceTargets, instance_targets
 from mtfast.painting.paint import semantic, semantic_dtype
-from mtfast.painting.targets import InstanceTargets, instance_targets
 from mtfast.paths import local_path
 from mtfast.store.reading.store import Split, open_store
 from mtfast.table import Category, RunTable

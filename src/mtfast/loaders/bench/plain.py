@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mtfast.loaders.reader import Reader, TrainingSample, boxes_of
 from mtfast.loaders.sampler import SampleKey
-from mtfast.painting.targets import InstanceTargets
+from mtfast.painting.instance_targets import InstanceTargets
 
 __all__ = ["Annotation", "PlainReader", "WholeImage", "decode_file"]
 

@@ -19,7 +19,7 @@ from mtfast.paths import stem_of
 from mtfast.store import schema
 from mtfast.store.reading.annotations import Annotations
 from mtfast.store.reading.columns import read_column
-from mtfast.store.reading.images import ImageArray, open_image_array
+from mtfast.store.reading.image_arrays import ImageArray, open_image_array
 from mtfast.store.reading.metadata import read_attributes
 from mtfast.store.reading.root import StoreRoot, open_root
 from mtfast.store.reading.windows import WindowReader, has_crop_index

@@ -16,7 +16,7 @@ from mtfast.jpeg.layout import CannotCutError
 from mtfast.store import schema
 from mtfast.store.reading.columns import read_column
 from mtfast.store.reading.files import StoreFiles
-from mtfast.store.reading.images import ImageArray, open_image_array
+from mtfast.store.reading.image_arrays import ImageArray, open_image_array
 from mtfast.store.reading.metadata import read_attributes
 
 __all__ = ["WindowReader", "has_crop_index"]

@@ -235,7 +235,7 @@ def declare_images(group: zarr.Group, n_images: int, size: tuple[int, int], shar
     shard : int
         Images in a shard.
     """
-    from mtfast.store.codec import JpegCodec
+    from mtfast.store.jpeg_codec import JpegCodec
 
     group.create_array(
         schema.JPEG,

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import mtfast
 import naive
 from mtfast import MtfastError, RLEError, RunTable, mask
+from mtfast.painting.mask_kinds import KINDS, Selection, known_categories, rename
 from mtfast.painting.overlap import OVERLAPS
-from mtfast.painting.selection import KINDS, Selection, known_categories, rename
 from tables import make_table, random_masks
 
 SHAPE = (19, 27)

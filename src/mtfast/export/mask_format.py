@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mtfast.painting.encode import MaskEncoder, encode_masks
-from mtfast.painting.selection import Kind, Selection
+from mtfast.painting.mask_kinds import Kind, Selection
 from mtfast.table import RunTable
 
 __all__ = ["MaskBatch", "MaskFormat", "MaskSplit"]

@@ -1,4 +1,4 @@
-"""Which instances masks show, and as which values: RunTable -> RunTable, image by image.
+"""What masks show: which instances, and as which kind and values: RunTable -> RunTable.
 
 No function here looks beyond one image, so ``select(table)[a:b]`` equals ``select(table[a:b])``,
 and workers can select from slices of a table. The result is painted like any other table: the

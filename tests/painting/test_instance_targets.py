@@ -8,8 +8,8 @@ import pytest
 import naive
 from mtfast.errors import MtfastError
 from mtfast.painting.crop import crop_table
+from mtfast.painting.instance_targets import instance_targets
 from mtfast.painting.paint import semantic
-from mtfast.painting.targets import instance_targets
 from tables import make_table, random_masks
 
 SHAPE = (30, 40)
