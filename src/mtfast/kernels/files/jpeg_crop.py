@@ -28,6 +28,8 @@ from mtfast.kernels.files.jpeg_scan import (
 from mtfast.kernels.intrinsics import load64, store64, swap64, trailing_zeros
 from mtfast.kernels.jit import i64, kernel, read, u8, u16, u64, write
 
+__all__ = ["N_STATE", "ROW_FIELDS", "copy_bits", "crop_scan", "put_dc", "stuff"]
+
 # Values of each row in `rows`: A, L and Z as bits of `data`, and the DCs at A and at L.
 ROW_FIELDS = 9
 

@@ -22,6 +22,8 @@ from mtfast.kernels.files.jpeg_scan import (
 )
 from mtfast.kernels.jit import i16, i64, kernel, read, u8, u16, write
 
+__all__ = ["index_scan", "note_dcs", "restart_at", "to_file_positions"]
+
 # Of an int16; DCs of 8-bit images stay far below.
 MAX_DC = (1 << 15) - 1
 

@@ -27,6 +27,35 @@ without stuffing and markers. Positions count bits. Source: ITU-T T.81, annex F.
 from mtfast.kernels.intrinsics import load64, store64, swap64, trailing_zeros
 from mtfast.kernels.jit import i64, kernel, read, u8, u16, u64, write
 
+__all__ = [
+    "AC_TABLES",
+    "BAD_CODE",
+    "BAD_DC",
+    "BAD_MARKER",
+    "BAD_RESTART",
+    "BLOCK_FIELDS",
+    "DROPPED_MARKER",
+    "DROP_BITS",
+    "END_OF_BLOCK",
+    "FAR",
+    "FAST",
+    "FAST_BITS",
+    "FAST_END",
+    "MARGIN",
+    "MAX_CATEGORY",
+    "NO_CODE",
+    "N_CODES",
+    "STATUSES",
+    "TOO_SHORT",
+    "fill_codes",
+    "fill_fast",
+    "found_ff",
+    "peek",
+    "skip_block",
+    "skip_mcus",
+    "unstuff",
+]
+
 AC_TABLES = 4
 FAST = 8 << 16
 FAST_BITS = 13

@@ -12,6 +12,20 @@ Whether the file is valid JSON is left to the parser, which reads what is betwee
 from mtfast.kernels.intrinsics import below64, drop_lowest, trailing_zeros
 from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
 
+__all__ = [
+    "AT",
+    "COLON",
+    "COMMA",
+    "DEPTH",
+    "EVENT",
+    "IN_STRING",
+    "OPEN_LIST",
+    "QUOTE",
+    "STATE",
+    "WINDOW",
+    "scan_json",
+]
+
 # What is carried from one piece of a file to the next: how far into the piece the scan is; how many
 # brackets are open; whether it is inside a string, and after a backslash; whether the second
 # bracket is that of a list; the records since the last event, and the place of that event.

@@ -18,6 +18,16 @@ Codes are kept as ``bits << 5 | number of bits``, the first bit lowest. Source: 
 
 from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
 
+__all__ = [
+    "ADLER_STEP",
+    "END",
+    "extend_adler",
+    "put_stretch",
+    "put_zeros",
+    "stream_capacity",
+    "write_streams",
+]
+
 # Index in `codes`: literals 0 to 255, the end of the stream, then copies of 0 to 258 bytes, each
 # with its distance.
 END = 256

@@ -15,6 +15,8 @@ decode in pieces refuse large windows. All numbers are little-endian. Source: RF
 
 from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
 
+__all__ = ["MAX_BLOCK", "frame_capacity", "write_frame", "write_frames"]
+
 MAX_BLOCK = 1 << 17
 HEADER_BYTES = 14
 BLOCK_BYTES = 4

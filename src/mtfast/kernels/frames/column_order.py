@@ -11,6 +11,8 @@ from mtfast.kernels.frames.row_order import ALL, pack_end, parities, unpack_end
 from mtfast.kernels.intrinsics import PREFETCH_DISTANCE, nonzero64, ones, prefetch, spread64
 from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
 
+__all__ = ["columns_of_toggles", "toggles_of_columns"]
+
 # Words that are looked at together: most such groups hold no toggle.
 GROUP = 8
 

@@ -15,6 +15,15 @@ from mtfast.kernels.rle.coco_string import decode_places
 from mtfast.kernels.rle.measure import area_of_places
 from mtfast.kernels.rle.toggle_words import SCRATCH, toggles_of_text
 
+__all__ = [
+    "SMALL_PART",
+    "TOO_LARGE",
+    "decode_columns",
+    "decode_rows",
+    "decode_small",
+    "scratch_sizes",
+]
+
 # A mask is small if its text is one batch and its area at most a 128th of the frame: painting a
 # pixel takes as long as filling a hundred.
 SMALL_PART = 128

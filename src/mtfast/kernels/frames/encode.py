@@ -13,6 +13,8 @@ from mtfast.kernels.frames.row_order import bit_scratch_size, toggles_of_rows
 from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
 from mtfast.kernels.rle.toggle_words import SCRATCH, text_capacity, text_of_toggles
 
+__all__ = ["MIN_CAPACITY", "encode_columns", "encode_rows", "encode_toggles", "scratch_sizes"]
+
 # Characters that suffice for a mask without toggles.
 MIN_CAPACITY = 32
 

@@ -18,6 +18,8 @@ from mtfast.kernels.intrinsics import (
 from mtfast.kernels.jit import i64, kernel, read, u8, u16, u64, write
 from mtfast.kernels.rle.toggle_lists import OUT_LISTS, SENTINEL, append_run
 
+__all__ = ["column_changes", "lists_of_runs", "runs_of_changes"]
+
 BLOCK = 64
 
 

@@ -16,6 +16,8 @@ from mtfast.kernels.jit import i64, kernel, read, u8, u16, u32, u64, write
 from mtfast.kernels.rle.coco_string import decode_places
 from mtfast.kernels.rle.columns import column_of
 
+__all__ = ["paint_images", "paint_places"]
+
 
 @kernel(
     i64(read(i64), i64, i64, i64, write(u8)),

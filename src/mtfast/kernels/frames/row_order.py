@@ -29,6 +29,16 @@ from mtfast.kernels.intrinsics import (
 from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
 from mtfast.kernels.rle.columns import column_of
 
+__all__ = [
+    "ALL",
+    "bit_scratch_size",
+    "pack_end",
+    "parities",
+    "rows_of_toggles",
+    "toggles_of_rows",
+    "unpack_end",
+]
+
 ALL = 0xFFFF_FFFF_FFFF_FFFF
 
 

@@ -15,6 +15,8 @@ first and b in the second mask. The result has a toggle where the answer changes
 from mtfast.kernels.jit import i64, kernel, read, u64, write
 from mtfast.kernels.rle.toggle_lists import MAX_PLACE, ONE, OUT_LISTS, SENTINEL, TWO, ZERO
 
+__all__ = ["AND", "MINUS", "OR", "XOR", "combine_lists", "combine_pairs", "fold", "intersect_lists"]
+
 OR = 0b1110
 AND = 0b1000
 MINUS = 0b0010

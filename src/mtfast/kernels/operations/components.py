@@ -19,6 +19,8 @@ from mtfast.kernels.jit import i64, kernel, read, u64, write
 from mtfast.kernels.rle.columns import column_of
 from mtfast.kernels.rle.toggle_lists import LISTS, MAX_PLACE, ONE, OUT_LISTS, SENTINEL, TWO, ZERO
 
+__all__ = ["components"]
+
 
 @kernel(i64(read(i64), i64, i64, write(i64), write(i64)))
 def connected_pieces(toggles, height, connectivity, starts, stops):

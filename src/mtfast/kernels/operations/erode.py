@@ -29,6 +29,8 @@ from mtfast.kernels.rle.toggle_lists import (
     length_of_list,
 )
 
+__all__ = ["N_SCRATCH", "erosions"]
+
 # How many arrays :func:`erosions` cuts its scratch array into.
 N_SCRATCH = 8
 

@@ -17,6 +17,8 @@ from mtfast.kernels.jit import f64, i64, kernel, read, u8, u64, write
 from mtfast.kernels.rle.columns import column_of
 from mtfast.kernels.rle.toggle_lists import ONE, TWO, ZERO
 
+__all__ = ["N_FACTS", "bbox_ious", "ious", "overlaps"]
+
 # The facts of a mask: first place, place after the last, first row, row after the last, area.
 FIRST, END, TOP, BOTTOM, AREA = range(5)
 N_FACTS = 5

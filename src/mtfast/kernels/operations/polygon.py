@@ -16,6 +16,15 @@ from mtfast.kernels.operations.boolean import OR, combine_lists
 from mtfast.kernels.rle.coco_string import encode_counts
 from mtfast.kernels.rle.toggle_lists import SENTINEL, counts_of_list, drop_pairs
 
+__all__ = [
+    "MAX_COORDINATE",
+    "MAX_RINGS",
+    "count_toggles",
+    "encode_rings",
+    "outline_rings",
+    "outline_toggles",
+]
+
 SCALE = 5.0
 
 MAX_COORDINATE = 2.0**20

@@ -29,6 +29,8 @@ from mtfast.kernels.rle.toggle_lists import (
     end_list,
 )
 
+__all__ = ["most_row_runs", "n_row_runs", "quarter_turns"]
+
 
 @kernel(i64(read(i64), i64))
 def n_row_runs(toggles, height):

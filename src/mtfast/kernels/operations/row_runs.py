@@ -23,6 +23,17 @@ from mtfast.kernels.rle.coco_string import OUTPUT_FULL
 from mtfast.kernels.rle.columns import column_of
 from mtfast.kernels.rle.toggle_lists import MAX_PLACE, ONE, TWO, ZERO, decode_list
 
+__all__ = [
+    "NONE",
+    "ROW_RUNS",
+    "append_row_runs",
+    "lay_run",
+    "row_runs",
+    "runs_of_images",
+    "scratch_size",
+    "sort_by_row",
+]
+
 # No run of the row is open.
 NONE = -1
 # Columns of a strip: bits of a word.

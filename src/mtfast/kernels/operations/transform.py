@@ -24,6 +24,8 @@ from mtfast.kernels.rle.toggle_lists import (
     end_list,
 )
 
+__all__ = ["crops", "flips", "half_turns", "pads"]
+
 
 @kernel(i64(*LISTS, i64, i64, i64, i64, i64, *PIECES, write(i64), *OUT_LISTS))
 def crops(

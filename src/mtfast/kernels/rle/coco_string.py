@@ -17,6 +17,24 @@ Source: ``rleToString`` and ``rleFrString`` in maskApi.c of pycocotools.
 from mtfast.kernels.intrinsics import leading_zeros, load64, store64
 from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
 
+__all__ = [
+    "BAD_CHARACTER",
+    "MAX_CHARACTERS",
+    "MAX_GROUPS",
+    "NEGATIVE_RUN",
+    "OUTPUT_FULL",
+    "OVERLONG",
+    "TOO_LONG",
+    "TOO_SHORT",
+    "TRUNCATED",
+    "WORD_GROUPS",
+    "check_strings",
+    "decode_places",
+    "encode_batch",
+    "encode_counts",
+    "write_number",
+]
+
 # What decode_places returns for a bad text; mtfast.table.explain puts it into words.
 BAD_CHARACTER = -1
 TRUNCATED = -2

@@ -13,6 +13,8 @@ from mtfast.kernels.jit import i64, kernel, read, write
 from mtfast.kernels.rle.columns import column_of
 from mtfast.kernels.rle.toggle_lists import MAX_PLACE, ONE, TWO, ZERO
 
+__all__ = ["PIECES", "all_column_runs", "column_pieces", "n_column_runs"]
+
 # Arrays of a signature: columns, tops and bottoms.
 PIECES = (write(i64), write(i64), write(i64))
 

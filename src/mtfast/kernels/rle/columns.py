@@ -2,6 +2,8 @@
 
 from mtfast.kernels.jit import i64, kernel, pair
 
+__all__ = ["column_of"]
+
 
 @kernel(pair(i64, i64, i64, i64))
 def column_of(place, x, top, height):

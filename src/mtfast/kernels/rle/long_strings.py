@@ -26,6 +26,8 @@ from mtfast.kernels.rle.coco_string import (
     write_number,
 )
 
+__all__ = ["read_numbers", "read_places", "write_numbers"]
+
 ALL = 0xFFFF_FFFF_FFFF_FFFF
 
 

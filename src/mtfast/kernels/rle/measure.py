@@ -11,6 +11,8 @@ from mtfast.kernels.jit import f64, i64, kernel, read, u8, write
 from mtfast.kernels.rle.coco_string import decode_places
 from mtfast.kernels.rle.columns import column_of
 
+__all__ = ["area_of_places", "areas", "bbox_of_places", "bboxes"]
+
 
 @kernel(i64(read(i64), i64))
 def area_of_places(places, n):

@@ -8,6 +8,8 @@
 
 from mtfast.kernels.jit import i64, kernel, read, u8, write
 
+__all__ = ["gather_pieces"]
+
 
 @kernel(i64(read(u8), read(i64), read(i64), write(u8)))
 def gather_pieces(source, offsets, picks, out):

@@ -17,6 +17,26 @@ is a third of their time.
 from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
 from mtfast.kernels.rle.coco_string import decode_places, encode_counts
 
+__all__ = [
+    "LISTS",
+    "MAX_PLACE",
+    "ONE",
+    "OUT_LISTS",
+    "SENTINEL",
+    "TWO",
+    "ZERO",
+    "append_run",
+    "complements",
+    "counts_of_list",
+    "decode_list",
+    "decode_lists",
+    "drop_pairs",
+    "encode_lists",
+    "end_list",
+    "first_of_other_size",
+    "length_of_list",
+]
+
 # After the toggles of every list; beyond every place, even of a frame with margins of its own size.
 SENTINEL = 1 << 60
 # No toggle is beyond it.

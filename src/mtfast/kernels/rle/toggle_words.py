@@ -15,6 +15,8 @@ from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
 from mtfast.kernels.rle.coco_string import TOO_SHORT
 from mtfast.kernels.rle.long_strings import read_places, write_numbers
 
+__all__ = ["BATCH", "SCRATCH", "text_capacity", "text_of_toggles", "toggles_of_text"]
+
 # Characters that are read, or numbers that are written, at a time. The scratch array also holds the
 # rest of a number or word that a batch would cut in two, and three places of the batch before.
 BATCH = 1024
