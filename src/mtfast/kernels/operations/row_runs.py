@@ -18,7 +18,7 @@ file order: a run cuts away what it hides.
 """
 
 from mtfast.kernels.intrinsics import trailing_zeros
-from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
+from mtfast.kernels.jit import i64, kernel, pair, read, u8, u64, write
 from mtfast.kernels.rle.coco_string import OUTPUT_FULL
 from mtfast.kernels.rle.columns import column_of
 from mtfast.kernels.rle.toggle_lists import MAX_PLACE, ONE, TWO, ZERO, decode_list
@@ -65,11 +65,72 @@ def scratch_size(longest, height, capacity):
     return (longest + 1) + 2 * (height + 1) + 5 * capacity
 
 
+@kernel(pair(write(i64), write(i64), i64, i64, i64, *ROW_RUNS, i64))
+def append_strip_runs(changes, opened, low, high, left, rows, starts, stops, n):
+    """Append the row runs that end in a strip of columns, and note those that go on after it.
+
+    Parameters
+    ----------
+    changes, opened : (height + 1,) int64, in and out
+        Of the strip: a bit for each column in which a row enters or leaves the mask, zeros
+        afterwards; and the column in which the open run of each row starts, or NONE.
+    low, high : int
+        First and last row that may have changes or open runs.
+    left : int
+        First column of the strip.
+    rows, starts, stops : (capacity,) int64, out
+        Row and range of columns of each run.
+    n : int
+        How many runs are there already.
+
+    Returns
+    -------
+    int
+        How many there are now, or OUTPUT_FULL.
+    int
+        In how many rows a run is open.
+    """
+    capacity = u64(rows.size)
+    at = u64(n)
+    word = ZERO
+    n_open = 0
+    for y in range(u64(low), u64(high) + ONE):
+        word ^= u64(changes[y])
+        changes[y] = 0
+        start = opened[y]
+        opened[y] = NONE
+        rest = word
+        if start >= 0 and not rest & ONE:
+            if at >= capacity:
+                return OUTPUT_FULL, n_open
+            rows[at] = i64(y)
+            starts[at] = start
+            stops[at] = left
+            at += ONE
+            start = NONE
+        while rest:
+            first = trailing_zeros(rest)
+            after = first + trailing_zeros(~(rest >> u64(first)))
+            if start < 0:
+                start = left + first
+            if after == STRIP:
+                opened[y] = start
+                n_open += 1
+                break
+            if at >= capacity:
+                return OUTPUT_FULL, n_open
+            rows[at] = i64(y)
+            starts[at] = start
+            stops[at] = left + after
+            at += ONE
+            start = NONE
+            rest &= ALL << u64(after)
+    return i64(at), n_open
+
+
 @kernel(i64(read(i64), i64, write(i64), write(i64), *ROW_RUNS, i64))
 def append_row_runs(toggles, height, changes, opened, rows, starts, stops, n):
     """Append the row runs of one mask; those of one row come from left to right.
-
-    Not split into functions: a strip hands ten variables on to the next one.
 
     Parameters
     ----------
@@ -92,8 +153,6 @@ def append_row_runs(toggles, height, changes, opened, rows, starts, stops, n):
     """
     if height == 0:
         return n
-    capacity = u64(rows.size)
-    at = u64(n)
     k = ZERO
     place = toggles[k]
     left = 0  # first column of the strip
@@ -135,41 +194,11 @@ def append_row_runs(toggles, height, changes, opened, rows, starts, stops, n):
                 k += TWO
                 place = toggles[k]
 
-        word = ZERO
-        n_open = 0
-        for y in range(u64(low), u64(high) + ONE):
-            word ^= u64(changes[y])
-            changes[y] = 0
-            start = opened[y]
-            opened[y] = NONE
-            rest = word
-            if start >= 0 and not rest & ONE:
-                if at >= capacity:
-                    return OUTPUT_FULL
-                rows[at] = i64(y)
-                starts[at] = start
-                stops[at] = left
-                at += ONE
-                start = NONE
-            while rest:
-                first = trailing_zeros(rest)
-                after = first + trailing_zeros(~(rest >> u64(first)))
-                if start < 0:
-                    start = left + first
-                if after == STRIP:
-                    opened[y] = start
-                    n_open += 1
-                    break
-                if at >= capacity:
-                    return OUTPUT_FULL
-                rows[at] = i64(y)
-                starts[at] = start
-                stops[at] = left + after
-                at += ONE
-                start = NONE
-                rest &= ALL << u64(after)
+        n, n_open = append_strip_runs(changes, opened, low, high, left, rows, starts, stops, n)
+        if n < 0:
+            return n
         left += STRIP
-    return i64(at)
+    return n
 
 
 @kernel(i64(read(i64), i64, write(i64), write(i64)))

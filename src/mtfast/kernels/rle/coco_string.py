@@ -71,6 +71,9 @@ def decode_places(text, start, stop, n_pixels, places):
     int
         How many places were written, or a negative status.
     """
+    # One function: with single numbers read in a function of their own, flakes take twice as long,
+    # and random pixels up to three times. Eight at once in one take up to 1.03 times, for a call
+    # that hands over seven values.
     n = u64(0)
     place = 0
     previous = 0
