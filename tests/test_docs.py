@@ -14,6 +14,7 @@ import pytest
 
 import mtfast
 from mtfast.store import schema
+from mtfast.synth import make_set
 
 ROOT = Path(__file__).parents[1]
 
@@ -119,13 +120,14 @@ def test_every_dependency_is_justified():
 
 
 def test_docstring_examples(tiny_set, tmp_path, monkeypatch):
-    """In a folder where a set, Graphene, and its store, graphene.zarr, are."""
+    """In a folder with a set, Graphene, its store, graphene.zarr, and another set, GrapheneL."""
     import doctest
     import importlib
     import pkgutil
 
     shutil.copytree(tiny_set, tmp_path / "Graphene")
     monkeypatch.chdir(tmp_path)
+    make_set("GrapheneL", train=8, test=2, size=(96, 128), seed=4, workers=1)
     mtfast.convert("Graphene", "graphene.zarr")
     needs_torch = {
         f"mtfast.loaders.{name}" for name in ("batches", "gpu", "sample_formats", "torch")

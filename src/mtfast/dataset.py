@@ -187,7 +187,7 @@ def open_dataset(dataset: DatasetLike) -> DatasetView:
 
     Examples
     --------
-    >>> open_dataset("graphene.zarr").split("train").semantic_variant    # doctest: +SKIP
+    >>> open_dataset("graphene.zarr").split("train").semantic_variant
     'annotations_with_class_200'
     """
     if isinstance(dataset, Store):

@@ -93,8 +93,8 @@ class ProgressDisplay:
 
     Examples
     --------
-    >>> with ProgressDisplay() as progress:            # doctest: +SKIP
-    ...     mtfast.convert("GrapheneH", "graphene_h.zarr", progress=progress)
+    >>> with ProgressDisplay() as progress:
+    ...     path = mtfast.convert("Graphene", "shown.zarr", progress=progress)
     """
 
     def __init__(self) -> None:

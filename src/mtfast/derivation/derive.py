@@ -92,8 +92,8 @@ def derive_dataset(
 
     Examples
     --------
-    >>> done = mtfast.derive_dataset("WS2", "WS2_100", min_areas=[100])      # doctest: +SKIP
-    >>> done.n_made                                                          # doctest: +SKIP
+    >>> done = mtfast.derive_dataset("Graphene", "Graphene_100", min_areas=[100])
+    >>> done.n_made
     2
 
     Notes

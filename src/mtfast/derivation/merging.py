@@ -65,7 +65,9 @@ def derive_merged(
 
     Examples
     --------
-    >>> derive_merged(["GrapheneH", "GrapheneL"], "Graphene")             # doctest: +SKIP
+    >>> done = derive_merged(["Graphene", "GrapheneL"], "GrapheneAll")
+    >>> done.n_made, done.n_images
+    (10, 24)
     """
     out, opened = local_path(out), [expect_source(source) for source in sources]
     if len(opened) < 2:

@@ -61,7 +61,8 @@ def derive_validation(
 
     Examples
     --------
-    >>> derive_validation("GrapheneH", "GrapheneH_val", 0.2, seed=1)      # doctest: +SKIP
+    >>> derive_validation("Graphene", "Graphene_val", 0.2, seed=1).notes[-1]
+    '8 images in train, 2 in val'
     """
     out, source = local_path(out), expect_source(source)
     expect_one_of(TRAIN, source.splits, "split", source.name)

@@ -70,7 +70,9 @@ def derive_variants(
 
     Examples
     --------
-    >>> derive_variants("WS2", "WS2_100", min_areas=[100], class_agnostic=True)  # doctest: +SKIP
+    >>> done = derive_variants("Graphene", "Graphene_50", min_areas=[50], class_agnostic=True)
+    >>> done.n_made
+    8
     """
     out, source = local_path(out), expect_source(source)
     chosen = chosen_splits(source, splits)

@@ -90,9 +90,9 @@ def paint_order(table: RunTable, overlap: str) -> RunTable:
 
     Examples
     --------
-    >>> table = mtfast.open_source("graphene.json").table("train", "graphene")  # doctest: +SKIP
-    >>> paint_order(table, "largest")                                           # doctest: +SKIP
-    RunTable(64 images, 448 instances, 10 categories)
+    >>> table = mtfast.open("graphene.zarr")["train"].table("annotations_with_class_200")
+    >>> paint_order(table, "largest")
+    RunTable(10 images, 35 instances, 4 categories)
     """
     rank = paint_rank(overlap, table.n_instances, table.area, lambda: _overlapping(table))
     if overlap in ("last", "error"):

@@ -44,7 +44,10 @@ def write_area_table(
 
     Examples
     --------
-    >>> write_area_table(read_instances("GrapheneH"), "areas.csv")     # doctest: +SKIP
+    >>> from mtfast.report import read_instances
+    >>> written = write_area_table(read_instances("Graphene"), "areas.csv").read_text()
+    >>> written.splitlines()[0]
+    'split,set,image,id,class_id,class,area_px,x,y,width,height'
     """
     header = ["split", "set", "image", "id", "class_id", "class", "area_px"]
     header += [] if um2_per_px is None else ["area_um2"]

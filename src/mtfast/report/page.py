@@ -63,7 +63,9 @@ def write_plots(
 
     Examples
     --------
-    >>> write_plots(read_instances("GrapheneH"), "plots.html", title="GrapheneH")  # doctest: +SKIP
+    >>> from mtfast.report import read_instances
+    >>> write_plots(read_instances("Graphene"), "plots.html", title="Graphene").name
+    'plots.html'
     """
     out = check_plots(out)
     if out.suffix.lower() in (".html", ".htm"):

@@ -50,7 +50,8 @@ def preview(
 
     Examples
     --------
-    >>> mtfast.report.preview.preview("graphene.zarr", "sheet.png", n=6)     # doctest: +SKIP
+    >>> preview("graphene.zarr", "sheet.png", n=6).name
+    'sheet.png'
     """
     target = picture_path(out)
     if n < 1:

@@ -52,9 +52,9 @@ class Source(ABC):
 
     Examples
     --------
-    >>> src = mtfast.open_source("GrapheneH")                        # doctest: +SKIP
-    >>> src.table("train", src.variants("train")[0]).n_images        # doctest: +SKIP
-    438
+    >>> source = mtfast.open_source("Graphene")
+    >>> source.table("train", source.variants("train")[0]).n_images
+    10
     """
 
     files: FileTree

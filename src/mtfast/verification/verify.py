@@ -192,8 +192,8 @@ def verify(
 
     Examples
     --------
-    >>> found = mtfast.verify("GrapheneH")                       # doctest: +SKIP
-    >>> found.n_findings, found.splits[0].scores[0].rule         # doctest: +SKIP
+    >>> found = mtfast.verify("Graphene")
+    >>> found.n_findings, found.splits[0].scores[0].rule
     (0, MaskRule(variant='annotations_with_class_200', min_area=0, overlap='last'))
     """
     target = None if picture is None else picture_path(picture)
