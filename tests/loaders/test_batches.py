@@ -7,10 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
 
-from mtfast.errors import MtfastError
 from mtfast.loaders.batches import pack_batch, unpack_batch
+from mtfast.loaders.forms import format_batch
 from mtfast.loaders.reader import TrainingSample
-from mtfast.loaders.sample_formats import SAMPLE_FORMATS, check_format, collate
 from mtfast.loaders.views import View
 from mtfast.painting.instance_targets import InstanceTargets
 
@@ -53,7 +52,7 @@ def test_unpacking_gives_what_was_packed(rng, counts, dtype):
 
 def test_a_batch_is_one_buffer(rng):
     batch = pack_batch([make_sample(rng, k, 2) for k in range(3)])
-    found = collate("tensors", batch)
+    found = format_batch("tensors", batch)
     pointers = {found[key].untyped_storage().data_ptr() for key in ("image", "semantic", "view")}
     assert pointers == {batch.data.untyped_storage().data_ptr()}
     assert found["image"].shape == (3, 3, 3, 5)
@@ -66,10 +65,3 @@ def test_samples_of_several_types_are_not_mixed(rng):
     samples = [make_sample(rng, 0, 1, np.uint8), make_sample(rng, 1, 1, np.uint16)]
     with pytest.raises(TypeError, match="cast"):
         pack_batch(samples)
-
-
-def test_formats_are_known_by_name():
-    assert [check_format(form) for form in SAMPLE_FORMATS] == list(SAMPLE_FORMATS)
-    for form in ("tensor", "", None, ["tensors"]):
-        with pytest.raises(MtfastError, match="no form .*; expected one of: tensors, .*"):
-            check_format(form)

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -196,84 +195,6 @@ def test_few_shots_are_decoded_once(store, monkeypatch):
     assert sorted(decoded) == sorted(data.reader.indices.tolist())
     for a, b in zip(kept[: len(plain)], plain, strict=True):
         assert torch.equal(a["image"], b["image"])
-
-
-def test_detectron2_dicts(store, monkeypatch):
-    class Instances(SimpleNamespace):
-        def __init__(self, size, **fields):
-            super().__init__(image_size=size, **fields)
-
-    names = {
-        "Instances": Instances,
-        "Boxes": lambda b: ("boxes", b),
-        "BitMasks": lambda m: ("masks", m),
-    }
-    structures = ModuleType("detectron2.structures")
-    vars(structures).update(names)
-    plain = Dataset(store, **OPTIONS)
-    with pytest.raises(MtfastError, match="no 'detectron2'"):
-        Dataset(store, form="detectron2", **OPTIONS)[0]
-    semantic = Dataset(store, form="detectron2", targets=["semantic"], crop=(48, 64))[1]
-    assert set(semantic) == {"file_name", "image_id", "height", "width", "image", "sem_seg"}
-    assert semantic["sem_seg"].dtype == torch.int64
-    assert (semantic["height"], semantic["width"]) == (48, 64)
-    monkeypatch.setitem(sys.modules, "detectron2", ModuleType("detectron2"))
-    monkeypatch.setitem(sys.modules, "detectron2.structures", structures)
-    (batch,) = Loader(Dataset(store, form="mask2former", **OPTIONS), 20, shuffle=False)
-    for position, sample in enumerate(batch):
-        expected = plain[position]
-        found = sample["instances"]
-        assert sample["image_id"] == expected["index"]
-        assert found.image_size == (48, 48)
-        assert torch.equal(found.gt_masks, expected["masks"])
-        assert torch.equal(found.gt_classes, expected["labels"] - 1)
-        assert torch.equal(found.gt_boxes[1], expected["boxes"])
-        assert torch.equal(sample["sem_seg"], expected["semantic"].long())
-    masks = Dataset(store, form="detectron2", **OPTIONS)[3]["instances"].gt_masks
-    assert masks[0] == "masks"
-
-
-def test_sizes_of_turned_views(store):
-    data = Dataset(store, form="detectron2", targets=[], crop=(40, 60), augment=Augment())
-    for epoch in range(8):
-        sample = data[SampleKey(epoch, 0)]
-        assert sample["image"].shape == (3, 40, 60)
-        assert (sample["height"], sample["width"]) == (40, 60)
-
-
-def test_tv_tensors(store):
-    try:
-        from torchvision import tv_tensors
-    except (ImportError, RuntimeError):
-        pytest.skip("no torchvision that fits this PyTorch")
-    images, targets = next(iter(Loader(Dataset(store, form="tv_tensors", **OPTIONS), 2)))
-    assert isinstance(images[0], tv_tensors.Image)
-    assert isinstance(targets[1]["masks"], tv_tensors.Mask)
-    assert targets[1]["boxes"].canvas_size == (48, 48)
-
-
-def test_what_tv_tensors_are_given(store, monkeypatch):
-    """With a stand-in, as no torchvision is built for every PyTorch."""
-    monkeypatch.setitem(sys.modules, "torchvision", None)
-    with pytest.raises(MtfastError, match="pip install torchvision"):
-        Dataset(store, form="tv_tensors", **OPTIONS)[0]
-    stand_in = ModuleType("torchvision")
-    stand_in.tv_tensors = SimpleNamespace(
-        Image=lambda t: ("image", t),
-        Mask=lambda t: ("mask", t),
-        BoundingBoxes=lambda t, **options: ("boxes", t, options),
-    )
-    monkeypatch.setitem(sys.modules, "torchvision", stand_in)
-    options = OPTIONS | {"crop": (40, 48)}
-    expected = Dataset(store, **options)[4]
-    loader = Loader(Dataset(store, form="tv_tensors", **options), 5, shuffle=False)
-    images, targets = next(iter(loader))
-    assert images[4][0] == "image"
-    assert torch.equal(images[4][1], expected["image"])
-    assert torch.equal(targets[4]["masks"][1], expected["masks"])
-    assert torch.equal(targets[4]["semantic"][1], expected["semantic"])
-    assert targets[4]["boxes"][2] == {"format": "XYXY", "canvas_size": (40, 48)}
-    assert torch.equal(targets[4]["labels"], expected["labels"])
 
 
 @pytest.mark.parametrize(

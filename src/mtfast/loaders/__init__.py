@@ -6,10 +6,10 @@
 
 ``sampler`` orders the samples of an epoch and counts those that were handed out; ``views`` chooses
 the window of an image and how it is mirrored and turned; ``reader`` reads that view of the image
-and of its masks; ``batches`` says how samples travel between processes and ``sample_formats`` what
-a model is given. ``torch`` is the door: its Dataset and Loader.
+and of its masks; ``batches`` says how samples travel between processes and ``forms`` what a model
+is given. ``torch`` is the door: its Dataset and Loader.
 
-Only ``torch``, ``batches``, ``sample_formats`` and ``gpu`` import PyTorch.
+Only ``torch``, ``batches``, ``forms`` and ``gpu`` import PyTorch.
 """
 
 from mtfast.loaders.views import Augment

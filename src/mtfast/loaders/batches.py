@@ -21,7 +21,7 @@ from mtfast.painting.instance_targets import InstanceTargets
 __all__ = ["PackedBatch", "SampleDict", "channels_first", "pack_batch", "unpack_batch"]
 
 SampleDict: TypeAlias = dict[str, Any]
-"""One sample as plain tensors, see :func:`mtfast.loaders.sample_formats.as_tensors`."""
+"""One sample as plain tensors, see :mod:`mtfast.loaders.forms`."""
 
 _INSTANCES = InstanceTargets._fields
 # Where an array of any type may begin.
@@ -125,7 +125,7 @@ def unpack_batch(batch: PackedBatch) -> list[SampleDict]:
     Returns
     -------
     list of dict
-        See :func:`mtfast.loaders.sample_formats.as_tensors`.
+        See :mod:`mtfast.loaders.forms`.
 
     Examples
     --------

@@ -27,8 +27,8 @@ except ImportError:
         "run: pip install 'mtfast[torch]'"
     ) from None
 
-from mtfast.loaders.batches import PackedBatch, pack_batch
-from mtfast.loaders.sample_formats import check_format, collate, format_samples
+from mtfast.loaders.batches import PackedBatch, pack_batch, unpack_batch
+from mtfast.loaders.forms import FORMS, check_form, format_batch
 
 __all__ = ["Dataset", "Loader"]
 
@@ -47,7 +47,7 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         A store written by :func:`mtfast.convert`.
     split : str
     form : {"tensors", "tv_tensors", "detectron2", "mask2former"}
-        What a sample is, see :mod:`mtfast.loaders.sample_formats`.
+        What a sample is, see :mod:`mtfast.loaders.forms`.
     variant : str, optional
         Any annotation file of the split, n-shot subsets too; by default the one that the store's
         semantic masks were painted from. The images that it lists are the set.
@@ -89,7 +89,7 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
     memory; ``semantic`` (h, w) uint8, or uint16 in a set of more than 255 classes; ``masks``
     (n, h, w) bool, ``boxes`` (n, 4) float32, ``labels``, ``areas`` and ``ids`` (n,) int64; and
     ``index``, ``name`` and ``view`` of the image. Details are in
-    :func:`mtfast.loaders.sample_formats.as_tensors`.
+    :mod:`mtfast.loaders.forms`.
 
     A seed promises the same views of the same images in every epoch, on every machine and in any
     process: a view follows from (seed, epoch, image), through words that numpy promises to keep.
@@ -110,7 +110,7 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         seed: int = 0,
         cache_bytes: int = 0,
     ) -> None:
-        self.form = check_format(form)
+        self.form = check_form(form)
         self.reader = Reader(
             store,
             split,
@@ -143,7 +143,7 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
             If there is no such form.
         """
         dataset = cls.__new__(cls)
-        dataset.form, dataset.reader = check_format(form), reader
+        dataset.form, dataset.reader = check_form(form), reader
         return dataset
 
     def __len__(self) -> int:
@@ -168,8 +168,8 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         MtfastError
             If the image is smaller than the crop, or a library that the form needs is missing.
         """
-        (sample,) = format_samples(self.form, pack_batch([self.reader.read(key)]))
-        return sample
+        (sample,) = unpack_batch(pack_batch([self.reader.read(key)]))
+        return FORMS[self.form].convert(sample)
 
 
 class Loader:
@@ -312,7 +312,7 @@ class Loader:
         try:
             for batch in self._packed_batches():
                 self.sampler.advance(len(batch.names))
-                yield collate(self.dataset.form, batch)
+                yield format_batch(self.dataset.form, batch)
         except GeneratorExit:
             raise
         except (EOFError, ConnectionError) as error:

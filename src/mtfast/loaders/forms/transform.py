@@ -1,0 +1,123 @@
+"""Users' own transforms, and the check of what they return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from mtfast.errors import MtfastError, shown
+from mtfast.loaders.batches import SampleDict
+from mtfast.loaders.forms.form import INSTANCE_KEYS, Transform
+from mtfast.loaders.forms.registry import FORMS
+
+__all__ = ["apply_transform"]
+
+_DIMENSIONS = {
+    "image": ("channels", "height", "width"),
+    "semantic": ("height", "width"),
+    "masks": ("n", "height", "width"),
+    "boxes": ("n", "4"),
+    "labels": ("n",),
+    "areas": ("n",),
+    "ids": ("n",),
+}
+
+
+def apply_transform(form: str, sample: SampleDict, transform: Transform) -> SampleDict:
+    """Call a user's transform on a sample.
+
+    Parameters
+    ----------
+    form : str
+        One of :data:`mtfast.loaders.forms.FORMS`.
+    sample : dict
+        As plain tensors.
+    transform : callable
+        Called on the image and the target of the form "tv_tensors"; for all other forms, on the
+        sample. It may change pixels, sizes and types, drop instances, and add tensors under keys
+        of its own.
+
+    Returns
+    -------
+    dict
+        As plain tensors, with the keys of the sample and those that were added. ``areas`` are
+        counted again.
+
+    Raises
+    ------
+    MtfastError
+        If the transform returns something else, leaves a key out, or columns of instances that
+        differ in length.
+
+    Examples
+    --------
+    >>> sample = {"index": 3, "name": "a.jpg", "view": torch.zeros(8), "image": torch.ones(3, 2, 2)}
+    >>> halved = apply_transform("tensors", sample, lambda s: s | {"image": s["image"] / 2})
+    >>> halved["image"].max()
+    tensor(0.5000)
+    """
+    made = FORMS[form].transform(sample, transform)
+    if not isinstance(made, Mapping):
+        raise MtfastError(
+            f"a transform returned {shown(made)}; expected the dict of a sample; return the dict "
+            f"that it was given, changed"
+        )
+    made = dict(made)
+    _check_keys(made, sample)
+    _check_tensors(made)
+    _check_origin(made, sample)
+    _check_sizes(made)
+    if "areas" in made and "masks" in made:
+        made["areas"] = made["masks"].count_nonzero(dim=(1, 2))
+    return made
+
+
+def _check_keys(made: SampleDict, sample: SampleDict) -> None:
+    missing = [key for key in sample if key not in made]
+    if missing:
+        raise MtfastError(
+            f"a transform left out {', '.join(missing)}; expected all keys that it was given; "
+            f"return them, or leave what they come from out of targets="
+        )
+
+
+def _check_tensors(made: SampleDict) -> None:
+    for key, value in made.items():
+        if key in ("index", "name"):
+            continue
+        if not isinstance(value, torch.Tensor):
+            raise MtfastError(
+                f"a transform returned {key} as {type(value).__name__}; expected a torch.Tensor; "
+                f"make one of it"
+            )
+        names = _DIMENSIONS.get(key)
+        if names and (value.ndim != len(names) or (key == "boxes" and value.shape[1] != 4)):
+            raise MtfastError(
+                f"a transform returned {key} of shape {tuple(value.shape)}; expected "
+                f"({', '.join(names)}); keep the dimensions that it was given"
+            )
+
+
+def _check_origin(made: SampleDict, sample: SampleDict) -> None:
+    same = made["index"] == sample["index"] and made["name"] == sample["name"]
+    if not (same and torch.equal(made["view"], sample["view"])):
+        raise MtfastError(
+            "a transform changed index, name or view; expected what was read, by which samples "
+            "are told apart; write into keys of your own"
+        )
+
+
+def _check_sizes(made: SampleDict) -> None:
+    """Of the pixels, and of the columns of instances."""
+    pixels = {k: tuple(made[k].shape[-2:]) for k in ("image", "semantic", "masks") if k in made}
+    _check_equal(pixels, "size in pixels", "change image, semantic and masks alike")
+    counts = {key: len(made[key]) for key in INSTANCE_KEYS if key in made}
+    _check_equal(counts, "number of instances", f"drop the same rows of {', '.join(counts)}")
+
+
+def _check_equal(found: Mapping[str, Any], what: str, advice: str) -> None:
+    if len(set(found.values())) > 1:
+        listed = ", ".join(f"{value} in {key}" for key, value in found.items())
+        raise MtfastError(f"a transform returned {listed}; expected one {what}; {advice}")
