@@ -111,7 +111,9 @@ def _check_origin(made: SampleDict, sample: SampleDict) -> None:
 
 def _check_sizes(made: SampleDict) -> None:
     """Of the pixels, and of the columns of instances."""
-    pixels = {k: tuple(made[k].shape[-2:]) for k in ("image", "semantic", "masks") if k in made}
+    pixels: SampleDict = {
+        k: tuple(made[k].shape[-2:]) for k in ("image", "semantic", "masks") if k in made
+    }
     _check_equal(pixels, "size in pixels", "change image, semantic and masks alike")
     counts = {key: len(made[key]) for key in INSTANCE_KEYS if key in made}
     _check_equal(counts, "number of instances", f"drop the same rows of {', '.join(counts)}")

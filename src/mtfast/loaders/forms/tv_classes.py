@@ -64,7 +64,7 @@ class Column(tv_tensors.TVTensor):  # type: ignore[misc]
 
 
 class _SameAsMask(type(tv_tensors.Mask)):  # type: ignore[misc]
-    """Lets a class be found as Mask in dicts: ``dtype=`` and ``fill=`` are looked up by exact type."""
+    """Lets a class be found in a dict as Mask, as ``dtype=`` and ``fill=`` want exact types."""
 
     def __eq__(cls, other: object) -> bool:
         return other is tv_tensors.Mask or cls is other
