@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from queue import SimpleQueue
 from threading import Event, Thread
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +12,7 @@ from mtfast.errors import MtfastError, StoreError
 from mtfast.loaders.read_ahead import read_ahead
 from mtfast.loaders.sampler import SampleKey
 
-BATCHES = [[SampleKey(1, 10 * k + j) for j in range(3)] for k in range(6)]
+BATCHES = [SimpleNamespace(keys=[SampleKey(1, 10 * k + j) for j in range(3)]) for k in range(6)]
 
 
 @pytest.mark.parametrize("n_samples", [1, 3, 4, 100])
@@ -19,7 +20,7 @@ def test_batches_are_unchanged(n_samples):
     assert list(read_ahead(BATCHES, n_samples, lambda position: None)) == BATCHES
 
 
-@pytest.mark.parametrize(("n_samples", "ahead"), [(1, 0), (3, 1), (5, 1), (6, 2), (100, 5)])
+@pytest.mark.parametrize(("n_samples", "ahead"), [(1, 1), (3, 1), (5, 2), (6, 2), (100, 5)])
 def test_the_thread_is_as_far_ahead_as_asked(n_samples, ahead):
     """So many batches more than were passed on have been requested, in their order."""
     requested: SimpleQueue[int] = SimpleQueue()
@@ -27,7 +28,7 @@ def test_the_thread_is_as_far_ahead_as_asked(n_samples, ahead):
     batches = read_ahead((drawn.append(b) or b for b in BATCHES), n_samples, requested.put)
     assert next(batches) == BATCHES[0]
     assert len(drawn) == 1 + ahead
-    expected = [key.position for batch in drawn for key in batch]
+    expected = [key.position for batch in drawn for key in batch.keys]
     assert [requested.get(timeout=60) for _ in expected] == expected
     batches.close()
     assert requested.empty()

@@ -194,14 +194,14 @@ def test_variants_classes_and_targets(store, train):
     assert len(reader) == len(train.images_of(SHOT)) < len(train)
     sample = reader.read(0)
     assert sample.instances is None
-    assert reader.categories == ((1, "object"),)
+    assert reader.classes == ((1, 1, "object"),)
     table = train.instances(sample.index, SHOT)
     assert np.array_equal(sample.semantic > 0, mtfast.semantic(table)[0] > 0)
     assert sample.semantic.max() == 1
     sample = Reader(store, targets=(), images=False).read(-1)
     assert sample.index == len(train) - 1
     assert sample.image is sample.semantic is sample.instances is None
-    names = [c.name for c in Reader(store).categories]
+    names = [c.name for c in Reader(store).classes]
     assert names == [c.name for c in sorted(train.categories())]
 
 
@@ -218,7 +218,7 @@ def test_classes_are_numbered_in_the_order_of_their_ids(tmp_path):
     (tmp_path / "set.json").write_text(json.dumps(content))
     path = mtfast.convert(tmp_path / "set.json", tmp_path / "set.zarr", images="none")
     reader = Reader(path, images=False)
-    assert reader.categories == ((1, "class 7"), (2, "class 40"), (3, "class 900"))
+    assert reader.classes == ((1, 7, "class 7"), (2, 40, "class 40"), (3, 900, "class 900"))
     samples = [reader.read(position) for position in range(3)]
     assert [sample.instances.labels.tolist() for sample in samples] == [[2], [1], [3]]
     assert [int(sample.semantic.max()) for sample in samples] == [2, 1, 3]
@@ -334,10 +334,13 @@ def test_bad_readers(store, small_set, tmp_path):
 
 
 def test_unlisted_categories_are_named(store, monkeypatch):
-    reader = Reader(store)
-    reader._listed = reader._listed[:1]
+    from mtfast.store.reading.store import Split
+
+    listed = Split.categories
+    monkeypatch.setattr(Split, "categories", lambda *given: listed(*given)[:1])
     with pytest.raises(MtfastError, match="has category .*; expected one of the 1 that"):
-        [reader.read(position) for position in range(len(reader))]
+        Reader(store)
+    assert Reader(store, class_agnostic=True).classes.names == ("object",)
 
 
 def test_what_a_reader_chooses_is_logged(store, indexed, caplog):
@@ -364,5 +367,5 @@ def test_what_a_reader_chooses_is_logged(store, indexed, caplog):
         "WARNING",
         "nothing is cached; cache_bytes is 4,607,999, the decoded images take 4,608,000",
     )
-    assert "no quarter turns" in said(store, augment=Augment())[2][1]
+    assert "two of four turns" in said(store, augment=Augment())[2][1]
     assert len(said(store, crop=240, augment=Augment())) == 2

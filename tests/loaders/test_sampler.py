@@ -27,15 +27,17 @@ def handed(
     for sampler in samplers:
         if state is not None:
             sampler.load_state_dict(json.loads(json.dumps(state)))
-    batches = [list(s.batches()) for s in samplers]
-    assert {len(b) for b in batches} == {-(-samplers[0].n_left // batch)}
+    epochs = [sampler.begin() for sampler in samplers]
+    batches = [list(epoch.batches()) for epoch in epochs]
+    assert [len(b) for b in batches] == [len(epoch) for epoch in epochs]
+    assert {len(b) for b in batches} == {-(-epochs[0].n_left // batch)}
     assert state or {len(b) for b in batches} == {len(samplers[0])}
     positions, states = [], [samplers[0].state_dict()]
     for step in list(zip(*batches, strict=True))[:stop]:
         assert len({len(batch) for batch in step}) == 1
         positions += [key.position for turn in zip(*step, strict=True) for key in turn]
-        for sampler, batch_of_rank in zip(samplers, step, strict=True):
-            sampler.advance(len(batch_of_rank))
+        for epoch, batch_of_rank in zip(epochs, step, strict=True):
+            epoch.advance(len(batch_of_rank))
         states = [s.state_dict() for s in samplers]
         assert all(s == states[0] for s in states)
     return positions, states[0]
@@ -108,9 +110,9 @@ def test_ranks_take_turns(n, ranks, batch, drop_last, epoch):
     if drop_last:
         assert positions == twin[: n // (ranks * batch) * ranks * batch]
     else:
-        sampler = Sampler(order, batch, ranks=ranks)
-        assert sampler.padding == -n % ranks
-        repeated = [twin[i % n] for i in range(sampler.padding)] if n else []
+        padding = Sampler(order, batch, ranks=ranks).begin().padding
+        assert padding == -n % ranks
+        repeated = [twin[i % n] for i in range(padding)] if n else []
         assert positions == twin + repeated
 
 
@@ -144,26 +146,173 @@ def test_resuming_where_ranks_changed(before, after):
     assert len(first + rest) == 37 + -(37 - 6 * before) % after
 
 
-def test_the_sampler_may_run_ahead():
+def test_batches_may_be_drawn_ahead():
     sampler = Sampler(order_of(range(10)), 2)
-    batches = list(sampler.batches())
+    epoch = sampler.begin()
+    batches = list(epoch.batches())
     assert sampler.state_dict()["handed"] == 0
-    sampler.advance(2)
-    assert list(sampler.batches()) == batches[1:]
+    epoch.advance(2)
+    assert list(epoch.batches()) == batches[1:]
+    assert sampler.state_dict()["handed"] == 2
     sampler.start(4)
-    assert next(sampler.batches())[0].epoch == 4
+    assert next(sampler.begin().batches())[0].epoch == 4
+
+
+def test_every_iteration_is_the_next_epoch():
+    """However far the one before came, and also beside one that still runs."""
+    sampler = Sampler(order_of(range(10)), 2)
+    first, second = sampler.begin(), sampler.begin()
+    assert (first.start, second.start) == ((0, 0), (1, 0))
+    first.advance(2)
+    assert sampler.state_dict()["epoch"] == 0
+    second.advance(2)
+    first.advance(2)
+    # The newest that has handed out a batch.
+    assert sampler.state_dict()["epoch"] == 1
+    third = sampler.begin()
+    assert third.start == (2, 0)
+    assert sampler.state_dict()["epoch"] == 1
+    for _ in range(5):
+        third.advance(2)
+    assert (sampler.epoch, sampler.state_dict()["handed"]) == (3, 0)
+    assert sampler.begin().start == (3, 0)
+
+
+def test_a_set_epoch_stays_until_the_next_call():
+    sampler = Sampler(order_of(range(10)), 2)
+    sampler.set_epoch(7)
+    assert [sampler.begin().start for _ in range(3)] == [(7, 0)] * 3
+    sampler.set_epoch(2)
+    assert sampler.begin().start == (2, 0)
+    sampler.start(5)
+    assert [sampler.begin().start for _ in range(2)] == [(5, 0), (6, 0)]
+
+
+def test_a_set_epoch_resumes_its_state():
+    sampler = Sampler(order_of(range(10)), 2)
+    state = sampler.state_dict() | {"epoch": 3, "handed": 4}
+    sampler.load_state_dict(state)
+    sampler.set_epoch(3)
+    assert [sampler.begin().start for _ in range(2)] == [(3, 4), (3, 0)]
+    sampler.load_state_dict(state)
+    sampler.set_epoch(4)
+    assert sampler.begin().start == (4, 0)
+    sampler.load_state_dict(state)
+    assert [sampler.begin().start for _ in range(2)] == [(3, 4), (4, 0)]
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_look_at_one_batch_does_not_put_ranks_out_of_step(ranks):
+    sampler = Sampler(order_of(range(10)), 2, ranks=ranks)
+    sampler.load_state_dict(sampler.state_dict() | {"epoch": 1, "handed": 2})
+    sampler.begin().advance(2)
+    assert sampler.upcoming == ((1, 2) if ranks > 1 else (2, 0))
+    begun = sampler.begin()
+    begun.advance(2)
+    begun.advance(2)
+    assert sampler.upcoming == ((2, 0) if ranks > 1 else (3, 0))
+    # Epochs of one batch count.
+    short = Sampler(order_of(range(4)), 2, ranks=2)
+    short.begin().advance(2)
+    assert short.upcoming == (1, 0)
+
+
+def test_the_world_is_asked_when_an_epoch_begins():
+    world = [0, 1]
+    sampler = Sampler(order_of(range(10), shuffle=False), 5, world=lambda: tuple(world))
+    assert len(sampler) == 2
+    world[:] = [1, 2]
+    assert len(sampler) == 1
+    (batch,) = sampler.begin().batches()
+    assert [key.position for key in batch] == [1, 3, 5, 7, 9]
+    with pytest.raises(MtfastError, match="rank 2 of 2"):
+        Sampler(order_of(range(3)), 1, world=lambda: (2, 2))
+
+
+@settings(deadline=None)
+@given(st.integers(0, 30), st.integers(1, 5), st.integers(1, 4))
+def test_without_padding_every_sample_comes_once(n, ranks, batch):
+    order = order_of(range(n))
+    samplers = [Sampler(order, batch, rank=r, ranks=ranks, pad=False) for r in range(ranks)]
+    found = [list(sampler) for sampler in samplers]
+    assert [len(batches) for batches in found] == [len(sampler) for sampler in samplers]
+    positions = [key.position for batches in found for keys in batches for key in keys]
+    assert sorted(positions) == list(range(n))
+    assert {sampler.epoch for sampler in samplers} <= {1, 0} if n else True
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 20), st.integers(1, 45), st.integers(0, 3))
+def test_epochs_of_another_length_take_up_where_the_last_one_ended(n, m, seed):
+    order = order_of(range(n), 4, seed, n_samples=m)
+    assert len(order) == m
+    stream = np.concatenate([order.of_epoch(epoch) for epoch in range(2 * n)])
+    passes = stream[: 2 * m * n // n * n].reshape(-1, n)
+    assert np.array_equal(np.sort(passes, axis=1), np.tile(np.arange(n), (len(passes), 1)))
+    whole = order_of(range(n), 4, seed)
+    assert np.array_equal(passes[1], whole.of_epoch(1))
+
+
+def test_weighted_orders_have_the_shares_of_their_weights():
+    """Each image comes as often as its share says, rounded up or down; a chi-squared test."""
+    weights = np.array([1.0, 0, 2.5, 7, 1, 1, 0.3])
+    order = order_of(range(7), 2, seed=11, weights=weights, n_samples=9)
+    expected = 9 * weights / weights.sum()
+    epochs = [np.bincount(order.of_epoch(epoch), minlength=7) for epoch in range(200)]
+    for counts in epochs:
+        assert counts.sum() == 9
+        assert np.all(np.abs(counts - expected) < 1)
+    total, shown = np.sum(epochs, axis=0), weights > 0
+    chi2 = ((total - 200 * expected)[shown] ** 2 / (200 * expected)[shown]).sum()
+    assert chi2 < 16.8  # 1 % of the distribution with 6 degrees of freedom
+    assert total[1] == 0
+    different = {tuple(order.of_epoch(epoch).tolist()) for epoch in range(20)}
+    assert len(different) == 20
+
+
+def test_samples_that_come_again_have_numbers():
+    order = order_of(range(3), weights=[1, 1, 6], n_samples=8)
+    keys = [key for batch in Sampler(order, 3) for key in batch]
+    assert len(set(keys)) == 8
+    assert sorted(key.repeat for key in keys if key.position == 2) == list(range(6))
+    resumed = Sampler(order, 1)
+    resumed.load_state_dict(resumed.state_dict() | {"handed": 5})
+    assert [key for batch in resumed for key in batch] == keys[5:]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weights": [1, 2]}, "expected 3 finite numbers"),
+        ({"weights": [1, 2, np.nan]}, "expected 3 finite numbers"),
+        ({"weights": [1, 2, -1]}, "expected 3 finite numbers"),
+        ({"weights": "abc"}, "expected 3 finite numbers"),
+        ({"weights": [0, 0, 0]}, "all 0"),
+        ({"weights": [1, 1, 1], "shuffle": False}, "weights without shuffling"),
+        ({"n_samples": 0}, "samples_per_epoch is 0"),
+        ({"n_samples": 2.0}, "samples_per_epoch is 2.0"),
+    ],
+)
+def test_bad_weights(options, message):
+    with pytest.raises(MtfastError, match=message):
+        order_of(range(3), **options)
 
 
 def test_states_of_other_orders_are_refused():
     sampler = Sampler(order_of(range(10)), 2)
     state = sampler.state_dict()
-    for other in (order_of(range(11)), order_of(range(1, 11)), order_of(range(10), seed=1)):
+    for other in (
+        order_of(range(11)),
+        order_of(range(1, 11)),
+        order_of(range(10), seed=1),
+        order_of(range(10), weights=np.ones(10)),
+    ):
         with pytest.raises(MtfastError, match="make the loader as it was made"):
             Sampler(other, 2).load_state_dict(state)
     for change in ({"handed": 11}, {"epoch": -1}, {"handed": None}, {"epoch": "1"}):
         with pytest.raises(MtfastError, match="handed|epoch"):
             sampler.load_state_dict(state | change)
-        assert (sampler.epoch, sampler.handed) == (0, 0)
+        assert (sampler.epoch, sampler.state_dict()["handed"]) == (0, 0)
     with pytest.raises(MtfastError, match="expected the dict that state_dict returns"):
         sampler.load_state_dict([1, 2])
 
@@ -199,7 +348,8 @@ def test_numpy_integers_are_welcome_and_the_state_is_plain():
     order = order_of(range(9), shard=np.int64(4), seed=np.uint8(3), mixed=np.int16(2))
     sampler = Sampler(order, np.int64(2), rank=np.int64(1), ranks=np.int32(2))
     sampler.start(np.int64(5))
-    sampler.advance(2)
+    sampler.begin().advance(2)
     twin = Sampler(order_of(range(9), shard=4, seed=3, mixed=2), 2, rank=1, ranks=2)
     twin.load_state_dict(json.loads(json.dumps(sampler.state_dict())))
-    assert list(sampler.batches()) == list(twin.batches())
+    assert sampler.state_dict() == twin.state_dict()
+    assert json.dumps(sampler.state_dict())

@@ -111,15 +111,90 @@ def test_epochs_go_on_after_a_resumed_one(store, epochs):
 
 
 def test_iterating_again(store, epochs):
-    """An epoch that was left comes again; one whose last batch was taken does not."""
+    """Each iteration is the next epoch, also after one that was left."""
     loader = Loader(Dataset(store, **OPTIONS), 5)
     assert digests(loader, 2) == epochs[0][:10]
     assert loader.state_dict()["handed"] == 10
-    batches = iter(loader)
-    for _ in range(len(loader)):
-        next(batches)
     assert digests(loader) == epochs[1]
+    loader.set_epoch(0)
+    assert digests(loader, 1) == epochs[0][:5]
+    assert digests(loader) == epochs[0]
+    loader.start(0)
+    assert [digests(loader), digests(loader)] == epochs
     assert len(Loader(loader.dataset, 6, drop_last=True)) == 3
+
+
+@pytest.mark.parametrize("workers", [0, 2, "threads:2"])
+def test_iterations_do_not_disturb_each_other(store, epochs, workers):
+    """A look at one batch within an epoch, and two iterations side by side."""
+    with Loader(Dataset(store, **OPTIONS), 5, workers=workers) as loader:
+        batches, met = iter(loader), []
+        for number, batch in enumerate(batches):
+            met += batch["index"].tolist()
+            if number == 1:
+                look = next(iter(loader))
+                assert look["index"].tolist() == [index for index, *_ in epochs[1][:5]]
+                assert loader.state_dict()["epoch"] == 1
+        assert met == [index for index, *_ in epochs[0]]
+        loader.start(0)
+        pairs = zip(loader, loader, strict=True)
+        found = [(a["index"].tolist(), b["index"].tolist()) for a, b in pairs]
+        for of_epoch, expected in zip(zip(*found, strict=True), epochs, strict=True):
+            assert [k for half in of_epoch for k in half] == [index for index, *_ in expected]
+        assert loader.state_dict()["epoch"] == 2
+
+
+def test_iterations_begin_with_their_first_batch(store, epochs):
+    """Training loops make iterators that they do not use, and set the epoch after iter()."""
+    loader = Loader(Dataset(store, **OPTIONS), 5)
+    iter(loader)
+    batches = iter(loader)
+    loader.sampler.set_epoch(1)
+    assert digests(batches) == epochs[1]
+
+
+@pytest.mark.parametrize("workers", [2, "threads:3"])
+def test_the_next_epochs_are_read_ahead(store, epochs, monkeypatch, workers):
+    """Of two batches an epoch, six are being read: those of three epochs."""
+    from mtfast.loaders.workers import Team
+
+    submitted = []
+    submit = Team.submit
+    monkeypatch.setattr(Team, "submit", lambda s, keys: submitted.append(keys) or submit(s, keys))
+    n = 2 if workers == 2 else 3
+    with Loader(Dataset(store, **OPTIONS), 10, workers=workers, prefetch=3) as loader:
+        assert digests(loader, 1) == epochs[0][:10]
+        assert len(submitted) == 3 * n + 1
+        assert {key.epoch for keys in submitted for key in keys} == set(range((3 * n + 2) // 2))
+        # Left after one batch: the second one is dropped, the next epoch is there.
+        assert digests(loader) == epochs[1]
+        expected = [(epoch, half) for epoch in range(20) for half in range(2)]
+        places = [(keys[0].epoch, half % 2) for half, keys in enumerate(submitted)]
+        assert places == expected[: len(places)]
+
+
+@pytest.mark.parametrize("workers", [0, 2, "threads:2"])
+def test_memory_is_used_again(store, workers):
+    """Batches lie in few buffers, unless the caller keeps them."""
+    with Loader(Dataset(store, **OPTIONS), 2, workers=workers) as loader:
+        where = set()
+        for _ in range(6):
+            where |= {batch["image"].untyped_storage().data_ptr() for batch in loader}
+        assert len(where) <= len(loader._slots._free) + loader._depth + 1
+        kept = [*loader, *loader]
+        assert len({batch["image"].untyped_storage().data_ptr() for batch in kept}) == len(kept)
+        again = Loader(loader.dataset, 2)
+        again.start(6)
+        for found, batch in zip(kept, [*again, *again], strict=True):
+            assert torch.equal(found["image"], batch["image"])
+            assert all(map(torch.equal, found["masks"], batch["masks"]))
+
+
+def test_batches_that_fit_into_no_slot(store, epochs, monkeypatch):
+    monkeypatch.setattr("mtfast.loaders.torch.Loader._batch_bytes", lambda loader: 1)
+    for workers in (0, 2, "threads:2"):
+        with Loader(Dataset(store, **OPTIONS), 3, workers=workers) as loader:
+            assert digests(loader) == epochs[0]
 
 
 def test_samples_are_those_of_the_reader(store):
@@ -138,6 +213,9 @@ def test_samples_are_those_of_the_reader(store):
     assert np.array_equal(data[7]["image"], data[SampleKey(0, 7)]["image"])
     again = pickle.loads(pickle.dumps(data))
     assert np.array_equal(data[7]["image"], again[7]["image"])
+    assert not np.array_equal(data[7]["image"], data[SampleKey(0, 7)]["image"])
+    assert [s["index"] for s in data[18:]] == [data[-2]["index"], data[19]["index"]]
+    assert data[3:3] == []
 
 
 def test_batches_are_stacked(store):
@@ -241,6 +319,7 @@ def test_a_dataset_takes_what_a_reader_takes():
     """Written out at both doors: the same names, defaults and types."""
     dataset = dict(inspect.signature(Dataset.__init__).parameters)
     assert dataset.pop("form").default == "tensors"
+    assert dataset.pop("image_format").default is dataset.pop("transform").default is None
     reader = inspect.signature(Reader.__init__).parameters
     assert list(dataset.values()) == list(reader.values())
 
@@ -267,42 +346,23 @@ def test_what_a_loader_chooses_is_logged(store, caplog):
         Loader(Dataset(store, images=False), 8)
     said = [r.getMessage() for r in caplog.records if r.name == "mtfast.loaders.torch"]
     assert said == [
-        "rank 1 of 2: 2 batches of 8 samples an epoch, read by 2 worker processes; "
-        "64 samples are read ahead",
-        "rank 0 of 1: 3 batches of 8 samples an epoch, read by this process; nothing is read ahead",
+        "2 batches of 8 samples an epoch, read by 2 worker processes; 64 samples are read ahead",
+        "3 batches of 8 samples an epoch, read by this process; nothing is read ahead",
     ]
 
 
 def test_ranks_are_those_of_torch_distributed(store, monkeypatch):
+    """Asked when an epoch begins, not when the loader is made."""
+    early = Loader(Dataset(store, **OPTIONS), 2)
+    fixed = Loader(Dataset(store, **OPTIONS), 2, rank=0, ranks=1)
+    assert len(early) == 10
     monkeypatch.setattr(torch.distributed, "is_available", lambda: True)
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.distributed, "get_rank", lambda: 2)
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 3)
-    sampler = Loader(Dataset(store, **OPTIONS), 2).sampler
-    assert (sampler.rank, sampler.ranks) == (2, 3)
-    sampler = Loader(Dataset(store, **OPTIONS), 2, rank=0, ranks=1).sampler
-    assert (sampler.rank, sampler.ranks) == (0, 1)
-
-
-def test_what_torch_is_given(store, monkeypatch):
-    given = []
-
-    def data_loader(*arguments, **options):
-        given.append(options)
-        return iter([])
-
-    monkeypatch.setattr(torch.utils.data, "DataLoader", data_loader)
-    options = {"workers": 3, "prefetch": 5, "start_method": "spawn", "pin_memory": True}
-    list(Loader(Dataset(store, **OPTIONS), 4, **options))
-    list(Loader(Dataset(store, **OPTIONS), 4))
-    with_workers, without = given
-    assert with_workers["num_workers"] == 3
-    assert with_workers["prefetch_factor"] == 5
-    assert with_workers["persistent_workers"] is True
-    assert with_workers["multiprocessing_context"] == "spawn"
-    assert with_workers["pin_memory"] is True
-    assert without["num_workers"] == 0
-    assert without["pin_memory"] is False
+    assert (len(early), len(fixed)) == (4, 10)
+    assert digests(early) == digests(Loader(Dataset(store, **OPTIONS), 2, rank=2, ranks=3))
+    assert len(digests(fixed)) == 20
 
 
 def test_drop_last_and_shuffle(store):
@@ -325,37 +385,40 @@ def test_errors_of_workers_are_raised_and_end_them(store, monkeypatch):
     with Loader(Dataset(store, crop=48), 2, workers=2, start_method="fork") as loader:
         with pytest.raises(MtfastError, match="a damaged image"):
             next(iter(loader))
-        assert not torch.multiprocessing.active_children()
+        children = torch.multiprocessing.active_children()
+        assert not [child for child in children if type(child).__name__ == "ForkProcess"]
 
 
-def test_threads_end_with_the_iteration(store):
+def test_threads_end_with_the_loader(store):
     def names():
         return [t.name for t in threading.enumerate()].count("mtfast-read-ahead")
 
-    loader = Loader(Dataset(store, **OPTIONS), 2)
-    batches = iter(loader)
-    next(batches)
-    assert names() == 1
-    batches.close()
-    assert names() == 0
-    list(loader)
-    assert names() == 0
-    for options in ({"cache_bytes": 2**28}, {"images": False}):
-        batches = iter(Loader(Dataset(store, **OPTIONS | options), 2))
+    for end in ("close", "collect"):
+        loader = Loader(Dataset(store, **OPTIONS), 2)
+        batches = iter(loader)
         next(batches)
+        assert names() == 1
+        del batches
+        list(loader)
+        assert names() == 1
+        if end == "close":
+            loader.close()
+        del loader
+        assert names() == 0
+    for options in ({"cache_bytes": 2**28}, {"images": False}):
+        next(iter(Loader(Dataset(store, **OPTIONS | options), 2)))
         assert names() == 0, options
-        batches.close()
 
 
 SCRIPT = """
-import os, signal, sys
+import multiprocessing, os, signal, sys
 # Whoever runs the tests in the background may have it ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from mtfast.loaders.torch import Dataset, Loader
 loader = Loader(Dataset(sys.argv[1], crop=32), 2, workers=2)
 batches = iter(loader)
 next(batches)
-workers = [w.pid for w in loader._batches._iterator._workers]
+workers = [worker.pid for worker in multiprocessing.active_children()]
 print(*workers, flush=True)
 if sys.argv[2] == "kill":
     os.kill(workers[0], 9)

@@ -63,7 +63,7 @@ def test_resizing_averages_the_pixels_of_an_image():
 def test_views_stay_in_the_image(frame, crop, low, seed):
     table = make_table([random_masks(np.random.default_rng(seed), frame, 3)], frame)
     augment = Augment(near=0.5, scale=(low, 2 * low))
-    if crop[0] > frame[0] or crop[1] > frame[1]:
+    if not any(h <= frame[0] and w <= frame[1] for h, w in (crop, crop[::-1])):
         with pytest.raises(MtfastError, match="expected one that fits into it"):
             choose_view(table, crop, augment, (seed, 0, 0))
         return
@@ -82,6 +82,7 @@ def test_views_stay_in_the_image(frame, crop, low, seed):
         ((48, 64), None, {0, 2}),
         ((48, 64), (40, 60), {0, 2}),
         ((48, 64), (40, 48), {0, 1, 2, 3}),
+        ((48, 64), (64, 40), {1, 3}),
         ((48, 48), None, {0, 1, 2, 3}),
     ],
 )

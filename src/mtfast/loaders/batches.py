@@ -8,7 +8,8 @@ key, into one buffer, and what users get are views of it, made in their own proc
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -18,7 +19,14 @@ from numpy.typing import NDArray
 from mtfast.loaders.reader import TrainingSample
 from mtfast.painting.instance_targets import InstanceTargets
 
-__all__ = ["PackedBatch", "SampleDict", "channels_first", "pack_batch", "unpack_batch"]
+__all__ = [
+    "PackedBatch",
+    "SampleDict",
+    "channels_first",
+    "pack_batch",
+    "pack_dicts",
+    "unpack_batch",
+]
 
 SampleDict: TypeAlias = dict[str, Any]
 """One sample as plain tensors, see :mod:`mtfast.loaders.forms`."""
@@ -28,15 +36,28 @@ _INSTANCES = InstanceTargets._fields
 _ALIGNMENT = 8
 
 
+class _Piece(NamedTuple):
+    """Where an array is in the buffer."""
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    start: int
+
+    def of(self, data: torch.Tensor) -> torch.Tensor:
+        n_bytes = self.dtype.itemsize * math.prod(self.shape)
+        return data[self.start : self.start + n_bytes].view(self.dtype).view(self.shape)
+
+
 class PackedBatch(NamedTuple):
-    """Samples of one size in one buffer.
+    """Samples in one buffer.
 
     Attributes
     ----------
     data : (n_bytes,) uint8
         The arrays one after another, each in C order.
-    layout : list of (key, type, shape, first byte)
-        Of each array in ``data``.
+    layout : dict
+        For each key one array for the batch; or as many as there are samples, where these differ
+        in size.
     names : list of str
         Of each sample's image.
     n_instances : list of int, or None
@@ -44,26 +65,34 @@ class PackedBatch(NamedTuple):
     """
 
     data: torch.Tensor
-    layout: list[tuple[str, torch.dtype, tuple[int, ...], int]]
+    layout: dict[str, list[_Piece]]
     names: list[str]
     n_instances: list[int] | None
 
     def arrays(self) -> dict[str, torch.Tensor]:
-        """Return views of the arrays by key: the first axis counts samples, or all instances."""
-        views = {}
-        for key, dtype, shape, start in self.layout:
-            n_bytes = dtype.itemsize * math.prod(shape)
-            views[key] = self.data[start : start + n_bytes].view(dtype).view(shape)
-        return views
+        """Return views of the arrays by key: the first axis counts samples, or all instances.
+
+        Keys whose samples differ in size are left out.
+        """
+        joined = {key: pieces[0] for key, pieces in self.layout.items() if len(pieces) == 1}
+        return {key: piece.of(self.data) for key, piece in joined.items()}
 
 
-def pack_batch(samples: Sequence[TrainingSample]) -> PackedBatch:
+def pack_batch(
+    samples: Sequence[TrainingSample],
+    out: NDArray[np.uint8] | None = None,
+    image_format: str = "RGB",
+) -> PackedBatch:
     """Copy samples into one buffer.
 
     Parameters
     ----------
     samples : sequence of TrainingSample
         At least one; all of one size, and with the same targets.
+    out : (n_bytes,) uint8, optional
+        A buffer to be used again, if it is large enough.
+    image_format : {"RGB", "BGR"}
+        Order of the channels in the batch.
 
     Returns
     -------
@@ -79,40 +108,79 @@ def pack_batch(samples: Sequence[TrainingSample]) -> PackedBatch:
     >>> {key: tuple(array.shape) for key, array in batch.arrays().items()}
     {'index': (2,), 'view': (2, 8), 'image': (2, 2, 3, 3)}
     """
-    pieces = _pieces_by_key(samples)
-    layout = []
-    end = 0
-    for key, arrays in pieces.items():
-        first = arrays[0]
-        shape = (sum(map(len, arrays)), *first.shape[1:])
-        layout.append((key, torch.from_numpy(np.empty(0, first.dtype)).dtype, shape, end))
-        n_bytes = first.dtype.itemsize * math.prod(shape)
-        end += -(-n_bytes // _ALIGNMENT) * _ALIGNMENT
-    targets = [sample.instances for sample in samples if sample.instances is not None]
-    batch = PackedBatch(
-        torch.empty(end, dtype=torch.uint8),
-        layout,
-        [sample.name for sample in samples],
-        [len(target.ids) for target in targets] if targets else None,
-    )
-    for key, out in batch.arrays().items():
-        np.concatenate(pieces[key], out=out.numpy(), casting="no")
-    return batch
+    columns = [_columns(sample, image_format) for sample in samples]
+    return _pack(columns, [sample.name for sample in samples], out)
 
 
-def _pieces_by_key(samples: Sequence[TrainingSample]) -> dict[str, list[NDArray[Any]]]:
-    """List for each key the arrays that are concatenated."""
-    pieces = {
-        "index": [np.array([sample.index for sample in samples], np.int64)],
-        "view": [np.array([sample.view for sample in samples], np.int64)],
+def pack_dicts(samples: Sequence[SampleDict], out: NDArray[np.uint8] | None = None) -> PackedBatch:
+    """Copy samples that were unpacked, and perhaps transformed, into one buffer again.
+
+    Parameters
+    ----------
+    samples : sequence of dict
+        See :func:`mtfast.loaders.forms.tensors.convert`; other keys too, if they are tensors.
+    out : (n_bytes,) uint8, optional
+        A buffer to be used again, if it is large enough.
+
+    Returns
+    -------
+    PackedBatch
+    """
+    columns = []
+    for sample in samples:
+        arrays = {key: torch.as_tensor(value) for key, value in sample.items() if key != "name"}
+        if "image" in arrays:
+            arrays["image"] = arrays["image"].permute(1, 2, 0)
+        columns.append({key: value.numpy(force=True) for key, value in arrays.items()})
+    return _pack(columns, [str(sample["name"]) for sample in samples], out)
+
+
+def _columns(sample: TrainingSample, image_format: str) -> dict[str, NDArray[Any]]:
+    columns: dict[str, NDArray[Any]] = {
+        "index": np.array(sample.index, np.int64),
+        "view": np.array(sample.view, np.int64),
     }
-    for key in ("image", "semantic"):
-        if getattr(samples[0], key) is not None:
-            pieces[key] = [getattr(sample, key)[np.newaxis] for sample in samples]
-    if samples[0].instances is not None:
-        for key in _INSTANCES:
-            pieces[key] = [getattr(sample.instances, key) for sample in samples]
-    return pieces
+    if sample.member is not None:
+        columns["member"] = np.array(sample.member, np.int64)
+    if sample.image is not None:
+        columns["image"] = sample.image[..., ::-1] if image_format == "BGR" else sample.image
+    if sample.semantic is not None:
+        columns["semantic"] = sample.semantic
+    return columns | ({} if sample.instances is None else sample.instances._asdict())
+
+
+def _pack(
+    samples: list[dict[str, NDArray[Any]]], names: list[str], out: NDArray[np.uint8] | None
+) -> PackedBatch:
+    layout: dict[str, list[_Piece]] = {}
+    sources: list[list[NDArray[Any]]] = []
+    end = 0
+    for key in samples[0]:
+        layout[key] = []
+        for arrays in _joined(key, [sample[key] for sample in samples]):
+            first = arrays[0]
+            shape = (sum(map(len, arrays)), *first.shape[1:])
+            dtype = torch.from_numpy(np.empty(0, first.dtype)).dtype
+            layout[key].append(_Piece(dtype, shape, end))
+            sources.append(arrays)
+            end += -(-dtype.itemsize * math.prod(shape) // _ALIGNMENT) * _ALIGNMENT
+    if out is not None and out.size >= end:
+        data = torch.from_numpy(out[:end])
+    else:
+        data = torch.empty(end, dtype=torch.uint8)
+    pieces = chain.from_iterable(layout.values())
+    for piece, arrays in zip(pieces, sources, strict=True):
+        np.concatenate(arrays, out=piece.of(data).numpy(), casting="no")
+    counts = [len(sample["ids"]) for sample in samples] if "masks" in samples[0] else None
+    return PackedBatch(data, layout, names, counts)
+
+
+def _joined(key: str, arrays: list[NDArray[Any]]) -> list[list[NDArray[Any]]]:
+    """Group the arrays of the samples into those that are concatenated to one."""
+    if key not in _INSTANCES:
+        arrays = [array[np.newaxis] for array in arrays]
+    alike = len({(array.shape[1:], array.dtype) for array in arrays}) == 1
+    return [arrays] if alike else [[array] for array in arrays]
 
 
 def unpack_batch(batch: PackedBatch) -> list[SampleDict]:
@@ -135,21 +203,33 @@ def unpack_batch(batch: PackedBatch) -> list[SampleDict]:
     >>> unpacked["name"], unpacked["image"].shape
     ('a.jpg', torch.Size([3, 2, 3]))
     """
-    arrays = batch.arrays()
     columns: dict[str, Iterator[Any]] = {
-        "index": iter(arrays["index"].tolist()),
+        "index": iter([]),
         "name": iter(batch.names),
-        "view": iter(arrays["view"]),
+        "view": iter([]),
     }
-    if "image" in arrays:
-        columns["image"] = iter(channels_first(arrays["image"]))
-    if "semantic" in arrays:
-        columns["semantic"] = iter(arrays["semantic"])
-    if batch.n_instances is not None:
-        for key in _INSTANCES:
-            columns[key] = iter(arrays[key].split(batch.n_instances))
+    for key, pieces in batch.layout.items():
+        arrays = [piece.of(batch.data) for piece in pieces]
+        if len(arrays) == 1 and key in _INSTANCES and batch.n_instances is not None:
+            values = arrays[0].split(batch.n_instances)
+        elif key in _INSTANCES:
+            values = arrays
+        else:
+            values = list(chain.from_iterable(arrays))
+        columns[key] = map(_SINGLE.get(key, _unchanged), values)
     rows = zip(*columns.values(), strict=True)
     return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _unchanged(array: torch.Tensor) -> torch.Tensor:
+    return array
+
+
+_SINGLE: dict[str, Callable[[torch.Tensor], Any]] = {
+    "index": torch.Tensor.item,
+    "member": torch.Tensor.item,
+    "image": lambda image: image.permute(2, 0, 1),
+}
 
 
 def channels_first(images: torch.Tensor) -> torch.Tensor:

@@ -6,23 +6,36 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from queue import SimpleQueue
 from threading import Event, Thread
+from typing import Protocol, TypeVar
 
 from mtfast.errors import MtfastError
 from mtfast.loaders.sampler import SampleKey
 
-__all__ = ["read_ahead"]
+__all__ = ["Batch", "read_ahead"]
+
+
+class Batch(Protocol):
+    """What is read ahead: anything that knows the samples of a batch."""
+
+    @property
+    def keys(self) -> list[SampleKey]:
+        """The samples."""
+
+
+B = TypeVar("B", bound=Batch)
 
 
 def read_ahead(
-    batches: Iterable[list[SampleKey]], n_samples: int, fetch: Callable[[int], None]
-) -> Generator[list[SampleKey], None, None]:
+    batches: Iterable[B], n_samples: int, fetch: Callable[[int], None]
+) -> Generator[B, None, None]:
     """Pass batches on, while a thread requests the samples of those that come next.
 
     Parameters
     ----------
-    batches : iterable of lists of SampleKey
+    batches : iterable
+        Each has ``keys``, a list of SampleKey.
     n_samples : int
-        How many samples the thread is ahead of what has been passed on, rounded down to whole
+        How many samples the thread is ahead of what has been passed on, rounded up to whole
         batches.
     fetch : callable
         Called in the thread with each position. An error ends the thread and is not raised here:
@@ -30,12 +43,13 @@ def read_ahead(
 
     Yields
     ------
-    list of SampleKey
+    batch
         The batches, unchanged and in their order.
 
     Examples
     --------
-    >>> batches = [[SampleKey(0, 4)], [SampleKey(0, 2)]]
+    >>> from types import SimpleNamespace
+    >>> batches = [SimpleNamespace(keys=[SampleKey(0, k)]) for k in (4, 2)]
     >>> requested = []
     >>> list(read_ahead(batches, 1, requested.append)) == batches
     True
@@ -51,15 +65,15 @@ def read_ahead(
     )
     thread.start()
     try:
-        waiting: deque[list[SampleKey]] = deque()
+        waiting: deque[B] = deque()
         n_waiting = 0
         for batch in batches:
             waiting.append(batch)
-            n_waiting += len(batch)
-            for key in batch:
+            n_waiting += len(batch.keys)
+            for key in batch.keys:
                 positions.put(key.position)
-            while n_waiting > n_samples:
-                n_waiting -= len(waiting[0])
+            while n_waiting - len(waiting[0].keys) >= n_samples:
+                n_waiting -= len(waiting[0].keys)
                 yield waiting.popleft()
         yield from waiting
     finally:

@@ -5,30 +5,43 @@ from __future__ import annotations
 import logging
 import operator
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.arguments import ImagesOption, as_integer, check_size, wants_images
-from mtfast.errors import MtfastError, StoreError, no_such, shown
+from mtfast.arguments import ImagesOption, as_integer, check_flag, check_size, wants_images
+from mtfast.errors import MtfastError, StoreError, no_such, one_of, shown
+from mtfast.loaders.classes import AGNOSTIC, ClassTable, number_classes
 from mtfast.loaders.sampler import EpochOrder, Int64, SampleKey
-from mtfast.loaders.views import Augment, View, check_fits, choose_view, fits
+from mtfast.loaders.views import Augment, View, allowed_turns, check_fits, choose_view
 from mtfast.painting.crop import crop_table
 from mtfast.painting.instance_targets import InstanceTargets, instance_targets
-from mtfast.painting.paint import semantic, semantic_dtype
+from mtfast.painting.paint import semantic
 from mtfast.paths import local_path
-from mtfast.store.reading.store import Split, open_store
-from mtfast.table import Category, RunTable
+from mtfast.store.reading.store import Split, Store, open_store
+from mtfast.table import RunTable
 
-__all__ = ["TARGETS", "Reader", "TrainingSample", "boxes_of"]
+__all__ = [
+    "CROWDS",
+    "TARGETS",
+    "Crowds",
+    "Reader",
+    "TrainingSample",
+    "boxes_of",
+    "checked_position",
+]
 
 logger = logging.getLogger(__name__)
 
 TARGETS = ("semantic", "instances")
+
+Crowds = Literal["drop", "ignore", "keep"]
+CROWDS: tuple[Crowds, ...] = ("drop", "ignore", "keep")
+"""What becomes of annotations that are marked as crowds, see :class:`Reader`."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +57,11 @@ class TrainingSample:
     view : View
     image : (h, w, 3) uint8, RGB, C order
     semantic : (h, w) uint8 or uint16, C order
-        Number of the class of each pixel, 0 is background; uint16 if the set has more than 255.
+        Number of the class of each pixel, 0 is background; uint16 from 255 classes on.
     instances : InstanceTargets
         Those with a pixel in the view; labels are numbers of classes, from 1 on.
+    member : int
+        Number of the set that it is of, in a mixture of several.
     """
 
     index: int
@@ -55,6 +70,7 @@ class TrainingSample:
     image: NDArray[np.uint8] | None = None
     semantic: NDArray[Any] | None = None
     instances: InstanceTargets | None = None
+    member: int | None = None
 
 
 class Reader:
@@ -77,6 +93,14 @@ class Reader:
         Whether images are read, not only masks.
     class_agnostic : bool
         Number all classes 1.
+    classes : sequence of str or int, optional
+        Names or category ids of the classes, in the order of their numbers; instances of others
+        are left out. By default all that any split of the store lists, in the order of their ids.
+    crowds : {"drop", "ignore", "keep"}
+        What becomes of annotations with ``iscrowd`` 1, regions in which objects were not told
+        apart. "drop" leaves them out, as detectron2, mmdetection and Mask2Former do. "ignore" gives
+        their pixels in the semantic mask the ignore value, where no other instance is: 255, or
+        65535 in a mask of uint16. "keep" takes them as ordinary instances.
     seed : int
         Order and views of every epoch follow from it; not negative.
     cache_bytes : int
@@ -118,6 +142,8 @@ class Reader:
         targets: Collection[str] = TARGETS,
         images: ImagesOption = True,
         class_agnostic: bool = False,
+        classes: Sequence[str | int] | None = None,
+        crowds: Crowds = "drop",
         seed: int = 0,
         cache_bytes: int = 0,
     ) -> None:
@@ -127,34 +153,51 @@ class Reader:
         self.augment = _checked_augment(augment)
         self.targets = _checked_targets(targets)
         self.images = wants_images(images)
-        self.class_agnostic = class_agnostic
+        check_flag("class_agnostic", class_agnostic)
+        self.class_agnostic = bool(class_agnostic)
+        one_of("crowds", crowds, CROWDS)
+        self.crowds = crowds
         self.seed = as_integer("seed", seed, 0)
         self.cache_bytes = as_integer("cache_bytes", cache_bytes, 0)
         # Opened now, so that errors are raised where the reader is made.
+        where = f"split {split!r} of {self.store}"
         self.variant = self.split.semantic_variant if variant is None else variant
         if self.variant not in self.split.variants:
-            where = f"split {split!r} of {self.store}"
             raise StoreError(no_such("variant", str(variant), self.split.variants, where))
         self.indices: Int64 = self.split.images_of(self.variant)
+        if not self.indices.size:
+            raise StoreError(f"{where}: {self.variant} lists no image; expected some; pick another")
         if self.images and not self.split.has_images:
             raise StoreError(
-                f"split {split!r} of {self.store} holds masks only; expected images; convert the "
-                f"set again with --images keep, or read with images=False"
+                f"{where} holds masks only; expected images; convert the set again with "
+                f"--images keep, or read with images=False"
             )
         if self.crop:
-            check_fits(self.crop, self._frame)
+            check_fits(self.crop, self._frame, turned=bool(self.augment and self.augment.turn))
+        self.classes = self._class_table(classes)
         self._log_choices()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("split", "_cache")}
+        return {k: v for k, v in self.__dict__.items() if k not in ("_opened", "split", "_cache")}
+
+    def __repr__(self) -> str:
+        crop = f" cropped to {self.crop[0]} x {self.crop[1]}" if self.crop else ""
+        return (
+            f"<{len(self):,} images of {self.variant} in split {self.split_name} of {self.store}"
+            f"{crop}, {len(self.classes)} classes>"
+        )
 
     def __len__(self) -> int:
         return len(self.indices)
 
     @cached_property
+    def _opened(self) -> Store:
+        return open_store(self.store)
+
+    @cached_property
     def split(self) -> Split:
         """The split, opened by the process that reads from it."""
-        return open_store(self.store)[self.split_name]
+        return self._opened[self.split_name]
 
     @cached_property
     def _cache(self) -> dict[int, NDArray[np.uint8]]:
@@ -175,36 +218,106 @@ class Reader:
         """Whether images are kept once they are decoded."""
         return self.images and self._decoded_bytes <= self.cache_bytes
 
-    @cached_property
-    def categories(self) -> tuple[Category, ...]:
-        """The classes as they are numbered here, from 1 on, in the order of the file's ids."""
-        if self.class_agnostic:
-            return (Category(1, "object"),)
-        return tuple(Category(number, c.name) for number, c in enumerate(sorted(self._listed), 1))
+    def _class_table(self, classes: Sequence[str | int] | None) -> ClassTable:
+        if self.class_agnostic and classes is None:
+            return AGNOSTIC
+        found = number_classes(self._opened, self.split, self.variant, classes)
+        if not self.class_agnostic:
+            return found
+        raise MtfastError(
+            "classes and class_agnostic; expected one of them; leave out the other one"
+        )
 
-    @cached_property
-    def _listed(self) -> tuple[Category, ...]:
-        return self.split.categories(self.variant)
+    @property
+    def ignore_value(self) -> int:
+        """Value of pixels in semantic masks that a loss is to leave out: 255, or 65535."""
+        return int(np.iinfo(self.semantic_dtype).max)
 
     @property
     def semantic_dtype(self) -> np.dtype[Any]:
         """Of the semantic masks of all samples, whichever classes they show."""
-        return semantic_dtype(np.array([0, len(self.categories)]))
+        # The largest value is the ignore value.
+        return np.dtype(np.uint8 if len(self.classes) < 255 else np.uint16)
 
-    def epoch_order(self, shuffle: bool = True) -> EpochOrder:
+    def class_counts(self) -> Int64:
+        """Count the instances of each class in each image.
+
+        Returns
+        -------
+        (n_images, n_classes) int64
+            In the orders of the set and of :attr:`classes`; without crowds, unless they are kept.
+        """
+        category_ids, offsets = self.split.labels(self.variant)
+        numbers = self._numbers(category_ids)
+        if self.crowds != "keep":
+            numbers = np.where(self.split.crowds(self.variant), 0, numbers)
+        image = np.repeat(np.arange(len(self)), np.diff(offsets))
+        n = len(self.classes) + 1
+        counts = np.bincount(image * n + numbers, minlength=len(self) * n)
+        return counts.reshape(-1, n)[:, 1:]
+
+    def epoch_order(
+        self,
+        shuffle: bool = True,
+        weights: NDArray[np.float64] | None = None,
+        n_samples: int | None = None,
+    ) -> EpochOrder:
         """Return the order of the samples.
 
         Parameters
         ----------
         shuffle : bool
             Otherwise they come in the order of the variant.
+        weights : (n_images,) float64, optional
+            How often each image comes.
+        n_samples : int, optional
+            Length of an epoch.
 
         Returns
         -------
         EpochOrder
         """
-        shard = int(self.split.store.attributes.get("shard", 1))
-        return EpochOrder(self.indices, shard, self.seed, shuffle)
+        return EpochOrder(
+            self.indices,
+            self.shard,
+            self.seed,
+            shuffle,
+            weights=weights,
+            n_samples=n_samples,
+        )
+
+    def image_numbers(self) -> Int64:
+        """Return the index in its split of each image of the set, (n_images,) int64."""
+        return self.indices
+
+    @property
+    def sample_size(self) -> tuple[int, int]:
+        """Height and width of the samples."""
+        return self.crop or self._frame
+
+    def position(self, position: Any) -> int:
+        """Return a position in the set as a number from 0 on.
+
+        Parameters
+        ----------
+        position : int
+            Negative ones count from the end.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        IndexError, TypeError
+            If there is no such position, or it is not an integer.
+        """
+        return checked_position(position, len(self))
+
+    @property
+    def shard(self) -> int:
+        """Images in a shard of the store."""
+        return int(self.split.store.attributes.get("shard", 1))
 
     def view_of(self, key: SampleKey | int) -> tuple[int, RunTable, View]:
         """Choose the view of a sample.
@@ -219,7 +332,7 @@ class Reader:
         index : int
             Of the image in its split.
         table : RunTable
-            All instances of the image, with numbers of classes as category ids.
+            The instances of the image, see :meth:`with_class_numbers`.
         view : View
 
         Raises
@@ -229,13 +342,11 @@ class Reader:
         MtfastError
             If the image is smaller than the crop.
         """
-        epoch, position = key if isinstance(key, tuple) else (0, key)
-        position = operator.index(position)
-        if not -len(self) <= position < len(self):
-            raise IndexError(f"sample {position} of a set of {len(self)}")
-        index = int(self.indices[position])
+        key = SampleKey(*key) if isinstance(key, tuple) else SampleKey(0, key)
+        index = int(self.indices[self.position(key.position)])
         table = self.with_class_numbers(self.split.instances(index, self.variant))
-        view = choose_view(table, self.crop, self.augment, (self.seed, epoch, 1 + index))
+        seed = (self.seed, key.epoch, 1 + index, *[key.repeat][: key.repeat])
+        view = choose_view(self._shown(table), self.crop, self.augment, seed)
         return index, table, view
 
     def read(self, key: SampleKey | int) -> TrainingSample:
@@ -259,13 +370,14 @@ class Reader:
         """
         index, table, view = self.view_of(key)
         cut = crop_table(table, view[:4])
+        instances = self._shown(cut)
         return TrainingSample(
             index,
             str(self.split.names[index]),
             view,
             view.apply_to_image(self._pixels(index, view)) if self.images else None,
             view.apply_to_labels(self._semantic(cut)) if "semantic" in self.targets else None,
-            _apply(view, instance_targets(cut)) if "instances" in self.targets else None,
+            _apply(view, instance_targets(instances)) if "instances" in self.targets else None,
         )
 
     def _semantic(self, table: RunTable) -> NDArray[Any]:
@@ -318,31 +430,48 @@ class Reader:
         Returns
         -------
         RunTable
-            Its category ids are positions in :attr:`categories` plus 1.
-
-        Raises
-        ------
-        MtfastError
-            If an instance has a category that the variant does not list.
+            Its category ids are numbers of :attr:`classes`. Instances of other classes are left
+            out, crowds too. If crowds are ignored they come first and have the ignore value.
         """
+        numbers = self._numbers(table.category_ids)
+        shown = numbers > 0
+        if self.crowds != "keep" and np.any(crowd := table.iscrowd != 0):
+            if self.crowds == "drop":
+                shown &= ~crowd
+            numbers[crowd] = self.ignore_value
+            # Painted before all others of their image.
+            order = np.lexsort((~crowd, table.image_of_instance))
+            order = order[shown[order]]
+            return _with_category_ids(table.select(order), numbers[order])
+        if not np.all(shown):
+            return _with_category_ids(table.select(shown), numbers[shown])
+        return _with_category_ids(table, numbers)
+
+    def _numbers(self, category_ids: Int64) -> Int64:
         if self.class_agnostic:
-            return _with_category_ids(table, np.ones(table.n_instances, np.int64))
-        ids = np.array(sorted(c.id for c in self._listed), np.int64)
-        at = np.searchsorted(ids, table.category_ids)
-        unlisted = ids[np.minimum(at, ids.size - 1)] != table.category_ids if ids.size else at >= 0
-        if np.any(unlisted):
-            k = int(np.argmax(unlisted))
-            raise MtfastError(
-                f"annotation {table.instance_ids[k]} has category {table.category_ids[k]}; "
-                f"expected one of the {ids.size} that {self.variant} lists; correct the file, or "
-                f"read it class-agnostic"
-            )
-        return _with_category_ids(table, at + 1)
+            return np.ones(len(category_ids), np.int64)
+        return self.classes.numbers_of(category_ids)
+
+    def _shown(self, table: RunTable) -> RunTable:
+        """Leave out the crowds that only count in the semantic mask."""
+        if self.crowds != "ignore" or not np.any(table.iscrowd):
+            return table
+        return table.select(table.iscrowd == 0)
 
     def _log_choices(self) -> None:
         where = f"split {self.split_name} of {self.store}"
         logger.info("%s: variant %s, %s images", where, self.variant, f"{len(self):,}")
         logger.info("%s: %s", where, self._decoding())
+        n_crowds = int(np.count_nonzero(self.split.crowds(self.variant)))
+        if n_crowds and self.crowds != "keep":
+            logger.warning(
+                "%s: %s of %s annotations are crowds and are %s; crowds='keep' takes them as "
+                "ordinary instances",
+                where,
+                f"{n_crowds:,}",
+                f"{len(self.split.labels(self.variant)[0]):,}",
+                "left out" if self.crowds == "drop" else "ignored",
+            )
         if self.images and self.cache_bytes and not self.is_cached:
             logger.warning(
                 "%s: nothing is cached; cache_bytes is %s, the decoded images take %s",
@@ -351,8 +480,8 @@ class Reader:
                 f"{self._decoded_bytes:,}",
             )
         crop = self.crop or self._frame
-        if self.augment and self.augment.turn and not fits(crop[::-1], self._frame):
-            logger.info("%s: no quarter turns, as a turned window does not fit", where)
+        if self.augment and self.augment.turn and len(allowed_turns(crop, self._frame)) < 4:
+            logger.info("%s: two of four turns, as the window fits one way only", where)
 
     def _decoding(self) -> str:
         """How images are decoded, and why, for the log."""
@@ -369,6 +498,36 @@ class Reader:
             "whole images are decoded for each window, as the store has no crop index; "
             "'mtfast index' adds one"
         )
+
+
+def checked_position(position: Any, n: int) -> int:
+    """Return a position in a set as a number from 0 on.
+
+    Parameters
+    ----------
+    position : int
+        Negative ones count from the end.
+    n : int
+        Samples of the set.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    IndexError, TypeError
+        If there is no such position, or it is not an integer.
+
+    Examples
+    --------
+    >>> checked_position(-1, 5)
+    4
+    """
+    number = operator.index(position)
+    if not -n <= number < n:
+        raise IndexError(f"sample {number} of a set of {n}")
+    return number % n
 
 
 def _checked_augment(augment: Any) -> Augment | None:

@@ -8,13 +8,18 @@ The order of an epoch is a list of positions in the set. Ranks take turns in it:
 
 so a single number says where to resume, on any number of ranks. Worker processes are given
 whole batches and have no influence on the order.
+
+An :class:`EpochOrder` is a pure function of the epoch. A :class:`Sampler` says which epoch comes
+next; each iteration is an :class:`Epoch` of its own, so that several do not disturb each other.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +28,7 @@ from numpy.typing import NDArray
 from mtfast.arguments import as_integer
 from mtfast.errors import MtfastError, shown
 
-__all__ = ["EpochOrder", "SampleKey", "Sampler", "random_words"]
+__all__ = ["Epoch", "EpochOrder", "SampleKey", "Sampler", "random_words", "uniform"]
 
 Int64 = NDArray[np.int64]
 
@@ -40,10 +45,13 @@ class SampleKey(NamedTuple):
         Its view of the image differs from epoch to epoch.
     position : int
         Position of the image in the set, from 0 on.
+    repeat : int
+        How many times the image came before in this epoch; each time its view is another.
     """
 
     epoch: int
     position: int
+    repeat: int = 0
 
 
 def random_words(n: int, *seed: int) -> NDArray[np.uint64]:
@@ -73,6 +81,28 @@ def random_words(n: int, *seed: int) -> NDArray[np.uint64]:
     return words
 
 
+def uniform(n: int, *seed: int) -> NDArray[np.float64]:
+    """Draw random numbers from 0 to below 1, the same ones for equal seeds on every machine.
+
+    Parameters
+    ----------
+    n : int
+    *seed : int
+        Not negative.
+
+    Returns
+    -------
+    (n,) float64
+
+    Examples
+    --------
+    >>> uniform(2, 0, 1).round(3)
+    array([0.89 , 0.557])
+    """
+    numbers: NDArray[np.float64] = (random_words(n, *seed) >> np.uint64(11)) * np.float64(2.0**-53)
+    return numbers
+
+
 @dataclass(frozen=True, eq=False)
 class EpochOrder:
     """The order of the samples of a set in any epoch, a pure function of these fields.
@@ -89,17 +119,32 @@ class EpochOrder:
     mixed : int
         Shards come in random order, and the images of this many shards at a time are shuffled
         together: enough to be random, and few enough that reads stay within a few files.
+    weights : (n,) float64, optional
+        How often each image comes, relative to the others. Without them an image comes again when
+        all the others have come.
+    n_samples : int, optional
+        Length of an epoch; by default n. Without weights epochs of another length take up where
+        the one before ended, so that all images come equally often.
 
     Raises
     ------
     MtfastError
-        If the shard, the seed or ``mixed`` is not an integer, or too small.
+        If an argument is of another type or out of range.
 
     Examples
     --------
     >>> order = EpochOrder(np.arange(6), shard=2, seed=3, mixed=1)
     >>> order.of_epoch(0), order.of_epoch(1)
     (array([1, 0, 2, 3, 4, 5]), array([0, 1, 4, 5, 3, 2]))
+    >>> often = EpochOrder(np.arange(3), shard=2, weights=np.array([1.0, 1.0, 2.0]), n_samples=8)
+    >>> np.bincount(often.of_epoch(0))
+    array([2, 2, 4])
+
+    Notes
+    -----
+    With weights, an image whose share of an epoch is 2.3 samples comes two or three times in it.
+    This is systematic sampling: equal steps through the cumulated weights of the images in random
+    order, from a random start (Madow, Annals of Mathematical Statistics 20, 1949).
     """
 
     images: Int64
@@ -107,13 +152,27 @@ class EpochOrder:
     seed: int = 0
     shuffle: bool = True
     mixed: int = MIXED_SHARDS
+    weights: NDArray[np.float64] | None = None
+    n_samples: int | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("shard", 1), ("seed", 0), ("mixed", 1)):
             object.__setattr__(self, name, as_integer(name, getattr(self, name), least))
+        if self.n_samples is not None:
+            n = as_integer("samples_per_epoch", self.n_samples, 1)
+            object.__setattr__(self, "n_samples", n)
+        if self.weights is not None:
+            object.__setattr__(self, "weights", _checked_weights(self.weights, len(self.images)))
+            if not self.shuffle:
+                raise MtfastError(
+                    "weights without shuffling; expected one of them, as weighted samples are "
+                    "drawn at random; leave the weights out or shuffle"
+                )
 
     def __len__(self) -> int:
-        return len(self.images)
+        """Samples in an epoch."""
+        n = len(self.images)
+        return self.n_samples if self.n_samples is not None and n else n
 
     def of_epoch(self, epoch: int) -> Int64:
         """Return the order of an epoch.
@@ -125,21 +184,70 @@ class EpochOrder:
 
         Returns
         -------
-        (n,) int64
-            The positions 0 to n - 1.
+        (len(self),) int64
+            Positions in the set: each of 0 to n - 1 once, if there are no weights and the epoch
+            has no other length.
         """
-        if not self.shuffle:
-            return np.arange(len(self))
-        shards, shard_of_image = np.unique(self.images // self.shard, return_inverse=True)
-        words = random_words(shards.size + len(self), self.seed, epoch)
+        n = len(self.images)
+        if self.weights is not None and n:
+            return self._shuffled(self._drawn(self.weights, epoch), epoch)
+        if self.n_samples is None or not n:
+            return self._pass(epoch)
+        start, end = epoch * self.n_samples, (epoch + 1) * self.n_samples
+        passes = range(start // n, -(-end // n))
+        found = np.concatenate([self._pass(number) for number in passes])
+        return found[start - passes[0] * n : end - passes[0] * n]
+
+    def repeats(self, positions: Int64) -> Int64:
+        """Count for each sample of an epoch how often its image came before.
+
+        Parameters
+        ----------
+        positions : (m,) int64
+            From the beginning of the epoch on.
+
+        Returns
+        -------
+        (m,) int64
+
+        Examples
+        --------
+        >>> often = EpochOrder(np.arange(3), shard=2, weights=[1, 1, 2])
+        >>> often.repeats(np.array([2, 0, 2, 2]))
+        array([0, 0, 1, 2])
+        """
+        if self.weights is None and self.n_samples is None:
+            return np.zeros(len(positions), np.int64)
+        return _repeats(positions)
+
+    def _pass(self, number: int) -> Int64:
+        """Return all positions once."""
+        everything = np.arange(len(self.images))
+        return self._shuffled(everything, number) if self.shuffle else everything
+
+    def _shuffled(self, positions: Int64, *stream: int) -> Int64:
+        shard_of_sample = self.images[positions] // self.shard
+        shards, shard_of_sample = np.unique(shard_of_sample, return_inverse=True)
+        words = random_words(shards.size + len(positions), self.seed, *stream)
         turn = np.argsort(np.argsort(words[: shards.size], kind="stable"))
-        order: Int64 = np.lexsort((words[shards.size :], turn[shard_of_image] // self.mixed))
-        return order
+        order: Int64 = np.lexsort((words[shards.size :], turn[shard_of_sample] // self.mixed))
+        return positions[order]
+
+    def _drawn(self, weights: NDArray[np.float64], epoch: int) -> Int64:
+        """Draw the positions of an epoch by their weights."""
+        # A stream of its own: a third number after the seed and the epoch.
+        random = uniform(len(weights) + 1, self.seed, epoch, _DRAW)
+        mixed = np.argsort(random[1:], kind="stable")
+        ends = np.cumsum(weights[mixed])
+        steps = (np.arange(len(self)) + random[0]) * (ends[-1] / len(self))
+        chosen = np.searchsorted(ends, steps, side="right")
+        drawn: Int64 = mixed[np.minimum(chosen, mixed.size - 1)]
+        return drawn
 
     def fingerprint(self) -> dict[str, int]:
         """Return what tells orders apart, as plain numbers."""
         images = np.ascontiguousarray(self.images, "<i8")
-        return {
+        found = {
             "samples": len(self),
             "images": zlib.crc32(images.tobytes()),
             "shard": self.shard,
@@ -147,13 +255,45 @@ class EpochOrder:
             "shuffle": int(self.shuffle),
             "mixed": self.mixed,
         }
+        if self.weights is not None:
+            found["weights"] = zlib.crc32(self.weights.astype("<f8").tobytes())
+        return found
+
+
+_DRAW = 1
+
+
+def _checked_weights(weights: Any, n: int) -> NDArray[np.float64]:
+    try:
+        found = np.asarray(weights, np.float64)
+    except (TypeError, ValueError):
+        found = np.empty(0)
+    if found.shape != (n,) or not np.all(np.isfinite(found)) or np.any(found < 0):
+        raise MtfastError(
+            f"weights {shown(weights)}; expected {n} finite numbers from 0 on, one for each image "
+            f"of the set; give as many"
+        )
+    if n and not found.sum() > 0:
+        raise MtfastError("weights that are all 0; expected some above 0; give larger ones")
+    return found
+
+
+def _repeats(positions: Int64) -> Int64:
+    """Count for each position how often it came before."""
+    order = np.argsort(positions, kind="stable")
+    ordered = positions[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])[: ordered.size]
+    lengths = np.diff(np.r_[starts, ordered.size])
+    counts = np.empty(ordered.size, np.int64)
+    counts[order] = np.arange(ordered.size) - np.repeat(starts, lengths)
+    return counts
 
 
 class Sampler:
     """The batches of one rank, epoch by epoch, and how far the caller is in them.
 
-    Batches may be drawn ahead of the caller, as worker processes do: the state counts the samples
-    that :meth:`advance` was told of, not those that were drawn.
+    Each iteration is an :class:`Epoch`, which :meth:`begin` makes. It goes through the epoch after
+    that of the iteration before, however far that one came, unless :meth:`set_epoch` fixed which.
 
     Parameters
     ----------
@@ -162,16 +302,14 @@ class Sampler:
         Samples in a batch of one rank.
     rank, ranks : int
         Number of this process, from 0 on, and how many processes there are.
+    world : callable, optional
+        Returns both, and is called when an epoch begins; replaces ``rank`` and ``ranks``.
     drop_last : bool
         Leave out the samples at the end of an epoch that do not fill a batch on every rank.
-        Otherwise the last batch is shorter, and as all ranks get equally many samples, up to
-        ``ranks - 1`` of the epoch's first ones come once more at its end: see :attr:`padding`.
-
-    Attributes
-    ----------
-    epoch : int
-    handed : int
-        Samples of the epoch that all ranks together have handed to their callers.
+    pad : bool
+        All ranks get equally many samples: up to ``ranks - 1`` of the epoch's first ones come once
+        more at its end, see :attr:`Epoch.padding`. Otherwise every sample comes exactly once, and
+        some ranks get one less.
 
     Raises
     ------
@@ -182,11 +320,18 @@ class Sampler:
     --------
     >>> order = EpochOrder(np.arange(5), shard=64, shuffle=False)
     >>> sampler = Sampler(order, 2, rank=1, ranks=2)
-    >>> [[key.position for key in batch] for batch in sampler.batches()]
+    >>> epoch = sampler.begin()
+    >>> [[key.position for key in batch] for batch in epoch.batches()]
     [[1, 3], [0]]
-    >>> sampler.advance(2)
-    >>> sampler.epoch, sampler.handed, sampler.n_left
+    >>> epoch.advance(2)
+    >>> epoch.number, epoch.handed, epoch.n_left
     (0, 4, 1)
+
+    Notes
+    -----
+    Ranks count their iterations each for itself. So that a look at one batch on one rank does not
+    put it out of step with the others, an iteration of several ranks that was left after its first
+    batch is not counted.
     """
 
     def __init__(
@@ -196,69 +341,85 @@ class Sampler:
         *,
         rank: int = 0,
         ranks: int = 1,
+        world: Callable[[], tuple[int, int]] | None = None,
         drop_last: bool = False,
+        pad: bool = True,
     ) -> None:
         self.order = order
         self.batch_size = as_integer("batch_size", batch_size, 1)
-        self.rank = as_integer("rank", rank, 0)
-        self.ranks = as_integer("ranks", ranks, 1)
-        if self.rank >= self.ranks:
-            raise MtfastError(
-                f"rank {rank} of {ranks}; expected one below the number of ranks; "
-                f"count ranks from 0"
-            )
         self.drop_last = drop_last
-        self.epoch = 0
-        self.handed = 0
+        self.pad = pad
+        self._world = world or partial(_checked_rank, rank, ranks)
+        _checked_rank(*self._world())
+        # Where the next iteration starts, and whether it is this epoch until further notice.
+        self._next = _Place(0, 0)
+        self._is_fixed = False
+        # What the state says, and the iteration that may turn out to have been a look only.
+        self._place = self._next
+        self._latest: Epoch | None = None
+        # Iterations that were begun, and the newest of those that have handed out a batch.
+        self._n_begun = 0
+        self._newest = 0
 
     def __len__(self) -> int:
         """Batches of this rank in a whole epoch."""
-        return -(-self._share(len(self.order)) // self.batch_size)
+        return len(self._epoch(_Place(0, 0)))
+
+    def __iter__(self) -> Iterator[list[SampleKey]]:
+        """Begin an epoch and draw its batches, as a batch sampler of PyTorch does."""
+        for batch in (epoch := self.begin()).batches():
+            epoch.advance(len(batch))
+            yield batch
 
     @property
-    def n_left(self) -> int:
-        """Samples that this rank has still to hand out in this epoch."""
-        return self._share(len(self.order) - self.handed)
-
-    def _share(self, n_samples: int) -> int:
-        """How many of the samples that are left for all ranks each rank gets."""
-        if self.drop_last:
-            return n_samples // (self.ranks * self.batch_size) * self.batch_size
-        return -(-n_samples // self.ranks)
+    def epoch(self) -> int:
+        """The current epoch, or the next one if it is over."""
+        return self._place.epoch
 
     @property
-    def padding(self) -> int:
-        """Samples that come once more at the end of this epoch, on all ranks together."""
-        return max(0, self.n_left * self.ranks - (len(self.order) - self.handed))
+    def upcoming(self) -> tuple[int, int]:
+        """Epoch and first sample of the next iteration, if nothing else is said until then."""
+        latest = self._latest
+        is_look = latest is not None and latest.ranks > 1 and latest.n_batches == 1
+        if latest is not None and is_look and latest.n_left:
+            return latest.start
+        return self._next
 
-    def batches(self) -> Iterator[list[SampleKey]]:
-        """Draw what is left of this epoch.
+    def begin(self) -> Epoch:
+        """Begin the next iteration.
 
-        Yields
-        ------
-        list of SampleKey
-            A batch of this rank, from the first sample on that was not handed out.
+        Returns
+        -------
+        Epoch
         """
-        order = self.order.of_epoch(self.epoch)
-        # Of fewer samples than ranks, some come more than once.
-        padded = np.resize(order, len(order) + self.padding)
-        mine = padded[self.handed + self.rank :: self.ranks][: self.n_left].tolist()
-        epoch = self.epoch
-        for start in range(0, len(mine), self.batch_size):
-            yield [SampleKey(epoch, k) for k in mine[start : start + self.batch_size]]
+        place = _Place(*self.upcoming)
+        self._next = _Place(place.epoch + (not self._is_fixed), 0)
+        self._n_begun += 1
+        self._latest = self._epoch(place)
+        return self._latest
 
-    def advance(self, n: int) -> None:
-        """Count samples that this rank hands to its caller.
+    def epochs_from(self, place: tuple[int, int]) -> Iterator[Epoch]:
+        """List the epochs from a place on, which are read ahead of the caller.
 
         Parameters
         ----------
-        n : int
-            How many; every rank hands out as many in the same step.
+        place : (epoch, handed)
+
+        Yields
+        ------
+        Epoch
+            Without end, unless epochs are empty. Drawing from them changes no state.
         """
-        self.handed = min(self.handed + n * self.ranks, len(self.order))
+        epoch = self._epoch(_Place(*place))
+        while len(self.order):
+            yield epoch
+            epoch = self._epoch(_Place(epoch.number + 1, 0))
+
+    def _epoch(self, place: _Place) -> Epoch:
+        return Epoch(self, place, self._n_begun, *_checked_rank(*self._world()))
 
     def start(self, epoch: int) -> None:
-        """Go to the beginning of an epoch.
+        """Let the next iteration go through an epoch, and those after it through the next ones.
 
         Parameters
         ----------
@@ -270,13 +431,38 @@ class Sampler:
         MtfastError
             If it is not an integer, or negative.
         """
-        self.epoch, self.handed = as_integer("epoch", epoch, 0), 0
+        self._go_to(_Place(as_integer("epoch", epoch, 0), 0), is_fixed=False)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let all iterations go through an epoch, until the next call.
+
+        Parameters
+        ----------
+        epoch : int
+            From 0 on. The epoch of a state that was just loaded is resumed where it was left.
+
+        Raises
+        ------
+        MtfastError
+            If it is not an integer, or negative.
+        """
+        epoch = as_integer("epoch", epoch, 0)
+        place = _Place(*self.upcoming)
+        self._go_to(place if place.epoch == epoch else _Place(epoch, 0), is_fixed=True)
+
+    def _go_to(self, place: _Place, is_fixed: bool) -> None:
+        self._next = self._place = place
+        self._is_fixed = is_fixed
+        self._latest = None
+        # Iterations that run already do not move the place any more.
+        self._newest = self._n_begun + 1
 
     def state_dict(self) -> dict[str, int]:
-        """Return where the caller is, as plain numbers; the same on every rank after each step."""
-        # Where nothing is left, the next sample is the first of the next epoch.
-        epoch, handed = (self.epoch, self.handed) if self.n_left else (self.epoch + 1, 0)
-        return {"epoch": epoch, "handed": handed, **self.order.fingerprint()}
+        """Return where the caller is, as plain numbers; the same on every rank after each step.
+
+        The place is that of the newest iteration that has handed out a batch.
+        """
+        return {**self._place._asdict(), **self.order.fingerprint()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Resume at the first sample that was not handed out, on any number of ranks.
@@ -296,7 +482,8 @@ class Sampler:
                 f"a state {shown(state)}; expected the dict that state_dict returns; pass that"
             )
         expected = self.order.fingerprint()
-        different = [name for name in expected if state.get(name) != expected[name]]
+        known = {"weights", *expected}
+        different = sorted(name for name in known if state.get(name) != expected.get(name))
         if different:
             found, wanted = ({n: of.get(n) for n in different} for of in (state, expected))
             raise MtfastError(
@@ -309,5 +496,109 @@ class Sampler:
                 f"a state with {handed} samples handed out; expected at most the "
                 f"{len(self.order)} of the set; save the state anew"
             )
-        self.epoch = as_integer("epoch of the state", state.get("epoch"), 0)
-        self.handed = handed
+        epoch = as_integer("epoch of the state", state.get("epoch"), 0)
+        self._go_to(_Place(epoch, handed), is_fixed=False)
+
+    def _reach(self, epoch: Epoch) -> None:
+        """Take the state from an epoch that has just handed out samples, unless a newer one has."""
+        if epoch.iteration < self._newest:
+            return
+        self._newest = epoch.iteration
+        # Where nothing is left, the next sample is the first of the next epoch.
+        here = _Place(epoch.number, epoch.handed)
+        self._place = here if epoch.n_left else _Place(epoch.number + 1, 0)
+
+
+class _Place(NamedTuple):
+    epoch: int
+    handed: int
+
+
+class Epoch:
+    """One iteration: an epoch of one rank, from a sample on.
+
+    Batches may be drawn ahead of the caller, as worker processes do: the state counts the samples
+    that :meth:`advance` was told of, not those that were drawn.
+
+    Attributes
+    ----------
+    number : int
+    start : (epoch, handed)
+        Where the iteration began.
+    handed : int
+        Samples of the epoch that all ranks together have handed to their callers.
+    iteration : int
+        How many iterations of the sampler were begun until then, this one included.
+    n_batches : int
+        Batches that this iteration has handed out.
+    rank, ranks : int
+    """
+
+    def __init__(
+        self, sampler: Sampler, start: tuple[int, int], iteration: int, rank: int, ranks: int
+    ) -> None:
+        self._sampler = sampler
+        self.iteration = iteration
+        self.start = start
+        self.number, self.handed = start
+        self.n_batches = 0
+        self.rank, self.ranks = rank, ranks
+
+    def __len__(self) -> int:
+        """Batches that are left."""
+        return -(-self.n_left // self._sampler.batch_size)
+
+    @property
+    def n_left(self) -> int:
+        """Samples that this rank has still to hand out in this epoch."""
+        n, batch_size = len(self._sampler.order) - self.handed, self._sampler.batch_size
+        if self._sampler.drop_last:
+            return n // (self.ranks * batch_size) * batch_size
+        return -(-n // self.ranks) if self._sampler.pad else -(-(n - self.rank) // self.ranks)
+
+    @property
+    def padding(self) -> int:
+        """Samples that come once more at the end of this epoch, on all ranks together."""
+        if not self._sampler.pad:
+            return 0
+        return max(0, self.n_left * self.ranks - (len(self._sampler.order) - self.handed))
+
+    def batches(self) -> Iterator[list[SampleKey]]:
+        """Draw what is left of this epoch.
+
+        Yields
+        ------
+        list of SampleKey
+            A batch of this rank, from the first sample on that was not handed out.
+        """
+        sampler = self._sampler
+        order = sampler.order.of_epoch(self.number)
+        # Of fewer samples than ranks, some come more than once.
+        positions = np.resize(order, len(order) + self.padding)
+        repeats = np.resize(sampler.order.repeats(order), positions.size)
+        mine = slice(self.handed + self.rank, None, self.ranks)
+        both = zip(positions[mine].tolist(), repeats[mine].tolist(), strict=True)
+        keys = [SampleKey(self.number, *pair) for pair in islice(both, self.n_left)]
+        for start in range(0, len(keys), sampler.batch_size):
+            yield keys[start : start + sampler.batch_size]
+
+    def advance(self, n: int) -> None:
+        """Count samples that this rank hands to its caller.
+
+        Parameters
+        ----------
+        n : int
+            How many; every rank hands out as many in the same step.
+        """
+        self.handed = min(self.handed + n * self.ranks, len(self._sampler.order))
+        self.n_batches += 1
+        self._sampler._reach(self)
+
+
+def _checked_rank(rank: Any, ranks: Any) -> tuple[int, int]:
+    rank, ranks = as_integer("rank", rank, 0), as_integer("ranks", ranks, 1)
+    if rank >= ranks:
+        raise MtfastError(
+            f"rank {rank} of {ranks}; expected one below the number of ranks; count ranks from 0"
+        )
+    return rank, ranks

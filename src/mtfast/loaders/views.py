@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from mtfast.arguments import check_factors, check_flag, check_share
 from mtfast.errors import MtfastError
-from mtfast.loaders.sampler import random_words
+from mtfast.loaders.sampler import uniform
 from mtfast.table import RunTable
 
-__all__ = ["Augment", "View", "check_fits", "choose_view", "fits"]
+__all__ = ["Augment", "View", "allowed_turns", "check_fits", "choose_view"]
 
 
 class View(NamedTuple):
@@ -230,17 +230,15 @@ def choose_view(
     """
     frame = int(table.heights[0]), int(table.widths[0])
     wanted = crop or frame
-    check_fits(wanted, frame)
+    check_fits(wanted, frame, turned=augment is not None and augment.turn)
     if augment is None:
         (h, w), (height, width) = wanted, frame
         return View((height - h) // 2, (width - w) // 2, h, w, h, w)
     # Each choice has a number of its own, so that one does not move when another is switched off.
-    down, across, is_near, which, mirror, turn, larger = _uniform(7, seed)
+    down, across, is_near, which, mirror, turn, larger = uniform(7, *seed).tolist()
     mirrored = augment.mirror and mirror < 0.5
-    turns = int(4 * turn) if augment.turn else 0
-    if not fits(wanted[::-1], frame):
-        # No quarter turns.
-        turns &= 2
+    allowed = allowed_turns(wanted, frame) if augment.turn else (0,)
+    turns = allowed[int(len(allowed) * turn)]
     size = wanted[::-1] if turns % 2 else wanted
     low, high = augment.scale
     # At the smallest factor the window is the largest that the image has.
@@ -263,37 +261,42 @@ def _around(centre: float, share: float, length: int, side: int) -> int:
     return min(max(int(centre) - int(share * length), 0), side - length)
 
 
-def _uniform(n: int, seed: tuple[int, ...]) -> list[float]:
-    uniform: list[float] = ((random_words(n, *seed) >> np.uint64(11)) * 2.0**-53).tolist()
-    return uniform
-
-
-def fits(size: tuple[int, int], frame: tuple[int, int]) -> bool:
-    """Whether a window fits into an image.
+def allowed_turns(size: tuple[int, int], frame: tuple[int, int]) -> tuple[int, ...]:
+    """Return the quarter turns after which a window of an image has a size.
 
     Parameters
     ----------
     size, frame : (height, width)
+        Of the window after it is turned, and of the image.
 
     Returns
     -------
-    bool
+    tuple of int
+        All of 0 to 3 if the window fits both ways; 0 and 2, or 1 and 3, if it fits one way; none
+        if it does not fit.
 
     Examples
     --------
-    >>> fits((480, 640), (480, 640)), fits((640, 480), (480, 640))
-    (True, False)
+    >>> allowed_turns((480, 480), (480, 640)), allowed_turns((480, 640), (480, 640))
+    ((0, 1, 2, 3), (0, 2))
     """
+    upright, turned = _fits(size, frame), _fits(size[::-1], frame)
+    return tuple(turns for turns in range(4) if (turned if turns % 2 else upright))
+
+
+def _fits(size: tuple[int, int], frame: tuple[int, int]) -> bool:
     return size[0] <= frame[0] and size[1] <= frame[1]
 
 
-def check_fits(size: tuple[int, int], frame: tuple[int, int]) -> None:
+def check_fits(size: tuple[int, int], frame: tuple[int, int], turned: bool = False) -> None:
     """Refuse a crop that is larger than an image.
 
     Parameters
     ----------
     size, frame : (height, width)
         Of the crop and of the image.
+    turned : bool
+        Whether it may be turned to fit.
 
     Raises
     ------
@@ -303,8 +306,9 @@ def check_fits(size: tuple[int, int], frame: tuple[int, int]) -> None:
     Examples
     --------
     >>> check_fits((480, 640), (480, 640))
+    >>> check_fits((640, 480), (480, 640), turned=True)
     """
-    if not fits(size, frame):
+    if not _fits(size, frame) and not (turned and _fits(size[::-1], frame)):
         raise MtfastError(
             f"a crop of {size[0]} x {size[1]} from an image of {frame[0]} x {frame[1]} pixels; "
             f"expected one that fits into it; crop less"

@@ -106,9 +106,9 @@ class PlainReader(Reader):
         TrainingSample
             Equal to that of the other reader.
         """
-        epoch, position = key if isinstance(key, tuple) else (0, key)
-        position, pixels, annotations = self.load(position)
-        index, _, view = self.view_of(SampleKey(epoch, position))
+        key = SampleKey(*key) if isinstance(key, tuple) else SampleKey(0, key)
+        position, pixels, annotations = self.load(key.position)
+        index, _, view = self.view_of(key._replace(position=position))
         window = slice(view.y, view.y + view.h), slice(view.x, view.x + view.w)
         semantic, instances = self._decode(annotations, window)
         return TrainingSample(

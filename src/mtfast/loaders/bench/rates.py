@@ -146,7 +146,7 @@ def _time(
             return _rate(lambda: loader, len(reader), what, progress)
 
     def epoch() -> Iterable[object]:
-        for keys in Sampler(reader.epoch_order(), batch_size).batches():
+        for keys in Sampler(reader.epoch_order(), batch_size):
             yield [reader.read(key) for key in keys]
 
     return _rate(epoch, len(reader), what, progress)

@@ -99,6 +99,9 @@ def stack_packed(batch: PackedBatch) -> SampleDict:
     """
     samples = unpack_batch(batch)
     arrays = batch.arrays()
+    for key in _STACKED:
+        if key in samples[0] and key not in arrays:
+            _check_alike(key, [sample[key] for sample in samples])
     stacked: SampleDict = {
         key: arrays[key] for key in ("index", "view", "semantic") if key in arrays
     }

@@ -157,6 +157,38 @@ class Annotations:
         """
         return self._variant(variant).images
 
+    def labels_of(self, variant: str) -> tuple[Int64, Int64]:
+        """Return the categories of all annotations of a variant.
+
+        Parameters
+        ----------
+        variant : str
+
+        Returns
+        -------
+        category_ids : (n,) int64
+            In the order of the file's images.
+        image_offsets : (n_images + 1,) int64
+            The annotations of the file's image k are image_offsets[k] .. image_offsets[k + 1] - 1.
+        """
+        found = self._variant(variant)
+        return found.category_ids, found.entry_offsets
+
+    def crowds_of(self, variant: str) -> NDArray[np.bool_]:
+        """Return which annotations of a variant are crowds.
+
+        Parameters
+        ----------
+        variant : str
+
+        Returns
+        -------
+        (n,) bool
+            In the order of :meth:`labels_of`.
+        """
+        crowds: NDArray[np.bool_] = self._instances["iscrowd"] != 0
+        return crowds[self._variant(variant).instances]
+
     def categories_of(self, variant: str) -> tuple[Category, ...]:
         """Return the categories of a variant.
 

@@ -438,6 +438,55 @@ class Split:
         """
         return self._annotations.categories_of(variant or self.semantic_variant)
 
+    def labels(self, variant: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the categories of all annotations of a variant, without their masks.
+
+        Parameters
+        ----------
+        variant : str, optional
+            As for :meth:`instances`.
+
+        Returns
+        -------
+        category_ids : (n,) int64
+        image_offsets : (n_images + 1,) int64
+            The annotations of image k of :meth:`images_of` are image_offsets[k] to
+            image_offsets[k + 1] - 1.
+
+        Raises
+        ------
+        StoreError
+            If there is no such variant.
+
+        Examples
+        --------
+        >>> train = mtfast.open("graphene.zarr")["train"]
+        >>> category_ids, offsets = train.labels()
+        >>> len(category_ids) == offsets[-1] == train.table().n_instances
+        True
+        """
+        return self._annotations.labels_of(variant or self.semantic_variant)
+
+    def crowds(self, variant: str | None = None) -> NDArray[np.bool_]:
+        """Return which annotations of a variant are crowds, regions that hold many objects.
+
+        Parameters
+        ----------
+        variant : str, optional
+            As for :meth:`instances`.
+
+        Returns
+        -------
+        (n,) bool
+            In the order of :meth:`labels`.
+
+        Raises
+        ------
+        StoreError
+            If there is no such variant.
+        """
+        return self._annotations.crowds_of(variant or self.semantic_variant)
+
     @cached_property
     def _annotations(self) -> Annotations:
         return Annotations(self._files, self.name, self.names, (self.height, self.width))

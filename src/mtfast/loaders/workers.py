@@ -1,0 +1,272 @@
+"""Who reads batches ahead: this process, threads, or processes; all take turns in one set of slots.
+
+Torch's own worker processes send each batch in fresh memory, serve one iterator at a time and stop
+at the end of an epoch. Here a batch is read into a slot (:mod:`mtfast.loaders.slots`), any number
+of iterators send their batches to the same workers, and the next epochs are read ahead as well.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from multiprocessing.util import get_temp_dir
+from pickle import PicklingError
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mtfast.arguments import as_integer
+from mtfast.errors import MtfastError, shown
+from mtfast.loaders.batches import PackedBatch
+from mtfast.loaders.sampler import SampleKey
+from mtfast.loaders.slots import Slots
+
+__all__ = ["Pending", "Team", "Workers"]
+
+ReadBatch: TypeAlias = Callable[[Sequence[SampleKey], NDArray[np.uint8] | None], PackedBatch]
+"""Reads the samples of a batch, into a buffer if it is large enough. Pickles."""
+
+
+class Workers(NamedTuple):
+    """How many workers, and of which kind.
+
+    Attributes
+    ----------
+    n : int
+        0: batches are read where they are taken.
+    are_threads : bool
+    """
+
+    n: int
+    are_threads: bool
+
+    @classmethod
+    def of(cls, workers: Any, num_workers: Any = None) -> Workers:
+        """Read the arguments of a loader.
+
+        Parameters
+        ----------
+        workers : int or str
+            Number of processes, or "threads:N".
+        num_workers : int or str, optional
+            The same under the name that PyTorch uses.
+
+        Returns
+        -------
+        Workers
+
+        Raises
+        ------
+        MtfastError
+            If both are given and differ, or they make no sense.
+
+        Examples
+        --------
+        >>> Workers.of(2), Workers.of("threads:4")
+        (Workers(n=2, are_threads=False), Workers(n=4, are_threads=True))
+        """
+        if num_workers is not None:
+            if workers not in (0, num_workers):
+                raise MtfastError(
+                    f"workers is {shown(workers)} and num_workers {shown(num_workers)}; expected "
+                    f"one of them; leave out the other one"
+                )
+            workers = num_workers
+        if isinstance(workers, str):
+            kind, _, n = workers.partition(":")
+            if kind != "threads" or not n.isdecimal() or int(n) < 1:
+                raise MtfastError(
+                    f"workers is {shown(workers)}; expected a number of processes, or threads as "
+                    f"'threads:4'; correct it"
+                )
+            return cls(int(n), True)
+        return cls(as_integer("workers", workers, 0), False)
+
+    def __str__(self) -> str:
+        if not self.n:
+            return "this process"
+        return f"{self.n} {'threads' if self.are_threads else 'worker processes'}"
+
+
+class Pending:
+    """A batch that is being read."""
+
+    def __init__(self, future: Future[Any], slots: Slots, slot: int | None) -> None:
+        self._future = future
+        self._slots = slots
+        self._slot = slot
+
+    def result(self) -> PackedBatch:
+        """Wait for the batch.
+
+        Returns
+        -------
+        PackedBatch
+            Its slot is free again when nobody holds its tensors.
+
+        Raises
+        ------
+        MtfastError
+            If a worker process ended.
+        """
+        try:
+            batch: PackedBatch = self._future.result()
+        except (BrokenProcessPool, EOFError, ConnectionError) as error:
+            raise MtfastError(
+                "a worker process ended while it read a batch; expected memory enough for it and, "
+                "in a script, `if __name__ == '__main__':` around the training; use fewer workers"
+            ) from error
+        slot, self._slot = self._slot, None
+        if slot is None:
+            return batch
+        if isinstance(batch.data, int):
+            return batch._replace(data=torch.from_numpy(self._slots.lend(slot, batch.data)))
+        self._slots.give_back(slot)
+        return batch
+
+    def drop(self) -> None:
+        """Forget the batch; its slot is free when its worker is done with it."""
+        slot, self._slot = self._slot, None
+        self._future.cancel()
+        if slot is not None:
+            self._future.add_done_callback(lambda _: self._slots.give_back(slot))
+
+
+class Team:
+    """Workers that live until they are closed.
+
+    Parameters
+    ----------
+    workers : Workers
+    read : callable
+        Reads a batch; it is sent to each process once.
+    slots : Slots
+    start_method : str, optional
+        How processes are started; by default Python's default on this system.
+    """
+
+    def __init__(
+        self, workers: Workers, read: ReadBatch, slots: Slots, start_method: str | None
+    ) -> None:
+        self._slots = slots
+        self._owner = os.getpid()
+        self._executor: Executor | None = None
+        self._submit: Callable[..., Future[Any]] = _Later
+        self._task: tuple[Any, ...] = (_read_here, read, slots)
+        if workers.are_threads:
+            self._executor = ThreadPoolExecutor(workers.n, "mtfast-loader")
+        elif workers.n:
+            self._executor = _start_processes(workers.n, read, slots, start_method)
+            self._task = (_read_in_worker,)
+        if self._executor is not None:
+            self._submit = self._executor.submit
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether this process can use it: not if it was forked after the workers were started."""
+        return self._owner == os.getpid()
+
+    def submit(self, keys: Sequence[SampleKey]) -> Pending:
+        """Let a batch be read.
+
+        Parameters
+        ----------
+        keys : sequence of SampleKey
+
+        Returns
+        -------
+        Pending
+        """
+        slot = self._slots.take()
+        return Pending(self._submit(*self._task, keys, slot), self._slots, slot)
+
+    def close(self) -> None:
+        """End the workers when they have read what they are reading."""
+        if self._executor is not None and self.is_alive:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_processes(
+    n: int, read: ReadBatch, slots: Slots, start_method: str | None
+) -> ProcessPoolExecutor:
+    # Batches that fit into no slot are sent through sockets in multiprocessing's temporary folder.
+    # Made here, it is this process's to remove, also after workers that were killed.
+    get_temp_dir()
+    executor = ProcessPoolExecutor(n, get_context(start_method), _start, (read, slots))
+    try:
+        # Starts them all, before this process has other threads.
+        executor.submit(_nothing)
+    except (PicklingError, AttributeError, TypeError) as error:
+        raise MtfastError(
+            f"a dataset that cannot be sent to worker processes ({error}); expected a transform "
+            f"that pickles; define it with 'def' in a module, or start workers with 'fork'"
+        ) from error
+    return executor
+
+
+class _Later(Future[Any]):
+    """A call that is made where its result is asked for."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        super().__init__()
+        self._call = function, arguments
+
+    def result(self, timeout: float | None = None) -> Any:
+        function, arguments = self._call
+        if self.set_running_or_notify_cancel():
+            try:
+                self.set_result(function(*arguments))
+            except BaseException as error:
+                self.set_exception(error)
+        return super().result(timeout)
+
+
+def _read_here(
+    read: ReadBatch, slots: Slots, keys: Sequence[SampleKey], slot: int | None
+) -> PackedBatch:
+    if slot is None:
+        return read(keys, None)
+    buffer = slots.buffer(slot)
+    batch = read(keys, buffer)
+    # What is in the slot does not travel: only how much it is.
+    in_slot = batch.data.data_ptr() == buffer.ctypes.data
+    return batch._replace(data=batch.data.numel()) if in_slot else batch
+
+
+# What a worker process was given when it started.
+_given: tuple[ReadBatch, Slots] | None = None
+
+
+def _start(read: ReadBatch, slots: Slots) -> None:
+    """Prepare a worker process."""
+    global _given
+    _given = read, slots
+    # A terminal sends Ctrl-C to all its processes; this one ends when its parent says so.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _read_in_worker(keys: Sequence[SampleKey], slot: int | None) -> PackedBatch:
+    if _given is None:
+        raise MtfastError("a worker process that was not prepared; expected one; report this")
+    return _read_here(*_given, keys, slot)
