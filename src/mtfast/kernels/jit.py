@@ -38,6 +38,7 @@ __all__ = [
     "cache_key",
     "f64",
     "i16",
+    "i32",
     "i64",
     "kernel",
     "pair",
@@ -55,7 +56,7 @@ Kernel = Callable[..., int]
 """A kernel returns a count or a status; its argument types stand in its signatures."""
 
 u8, u16, u32, u64 = types.uint8, types.uint16, types.uint32, types.uint64
-i16, i64, f64 = types.int16, types.int64, types.float64
+i16, i32, i64, f64 = types.int16, types.int32, types.int64, types.float64
 
 # Flags of numba that change the machine code, by their names in numba.config.
 _FLAGS = (
