@@ -287,3 +287,32 @@ def jpeg_entries(data: bytes) -> list[tuple[int, list[int]]]:
                     read += size
                     coefficient += 64 if (run, size) == (0, 0) else run + 1
     return [*entries, (8 * places[read // 8] + read % 8, list(dcs))]
+
+
+def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """An image as Pillow's Resample.c resizes it with triangles, in numpy."""
+    h, w = image.shape[:2]
+    if h > height and h - height > 2 * (w - width):
+        return _resized_rows(_resized_columns(image, height), width)
+    return _resized_columns(_resized_rows(image, width), height)
+
+
+def _resized_rows(image: np.ndarray, width: int) -> np.ndarray:
+    return _resized_columns(image.swapaxes(0, 1), width).swapaxes(0, 1)
+
+
+def _resized_columns(image: np.ndarray, n: int) -> np.ndarray:
+    before = len(image)
+    scale = before / n
+    support = max(scale, 1.0)
+    out = np.empty((n, *image.shape[1:]), np.uint8)
+    for i in range(n):
+        centre = (i + 0.5) * scale
+        start, stop = int(centre - support + 0.5), int(centre + support + 0.5)
+        places = range(max(start, 0), min(stop, before))
+        weights = [max(1 - abs((k - centre + 0.5) * (1 / support)), 0.0) for k in places]
+        total = sum(weights)
+        fixed = [int(0.5 + weight / total * 2**22) for weight in weights]
+        mixed = sum(image[k].astype(np.int64) * f for k, f in zip(places, fixed, strict=True))
+        out[i] = np.clip((mixed + 2**21) >> 22, 0, 255)
+    return out

@@ -22,7 +22,7 @@ compiled = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is
 def jit(name: str):
     operation = getattr(intrinsics, name)
     n = PLAIN[name].__code__.co_argcount
-    arguments = ", ".join("abcd"[:n])
+    arguments = ", ".join("abcdefgh"[:n])
     scope = {"operation": operation}
     exec(f"def call({arguments}): return operation({arguments})", scope)
     return numba.njit(scope["call"])
@@ -133,3 +133,22 @@ def test_checked_bounds(at):
 def test_twins_check_bounds():
     with pytest.raises(IndexError):
         PLAIN["load64"](np.zeros(10, np.uint8), 3)
+
+
+@compiled
+@settings(deadline=None)
+@given(BYTES, PLACES, st.integers(1, 8), st.integers(0, 3), st.data())
+def test_mix4(row, at, n, first, data):
+    weights = data.draw(arrays(np.int32, first + n, elements=st.integers(0, (1 << 22) // n)))
+    found, expected = np.zeros(9, np.uint8), np.zeros(9, np.uint8)
+    JITTED["mix4"](row, at, weights, first, n, 22, found, 2)
+    PLAIN["mix4"](row, at, weights, first, n, 22, expected, 2)
+    assert found.tolist() == expected.tolist()
+
+
+def test_mix4_by_hand():
+    line = np.zeros(5, np.uint8)
+    row = np.array([9, 10, 20, 30, 11, 21, 31, 41], np.uint8)
+    PLAIN["mix4"](row, 1, np.array([3, 1], np.int32), 0, 2, 2, line, 1)
+    # (3 * 10 + 11) / 4 and so on; the fourth is of what comes after the pixels.
+    assert line.tolist() == [0, 10, 20, 30, 19]

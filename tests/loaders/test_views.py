@@ -5,17 +5,22 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+import PIL
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import mtfast.loaders
 import mtfast.loaders.windows
+import naive
 from mtfast.errors import MtfastError
 from mtfast.loaders.views import Augment, View, choose_view
 from tables import make_table, random_masks
 
 PLAIN = {"mirror": False, "turn": False}
+# Before version 13 Pillow resizes rows first even where that is more work.
+OLD_PILLOW = int(PIL.__version__.split(".")[0]) < 13
 
 
 def views(table, crop, augment, n):
@@ -51,6 +56,111 @@ def test_resizing_averages_the_pixels_of_an_image():
     shrunk = View(0, 0, 8, 12, 2, 3).apply_to_image(image)
     assert shrunk.shape == (2, 3, 3)
     assert np.abs(shrunk.astype(int) - 100).max() < 20
+
+
+SIZES = st.one_of(
+    st.tuples(*4 * [st.integers(1, 6)]),
+    st.tuples(*4 * [st.integers(1, 70)]),
+    # One side, or none, is resized.
+    st.tuples(*3 * [st.integers(1, 70)]).map(lambda s: (s[0], s[1], s[0], s[2])),
+    st.tuples(*3 * [st.integers(1, 70)]).map(lambda s: (s[0], s[1], s[2], s[1])),
+    st.tuples(*2 * [st.integers(1, 70)]).map(lambda s: (*s, *s)),
+)
+VIEWS = st.builds(
+    lambda size, mirrored, turns: View(0, 0, *size, mirrored, turns),
+    SIZES,
+    st.booleans(),
+    st.integers(0, 3),
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(VIEWS, st.integers(0, 99))
+def test_images_are_resized_as_the_naive_twin_does(view, seed):
+    image = np.random.default_rng(seed).integers(0, 256, (view.h, view.w, 3), np.uint8)
+    expected = view.orient(naive.resized(image, view.height, view.width))
+    assert view.shape == expected.shape[:2]
+    assert np.array_equal(view.apply_to_image(image), expected)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("longest", [3, 20, 300])
+def test_images_are_resized_as_pillow_does(longest, seed):
+    rng = np.random.default_rng(seed)
+    for n in range(50):
+        sizes = rng.integers(1, longest + 1, 4)
+        # As windows of photographs: the two sides change by nearly one factor.
+        if n % 2:
+            sizes[2:] = np.maximum(sizes[:2] * rng.uniform(0.5, 2) + rng.integers(0, 2, 2), 1)
+        h, w, height, width = sizes.tolist()
+        if OLD_PILLOW and h > height and h - height > 2 * (w - width):
+            continue
+        image = rng.integers(0, 256, (h, w, 3), np.uint8)
+        view = View(0, 0, h, w, height, width, bool(n % 2), n // 2 % 4)
+        expected = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+        assert np.array_equal(view.apply_to_image(image), view.orient(np.asarray(expected))), view
+
+
+def test_extreme_pixels_stay_in_range():
+    """Weights are rounded, so their sum may be above 1."""
+    for value, h, height in product((0, 255), range(1, 60, 7), range(1, 60, 5)):
+        image = np.full((h, 2 * h, 3), value, np.uint8)
+        assert (View(0, 0, h, 2 * h, height, height).apply_to_image(image) == value).all()
+
+
+@settings(deadline=None, max_examples=200)
+@given(VIEWS, st.sampled_from([bool, np.uint8, np.uint16, np.int32, np.float64]), st.data())
+def test_labels_are_resized_to_the_nearest(view, dtype, data):
+    others = data.draw(st.sampled_from([(), (0,), (1,), (3,), (2, 2)]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    labels = rng.integers(0, 40000, (*others, view.h, view.w)).astype(dtype)
+    rows = (2 * np.arange(view.height) + 1) * view.h // (2 * view.height)
+    columns = (2 * np.arange(view.width) + 1) * view.w // (2 * view.width)
+    expected = view.orient(labels[..., rows[:, None], columns], len(others))
+    found = view.apply_to_labels(labels)
+    assert found.dtype == labels.dtype
+    assert found.flags.c_contiguous
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        View(0, 0, 40, 50, 40, 50),
+        View(0, 0, 40, 50, 40, 50, True, 1),
+        View(0, 0, 40, 50, 36, 30),
+        View(0, 0, 40, 50, 36, 70, True, 3),
+    ],
+)
+def test_results_are_written_into_a_buffer(view):
+    rng = np.random.default_rng(0)
+    # Neither is contiguous, as a window of a larger frame.
+    image = rng.integers(0, 256, (45, 60, 3), np.uint8)[2:42, 3:53]
+    labels = rng.integers(0, 2, (2, 45, 60)).astype(bool)[:, 2:42, 3:53]
+    for apply, pixels in ((view.apply_to_image, image), (view.apply_to_labels, labels)):
+        expected = apply(pixels)
+        buffer = np.full(expected.nbytes + 64, 7, np.uint8)
+        out = buffer[32:-32].view(expected.dtype).reshape(expected.shape)
+        assert apply(pixels, out=out) is out
+        assert np.array_equal(out, expected)
+        assert (buffer[:32] == 7).all()
+        assert (buffer[-32:] == 7).all()
+        out.flags.writeable = False
+        with pytest.raises(MtfastError, match="read-only"):
+            apply(pixels, out=out)
+        with pytest.raises(MtfastError, match="expected .* in C order"):
+            apply(pixels, out=np.empty((*expected.shape, 1), expected.dtype))
+
+
+def test_pixels_of_another_window_are_refused():
+    view = View(0, 0, 40, 50, 36, 30)
+    with pytest.raises(MtfastError, match="50 x 40 pixels for a view of 40 x 50"):
+        view.apply_to_image(np.zeros((50, 40, 3), np.uint8))
+    with pytest.raises(MtfastError, match="39 x 50 pixels for a view of 40 x 50"):
+        view.apply_to_labels(np.zeros((1, 39, 50), bool))
+    for wrong in (np.zeros((40, 50), np.uint8), np.zeros((40, 50, 3), np.uint16)):
+        with pytest.raises(MtfastError, match="expected three channels of uint8"):
+            view.apply_to_image(wrong)
 
 
 @settings(deadline=None, max_examples=60)

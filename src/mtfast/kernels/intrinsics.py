@@ -32,6 +32,7 @@ __all__ = [
     "drop_lowest",
     "leading_zeros",
     "load64",
+    "mix4",
     "nonzero64",
     "ones",
     "prefetch",
@@ -305,6 +306,84 @@ def store64(word: int, text: np.ndarray[Any, Any], at: int) -> None:
     at : int
     """
     _window(text, at, 8).view(np.uint64)[0] = word
+
+
+def _typing_mix4(
+    typing_context: Any,
+    row: Any,
+    at: Any,
+    weights: Any,
+    first: Any,
+    n: Any,
+    bits: Any,
+    line: Any,
+    to: Any,
+) -> Any:
+    def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        row_, at_, weights_, first_, n_, bits_, line_, to_ = args
+        byte, number = ir.IntType(8), ir.IntType(32)
+        bytes_, numbers = ir.VectorType(byte, 4), ir.VectorType(number, 4)
+
+        def splat(value: Any) -> Any:
+            one = builder.insert_element(ir.Constant(numbers, ir.Undefined), value, number(0))
+            lanes = ir.Constant(numbers, None)
+            return builder.shuffle_vector(one, ir.Constant(numbers, ir.Undefined), lanes)
+
+        def load(array_type: Any, array: Any, index: Any, size: int, target: Any) -> Any:
+            return _load(context, builder, array_type, array, index, size, target)
+
+        shift = builder.trunc(bits_, number)
+        half = builder.lshr(builder.shl(number(1), shift), number(1))
+        sums = cgutils.alloca_once_value(builder, splat(half))
+        with cgutils.for_range(builder, n_) as loop:
+            where = builder.add(at_, builder.mul(loop.index, ir.Constant(at_.type, 3)))
+            pixel = load(signature.args[0], row_, where, 4, bytes_)
+            which = builder.add(first_, loop.index)
+            weight = load(signature.args[2], weights_, which, 1, number)
+            product = builder.mul(builder.zext(pixel, numbers), splat(weight))
+            builder.store(builder.add(builder.load(sums), product), sums)
+        mixed = builder.lshr(builder.load(sums), splat(shift))
+        pointer = _window_address(context, builder, signature.args[6], line_, to_, 4, bytes_)
+        builder.store(builder.trunc(mixed, bytes_), pointer, align=1)
+        return context.get_dummy_value()
+
+    i64 = types.int64
+    return types.void(row, i64, weights, i64, i64, i64, line, i64), lower
+
+
+@_operation(_typing_mix4)
+def mix4(
+    row: np.ndarray[Any, Any],
+    at: int,
+    weights: np.ndarray[Any, Any],
+    first: int,
+    n: int,
+    bits: int,
+    line: np.ndarray[Any, Any],
+    to: int,
+) -> None:
+    """Mix pixels of three bytes by weights, four bytes at a time.
+
+    Parameters
+    ----------
+    row : (>= at + 3 * n + 1,) uint8
+    at : int
+        Where the first pixel begins.
+    weights : (>= first + n,) int32
+    first : int
+        Weight of the first pixel; none is negative.
+    n : int
+        Pixels.
+    bits : int
+        Weights are in units of 2 ** -bits; their sum is 1.
+    line : (>= to + 4,) uint8, out
+        Takes the rounded mean, and in its fourth byte that of the bytes after the pixels.
+    to : int
+    """
+    sums = np.full(4, 1 << (bits - 1), np.int64)
+    for k in range(n):
+        sums += _window(row, at + 3 * k, 4) * np.int64(weights[first + k])
+    _window(line, to, 4)[:] = sums >> bits
 
 
 def _typing_swap64(typing_context: Any, word: Any) -> Any:

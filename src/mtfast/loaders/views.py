@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mtfast.arguments import check_factors, check_flag, check_share
 from mtfast.errors import MtfastError
 from mtfast.loaders.sampler import uniform
+from mtfast.painting.frame import check_out
 from mtfast.table import RunTable
 
 __all__ = ["Augment", "View", "allowed_turns", "check_fits", "choose_view"]
@@ -75,18 +76,40 @@ class View(NamedTuple):
             pixels = np.flip(pixels, axis + 1)
         return np.rot90(pixels, self.turns, (axis, axis + 1)) if self.turns else pixels
 
-    def apply_to_labels(self, labels: NDArray[Any]) -> NDArray[Any]:
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the result, after it is turned."""
+        return (self.width, self.height) if self.turns % 2 else (self.height, self.width)
+
+    @property
+    def _flips(self) -> tuple[bool, bool, bool]:
+        """Whether the last column comes first, the last row, and whether the two change places."""
+        turns = self.turns % 4
+        return self.mirrored != (turns in (1, 2)), turns in (2, 3), turns % 2 == 1
+
+    def apply_to_labels(
+        self, labels: NDArray[Any], out: NDArray[Any] | None = None
+    ) -> NDArray[Any]:
         """Resize, mirror and turn labels or masks; a new pixel is the nearest old one.
 
         Parameters
         ----------
-        labels : (..., h, w) array of any type
+        labels : (..., h, w) bool or numbers of 1, 2, 4 or 8 bytes
             Pixels of the window.
+        out : (..., height, width) array of the same type, optional
+            Takes the result; in C order, and not memory of the labels.
 
         Returns
         -------
         (..., height, width) array of the same type, C order
-            Or (..., width, height) after an odd number of turns.
+            Or (..., width, height) after an odd number of turns; ``out`` if given. Without it, and
+            where nothing changes, it is the labels themselves.
+
+        Raises
+        ------
+        MtfastError
+            If the labels are not of the window's size, or ``out`` has another shape, type or
+            memory order or is read-only.
 
         Examples
         --------
@@ -94,38 +117,97 @@ class View(NamedTuple):
         array([[1, 1, 2, 2],
                [1, 1, 2, 2]])
         """
-        if self.resized:
-            rows = (2 * np.arange(self.height) + 1) * self.h // (2 * self.height)
-            columns = (2 * np.arange(self.width) + 1) * self.w // (2 * self.width)
-            labels = labels[..., rows[:, None], columns]
-        return np.ascontiguousarray(self.orient(labels, labels.ndim - 2))
+        from mtfast.kernels.frames.resize import BLOCK, lay_labels
 
-    def apply_to_image(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Resize, mirror and turn an image; bilinear, antialiased where it shrinks.
+        *others, h, w = labels.shape
+        self._check_window(h, w)
+        labels = np.ascontiguousarray(labels)
+        result = _result(labels, (*others, *self.shape), self._is_plain, out)
+        if self._is_plain:
+            return result
+        word = f"u{labels.itemsize}"
+        lay_labels(
+            labels.reshape(-1).view(word),
+            *self[2:6],
+            *self._flips,
+            np.empty(self.width, np.int64),
+            np.empty(BLOCK * self.width, word),
+            result.reshape(-1).view(word),
+        )
+        return result
+
+    def apply_to_image(
+        self, image: NDArray[np.uint8], out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
+        """Resize, mirror and turn an image; bilinear, antialiased where it shrinks, as Pillow does.
 
         Parameters
         ----------
-        image : (h, w, 3) uint8, C order
+        image : (h, w, 3) uint8
             Pixels of the window.
+        out : (height, width, 3) uint8, optional
+            Takes the result; in C order, and not memory of the image.
 
         Returns
         -------
         (height, width, 3) uint8, C order
-            Or (width, height, 3) after an odd number of turns.
+            Or (width, height, 3) after an odd number of turns; ``out`` if given. Without it, and
+            where nothing changes, it is the image itself.
+
+        Raises
+        ------
+        MtfastError
+            If the image is not of the window's size or not uint8, or ``out`` has another shape,
+            type or memory order or is read-only.
 
         Examples
         --------
         >>> view = View(0, 0, 2, 2, 1, 1)
         >>> view.apply_to_image(np.full((2, 2, 3), 7, np.uint8)).tolist()
         [[[7, 7, 7]]]
-        """
-        if self.resized:
-            from PIL import Image
 
-            size = (self.width, self.height)
-            resized = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
-            image = np.asarray(resized)
-        return np.ascontiguousarray(self.orient(image))
+        Notes
+        -----
+        Source: Pillow's ``Image.resize`` with ``Resampling.BILINEAR``, whose pixels these are.
+        """
+        from mtfast.kernels.frames.resize import BLOCK, lay_image, n_taps
+
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise MtfastError(
+                f"an image of shape {image.shape}, {image.dtype}; expected three channels of "
+                f"uint8; convert it"
+            )
+        self._check_window(*image.shape[:2])
+        image = np.ascontiguousarray(image)
+        result = _result(image, (*self.shape, 3), self._is_plain, out)
+        if self._is_plain:
+            return result
+        flips = self._flips
+        row = 3 * max(self.w, self.width)
+        lay_image(
+            image.reshape(-1),
+            *self[2:6],
+            *flips,
+            *_weights(self.w, self.width, flips[0]),
+            *_weights(self.h, self.height, False),
+            np.empty(row * n_taps(self.h, self.height), np.uint8),
+            np.empty(row, np.int32),
+            np.empty(3 * BLOCK * self.width, np.uint8),
+            result.reshape(-1),
+        )
+        return result
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the result is the window as it is."""
+        return not self.resized and not any(self._flips)
+
+    def _check_window(self, h: int, w: int) -> None:
+        if (h, w) != (self.h, self.w):
+            raise MtfastError(
+                f"{h} x {w} pixels for a view of {self.h} x {self.w}; expected those of its "
+                f"window; cut them out of the image first"
+            )
 
     def apply_to_boxes(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mirror and turn boxes.
@@ -153,6 +235,30 @@ class View(NamedTuple):
             left, top, right, bottom = top, width - right, bottom, width - left
             height, width = width, height
         return np.stack([left, top, right, bottom], axis=1)
+
+
+def _result(
+    pixels: NDArray[Any], shape: tuple[int, ...], plain: bool, out: NDArray[Any] | None
+) -> NDArray[Any]:
+    """Return the array that takes a result; pixels that do not change are in it already."""
+    if out is None:
+        return pixels if plain else np.empty(shape, pixels.dtype)
+    check_out(out, shape, (pixels.dtype,))
+    if plain:
+        out[...] = pixels
+    return out
+
+
+def _weights(before: int, after: int, flipped: bool) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return the pixels along one axis that each resized pixel is made of; empty if none is."""
+    from mtfast.kernels.frames.resize import n_taps, weigh
+
+    if before == after:
+        return np.empty(0, np.int64), np.empty(0, np.int32)
+    starts = np.empty(after, np.int64)
+    weights = np.empty(after * n_taps(before, after), np.int32)
+    weigh(before, after, flipped, starts, weights)
+    return starts, weights
 
 
 @dataclass(frozen=True)

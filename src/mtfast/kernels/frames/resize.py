@@ -17,15 +17,14 @@ first where that leaves many fewer rows (:func:`columns_first`). Labels take the
 Source: Pillow, src/libImaging/Resample.c.
 """
 
+from mtfast.kernels.intrinsics import mix4
 from mtfast.kernels.jit import f64, i32, i64, kernel, read, u8, u16, u32, u64, write
-
-__all__ = ["columns_first", "lay_image", "lay_labels", "n_taps"]
 
 BITS = 22
 """Of a weight, as in Pillow: 8 bits of a pixel and 22 of a weight fit into an int32."""
 
-BLOCK = 16
-"""Lines that are transposed together; with 8 or 32 of 512 pixels it takes longer."""
+BLOCK = 32
+"""Lines that are transposed together; with 16 or 64 of 512 pixels it takes longer."""
 
 
 def n_taps(before: int, after: int) -> int:
@@ -48,24 +47,18 @@ def n_taps(before: int, after: int) -> int:
     return min(max(-(-2 * before // after), 2), before)
 
 
-def columns_first(h: int, w: int, height: int, width: int) -> bool:
-    """Return whether columns are resized before rows.
+@kernel(i64(i64, i64, i64, i64))
+def columns_first(h, w, height, width):
+    """Tell whether columns are resized before rows.
 
     Parameters
     ----------
-    h, w : int
-        Size before.
-    height, width : int
-        Size after.
+    h, w, height, width : int
+        Size before and after.
 
     Returns
     -------
-    bool
-
-    Examples
-    --------
-    >>> columns_first(600, 600, 512, 512), columns_first(1001, 300, 512, 480)
-    (False, True)
+    int
     """
     return h > height and h - height > 2 * (w - width)
 
@@ -129,46 +122,26 @@ def resize_line(row, starts, weights, line):
     int
         0
     """
-    taps = u64(weights.size // starts.size)
+    taps = weights.size // starts.size
     half = i32(1 << (BITS - 1))
-    first = u64(0)
-    to = u64(0)
-    if taps == u64(2):
-        for x in range(starts.size):
-            at = u64(3 * starts[x])
-            a = weights[first]
-            b = weights[first + u64(1)]
-            first += u64(2)
-            for _ in range(3):
-                mixed = i32(half + i32(row[at]) * a)
-                line[to] = i32(mixed + i32(row[at + u64(3)]) * b) >> BITS
-                at += u64(1)
-                to += u64(1)
-        return 0
-    if taps == u64(3):
-        for x in range(starts.size):
-            at = u64(3 * starts[x])
-            a = weights[first]
-            b = weights[first + u64(1)]
-            c = weights[first + u64(2)]
-            first += u64(3)
-            for _ in range(3):
-                mixed = i32(half + i32(row[at]) * a)
-                mixed = i32(mixed + i32(row[at + u64(3)]) * b)
-                line[to] = i32(mixed + i32(row[at + u64(6)]) * c) >> BITS
-                at += u64(1)
-                to += u64(1)
-        return 0
     for x in range(starts.size):
+        start = 3 * starts[x]
+        first = taps * x
+        # Four bytes at a time, where there is one after the pixels. Counts that are constants are
+        # unrolled: 0.35 ms instead of 0.43 for 447 rows.
+        if start + 3 * taps < row.size and x + 1 < starts.size:
+            if taps == 2:
+                mix4(row, start, weights, first, 2, BITS, line, 3 * x)
+            elif taps == 3:
+                mix4(row, start, weights, first, 3, BITS, line, 3 * x)
+            else:
+                mix4(row, start, weights, first, taps, BITS, line, 3 * x)
+            continue
         for c in range(3):
-            at = u64(3 * starts[x] + c)
             mixed = half
             for j in range(taps):
-                mixed = i32(mixed + i32(row[at]) * weights[first + u64(j)])
-                at += u64(3)
-            line[to] = mixed >> BITS
-            to += u64(1)
-        first += taps
+                mixed = i32(mixed + i32(row[start + 3 * j + c]) * weights[first + j])
+            line[3 * x + c] = mixed >> BITS
     return 0
 
 
@@ -349,7 +322,7 @@ def lay_image(
     size = 3 * width
     before = 3 * w
     taps = y_weights.size // max(y_starts.size, 1)
-    down_first = w == width or (h > height and h - height > 2 * (w - width))
+    down_first = w == width or columns_first(h, w, height, width)
     ready = 0
     for top in range(0, height, BLOCK):
         n = min(BLOCK, height - top)
@@ -386,4 +359,70 @@ def lay_image(
         if transposed:
             start = height - top - n if upended else top
             transpose_lines(block, n, start, height, out)
+    return 0
+
+
+@kernel(
+    i64(read(u8), *7 * (i64,), write(i64), write(u8), write(u8)),
+    i64(read(u16), *7 * (i64,), write(i64), write(u16), write(u16)),
+    i64(read(u32), *7 * (i64,), write(i64), write(u32), write(u32)),
+    i64(read(u64), *7 * (i64,), write(i64), write(u64), write(u64)),
+)
+def lay_labels(source, h, w, height, width, mirrored, upended, transposed, columns, block, out):
+    """Resize labels to the nearest, flip them and transpose the result.
+
+    Parameters
+    ----------
+    source : (n * h * w,) of any unsigned type
+        Frames one after another, each row by row.
+    h, w, height, width : int
+        Size before, and after resizing.
+    mirrored, upended, transposed : int
+        Whether the first column comes last; the first row; whether rows become columns then.
+    columns : (width,) int64, scratch
+    block : (BLOCK * width,) of the same type, scratch
+        Not used unless ``transposed``.
+    out : (n * height * width,) of the same type, out
+
+    Returns
+    -------
+    int
+        0
+    """
+    for x in range(width):
+        columns[width - 1 - x if mirrored else x] = (2 * x + 1) * w // (2 * width)
+    size = height * width
+    for k in range(out.size // size):
+        frame = source[k * h * w : (k + 1) * h * w]
+        result = out[k * size : (k + 1) * size]
+        for top in range(0, height, BLOCK):
+            n = min(BLOCK, height - top)
+            for j in range(n):
+                y = top + j
+                if transposed:
+                    to = width * (n - 1 - j if upended else j)
+                    line = block[to : to + width]
+                else:
+                    to = width * (height - 1 - y if upended else y)
+                    line = result[to : to + width]
+                at = (2 * y + 1) * h // (2 * height) * w
+                row = frame[at : at + w]
+                if w != width:
+                    for x in range(width):
+                        line[x] = row[u64(columns[x])]
+                elif mirrored:
+                    for x in range(width):
+                        line[x] = row[u64(width - 1 - x)]
+                else:
+                    for x in range(width):
+                        line[x] = row[u64(x)]
+            if transposed:
+                start = height - top - n if upended else top
+                for x in range(width):
+                    to = u64(x * height + start)
+                    at = u64(x)
+                    for _ in range(n):
+                        result[to] = block[at]
+                        to += u64(1)
+                        at += u64(width)
     return 0
