@@ -19,12 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtfast.caching import cached_property
 from mtfast.errors import MtfastError, RLEError
 from mtfast.ragged import as_strings, gather_texts, offsets_of
 

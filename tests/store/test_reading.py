@@ -11,6 +11,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from mtfast.errors import MtfastError, StoreError
 from mtfast.store import schema
 from mtfast.store.reading.columns import read_column
 from mtfast.store.reading.files import OPEN_FILES, LocalFiles
+from mtfast.store.reading.split import Split
 from mtfast.store.shard import index_bytes, read_index, write_shard
 from tables import read_only_frames
 
@@ -260,6 +262,48 @@ def test_threads_share_a_store(store):
     with ThreadPoolExecutor(8) as pool:
         for result in pool.map(lambda _: checksum(fresh), range(16)):
             assert result == expected
+
+
+@pytest.mark.parametrize("name", ["image", "semantic", "instances"])
+@pytest.mark.parametrize("cropped", [False, True])
+def test_threads_decode_at_once(store, monkeypatch, cropped, name):
+    """Each waits for the other while it decodes; they get on only if no lock is held."""
+    split = store["train"]
+    window = 10, 20, 40, 50
+
+    def sample(image):
+        return split.crop(image, *window) if cropped else split[image]
+
+    expected = [getattr(sample(image), name) for image in (3, 8)]
+    both = Barrier(2, timeout=30)
+
+    def waiting(method):
+        def wait_and_call(self, image, *arguments):
+            both.wait()
+            return method(self, image, *arguments)
+
+        return wait_and_call
+
+    for door in ("image", "semantic", "instances", "crop_image"):
+        monkeypatch.setattr(Split, door, waiting(getattr(Split, door)))
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda image: getattr(sample(image), name), (3, 8)))
+    if name == "instances":
+        found, expected = ([table.rle for table in tables] for tables in (found, expected))
+    for pixels, wanted in zip(found, expected, strict=True):
+        assert np.array_equal(pixels, wanted)
+
+
+def test_a_file_that_is_read_stays_open(tmp_path):
+    """Another thread may open so many files meanwhile that this one is dropped."""
+    for k in range(OPEN_FILES + 20):
+        (tmp_path / str(k)).write_bytes(b"%d" % k)
+    files = LocalFiles(tmp_path)
+    first = files.open("0")
+    others = [files.open(str(k)) for k in range(1, OPEN_FILES + 20)]
+    assert files.open("0") is not first
+    assert first.read(0, 1) == b"0"
+    assert others[0].read(0, 1) == b"1"
 
 
 def test_open_files_are_bounded(tmp_path):

@@ -8,11 +8,11 @@ tell RGB from YCbCr.
 from __future__ import annotations
 
 import struct
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.caching import cached_property
 from mtfast.errors import MtfastError
 from mtfast.jpeg.header import (
     BASELINE,

@@ -7,13 +7,13 @@ import operator
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.arguments import ImagesOption, as_integer, check_flag, check_size, wants_images
+from mtfast.caching import cached_property
 from mtfast.errors import MtfastError, StoreError, no_such, one_of, shown
 from mtfast.loaders.classes import AGNOSTIC, ClassTable, number_classes
 from mtfast.loaders.sampler import EpochOrder, Int64, SampleKey

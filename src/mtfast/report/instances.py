@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.caching import cached_property
 from mtfast.dataset import (
     CategorySummary,
     DatasetLike,

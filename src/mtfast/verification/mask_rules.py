@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.caching import cached_property
 from mtfast.painting.overlap import PAINT_ORDERS, Overlap
 from mtfast.painting.paint import semantic, semantic_dtype
 from mtfast.paths import stem_of

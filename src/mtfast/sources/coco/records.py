@@ -6,13 +6,13 @@ them again, 0.6 s to give every one of them another category.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.caching import cached_property
 from mtfast.errors import SourceError
 from mtfast.sources.coco.parse import Id
 from mtfast.sources.coco.stream import BAD_INPUT

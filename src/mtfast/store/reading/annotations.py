@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sized
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.caching import cached_property
 from mtfast.errors import StoreError, no_such
 from mtfast.ragged import offsets_of
 from mtfast.store import schema

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.arguments import Window, check_window
+from mtfast.caching import cached_property
 from mtfast.errors import StoreError, no_such
 from mtfast.painting.crop import crop_table
 from mtfast.painting.frame import check_out
