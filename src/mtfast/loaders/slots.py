@@ -106,7 +106,7 @@ class Slots:
         Returns
         -------
         (n_bytes,) uint8
-            Tensors made of it hold it, and their views too.
+            Tensors made of it hold it, and their views too. Views that numpy makes do not.
         """
         lent = np.frombuffer(self._memory, np.uint8, n_bytes, number * self.n_bytes)
         weakref.finalize(lent, self._free.append, number).atexit = False

@@ -14,6 +14,7 @@ __all__ = ["FORM", "convert", "stack", "stack_packed"]
 
 # The keys with one array for a whole batch, which the samples of a batch have in one size.
 _STACKED = ("view", "semantic", "image")
+_NUMBERS = ("index", "member")
 
 
 def convert(sample: SampleDict) -> SampleDict:
@@ -48,8 +49,9 @@ def stack(samples: list[SampleDict]) -> SampleDict:
     Returns
     -------
     dict
-        ``index`` (B,), ``view`` (B, 8), ``semantic`` (B, h, w), and ``image`` (B, 3, h, w) in the
-        memory format channels_last; the other keys have a list with an element a sample.
+        ``index`` and, in a mixture, ``member`` (B,), ``view`` (B, 8), ``semantic`` (B, h, w), and
+        ``image`` (B, 3, h, w) in the memory format channels_last; the other keys have a list with
+        an element a sample.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def stack(samples: list[SampleDict]) -> SampleDict:
         if key in batch:
             _check_alike(key, batch[key])
             batch[key] = _stacked_image(batch[key]) if key == "image" else torch.stack(batch[key])
-    return batch | {"index": torch.tensor(batch["index"])}
+    return batch | {key: torch.tensor(batch[key]) for key in _NUMBERS if key in batch}
 
 
 def _stacked_image(images: list[torch.Tensor]) -> torch.Tensor:
@@ -103,7 +105,7 @@ def stack_packed(batch: PackedBatch) -> SampleDict:
         if key in samples[0] and key not in arrays:
             _check_alike(key, [sample[key] for sample in samples])
     stacked: SampleDict = {
-        key: arrays[key] for key in ("index", "view", "semantic") if key in arrays
+        key: arrays[key] for key in (*_NUMBERS, "view", "semantic") if key in arrays
     }
     if "image" in arrays:
         stacked["image"] = channels_first(arrays["image"])

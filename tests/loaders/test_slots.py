@@ -1,0 +1,60 @@
+"""Memory that is used again: who has which part of it, also in other processes."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
+
+from mtfast.loaders.slots import Slots
+
+
+def test_slots_are_lent_and_come_back():
+    slots = Slots(2, 5000, shared=False)
+    assert slots.n_bytes % 4096 == 0
+    a, b = slots.take(), slots.take()
+    assert slots.take() is None
+    slots.buffer(a)[:] = 1
+    slots.buffer(b)[:] = 2
+    lent = torch.from_numpy(slots.lend(a, 10))
+    view = lent[3:5]
+    del lent
+    gc.collect()
+    # A view of it is enough to keep it.
+    assert slots.take() is None
+    assert view.tolist() == [1, 1]
+    del view
+    gc.collect()
+    assert slots.take() == a
+    slots.give_back(b)
+    assert slots.take() == b
+    assert slots.all_bytes.size == 2 * slots.n_bytes
+
+
+def write(slots, number, value):
+    slots.buffer(number)[:] = value
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_processes_share_the_memory(method):
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {method} on this system")
+    slots = Slots(3, 100, shared=True)
+    assert not slots.all_bytes.any()
+    context = multiprocessing.get_context(method)
+    for number in (1, 2):
+        process = context.Process(target=write, args=(slots, number, 10 * number))
+        process.start()
+        process.join(60)
+        assert process.exitcode == 0
+    assert [np.unique(slots.buffer(k)).tolist() for k in range(3)] == [[0], [10], [20]]
+
+
+def test_without_memory_files(monkeypatch):
+    """As on macOS and Windows."""
+    monkeypatch.delattr("os.memfd_create", raising=False)
+    test_processes_share_the_memory("spawn")
