@@ -8,7 +8,7 @@ import pytest
 import naive
 from mtfast.errors import MtfastError
 from mtfast.painting.crop import crop_table
-from mtfast.painting.instance_targets import instance_targets
+from mtfast.painting.instance_targets import instance_targets, measure_masks
 from mtfast.painting.paint import semantic
 from tables import make_table, random_masks
 
@@ -93,3 +93,32 @@ def test_windows_that_are_none(rng, window, words):
 def test_several_images_are_refused(rng):
     with pytest.raises(MtfastError, match="a table of 2 images; expected one"):
         instance_targets(make_table([[], []], SHAPE))
+
+
+def test_empty_instances_of_a_whole_image_are_dropped(rng):
+    masks = [np.zeros(SHAPE, np.uint8), *random_masks(rng, SHAPE, 2), np.zeros(SHAPE, np.uint8)]
+    masks[1][3, 4] = masks[2][5, 6] = 1
+    table = make_table([masks], SHAPE)
+    found = instance_targets(table)
+    assert found.ids.tolist() == table.instance_ids[1:3].tolist()
+    assert np.array_equal(found.masks, np.array(masks[1:3], bool))
+    assert found.areas.tolist() == [masks[1].sum(), masks[2].sum()]
+    empty = instance_targets(make_table([[masks[0]]], SHAPE))
+    assert [column.shape for column in empty] == [(0, *SHAPE), (0, 4), (0,), (0,), (0,)]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 5), (3, 70), (70, 3)])
+def test_masks_are_measured(rng, shape):
+    masks = np.array([np.zeros(shape), *random_masks(rng, shape, 30)]).astype(bool)
+    areas, boxes = measure_masks(masks)
+    assert areas.dtype == np.int64
+    assert boxes.dtype == np.float32
+    for mask, area, box in zip(masks, areas.tolist(), boxes.tolist(), strict=True):
+        rows, columns = np.nonzero(mask)
+        assert area == rows.size
+        if rows.size:
+            corner = [columns.max() + 1, rows.max() + 1]
+            assert box == [columns.min(), rows.min(), *corner]
+        else:
+            assert box == [0, 0, 0, 0]
+    assert [column.shape for column in measure_masks(masks[:0])] == [(0,), (0, 4)]

@@ -19,7 +19,7 @@ from mtfast.loaders.classes import AGNOSTIC, ClassTable, number_classes
 from mtfast.loaders.sampler import EpochOrder, Int64, SampleKey
 from mtfast.loaders.views import Augment, View, allowed_turns, check_fits, choose_view
 from mtfast.painting.crop import crop_table
-from mtfast.painting.instance_targets import InstanceTargets, instance_targets
+from mtfast.painting.instance_targets import InstanceTargets, instance_targets, measure_masks
 from mtfast.painting.paint import semantic
 from mtfast.paths import local_path
 from mtfast.store.reading.store import Split, Store, open_store
@@ -557,15 +557,18 @@ def _apply(view: View, targets: InstanceTargets) -> InstanceTargets:
     masks = view.apply_to_labels(targets.masks)
     if not view.resized:
         return targets._replace(masks=masks, boxes=view.apply_to_boxes(targets.boxes))
-    areas = np.count_nonzero(masks, axis=(1, 2))
-    kept = areas > 0
-    return InstanceTargets(
-        masks[kept],
-        boxes_of(masks[kept]),
-        targets.labels[kept],
-        areas[kept],
-        targets.ids[kept],
-    )
+    areas, boxes = measure_masks(masks)
+    labels, ids = targets.labels, targets.ids
+    if not areas.all():
+        kept = areas > 0
+        masks, boxes, labels, areas, ids = (
+            masks[kept],
+            boxes[kept],
+            labels[kept],
+            areas[kept],
+            ids[kept],
+        )
+    return InstanceTargets(masks, boxes, labels, areas, ids)
 
 
 def boxes_of(masks: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from mtfast.errors import MtfastError
 from mtfast.painting.crop import crop_table
 from mtfast.table import RunTable
 
-__all__ = ["InstanceTargets", "instance_targets"]
+__all__ = ["InstanceTargets", "instance_targets", "measure_masks"]
 
 
 class InstanceTargets(NamedTuple):
@@ -76,7 +76,11 @@ def instance_targets(table: RunTable, window: Sequence[int] | None = None) -> In
         raise MtfastError(
             f"a table of {table.n_images} images; expected one; take table[i] for image i"
         )
-    table = crop_table(table, window or (0, 0, *table.common_size()))
+    if window is not None:
+        table = crop_table(table, window)
+    areas, boxes = table.area(), table.bbox()
+    if not areas.all():
+        table, areas, boxes = table.select(areas > 0), areas[areas > 0], boxes[areas > 0]
     height, width = table.common_size()
     n = table.n_instances
     masks = np.empty((n, height, width), np.bool_)
@@ -92,7 +96,39 @@ def instance_targets(table: RunTable, window: Sequence[int] | None = None) -> In
         np.empty(1, np.int64),
         masks.view(np.uint8).reshape(-1),
     )
-    boxes = table.stated_bbox.astype(np.float32)
     boxes[:, 2:] += boxes[:, :2]
-    areas = table.stated_area.astype(np.int64)
-    return InstanceTargets(masks, boxes, table.category_ids, areas, table.instance_ids)
+    return InstanceTargets(
+        masks, boxes.astype(np.float32), table.category_ids, areas, table.instance_ids
+    )
+
+
+def measure_masks(
+    masks: NDArray[np.bool_],
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Measure areas and bounding boxes of masks.
+
+    Parameters
+    ----------
+    masks : (n, height, width) bool, C order
+
+    Returns
+    -------
+    areas : (n,) int64
+        Pixels of each mask.
+    boxes : (n, 4) float32
+        [x1, y1, x2, y2] in pixels: the first column and row, and those after the last; zeros for
+        an empty mask.
+
+    Examples
+    --------
+    >>> areas, boxes = measure_masks(np.array([[[False, True], [False, True]]]))
+    >>> areas, boxes
+    (array([2]), array([[1., 0., 2., 2.]], dtype=float32))
+    """
+    from mtfast.kernels.frames.extents import extents
+
+    n, height, width = masks.shape
+    areas, boxes = np.empty(n, np.int64), np.empty((n, 4), np.int64)
+    flat = np.ascontiguousarray(masks, np.bool_).view(np.uint8).reshape(-1)
+    extents(flat, height, width, np.empty(width, np.uint8), areas, boxes.reshape(-1))
+    return areas, boxes.astype(np.float32)

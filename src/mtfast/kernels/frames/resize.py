@@ -20,6 +20,8 @@ Source: Pillow, src/libImaging/Resample.c.
 from mtfast.kernels.intrinsics import mix4
 from mtfast.kernels.jit import f64, i32, i64, kernel, read, u8, u16, u32, u64, write
 
+__all__ = ["BLOCK", "columns_first", "lay_image", "lay_labels", "n_taps", "weigh"]
+
 BITS = 22
 """Of a weight, as in Pillow: 8 bits of a pixel and 22 of a weight fit into an int32."""
 
