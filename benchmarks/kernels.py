@@ -5,6 +5,8 @@ import numpy as np
 import mtfast
 from benchmarks import data
 from mtfast.kernels.rle import coco_string
+from mtfast.loaders.views import View
+from mtfast.painting.instance_targets import measure_masks
 from mtfast.ragged import offsets_of
 from mtfast.rles import class_overlaps
 from mtfast.rles.label_map import scan_labels
@@ -104,6 +106,33 @@ class ScanLabels:
 
     def time_scan_labels(self, dtype: str) -> None:
         scan_labels(self.label_map)
+
+
+class Resize:
+    """The window of a training sample: its image and four masks, mirrored and turned."""
+
+    params = (1, 0.8, 1.25)
+    param_names = ("scale",)
+
+    def setup(self, scale: float) -> None:
+        rng = np.random.default_rng(data.SEED)
+        side = min(*data.scale.size, 512)
+        size = round(side / scale)
+        self.view = View(0, 0, size, size, side, side, mirrored=True, turns=1)
+        self.image = rng.integers(0, 256, (size, size, 3), np.uint8)
+        self.masks = rng.integers(0, 2, (4, size, size)).astype(bool)
+        self.time_image(scale)
+        self.time_masks(scale)
+        self.time_measure_masks(scale)
+
+    def time_image(self, scale: float) -> None:
+        self.view.apply_to_image(self.image)
+
+    def time_masks(self, scale: float) -> None:
+        self.view.apply_to_labels(self.masks)
+
+    def time_measure_masks(self, scale: float) -> None:
+        measure_masks(self.masks)
 
 
 class Polygon:
