@@ -256,7 +256,10 @@ def test_survives_other_processes(store, method):
         assert pool.map(checksum, [store["train"]] * 3) == [expected] * 3
 
 
-def test_threads_share_a_store(store):
+@pytest.mark.parametrize("open_files", [OPEN_FILES, 1])
+def test_threads_share_a_store(store, monkeypatch, open_files):
+    """Also where each closes the files that the others read."""
+    monkeypatch.setattr("mtfast.store.reading.files.OPEN_FILES", open_files)
     expected = checksum(store["train"])
     fresh = mtfast.open(store.path)["train"]
     with ThreadPoolExecutor(8) as pool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mtfast.arguments import check_window
+from mtfast.ragged import offsets_of
 from mtfast.rles import Rles
 from mtfast.rles import crop as crop_rles
 from mtfast.table import RunTable
@@ -46,7 +47,7 @@ def crop_table(table: RunTable, window: Sequence[int]) -> RunTable:
     """
     y, x, h, w = check_window(window, *table.common_size())
     rles, nonempty = crop_rles(Rles.of_table(table), y, x, h, w, drop_empty=True)
-    n_before = np.append(0, np.cumsum(nonempty))
+    n_before = offsets_of(nonempty)
     columns: dict[str, Any] = {
         "names": table.names,
         "image_ids": table.image_ids,
