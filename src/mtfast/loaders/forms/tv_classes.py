@@ -54,6 +54,15 @@ class Column(tv_tensors.TVTensor):  # type: ignore[misc]
         column: Column = data.as_subclass(torch.Tensor).as_subclass(cls)
         return column
 
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> torch.Tensor:
+        # TVTensor refuses operations on two of its classes, such as masks[order] here.
+        types = tuple(t for t in types if issubclass(t, cls))
+        made: torch.Tensor = super().__torch_function__(func, types, args, kwargs)
+        return made
+
     def __getitem__(self, rows: Any) -> torch.Tensor:
         chosen: torch.Tensor = self.as_subclass(torch.Tensor)[rows]
         if chosen.ndim != self.ndim:
