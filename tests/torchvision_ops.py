@@ -16,10 +16,10 @@ import pytest
 
 
 def import_torchvision() -> ModuleType:
-    """Import it, or skip the test where it is not installed."""
+    """Import it, or skip the test or the file of tests where it is not installed."""
     torch = pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
     if importlib.util.find_spec("torchvision") is None:
-        pytest.skip("no torchvision")
+        pytest.skip("no torchvision", allow_module_level=True)
     with contextlib.suppress(RuntimeError):
         return importlib.import_module("torchvision")
     for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:

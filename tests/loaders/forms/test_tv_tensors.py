@@ -21,28 +21,14 @@ from mtfast.loaders.torch import Dataset, Loader
 from mtfast.loaders.views import Augment
 from torchvision_ops import import_torchvision
 
+import_torchvision()
+
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 
 COLUMNS = ("masks", "boxes", "labels", "areas", "ids")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def torchvision():
-    return import_torchvision()
-
-
-@pytest.fixture(scope="module")
-def v2(torchvision):
-    from torchvision.transforms import v2
-
-    return v2
-
-
-@pytest.fixture(scope="module")
-def tv_tensors(torchvision):
-    from torchvision import tv_tensors
-
-    return tv_tensors
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +82,7 @@ def check_in_step(image, target, measured=True):
     assert torch.equal(torch.as_tensor(target["semantic"]).long(), classes)
 
 
-def pipelines(v2):
+def pipelines():
     nearest = v2.InterpolationMode.NEAREST
     sanitize = [v2.ClampBoundingBoxes(), v2.SanitizeBoundingBoxes(min_size=2)]
     return {
@@ -118,12 +104,12 @@ def pipelines(v2):
 
 @pytest.mark.parametrize("name", ["flip", "crop", "resize", "affine", "all"])
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
-def test_transforms_of_the_dataset(v2, name, dtype):
+def test_transforms_of_the_dataset(name, dtype):
     sample = make_sample(dtype=dtype)
     found = []
     for seed in range(8):
         torch.manual_seed(seed)
-        made = apply_transform("tv_tensors", sample, v2.Compose(pipelines(v2)[name]))
+        made = apply_transform("tv_tensors", sample, v2.Compose(pipelines()[name]))
         assert list(made) == [key for key in sample if key != "image"] + ["image"]
         assert {type(value) for value in made.values()} == {int, str, torch.Tensor}
         check_in_step(made["image"], made)
@@ -135,18 +121,18 @@ def test_transforms_of_the_dataset(v2, name, dtype):
 
 
 @pytest.mark.parametrize("name", ["flip", "crop", "resize", "affine", "all"])
-def test_transforms_after_the_loader(v2, name):
+def test_transforms_after_the_loader(name):
     for seed in range(8):
         torch.manual_seed(seed)
         image, target = FORMS["tv_tensors"].convert(make_sample())
-        transform = v2.Compose(pipelines(v2)[name])
+        transform = v2.Compose(pipelines()[name])
         image, target = transform(image, target)
         check_in_step(image, target, measured=False)
         again, target = v2.RandomVerticalFlip(1)(image, target)
         check_in_step(again, target, measured=False)
 
 
-def test_semantic_masks_stay_whole(v2):
+def test_semantic_masks_stay_whole():
     """Also where there are as many instances as rows of pixels, so that either could be meant."""
     sample = make_sample(45, 72)
     n = len(sample["ids"])
@@ -162,7 +148,7 @@ def test_semantic_masks_stay_whole(v2):
     assert torch.equal(semantic[semantic > 0], sample["semantic"][sample["semantic"] > 0])
 
 
-def test_columns_that_the_caller_sanitizes(v2):
+def test_columns_that_the_caller_sanitizes():
     """Torchvision's own answer to columns that it does not know; nothing is dropped twice."""
     sample = make_sample()
     sample["boxes"][::3, 2] = 0
@@ -203,7 +189,7 @@ def test_functions_that_choose_rows():
         apply_transform("tv_tensors", sample, choose(("boxes", "labels")))
 
 
-def test_masks_without_an_image(v2):
+def test_masks_without_an_image():
     """Then torchvision takes the first plain tensor for one; views are no images."""
     sample = make_sample()
     image = sample.pop("image")
@@ -219,7 +205,7 @@ def test_masks_without_an_image(v2):
     assert torch.equal(target["view"], sample["view"])
 
 
-def test_semantic_masks_are_found_as_masks(v2, tv_tensors):
+def test_semantic_masks_are_found_as_masks():
     """Where torchvision looks up exact types."""
     image, target = FORMS["tv_tensors"].convert(make_sample())
     kinds = {tv_tensors.Image: torch.float32, tv_tensors.Mask: torch.int64, "others": None}
@@ -233,7 +219,7 @@ def test_semantic_masks_are_found_as_masks(v2, tv_tensors):
     assert padded.shape == (44, 60)
 
 
-def test_pixels_may_change_their_type(v2):
+def test_pixels_may_change_their_type():
     sample = make_sample()
     steps = [v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.5] * 3, [0.5] * 3)]
     made = apply_transform("tv_tensors", sample, v2.Compose([*steps, v2.ToPureTensor()]))
@@ -257,12 +243,12 @@ def test_what_is_no_pair(transform, message):
         apply_transform("tv_tensors", make_sample(), transform)
 
 
-def test_boxes_in_another_format(v2):
+def test_boxes_in_another_format():
     with pytest.raises(MtfastError, match="boxes in the format CXCYWH; expected XYXY; convert"):
         apply_transform("tv_tensors", make_sample(), v2.ConvertBoundingBoxFormat("CXCYWH"))
 
 
-def test_samples_are_those_of_the_form_tensors(store, tv_tensors):
+def test_samples_are_those_of_the_form_tensors(store):
     options = {"crop": (40, 48), "augment": Augment(near=0.5), "seed": 5}
     plain = Dataset(store, **options)
     images, targets = next(iter(Loader(Dataset(store, form="tv_tensors", **options), 20)))
@@ -281,7 +267,7 @@ def test_samples_are_those_of_the_form_tensors(store, tv_tensors):
             assert same.all() if isinstance(value, torch.Tensor) else same
 
 
-def test_a_plain_loader_with_workers(store, v2):
+def test_a_plain_loader_with_workers(store):
     """Targets keep their class on the way from a worker, and so stay in step."""
     data = Dataset(store, form="tv_tensors", crop=64, seed=5)
     loader = torch.utils.data.DataLoader(
@@ -300,7 +286,7 @@ def test_a_plain_loader_with_workers(store, v2):
     assert n == 20
 
 
-def test_copies_stay_in_step(v2):
+def test_copies_stay_in_step():
     sample = make_sample()
     sample["boxes"][::2, 2] = 0
     pair = FORMS["tv_tensors"].convert(sample)
