@@ -125,6 +125,8 @@ def test_docstring_examples(tiny_set, tmp_path, monkeypatch):
     import importlib
     import pkgutil
 
+    from torchvision_ops import import_torchvision
+
     shutil.copytree(tiny_set, tmp_path / "Graphene")
     monkeypatch.chdir(tmp_path)
     make_set("GrapheneL", train=8, test=2, size=(96, 128), seed=4, workers=1)
@@ -136,8 +138,10 @@ def test_docstring_examples(tiny_set, tmp_path, monkeypatch):
             continue
         if module.name.startswith(needs_torch) and find_spec("torch") is None:
             continue
-        if module.name == "mtfast.loaders.forms.tv_classes" and find_spec("torchvision") is None:
-            continue
+        if module.name == "mtfast.loaders.forms.tv_classes":
+            if find_spec("torchvision") is None:
+                continue
+            import_torchvision()
         result = doctest.testmod(
             importlib.import_module(module.name), extraglobs={"mtfast": mtfast}
         )

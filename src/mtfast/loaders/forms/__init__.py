@@ -21,6 +21,8 @@ A sample as plain tensors has, where they were asked for:
 ============ ================================================================================
 
 A transform may add tensors under other keys; every form passes them on.
+
+A new form is a file with a ``FORM`` and a line in ``registry``.
 """
 
 from mtfast.loaders.forms.form import Form

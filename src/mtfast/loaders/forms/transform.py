@@ -42,7 +42,7 @@ def apply_transform(form: str, sample: SampleDict, transform: Transform) -> Samp
     Returns
     -------
     dict
-        As plain tensors, with the keys of the sample and those that were added. ``areas`` are
+        As plain tensors, with the keys of the sample, then those that were added. ``areas`` are
         counted again.
 
     Raises
@@ -64,8 +64,8 @@ def apply_transform(form: str, sample: SampleDict, transform: Transform) -> Samp
             f"a transform returned {shown(made)}; expected the dict of a sample; return the dict "
             f"that it was given, changed"
         )
-    made = dict(made)
     _check_keys(made, sample)
+    made = {key: made[key] for key in sample} | dict(made)
     _check_tensors(made)
     _check_origin(made, sample)
     _check_sizes(made)
@@ -74,7 +74,7 @@ def apply_transform(form: str, sample: SampleDict, transform: Transform) -> Samp
     return made
 
 
-def _check_keys(made: SampleDict, sample: SampleDict) -> None:
+def _check_keys(made: Mapping[str, Any], sample: SampleDict) -> None:
     missing = [key for key in sample if key not in made]
     if missing:
         raise MtfastError(
