@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
 
 import mtfast
 from mtfast.loaders.batches import pack_batch, unpack_batch
-from mtfast.loaders.forms import FORMS, apply_transform, to_image_format
+from mtfast.loaders.forms import FORMS, apply_transform
 from mtfast.loaders.reader import Reader
 from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.views import Augment
@@ -54,8 +54,8 @@ def read_samples(store, image_format="RGB", **options):
     reader = Reader(store, variant=VARIANT, **options)
     for position in range(len(reader)):
         read = reader.read(SampleKey(2, position))
-        (sample,) = unpack_batch(pack_batch([read]))
-        yield to_image_format(sample, image_format), read.view
+        (sample,) = unpack_batch(pack_batch([read], None, image_format))
+        yield sample, read.view
 
 
 def dataset_dicts(folder):

@@ -19,7 +19,6 @@ from mtfast.loaders.forms import (
     check_image_format,
     collate,
     format_batch,
-    to_image_format,
 )
 from mtfast.loaders.reader import Reader
 from mtfast.loaders.sampler import SampleKey
@@ -128,15 +127,17 @@ def test_image_formats():
                 check_image_format(form, bad)
 
 
-def test_channels_are_exchanged(sample):
-    assert to_image_format(sample, "RGB") is sample
-    red, green, blue = sample["image"].clone()
-    made = to_image_format(sample, "BGR")
-    assert torch.equal(made["image"], torch.stack([blue, green, red]))
-    assert torch.equal(sample["image"], torch.stack([red, green, blue]))
-    assert list(made) == list(sample)
-    without = {"index": 3}
-    assert to_image_format(without, "BGR") is without
+@pytest.mark.parametrize("form", ["tensors", "dicts", "torchvision"])
+def test_channels_are_exchanged(store, form):
+    images = []
+    for image_format in ("RGB", "BGR", None):
+        sample = Dataset(store, form=form, image_format=image_format, **OPTIONS)[SampleKey(0, 3)]
+        images.append(sample[0] if form == "torchvision" else sample["image"])
+    rgb, bgr, default = images
+    red, green, blue = rgb
+    assert not torch.equal(red, blue)
+    assert torch.equal(bgr, torch.stack([blue, green, red]))
+    assert torch.equal(default, rgb)
 
 
 @pytest.mark.parametrize("form", ["tensors", "dicts", "torchvision"])
@@ -221,6 +222,27 @@ def test_transforms(sample):
     assert made["ids"].tolist() == before["ids"][1:].tolist()
 
 
+def test_transforms_in_the_loader(store):
+    """Sizes that differ are no matter in the form "dicts"."""
+
+    def transform(sample):
+        return shrink(sample, 2 + sample["index"] % 2) | {"depth": torch.rand(2)}
+
+    data = Dataset(store, form="dicts", transform=transform, **OPTIONS)
+    expected = {s["index"]: s for s in (data[SampleKey(0, k)] for k in range(20))}
+    batches = list(Loader(data, 6, workers=2, start_method="fork"))
+    found = [sample for batch in batches for sample in batch]
+    assert {s["canvas_size"] for s in found} == {(24, 24), (16, 16)}
+    assert len(found) == 20
+    assert all(same(sample, expected[sample["index"]]) for sample in found)
+
+
+def test_transforms_of_mixed_datasets(store):
+    data = [Dataset(store, transform=dict, **OPTIONS | {"crop": 32})] * 2
+    batch = next(iter(Loader(Dataset.mix(data), 40)))
+    assert sorted(batch["member"]) == [0] * 20 + [1] * 20
+
+
 def test_transforms_without_instances(store):
     (sample,) = unpack_batch(pack_batch([Reader(store, targets=[], **OPTIONS).read(0)]))
     made = apply_transform("tensors", sample, lambda s: s | {"image": s["image"][:1]})
@@ -259,9 +281,10 @@ def with_(**values):
         (with_(boxes=lambda s: s["boxes"][:, :3]), r"boxes of shape .* 3\); expected \(n, 4\)"),
         (with_(labels=lambda s: s["labels"][None]), r"labels of shape \(1, .*expected \(n\)"),
         (with_(semantic=lambda s: s["semantic"][None]), r"semantic of shape \(1, .*\(height, w"),
-        (with_(index=lambda s: 99), "changed index, name or view"),
-        (with_(name=lambda s: "x"), "changed index, name or view"),
-        (with_(view=lambda s: s["view"] + 1), "changed index, name or view; expected what was"),
+        (with_(index=lambda s: 99), "changed index; expected what was read"),
+        (with_(name=lambda s: "x"), "changed name"),
+        (with_(member=lambda s: 2), "changed member"),
+        (with_(view=lambda s: s["view"] + 1), "changed view; expected what was"),
         (
             with_(ids=lambda s: s["ids"][1:]),
             r"3 in areas, 2 in ids; expected one number of instances; drop",
@@ -274,7 +297,7 @@ def test_what_a_transform_may_not_return(sample, transform, message):
     for key in ("masks", "boxes", "labels", "areas", "ids"):
         sample[key] = sample[key][:3]
     with pytest.raises(MtfastError, match=message) as raised:
-        apply_transform("tensors", sample, transform)
+        apply_transform("tensors", sample | {"member": 1}, transform)
     assert "\n" not in str(raised.value)
 
 

@@ -286,6 +286,31 @@ def test_a_plain_loader_with_workers(store):
     assert n == 20
 
 
+def test_transforms_in_the_loader(store):
+    """The same samples in a worker as here; rows of those that were read."""
+    steps = [v2.RandomHorizontalFlip(), v2.RandomCrop(40), *pipelines()["affine"]]
+    options = {"crop": 64, "augment": Augment(near=1), "seed": 5}
+    data = Dataset(store, form="tv_tensors", transform=v2.Compose(steps), **options)
+    plain = Dataset(store, **options)
+    n_read = n_left = 0
+    with Loader(data, 5, shuffle=False, workers=1, start_method="fork") as loader:
+        for images, targets in loader:
+            for image, target in zip(images, targets, strict=True):
+                key = SampleKey(0, plain.reader.indices.tolist().index(target["index"]))
+                again, expected = data[key]
+                assert torch.equal(image, again)
+                assert list(target) == list(expected)
+                assert target["ids"].tolist() == expected["ids"].tolist()
+                assert torch.equal(target["masks"], expected["masks"])
+                read = plain[key]
+                labels = dict(zip(read["ids"].tolist(), read["labels"].tolist(), strict=True))
+                found = zip(target["ids"].tolist(), target["labels"].tolist(), strict=True)
+                assert all(labels[number] == label for number, label in found)
+                assert target["areas"].tolist() == target["masks"].sum((1, 2)).tolist()
+                n_read, n_left = n_read + len(read["ids"]), n_left + len(target["ids"])
+    assert 0 < n_left < n_read
+
+
 def test_copies_stay_in_step():
     sample = make_sample()
     sample["boxes"][::2, 2] = 0

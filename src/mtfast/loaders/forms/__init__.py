@@ -26,8 +26,13 @@ A new form is a file with a ``FORM`` and a line in ``registry``.
 """
 
 from mtfast.loaders.forms.form import Form
-from mtfast.loaders.forms.image_format import check_image_format, to_image_format
-from mtfast.loaders.forms.registry import FORMS, check_form, collate, format_batch
+from mtfast.loaders.forms.registry import (
+    FORMS,
+    check_form,
+    check_image_format,
+    collate,
+    format_batch,
+)
 from mtfast.loaders.forms.transform import apply_transform
 
 __all__ = [
@@ -38,5 +43,4 @@ __all__ = [
     "check_image_format",
     "collate",
     "format_batch",
-    "to_image_format",
 ]

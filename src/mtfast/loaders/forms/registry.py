@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from mtfast.errors import MtfastError, no_such, shown
+from mtfast.errors import MtfastError, no_such, one_of, shown
 from mtfast.loaders.batches import PackedBatch, unpack_batch
 from mtfast.loaders.forms import detectron2, dicts, mask2former, tensors, torchvision, tv_tensors
 from mtfast.loaders.forms.form import Form
 
-__all__ = ["FORMS", "check_form", "collate", "format_batch"]
+__all__ = ["FORMS", "check_form", "check_image_format", "collate", "format_batch"]
 
 FORMS: dict[str, Form] = {
     "tensors": tensors.FORM,
@@ -48,6 +48,43 @@ def check_form(form: Any) -> str:
         raise MtfastError(no_such("form", str(form), FORMS, "mtfast.loaders"))
     FORMS[form].require()
     return form
+
+
+def check_image_format(form: str, image_format: Any) -> str:
+    """Refuse an order of channels that does not exist, or that nobody has chosen.
+
+    Parameters
+    ----------
+    form : str
+        One of :data:`FORMS`.
+    image_format : {"RGB", "BGR"} or None
+        None is RGB, but for the forms of which some models want the one and some the other.
+
+    Returns
+    -------
+    str
+        "RGB" or "BGR".
+
+    Raises
+    ------
+    MtfastError
+        If it is something else, or None where it has to be chosen.
+
+    Examples
+    --------
+    >>> check_image_format("tensors", None), check_image_format("detectron2", "BGR")
+    ('RGB', 'BGR')
+    """
+    if image_format is None:
+        if FORMS[form].needs_image_format:
+            raise MtfastError(
+                f'form {form!r} without image_format; expected "BGR", as in the defaults of '
+                f'detectron2 and the configs of MaskTerial, or "RGB", as in the configs of '
+                f"Mask2Former; give what INPUT.FORMAT of the model's config says"
+            )
+        return "RGB"
+    one_of("image_format", image_format, ("RGB", "BGR"))
+    return str(image_format)
 
 
 def format_batch(form: str, batch: PackedBatch) -> Any:

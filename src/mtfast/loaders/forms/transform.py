@@ -14,6 +14,9 @@ from mtfast.loaders.forms.registry import FORMS
 
 __all__ = ["apply_transform"]
 
+# Where a sample comes from.
+_ORIGIN = ("index", "name", "member", "view")
+
 _DIMENSIONS = {
     "image": ("channels", "height", "width"),
     "semantic": ("height", "width"),
@@ -66,8 +69,8 @@ def apply_transform(form: str, sample: SampleDict, transform: Transform) -> Samp
         )
     _check_keys(made, sample)
     made = {key: made[key] for key in sample} | dict(made)
-    _check_tensors(made)
     _check_origin(made, sample)
+    _check_tensors({key: value for key, value in made.items() if key not in _ORIGIN})
     _check_sizes(made)
     if "areas" in made and "masks" in made:
         made["areas"] = made["masks"].count_nonzero(dim=(1, 2))
@@ -85,8 +88,6 @@ def _check_keys(made: Mapping[str, Any], sample: SampleDict) -> None:
 
 def _check_tensors(made: SampleDict) -> None:
     for key, value in made.items():
-        if key in ("index", "name"):
-            continue
         if not isinstance(value, torch.Tensor):
             raise MtfastError(
                 f"a transform returned {key} as {type(value).__name__}; expected a torch.Tensor; "
@@ -101,12 +102,16 @@ def _check_tensors(made: SampleDict) -> None:
 
 
 def _check_origin(made: SampleDict, sample: SampleDict) -> None:
-    same = made["index"] == sample["index"] and made["name"] == sample["name"]
-    if not (same and torch.equal(made["view"], sample["view"])):
-        raise MtfastError(
-            "a transform changed index, name or view; expected what was read, by which samples "
-            "are told apart; write into keys of your own"
-        )
+    for key in [key for key in _ORIGIN if key in sample]:
+        if _as_numbers(made[key]) != _as_numbers(sample[key]):
+            raise MtfastError(
+                f"a transform changed {key}; expected what was read, by which samples are told "
+                f"apart; write into keys of your own"
+            )
+
+
+def _as_numbers(value: Any) -> Any:
+    return value.tolist() if isinstance(value, torch.Tensor) else value
 
 
 def _check_sizes(made: SampleDict) -> None:
