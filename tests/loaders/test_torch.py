@@ -208,7 +208,7 @@ def test_samples_are_those_of_the_reader(store):
         assert np.array_equal(sample["image"].permute(1, 2, 0), expected.image)
         assert np.array_equal(sample["semantic"], expected.semantic)
         for name, column in expected.instances._asdict().items():
-            assert sample[name].dtype == torch.from_numpy(column).dtype
+            assert sample[name].dtype == torch.from_numpy(column.copy()).dtype
             assert np.array_equal(sample[name], column)
     assert np.array_equal(data[7]["image"], data[SampleKey(0, 7)]["image"])
     again = pickle.loads(pickle.dumps(data))
