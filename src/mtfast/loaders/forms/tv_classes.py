@@ -21,7 +21,7 @@ from torchvision import tv_tensors
 
 from mtfast.loaders.forms.form import INSTANCE_KEYS
 
-__all__ = ["Column", "SemanticMask", "Target"]
+__all__ = ["Column", "SemanticMask", "Target", "in_step"]
 
 
 class Column(tv_tensors.TVTensor):  # type: ignore[misc]
