@@ -113,7 +113,7 @@ def mask_rcnn(monkeypatch):
         box_roi_pool=pool,
         box_batch_size_per_image=16,
         mask_roi_pool=pool,
-        mask_head=MaskRCNNHeads(8, (8,), 1),
+        mask_head=MaskRCNNHeads(8, (256,), 1),
         rpn_pre_nms_top_n_train=40,
         rpn_post_nms_top_n_train=20,
     )
