@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.caching import cached_property
 from mtfast.errors import MtfastError, no_such, shown
 from mtfast.store.reading.store import Split, Store
 from mtfast.table import Category
@@ -56,8 +57,6 @@ class ClassTable(tuple[ClassLabel, ...]):
     array([2, 1, 0])
     """
 
-    __slots__ = ()
-
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the classes; that of number 1 comes first."""
@@ -77,10 +76,15 @@ class ClassTable(tuple[ClassLabel, ...]):
         """
         if not self:
             return np.zeros(len(category_ids), np.int64)
-        known = sorted((label.category_id, label.number) for label in self)
-        ids, numbers = np.array(known, np.int64).T
+        ids, numbers = self._by_id
         at = np.minimum(np.searchsorted(ids, category_ids), ids.size - 1)
         return np.where(ids[at] == category_ids, numbers[at], 0)
+
+    @cached_property
+    def _by_id(self) -> tuple[Int64, Int64]:
+        known = sorted((label.category_id, label.number) for label in self)
+        ids, numbers = np.array(known, np.int64).T
+        return ids, numbers
 
 
 AGNOSTIC = ClassTable([ClassLabel(1, 1, "object")])

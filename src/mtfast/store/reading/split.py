@@ -462,7 +462,7 @@ class Split:
         --------
         >>> train = mtfast.open("graphene.zarr")["train"]
         >>> category_ids, offsets = train.labels()
-        >>> len(category_ids) == offsets[-1] == train.table().n_instances
+        >>> len(category_ids) == train.table().n_instances
         True
         """
         return self._annotations.labels_of(variant or self.semantic_variant)
