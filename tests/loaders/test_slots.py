@@ -35,6 +35,20 @@ def test_slots_are_lent_and_come_back():
     assert slots.all_bytes.size == 2 * slots.n_bytes
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_is_called_when_the_memory_goes(shared):
+    slots = Slots(2, 10, shared)
+    called = []
+    slots.when_freed(called.append, 3)
+    lent = torch.from_numpy(slots.lend(slots.take(), 10))
+    del slots
+    gc.collect()
+    assert not called
+    del lent
+    gc.collect()
+    assert called == [3]
+
+
 def write(slots, number, value):
     slots.buffer(number)[:] = value
 

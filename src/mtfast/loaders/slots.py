@@ -11,6 +11,7 @@ import mmap
 import os
 import weakref
 from collections import deque
+from collections.abc import Callable
 from multiprocessing import get_context
 from typing import Any
 
@@ -111,6 +112,16 @@ class Slots:
         lent = np.frombuffer(self._memory, np.uint8, n_bytes, number * self.n_bytes)
         weakref.finalize(lent, self._free.append, number).atexit = False
         return lent
+
+    def when_freed(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call a function just before the memory goes, when nobody holds any of it.
+
+        Parameters
+        ----------
+        function : callable
+        *arguments
+        """
+        weakref.finalize(self._memory, function, *arguments).atexit = False
 
     @property
     def all_bytes(self) -> NDArray[np.uint8]:

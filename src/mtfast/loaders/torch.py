@@ -809,9 +809,10 @@ def _items(sampler: Sampler, start: tuple[int, int]) -> Any:
 def _pin(slots: Slots) -> None:
     """Lock the pages of all slots, if there is a GPU."""
     if torch.cuda.is_available():
-        memory = torch.from_numpy(slots.all_bytes)
-        status = torch.cuda.cudart().cudaHostRegister(memory.data_ptr(), memory.numel(), 0)
-        torch.cuda.check_error(int(status))
+        runtime = torch.cuda.cudart()
+        address, n_bytes = slots.all_bytes.ctypes.data, slots.all_bytes.size
+        torch.cuda.check_error(int(runtime.cudaHostRegister(address, n_bytes, 0)))
+        slots.when_freed(runtime.cudaHostUnregister, address)
 
 
 def _pinned(batch: PackedBatch) -> PackedBatch:
