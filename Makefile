@@ -1,5 +1,6 @@
 # make demo      the main job on a set that it makes, in ./mtfast-demo
 # make test      the tests
+# make test-loops  the loaders in other people's training loops
 # make check     lint, types and layers
 # make bench     compared with the baselines and the peers, then asv
 # PYTHON=python3.13 picks the interpreter, VENV=.venv-3.13 the folder of its environment.
@@ -10,7 +11,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: venv demo test check bench clean another-interpreter
+.PHONY: venv demo test test-loops check bench clean another-interpreter
 
 venv: $(STAMP)
 
@@ -35,6 +36,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+test-loops: $(STAMP)
+	$(BIN)/python -m pip install --quiet --group test --group loops
+	$(BIN)/python -m pytest tests/loops $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group lint
