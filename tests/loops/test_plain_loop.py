@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import pickle
 
 import pytest
@@ -166,6 +167,25 @@ def test_a_pickled_loader(store, epochs):
     loader.start(1)
     with pickle.loads(pickle.dumps(loader)) as copy:
         assert [epoch_of(copy), epoch_of(copy)] == epochs[1:3]
+
+
+def left_open(store):
+    """What a process does that never closes its loader."""
+    global kept
+    kept = make(store, workers=2)
+    next(iter(kept))
+
+
+def test_a_process_ends_with_its_loader_open(store):
+    """As the ranks that torch.multiprocessing starts, which wait for their own children."""
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=left_open, args=(store,))
+    process.start()
+    process.join(60)
+    ended = process.exitcode
+    process.kill()
+    process.join()
+    assert ended == 0
 
 
 @pytest.fixture(scope="module")
