@@ -203,17 +203,30 @@ def test_a_set_epoch_resumes_its_state():
 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_a_look_at_one_batch_does_not_put_ranks_out_of_step(ranks):
-    sampler = Sampler(order_of(range(10)), 2, ranks=ranks)
-    sampler.load_state_dict(sampler.state_dict() | {"epoch": 1, "handed": 2})
-    sampler.begin().advance(2)
-    assert sampler.upcoming == ((1, 2) if ranks > 1 else (2, 0))
+    """One that runs beside another counts until it is closed."""
+    sampler = Sampler(order_of(range(12)), 2, ranks=ranks)
+    sampler.load_state_dict(sampler.state_dict() | {"epoch": 1, "handed": 4})
+    look = sampler.begin()
+    look.advance(2)
+    assert sampler.upcoming == (2, 0)
+    look.close()
+    assert sampler.upcoming == ((1, 4) if ranks > 1 else (2, 0))
     begun = sampler.begin()
     begun.advance(2)
+    inside = sampler.begin()
+    inside.advance(2)
+    first = begun.number
+    assert (inside.number, sampler.upcoming) == (first + 1, (first + 2, 0))
+    inside.close()
+    assert sampler.upcoming == (first + (1 if ranks > 1 else 2), 0)
     begun.advance(2)
-    assert sampler.upcoming == ((2, 0) if ranks > 1 else (3, 0))
+    begun.close()
+    assert sampler.upcoming == (first + (1 if ranks > 1 else 2), 0)
     # Epochs of one batch count.
     short = Sampler(order_of(range(4)), 2, ranks=2)
-    short.begin().advance(2)
+    last = short.begin()
+    last.advance(2)
+    last.close()
     assert short.upcoming == (1, 0)
 
 

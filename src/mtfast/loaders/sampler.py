@@ -330,8 +330,8 @@ class Sampler:
     Notes
     -----
     Ranks count their iterations each for itself. So that a look at one batch on one rank does not
-    put it out of step with the others, an iteration of several ranks that was left after its first
-    batch is not counted.
+    put it out of step with the others, an iteration of one of several ranks that was closed after
+    its first batch does not count.
     """
 
     def __init__(
@@ -354,9 +354,10 @@ class Sampler:
         # Where the next iteration starts, and whether it is this epoch until further notice.
         self._next = _Place(0, 0)
         self._is_fixed = False
-        # What the state says, and the iteration that may turn out to have been a look only.
+        # Iterations that may turn out to have been a look only.
+        self._looks: list[Epoch] = []
+        # What the state says.
         self._place = self._next
-        self._latest: Epoch | None = None
         # Iterations that were begun, and the newest of those that have handed out a batch.
         self._n_begun = 0
         self._newest = 0
@@ -367,9 +368,13 @@ class Sampler:
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
         """Begin an epoch and draw its batches, as a batch sampler of PyTorch does."""
-        for batch in (epoch := self.begin()).batches():
-            epoch.advance(len(batch))
-            yield batch
+        epoch = self.begin()
+        try:
+            for batch in epoch.batches():
+                epoch.advance(len(batch))
+                yield batch
+        finally:
+            epoch.close()
 
     @property
     def epoch(self) -> int:
@@ -379,11 +384,9 @@ class Sampler:
     @property
     def upcoming(self) -> tuple[int, int]:
         """Epoch and first sample of the next iteration, if nothing else is said until then."""
-        latest = self._latest
-        is_look = latest is not None and latest.ranks > 1 and latest.n_batches == 1
-        if latest is not None and is_look and latest.n_left:
-            return latest.start
-        return self._next
+        if self._is_fixed:
+            return self._next
+        return max([self._next, *(_Place(look.number + 1, 0) for look in self._looks)])
 
     def begin(self) -> Epoch:
         """Begin the next iteration.
@@ -392,11 +395,24 @@ class Sampler:
         -------
         Epoch
         """
-        place = _Place(*self.upcoming)
-        self._next = _Place(place.epoch + (not self._is_fixed), 0)
         self._n_begun += 1
-        self._latest = self._epoch(place)
-        return self._latest
+        epoch = self._epoch(_Place(*self.upcoming))
+        self._looks.append(epoch)
+        if epoch.ranks == 1:
+            self._count(epoch)
+        return epoch
+
+    def _count(self, epoch: Epoch) -> None:
+        """Let the next iteration begin after an epoch."""
+        if epoch in self._looks:
+            self._looks.remove(epoch)
+            after = _Place(epoch.number + (not self._is_fixed), 0)
+            self._next = after if self._is_fixed else max(self._next, after)
+
+    def _forget(self, epoch: Epoch) -> None:
+        """Let the next iteration begin as if an epoch had not been looked at."""
+        if epoch in self._looks:
+            self._looks.remove(epoch)
 
     def epochs_from(self, place: tuple[int, int]) -> Iterator[Epoch]:
         """List the epochs from a place on, which are read ahead of the caller.
@@ -453,7 +469,7 @@ class Sampler:
     def _go_to(self, place: _Place, is_fixed: bool) -> None:
         self._next = self._place = place
         self._is_fixed = is_fixed
-        self._latest = None
+        self._looks = []
         # Iterations that run already do not move the place any more.
         self._newest = self._n_begun + 1
 
@@ -593,6 +609,12 @@ class Epoch:
         self.handed = min(self.handed + n * self.ranks, len(self._sampler.order))
         self.n_batches += 1
         self._sampler._reach(self)
+        if self.n_batches > 1 or not self.n_left:
+            self._sampler._count(self)
+
+    def close(self) -> None:
+        """End the iteration; of several ranks, one that has seen one batch at most does not count."""
+        self._sampler._forget(self)
 
 
 def _checked_rank(rank: Any, ranks: Any) -> tuple[int, int]:

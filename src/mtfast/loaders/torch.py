@@ -730,6 +730,8 @@ class _Batches:
     def close(self) -> None:
         """End the iteration; what was read ahead is kept for the next one."""
         self._is_over = True
+        if self._epoch is not None:
+            self._epoch.close()
         stream, self._stream = self._stream, None
         if stream is not None:
             self._loader._n_running -= 1

@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
-from multiprocessing.util import get_temp_dir
+from multiprocessing.util import Finalize, get_temp_dir
 from pickle import PicklingError
 from typing import Any, NamedTuple, TypeAlias
 
@@ -209,7 +210,15 @@ def _start_processes(
             f"a dataset that cannot be sent to worker processes ({error}); expected a transform "
             f"that pickles; define it with 'def' in a module, or start workers with 'fork'"
         ) from error
+    # A process that multiprocessing has started waits for its children before anything else ends
+    # them.
+    Finalize(executor, _shut_down, (weakref.ref(executor),), exitpriority=1)
     return executor
+
+
+def _shut_down(executor: weakref.ref[ProcessPoolExecutor]) -> None:
+    if (found := executor()) is not None:
+        found.shutdown(cancel_futures=True)
 
 
 class _Later(Future[Any]):
