@@ -613,7 +613,7 @@ class Epoch:
             self._sampler._count(self)
 
     def close(self) -> None:
-        """End the iteration; of several ranks, one that has seen one batch at most does not count."""
+        """End the iteration; of several ranks, one that saw one batch at most does not count."""
         self._sampler._forget(self)
 
 

@@ -211,8 +211,8 @@ def _start_processes(
             f"that pickles; define it with 'def' in a module, or start workers with 'fork'"
         ) from error
     # A process that multiprocessing has started waits for its children before anything else ends
-    # them.
-    Finalize(executor, _shut_down, (weakref.ref(executor),), exitpriority=1)
+    # them. This has to come before the queues to them are closed, which have priority 10.
+    Finalize(executor, _shut_down, (weakref.ref(executor),), exitpriority=20)
     return executor
 
 
