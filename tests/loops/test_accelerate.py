@@ -43,6 +43,7 @@ def test_a_loader(store, epochs, accelerator, table):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_data_loader(store, accelerator, workers, table):
+    torch.manual_seed(8)
     options = {"num_workers": workers, "persistent_workers": workers > 0, "collate_fn": collate}
     loader = accelerator.prepare(
         DataLoader(Dataset(store, **OPTIONS), BATCH, shuffle=True, **options)
