@@ -170,3 +170,27 @@ def send(loader, writer):
     found = [batch["index"].tolist() for batch in loader]
     loader.close()
     writer.send(found)
+
+
+def _put_epoch(loader, results):
+    results.put([batch["index"].tolist() for batch in loader])
+
+
+@pytest.mark.parametrize("workers", [0, 2, "threads:2"])
+def test_a_forked_process_goes_on_with_workers_of_its_own(store, workers):
+    """The parent's workers read the next epoch already: for the parent."""
+    fork = multiprocessing.get_context("fork")
+    results = fork.Queue()
+    data = Dataset(store, crop=48, targets=["semantic"])
+    expected = Loader(data, 4)
+    list(expected)
+    with Loader(data, 4, workers=workers) as loader:
+        list(loader)
+        child = fork.Process(target=_put_epoch, args=(loader, results))
+        child.start()
+        try:
+            found = results.get(timeout=30)
+        finally:
+            child.kill()
+            child.join()
+    assert found == [batch["index"].tolist() for batch in expected]

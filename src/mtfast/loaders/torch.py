@@ -629,7 +629,7 @@ class Loader:
 
     def close(self) -> None:
         """End the workers; another iteration starts new ones."""
-        if self._upcoming is not None:
+        if self._upcoming is not None and self._upcoming.team.is_alive:
             self._upcoming.close()
         if self._team is not None:
             self._team.close()
@@ -664,8 +664,9 @@ class Loader:
 
     def _take_stream(self, epoch: Epoch) -> _Stream:
         """Return the batches of an epoch, those that are being read already first."""
-        stream, self._upcoming = self._upcoming, None
+        # This drops batches that were being read when this process was forked.
         team, _ = self._open()
+        stream, self._upcoming = self._upcoming, None
         if stream is not None and stream.skip_to(epoch):
             return stream
         if stream is not None:
