@@ -16,7 +16,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,8 +24,10 @@ import mtfast
 from benchmarks import data, table
 from mtfast.loaders.reader import Reader, TrainingSample
 from mtfast.loaders.sampler import SampleKey
-from mtfast.loaders.torch import Dataset, Loader, collate
 from mtfast.loaders.views import Augment
+
+if TYPE_CHECKING:
+    from mtfast.loaders.torch import Dataset
 
 BATCH = 32
 ROUNDS = 5
@@ -38,13 +40,17 @@ Epoch = Callable[[], int]
 """Goes through some batches and returns how many samples they had."""
 
 
-def _loader(workers: int | str, dataset: Dataset, batch: int) -> Iterator[Epoch]:
+def _loader(workers: int | str, dataset: "Dataset", batch: int) -> Iterator[Epoch]:
+    from mtfast.loaders.torch import Loader
+
     with Loader(dataset, batch, workers=workers) as loader:
         yield lambda: sum(len(found["index"]) for found in loader)
 
 
-def _torch_loader(dataset: Dataset, batch: int) -> Iterator[Epoch]:
+def _torch_loader(dataset: "Dataset", batch: int) -> Iterator[Epoch]:
     from torch.utils.data import DataLoader
+
+    from mtfast.loaders.torch import collate
 
     loader = DataLoader(
         dataset, batch, shuffle=True, num_workers=2, persistent_workers=True, collate_fn=collate
@@ -79,7 +85,7 @@ class _Positions:
         return int(position)
 
 
-def _grain(dataset: Dataset, batch: int) -> Iterator[Epoch]:
+def _grain(dataset: "Dataset", batch: int) -> Iterator[Epoch]:
     import grain
 
     batches = (
@@ -97,8 +103,10 @@ def _grain(dataset: Dataset, batch: int) -> Iterator[Epoch]:
     iterator.close()
 
 
-def _spdl(dataset: Dataset, batch: int) -> Iterator[Epoch]:
+def _spdl(dataset: "Dataset", batch: int) -> Iterator[Epoch]:
     from spdl.pipeline import PipelineBuilder
+
+    from mtfast.loaders.torch import collate
 
     def epoch() -> int:
         order = np.random.default_rng().permutation(len(dataset)).tolist()
@@ -117,7 +125,7 @@ def _spdl(dataset: Dataset, batch: int) -> Iterator[Epoch]:
     yield epoch
 
 
-ENGINES: dict[str, Callable[[Dataset, int], Iterator[Epoch]]] = {
+ENGINES: dict[str, Callable[["Dataset", int], Iterator[Epoch]]] = {
     "mtfast, 2 processes": partial(_loader, 2),
     "mtfast, 2 threads": partial(_loader, "threads:2"),
     "torch DataLoader, 2 processes": _torch_loader,
@@ -128,7 +136,7 @@ NEEDS = {"grain, 2 processes": "grain", "SPDL, 2 threads": "spdl"}
 
 
 def race(
-    job: str, dataset: Dataset, batch: int, engines: list[str], rounds: int = ROUNDS
+    job: str, dataset: "Dataset", batch: int, engines: list[str], rounds: int = ROUNDS
 ) -> Iterator[table.Row]:
     """Let the engines take turns; the first one is compared with the others.
 
@@ -161,6 +169,8 @@ class Sleeper(Reader):
 
 def scaling(store: Path, n_images: int, workers: tuple[int, ...]) -> Iterator[tuple[str, ...]]:
     """Share of linear scaling that the loader has with more and more workers."""
+    from mtfast.loaders.torch import Dataset, Loader
+
     rows = {}
     for n in workers:
         reader = Sleeper(store, crop=64, images=False, targets=["semantic"])
@@ -183,6 +193,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="few images, one round, few workers")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there too")
     given = parser.parse_args(arguments)
+    from mtfast.loaders.torch import Dataset
+
     n_images = 32 if given.quick else given.images
     source = data.jpeg_set(data.Scale((1200, 1920), n_images, 0, 0))
     rounds = 1 if given.quick else ROUNDS

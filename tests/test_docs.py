@@ -131,7 +131,8 @@ def test_docstring_examples(tiny_set, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make_set("GrapheneL", train=8, test=2, size=(96, 128), seed=4, workers=1)
     mtfast.convert("Graphene", "graphene.zarr")
-    needs_torch = tuple(f"mtfast.loaders.{name}" for name in ("batches", "forms", "gpu", "torch"))
+    adapters = ("batches", "forms", "gpu", "reads", "seeding", "torch", "workers", "world")
+    needs_torch = tuple(f"mtfast.loaders.{name}" for name in adapters)
     n = 0
     for module in pkgutil.walk_packages(mtfast.__path__, "mtfast."):
         if module.name == "mtfast.__main__":
