@@ -366,3 +366,49 @@ def test_numpy_integers_are_welcome_and_the_state_is_plain():
     twin.load_state_dict(json.loads(json.dumps(sampler.state_dict())))
     assert sampler.state_dict() == twin.state_dict()
     assert json.dumps(sampler.state_dict())
+
+
+def _lengths(sampler, n):
+    return [len(list(sampler)) for _ in range(n)]
+
+
+def test_a_rank_with_nothing_left_goes_on_with_the_next_epoch():
+    """The rest of an epoch may not fill one batch, or not reach every rank."""
+    order = order_of(range(7))
+    for rank in range(2):
+        sampler = Sampler(order, 2, rank=rank, ranks=2, drop_last=True)
+        sampler.load_state_dict(sampler.state_dict() | {"handed": 4})
+        assert _lengths(sampler, 3) == [0, 1, 1]
+        assert sampler.epoch == 3
+        sampler = Sampler(order, 1, rank=rank, ranks=2, pad=False)
+        sampler.load_state_dict(sampler.state_dict() | {"handed": 6})
+        assert _lengths(sampler, 3) == [1 - rank, 4 - rank, 4 - rank]
+        assert sampler.epoch == 3
+
+
+def test_more_ranks_than_samples_stay_in_step():
+    samplers = [Sampler(order_of(range(3)), 1, rank=r, ranks=5, pad=False) for r in range(5)]
+    assert [_lengths(sampler, 2) for sampler in samplers] == [[1, 1]] * 3 + [[0, 0]] * 2
+    assert {sampler.epoch for sampler in samplers} == {2}
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(1, 30),
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.booleans(),
+    st.booleans(),
+)
+def test_the_state_is_the_same_on_every_rank(n, ranks, batch, pad, drop_last):
+    options = {"ranks": ranks, "pad": pad, "drop_last": drop_last}
+    samplers = [Sampler(order_of(range(n)), batch, rank=r, **options) for r in range(ranks)]
+    running = [iter(sampler) for sampler in samplers]
+    for _ in range(len(samplers[0]) + 1):
+        steps = [next(iterator, None) for iterator in running]
+        stepped = [s for s, step in zip(samplers, steps, strict=True) if step is not None]
+        assert len({json.dumps(sampler.state_dict()) for sampler in stepped}) <= 1
+    assert {json.dumps(sampler.state_dict()) for sampler in samplers} == {
+        json.dumps(samplers[0].state_dict())
+    }
+    assert samplers[0].epoch == 1

@@ -373,6 +373,7 @@ class Sampler:
             for batch in epoch.batches():
                 epoch.advance(len(batch))
                 yield batch
+            epoch.end()
         finally:
             epoch.close()
 
@@ -522,7 +523,7 @@ class Sampler:
         self._newest = epoch.iteration
         # Where nothing is left, the next sample is the first of the next epoch.
         here = _Place(epoch.number, epoch.handed)
-        self._place = here if epoch.n_left else _Place(epoch.number + 1, 0)
+        self._place = _Place(epoch.number + 1, 0) if epoch.is_over else here
 
 
 class _Place(NamedTuple):
@@ -567,10 +568,19 @@ class Epoch:
     @property
     def n_left(self) -> int:
         """Samples that this rank has still to hand out in this epoch."""
+        return self._n_left_of(self.rank)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no rank has anything left to hand out."""
+        # Where ranks differ, the first one has the most.
+        return not self._n_left_of(0)
+
+    def _n_left_of(self, rank: int) -> int:
         n, batch_size = len(self._sampler.order) - self.handed, self._sampler.batch_size
         if self._sampler.drop_last:
             return n // (self.ranks * batch_size) * batch_size
-        return -(-n // self.ranks) if self._sampler.pad else -(-(n - self.rank) // self.ranks)
+        return -(-n // self.ranks) if self._sampler.pad else -(-(n - rank) // self.ranks)
 
     @property
     def padding(self) -> int:
@@ -604,13 +614,22 @@ class Epoch:
         Parameters
         ----------
         n : int
-            How many; every rank hands out as many in the same step.
+            Of a batch; other ranks hand out theirs in the same step.
         """
-        self.handed = min(self.handed + n * self.ranks, len(self._sampler.order))
+        # Beside a batch that is not full, those of other ranks may have one sample more.
+        is_full = n == self._sampler.batch_size
+        n_all, n_handed = len(self._sampler.order), self.handed + n * self.ranks
+        self.handed = min(n_handed, n_all) if is_full else n_all
         self.n_batches += 1
         self._sampler._reach(self)
         if self.n_batches > 1 or not self.n_left:
             self._sampler._count(self)
+
+    def end(self) -> None:
+        """Count the epoch as over: this rank has nothing left, or had nothing from the start."""
+        self.handed = len(self._sampler.order)
+        self._sampler._reach(self)
+        self._sampler._count(self)
 
     def close(self) -> None:
         """End the iteration; of several ranks, one that saw one batch at most does not count."""

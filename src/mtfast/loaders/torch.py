@@ -715,6 +715,7 @@ class _Batches:
                     self._stream = loader._take_stream(self._epoch)
                     loader._n_running += 1
             if not self._epoch.n_left or self._stream is None:
+                self._epoch.end()
                 self.close()
                 raise StopIteration
             batch = self._stream.take()
