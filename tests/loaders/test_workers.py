@@ -194,3 +194,30 @@ def test_a_forked_process_goes_on_with_workers_of_its_own(store, workers):
             child.kill()
             child.join()
     assert found == [batch["index"].tolist() for batch in expected]
+
+
+@pytest.mark.parametrize("workers", [2, "threads:2"])
+def test_an_iteration_of_a_closed_loader_says_so(store, workers):
+    loader = Loader(Dataset(store, crop=48, targets=["semantic"]), 1, workers=workers)
+    running = iter(loader)
+    next(running)
+    loader.close()
+    with pytest.raises(MtfastError, match=r"closed.*begin another one"):
+        next(running)
+    assert len(list(loader)) == len(loader)
+    loader.close()
+
+
+def test_a_worker_killed_between_two_batches_is_reported(store):
+    with Loader(Dataset(store, crop=48, targets=["semantic"]), 1, workers=1) as loader:
+        running = iter(loader)
+        next(running)
+        workers = loader._team._executor._processes
+        for process in list(workers.values()):
+            process.kill()
+            process.join(30)
+        with pytest.raises(MtfastError, match="a worker process ended"):
+            for _ in range(len(loader)):
+                time.sleep(0.1)
+                next(running)
+        assert len(list(loader)) == len(loader)

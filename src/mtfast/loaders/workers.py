@@ -12,7 +12,13 @@ import signal
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import (
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
@@ -116,15 +122,14 @@ class Pending:
         Raises
         ------
         MtfastError
-            If a worker process ended.
+            If a worker process ended, or the workers were closed.
         """
         try:
             batch: PackedBatch = self._future.result()
         except (BrokenProcessPool, EOFError, ConnectionError) as error:
-            raise MtfastError(
-                "a worker process ended while it read a batch; expected memory enough for it and, "
-                "in a script, `if __name__ == '__main__':` around the training; use fewer workers"
-            ) from error
+            raise _process_ended() from error
+        except CancelledError:
+            raise _closed() from None
         slot, self._slot = self._slot, None
         if slot is None:
             return batch
@@ -139,6 +144,20 @@ class Pending:
         self._future.cancel()
         if slot is not None:
             self._future.add_done_callback(lambda _: self._slots.give_back(slot))
+
+
+def _process_ended() -> MtfastError:
+    return MtfastError(
+        "a worker process ended while it read a batch; expected memory enough for it and, in a "
+        "script, `if __name__ == '__main__':` around the training; use fewer workers"
+    )
+
+
+def _closed() -> MtfastError:
+    return MtfastError(
+        "an iteration whose workers were closed, by close() or as one of them failed; expected "
+        "none that goes on after that; begin another one"
+    )
 
 
 class Team:
@@ -159,6 +178,7 @@ class Team:
     ) -> None:
         self._slots = slots
         self._owner = os.getpid()
+        self._is_closed = False
         self._executor: Executor | None = None
         self._submit: Callable[..., Future[Any]] = _Later
         self._task: tuple[Any, ...] = (_read_here, read, slots)
@@ -185,13 +205,24 @@ class Team:
         Returns
         -------
         Pending
+
+        Raises
+        ------
+        MtfastError
+            If a worker process ended, or the workers were closed.
         """
+        if self._is_closed:
+            raise _closed()
         slot = self._slots.take()
-        return Pending(self._submit(*self._task, keys, slot), self._slots, slot)
+        try:
+            return Pending(self._submit(*self._task, keys, slot), self._slots, slot)
+        except BrokenProcessPool as error:
+            raise _process_ended() from error
 
     def close(self) -> None:
         """End the workers when they have read what they are reading."""
         if self._executor is not None and self.is_alive:
+            self._is_closed = True
             self._executor.shutdown(wait=True, cancel_futures=True)
 
 
