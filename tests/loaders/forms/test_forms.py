@@ -20,6 +20,7 @@ from mtfast.loaders.forms import (
     collate,
     format_batch,
 )
+from mtfast.loaders.forms.form import INSTANCE_KEYS
 from mtfast.loaders.reader import Reader
 from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.torch import Dataset, Loader
@@ -271,6 +272,7 @@ def with_(**values):
 @pytest.mark.parametrize(
     ("transform", "message"),
     [
+        (lambda s: s | {"image": s["image"].bfloat16()}, "torch.bfloat16; expected one that numpy"),
         (lambda s: None, "returned None; expected the dict of a sample; return the dict"),
         (lambda s: s["image"], "returned tensor.*expected the dict"),
         (without("ids"), "left out ids; expected all keys"),
@@ -299,6 +301,19 @@ def test_what_a_transform_may_not_return(sample, transform, message):
     with pytest.raises(MtfastError, match=message) as raised:
         apply_transform("tensors", sample | {"member": 1}, transform)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["labels", "masks", "member"])
+def test_names_that_a_transform_may_not_take(sample, name):
+    """Those that mean something here: they went wrong without a word when samples were packed."""
+    plain = {key: sample[key] for key in ("index", "name", "view", "image", "semantic")}
+    value = {"labels": torch.ones(1), "member": torch.tensor(1)}
+    value["masks"] = torch.zeros(1, *plain["semantic"].shape)
+    with pytest.raises(MtfastError, match=rf"added {name}; .*choose other names"):
+        apply_transform("tensors", plain, lambda s: s | {name: value[name]})
+    instances = {key: sample[key] for key in INSTANCE_KEYS}
+    made = apply_transform("tensors", plain, lambda s: s | instances)
+    assert torch.equal(made["masks"], sample["masks"])
 
 
 def test_errors_of_a_transform_are_its_own(sample):

@@ -84,6 +84,12 @@ def _check_keys(made: Mapping[str, Any], sample: SampleDict) -> None:
             f"a transform left out {', '.join(missing)}; expected all keys that it was given; "
             f"return them, or leave what they come from out of targets="
         )
+    added = [key for key in (*INSTANCE_KEYS, "member") if key in made and key not in sample]
+    if added and set(added) != set(INSTANCE_KEYS):
+        raise MtfastError(
+            f"a transform added {', '.join(added)}; expected keys that mtfast does not use itself, "
+            f"or all of {', '.join(INSTANCE_KEYS)}; choose other names"
+        )
 
 
 def _check_tensors(made: SampleDict) -> None:
@@ -93,12 +99,24 @@ def _check_tensors(made: SampleDict) -> None:
                 f"a transform returned {key} as {type(value).__name__}; expected a torch.Tensor; "
                 f"make one of it"
             )
+        _check_type(key, value.dtype)
         names = _DIMENSIONS.get(key)
         if names and (value.ndim != len(names) or (key == "boxes" and value.shape[1] != 4)):
             raise MtfastError(
                 f"a transform returned {key} of shape {tuple(value.shape)}; expected "
                 f"({', '.join(names)}); keep the dimensions that it was given"
             )
+
+
+def _check_type(key: str, dtype: torch.dtype) -> None:
+    # Batches are packed by numpy.
+    try:
+        torch.empty(0, dtype=dtype).numpy()
+    except TypeError:
+        raise MtfastError(
+            f"a transform returned {key} of type {dtype}; expected one that numpy has too, such as "
+            f"torch.float16; convert batches after the loader"
+        ) from None
 
 
 def _check_origin(made: SampleDict, sample: SampleDict) -> None:
