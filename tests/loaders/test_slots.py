@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 
 import numpy as np
 import pytest
@@ -72,3 +73,11 @@ def test_without_memory_files(monkeypatch):
     """As on macOS and Windows."""
     monkeypatch.delattr("os.memfd_create", raising=False)
     test_processes_share_the_memory("spawn")
+
+
+def test_slots_may_be_larger_than_the_machine():
+    """As with many threads and whole images: what is not written to costs nothing."""
+    n_bytes = 64 * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    slots = Slots(2, n_bytes, shared=False)
+    slots.buffer(1)[:3] = 7
+    assert slots.lend(1, 4).tolist() == [7, 7, 7, 0]

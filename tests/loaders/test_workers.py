@@ -196,6 +196,14 @@ def test_a_forked_process_goes_on_with_workers_of_its_own(store, workers):
     assert found == [batch["index"].tolist() for batch in expected]
 
 
+@pytest.mark.parametrize("workers", [0, 1, "threads:1"])
+def test_a_batch_may_be_far_larger_than_the_set(store, workers):
+    """All that there is in one batch; memory is not asked for as if there were more."""
+    with Loader(Dataset(store), 10**7, workers=workers) as loader:
+        (batch,) = loader
+    assert len(batch["index"]) == len(loader.dataset)
+
+
 @pytest.mark.parametrize("workers", [2, "threads:2"])
 def test_an_iteration_of_a_closed_loader_says_so(store, workers):
     loader = Loader(Dataset(store, crop=48, targets=["semantic"]), 1, workers=workers)
@@ -217,7 +225,5 @@ def test_a_worker_killed_between_two_batches_is_reported(store):
             process.kill()
             process.join(30)
         with pytest.raises(MtfastError, match="a worker process ended"):
-            for _ in range(len(loader)):
-                time.sleep(0.1)
-                next(running)
+            list(running)
         assert len(list(loader)) == len(loader)

@@ -56,7 +56,7 @@ class Slots:
         # Whole pages, so that slots share none.
         self.n_bytes = -(-max(n_bytes, 1) // mmap.PAGESIZE) * mmap.PAGESIZE
         size = n * self.n_bytes
-        self._memory: Any = shared_memory(size) if shared else np.empty(size, np.uint8)
+        self._memory: Any = shared_memory(size) if shared else _own_memory(size)
         self._free = deque(range(n))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -150,6 +150,14 @@ def shared_memory(n_bytes: int) -> Any:
     if hasattr(os, "memfd_create"):
         return _Memory.of_size(n_bytes)
     return get_context("spawn").RawArray("B", n_bytes)
+
+
+def _own_memory(n_bytes: int) -> Any:
+    try:
+        return np.empty(n_bytes, np.uint8)
+    except MemoryError:
+        # More than the machine has, though little of it may ever be written to.
+        return shared_memory(n_bytes)
 
 
 class _Memory(mmap.mmap):

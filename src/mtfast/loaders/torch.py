@@ -660,7 +660,8 @@ class Loader:
         reader = self.dataset.reader
         sample = 3 * reader.images + reader.semantic_dtype.itemsize * ("semantic" in reader.targets)
         masks = _MASKS_PER_SAMPLE * ("instances" in reader.targets)
-        return self.batch_size * (math.prod(reader.sample_size) * (sample + masks) + _PAGE)
+        n = min(self.batch_size, len(self.sampler.order))
+        return n * (math.prod(reader.sample_size) * (sample + masks) + _PAGE)
 
     def _take_stream(self, epoch: Epoch) -> _Stream:
         """Return the batches of an epoch, those that are being read already first."""
