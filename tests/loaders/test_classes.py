@@ -73,6 +73,8 @@ def test_classes_are_chosen_and_ordered(tmp_path):
         (["tick"], "no class 'tick' in annotations; .*did you mean 'thick'"),
         ([3], "no class '3'"),
         ([0], "no class '0'"),
+        ([True], "no class 'True'"),
+        ([["thin"]], "no class .*thin"),
         (["thin", 2], "name one class twice"),
         ("thin", "expected a list of names or category ids"),
         ([], "expected a list of names"),

@@ -239,6 +239,13 @@ def test_bad_mixtures(store):
             Dataset.mix(datasets)
     with pytest.raises(MtfastError, match="a mixture of mixtures"):
         Dataset.mix([Dataset.mix([train]), train])
+    both = Dataset.mix([train, train], [1, 2])
+    for weights in ("x", [1], [[1.0]]):
+        with pytest.raises(MtfastError, match="weights .*; expected .* one for each image"):
+            Loader(both, 2, weights=weights)
+    one_sided = [1.0] * len(train) + [0.0] * len(train)
+    with pytest.raises(MtfastError, match="all 0 in set 1 of a mixture"):
+        Loader(both, 2, weights=one_sided)
 
 
 def noisy(sample):

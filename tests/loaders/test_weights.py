@@ -31,6 +31,9 @@ def test_weights_by_class():
     found = weights_by_class(counts, CLASSES, {"two": 4, 3: 0.5})
     assert found.tolist() == [1, 4, 1, 4]
     assert weights_by_class(counts, CLASSES, {"one": 0}).tolist() == [0, 1, 1, 1]
+    of_numpy = {np.int64(2): np.float32(4), "three": np.int64(1)}
+    assert weights_by_class(counts, CLASSES, of_numpy).tolist() == [1, 4, 1, 4]
+    assert repeat_factors([[1]], np.float32(0.5)).tolist() == [1]
 
 
 @pytest.mark.parametrize("threshold", [0, -1, 1.5, math.nan, "0.5", None])

@@ -155,7 +155,8 @@ def _choose(listed: list[Category], chosen: Any, variant: str) -> list[Category]
         )
     by_key: dict[Any, Category] = {c.id: c for c in listed} | {c.name: c for c in listed}
     for key in chosen:
-        if key not in by_key:
+        is_key = isinstance(key, str | int | np.integer) and not isinstance(key, bool)
+        if not is_key or key not in by_key:
             names = [c.name for c in listed]
             raise MtfastError(no_such("class", str(key), names, variant))
     found = [by_key[key] for key in chosen]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mtfast.errors import MtfastError, shown
 from mtfast.loaders.classes import ClassTable
 from mtfast.loaders.reader import Reader, TrainingSample, checked_position
-from mtfast.loaders.sampler import EpochOrder, Int64, SampleKey
+from mtfast.loaders.sampler import EpochOrder, Int64, SampleKey, checked_weights
 
 __all__ = ["Mixture"]
 
@@ -129,11 +129,17 @@ class Mixture:
         Raises
         ------
         MtfastError
-            If shares or weights are to be drawn without shuffling.
+            If shares or weights are to be drawn without shuffling, or the weights make no sense.
         """
         if self.shares is not None:
-            each = np.ones(len(self)) if weights is None else np.asarray(weights, np.float64)
+            given = np.ones(len(self)) if weights is None else weights
+            each = checked_weights(given, len(self))
             parts = np.split(each, self._ends[:-1])
+            if empty := [k for k, part in enumerate(parts) if part.sum() == 0]:
+                raise MtfastError(
+                    f"weights that are all 0 in set {empty[0]} of a mixture with shares; expected "
+                    f"some above 0 in each; give larger ones, or mix without that set"
+                )
             scaled = [s * part / part.sum() for s, part in zip(self.shares, parts, strict=True)]
             weights = np.concatenate(scaled)
         numbers = self.image_numbers()

@@ -28,7 +28,15 @@ from numpy.typing import NDArray
 from mtfast.arguments import as_integer
 from mtfast.errors import MtfastError, shown
 
-__all__ = ["Epoch", "EpochOrder", "SampleKey", "Sampler", "random_words", "uniform"]
+__all__ = [
+    "Epoch",
+    "EpochOrder",
+    "SampleKey",
+    "Sampler",
+    "checked_weights",
+    "random_words",
+    "uniform",
+]
 
 Int64 = NDArray[np.int64]
 
@@ -162,7 +170,7 @@ class EpochOrder:
             n = as_integer("samples_per_epoch", self.n_samples, 1)
             object.__setattr__(self, "n_samples", n)
         if self.weights is not None:
-            object.__setattr__(self, "weights", _checked_weights(self.weights, len(self.images)))
+            object.__setattr__(self, "weights", checked_weights(self.weights, len(self.images)))
             if not self.shuffle:
                 raise MtfastError(
                     "weights without shuffling; expected one of them, as weighted samples are "
@@ -263,7 +271,24 @@ class EpochOrder:
 _DRAW = 1
 
 
-def _checked_weights(weights: Any, n: int) -> NDArray[np.float64]:
+def checked_weights(weights: Any, n: int) -> NDArray[np.float64]:
+    """Return weights of images as an array.
+
+    Parameters
+    ----------
+    weights : (n,) array-like
+    n : int
+        Images of the set.
+
+    Returns
+    -------
+    (n,) float64
+
+    Raises
+    ------
+    MtfastError
+        If they are no numbers from 0 on, not as many, or all 0.
+    """
     try:
         found = np.asarray(weights, np.float64)
     except (TypeError, ValueError):

@@ -20,6 +20,8 @@ __all__ = ["repeat_factors", "weights_by_class"]
 
 Float64 = NDArray[np.float64]
 
+_NUMBER = (int, float, np.integer, np.floating)
+
 
 def repeat_factors(counts: ArrayLike, threshold: float) -> Float64:
     """Return how often each image comes so that rare classes are seen more often.
@@ -54,7 +56,7 @@ def repeat_factors(counts: ArrayLike, threshold: float) -> Float64:
     image the largest of its classes; images without instances have 1. (A. Gupta, P. Dollar,
     R. Girshick, LVIS, CVPR 2019, section 5.)
     """
-    if not isinstance(threshold, int | float) or not 0 < threshold <= 1:
+    if not isinstance(threshold, _NUMBER) or not 0 < threshold <= 1:
         raise MtfastError(
             f"threshold is {shown(threshold)}; expected a share above 0, at most 1; correct it"
         )
@@ -103,7 +105,7 @@ def weights_by_class(
             k = classes.names.index(key)
         else:
             k = as_integer("number of a class in the weights", key, 1, len(classes)) - 1
-        if not isinstance(weight, int | float) or not 0 <= weight < np.inf:
+        if not isinstance(weight, _NUMBER) or not 0 <= weight < np.inf:
             raise MtfastError(
                 f"the weight of {shown(key)} is {shown(weight)}; expected a number from 0 on; "
                 f"correct it"
