@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -81,3 +82,26 @@ def test_slots_may_be_larger_than_the_machine():
     slots = Slots(2, n_bytes, shared=False)
     slots.buffer(1)[:3] = 7
     assert slots.lend(1, 4).tolist() == [7, 7, 7, 0]
+
+
+def test_slots_are_kept_while_a_device_copies_them():
+    """What was lent is free when all that was begun before it came back is done."""
+    done = set()
+    marks = iter("abc")
+    slots = Slots(2, 10, shared=False)
+
+    def mark():
+        letter = next(marks)
+        return lambda: letter in done
+
+    slots.wait_for(mark)
+    first, second = (slots.lend(slots.take(), 10) for _ in range(2))
+    del first, second
+    gc.collect()
+    assert slots.take() is None
+    done.add("a")
+    assert (slots.take(), slots.take()) == (0, None)
+    done.add("b")
+    slots.give_back(0)
+    assert (slots.take(), slots.take(), slots.take()) == (0, 1, None)
+    assert pickle.loads(pickle.dumps(Slots.__getstate__(slots) | {"_memory": 0}))["_mark"] is None

@@ -455,3 +455,21 @@ def test_no_processes_or_files_are_left(store, tmp_path, end):
     left = [f.name for f in Path("/dev/shm").iterdir() if owners & set(f.name.split("_"))]
     assert not left
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_stay_as_they_are_while_a_gpu_copies_them(store, workers):
+    """The copies wait for the GPU, which is busy, while the batches were dropped long ago."""
+    data = Dataset(store, **OPTIONS)
+    expected = [
+        batch["image"] for loader in [Loader(data, 3)] for _ in range(4) for batch in loader
+    ]
+    with Loader(data, 3, workers=workers, pin_memory=True) as loader:
+        next(iter(loader))
+        loader.start(0)
+        torch.cuda._sleep(4_000_000_000)
+        copies = [
+            batch["image"].to("cuda", non_blocking=True) for _ in range(4) for batch in loader
+        ]
+    assert all(torch.equal(a.cpu(), b) for a, b in zip(copies, expected, strict=True))

@@ -58,9 +58,12 @@ class Slots:
         size = n * self.n_bytes
         self._memory: Any = shared_memory(size) if shared else _own_memory(size)
         self._free = deque(range(n))
+        # Those that nobody holds any more, and whether a device may still be copying them.
+        self._left: deque[tuple[int, Callable[[], bool]]] = deque()
+        self._mark: Callable[[], Callable[[], bool]] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_free": deque()}
+        return self.__dict__ | {"_free": deque(), "_left": deque(), "_mark": None}
 
     def take(self) -> int | None:
         """Take a free slot, if there is one.
@@ -69,6 +72,12 @@ class Slots:
         -------
         int or None
         """
+        while self._left:
+            number, is_copied = left = self._left.popleft()
+            if not is_copied():
+                self._left.appendleft(left)
+                break
+            self._free.append(number)
         try:
             return self._free.popleft()
         except IndexError:
@@ -110,8 +119,25 @@ class Slots:
             Tensors made of it hold it, and their views too. Views that numpy makes do not.
         """
         lent = np.frombuffer(self._memory, np.uint8, n_bytes, number * self.n_bytes)
-        weakref.finalize(lent, self._free.append, number).atexit = False
+        weakref.finalize(lent, self._take_back, number).atexit = False
         return lent
+
+    def _take_back(self, number: int) -> None:
+        if self._mark is None:
+            self._free.append(number)
+        else:
+            self._left.append((number, self._mark()))
+
+    def wait_for(self, mark: Callable[[], Callable[[], bool]]) -> None:
+        """Keep slots that were lent until a device has copied them too.
+
+        Parameters
+        ----------
+        mark : callable
+            Called when nobody holds a slot any more. What it returns says whether all copies that
+            were begun until then are done.
+        """
+        self._mark = mark
 
     def when_freed(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Call a function just before the memory goes, when nobody holds any of it.

@@ -408,7 +408,9 @@ class Loader:
     prefetch : int
         Batches that each worker reads ahead of what the caller has taken; at least 1.
     pin_memory : bool
-        Keep batches in page-locked memory, from which they reach a GPU faster.
+        Keep batches in page-locked memory, from which they reach a GPU faster. It is used again
+        when the GPU's current stream has done what it was given until the batch was dropped, so
+        ``to(device, non_blocking=True)`` is safe there.
     rank, ranks : int, optional
         Number of this process, from 0 on, and how many there are; give both or neither. By
         default ``torch.distributed`` is asked when an epoch begins.
@@ -818,6 +820,24 @@ def _pin(slots: Slots) -> None:
         address, n_bytes = slots.all_bytes.ctypes.data, slots.all_bytes.size
         torch.cuda.check_error(int(runtime.cudaHostRegister(address, n_bytes, 0)))
         slots.when_freed(runtime.cudaHostUnregister, address)
+        slots.wait_for(_mark_copies)
+
+
+def _mark_copies() -> Callable[[], bool]:
+    """Return what says whether the GPU has done all that this stream was given until now.
+
+    ``to(device, non_blocking=True)`` returns before it has read the memory. Torch watches over
+    copies of pages that it has locked itself, but not of these.
+    """
+    if not torch.cuda.is_initialized():
+        return _yes  # In a forked process.
+    event = torch.cuda.Event()
+    event.record()
+    return event.query  # type: ignore[no-any-return]
+
+
+def _yes() -> bool:
+    return True
 
 
 def _pinned(batch: PackedBatch) -> PackedBatch:
