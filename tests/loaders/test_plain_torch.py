@@ -111,6 +111,12 @@ def test_a_state_goes_on_with_the_views_after_it(store):
         with pytest.raises(MtfastError, match="not one of a dataset"):
             other.load_state_dict(bad)
     shots = Dataset(store, variant="1_shot/run_0/annotations_with_class_300", **OPTIONS)
+    reads = data.state_dict()["reads"]
+    for epoch in (-1, 1.5, 2**31):
+        with pytest.raises(MtfastError, match="a state that is not one of a dataset"):
+            data.load_state_dict({"epoch": epoch, "reads": reads})
+    with pytest.raises(MtfastError, match="expected an integer from 0 to 2147483647"):
+        data.set_epoch(2**31)
     with pytest.raises(MtfastError, match="a state of a set of 20 images; expected"):
         shots.load_state_dict(state)
 

@@ -8,7 +8,7 @@ key, into one buffer, and what users get are views of it, made in their own proc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
@@ -24,6 +24,7 @@ __all__ = [
     "PackedBatch",
     "SampleDict",
     "channels_first",
+    "check_keys",
     "pack_batch",
     "pack_dicts",
     "unpack_batch",
@@ -164,13 +165,8 @@ def _pack(
     layout: dict[str, list[_Piece]] = {}
     sources: list[list[NDArray[Any]]] = []
     end = 0
+    check_keys(samples)
     keys = samples[0].keys()
-    if any(sample.keys() != keys for sample in samples):
-        every = sorted(set(chain.from_iterable(samples)))
-        raise MtfastError(
-            f"a batch of samples of which some have and some lack some of {', '.join(every)}; "
-            f"expected equal keys; let the transform add its keys to every sample"
-        )
     for key in keys:
         layout[key] = []
         for arrays in _joined(key, [sample[key] for sample in samples]):
@@ -189,6 +185,30 @@ def _pack(
         np.concatenate(arrays, out=piece.of(data).numpy(), casting="no")
     counts = [len(sample["ids"]) for sample in samples] if "masks" in samples[0] else None
     return PackedBatch(data, layout, names, counts)
+
+
+def check_keys(samples: Sequence[Mapping[str, Any]]) -> None:
+    """Check that all samples of a batch have the same keys.
+
+    Parameters
+    ----------
+    samples : sequence of dict
+
+    Raises
+    ------
+    MtfastError
+
+    Examples
+    --------
+    >>> check_keys([{"image": 1}, {"image": 2}])
+    """
+    every = set(chain.from_iterable(samples))
+    some = sorted(key for key in every if not all(key in sample for sample in samples))
+    if some:
+        raise MtfastError(
+            f"a batch of samples of which some have and some lack {', '.join(some)}; expected "
+            f"equal keys; read equal targets, and let transforms add their keys to every sample"
+        )
 
 
 def _joined(key: str, arrays: list[NDArray[Any]]) -> list[list[NDArray[Any]]]:

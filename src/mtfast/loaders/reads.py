@@ -21,11 +21,14 @@ import numpy as np
 import torch.utils.data
 from numpy.typing import NDArray
 
+from mtfast.arguments import as_integer
 from mtfast.errors import MtfastError
 from mtfast.loaders.slots import shared_memory
 from mtfast.loaders.world import distributed_world
 
-__all__ = ["ReadCounts"]
+__all__ = ["MOST_EPOCHS", "ReadCounts"]
+
+MOST_EPOCHS = 2**31 - 1
 
 # Workers beyond as many share columns: two that read one image at the same time may see one view.
 _ROWS = 65
@@ -137,9 +140,9 @@ class ReadCounts:
             If it is of a set of another size, or no state.
         """
         try:
-            epoch = int(state["epoch"])
+            epoch = as_integer("epoch", state["epoch"], 0, MOST_EPOCHS)
             reads = np.frombuffer(zlib.decompress(base64.b64decode(state["reads"])), "<i4")
-        except (KeyError, TypeError, ValueError, zlib.error):
+        except (KeyError, TypeError, ValueError, MtfastError, zlib.error):
             raise MtfastError(
                 "a state that is not one of a dataset; expected what state_dict returns; pass that"
             ) from None

@@ -42,7 +42,7 @@ from mtfast.loaders.forms import (
     collate,
     format_batch,
 )
-from mtfast.loaders.reads import ReadCounts
+from mtfast.loaders.reads import MOST_EPOCHS, ReadCounts
 from mtfast.loaders.seeding import seeded
 from mtfast.loaders.workers import Pending, Team, Workers
 from mtfast.loaders.world import distributed_world
@@ -137,6 +137,8 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
     A transform is given a dict of plain tensors, or (image, target) in the form "tv_tensors". It
     may change pixels, sizes and types, drop instances, and add tensors under other keys. The
     generators of torch, numpy and Python are seeded for each sample, and put back afterwards.
+    Threads share them with the training loop: with ``workers="threads:4"`` a transform must not
+    draw from them, or neither its numbers nor those of the loop follow from their seeds.
     """
 
     def __init__(
@@ -304,7 +306,7 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         MtfastError
             If it is not an integer, or negative.
         """
-        self._reads.set_epoch(as_integer("epoch", epoch, 0))
+        self._reads.set_epoch(as_integer("epoch", epoch, 0, MOST_EPOCHS))
 
     def state_dict(self) -> dict[str, Any]:
         """Return which views this process has handed out, as plain numbers and text.

@@ -322,3 +322,11 @@ def test_errors_of_a_transform_are_its_own(sample):
 
     with pytest.raises(ZeroDivisionError, match="mine"):
         apply_transform("dicts", sample, fail)
+
+
+def test_samples_of_other_targets_make_no_batch(sample):
+    """As of a ConcatDataset: the masks of the second sample were dropped without a word."""
+    plain = {key: sample[key] for key in ("index", "name", "view", "image", "semantic")}
+    for samples in ([plain, sample], [sample, plain]):
+        with pytest.raises(MtfastError, match="some have and some lack areas, boxes, ids, labels"):
+            collate(samples)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from mtfast.errors import MtfastError
-from mtfast.loaders.batches import PackedBatch, SampleDict, channels_first, unpack_batch
+from mtfast.loaders.batches import PackedBatch, SampleDict, channels_first, check_keys, unpack_batch
 from mtfast.loaders.forms.form import Form
 
 __all__ = ["FORM", "convert", "stack", "stack_packed"]
@@ -56,7 +56,7 @@ def stack(samples: list[SampleDict]) -> SampleDict:
     Raises
     ------
     MtfastError
-        If samples differ in size or type.
+        If samples differ in keys, size or type.
 
     Examples
     --------
@@ -65,6 +65,7 @@ def stack(samples: list[SampleDict]) -> SampleDict:
     >>> batch["index"], batch["name"], batch["image"].shape
     (tensor([7, 7]), ['a.jpg', 'a.jpg'], torch.Size([2, 3, 2, 3]))
     """
+    check_keys(samples)
     batch: dict[str, Any] = {key: [sample[key] for sample in samples] for key in samples[0]}
     for key in _STACKED:
         if key in batch:
