@@ -279,6 +279,18 @@ def test_transforms_are_seeded_for_each_sample(store, workers):
     assert batches[0]["image"].is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("workers", [0, 2, "threads:4"])
+def test_the_training_loop_has_its_own_random_numbers(store, workers):
+    """Also while threads read ahead."""
+    data = Dataset(store, transform=noisy, **OPTIONS)
+    torch.manual_seed(5)
+    expected = [torch.rand(1).item() for _ in range(10)]
+    torch.manual_seed(5)
+    with Loader(data, 2, workers=workers) as loader:
+        found = [torch.rand(1).item() for _ in loader]
+    assert found == expected
+
+
 def test_validation_counts_no_sample_twice(store):
     """On any number of ranks; training pads, so that all ranks get as many."""
     data = Dataset(store, crop=32, images=False)

@@ -137,8 +137,8 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
     A transform is given a dict of plain tensors, or (image, target) in the form "tv_tensors". It
     may change pixels, sizes and types, drop instances, and add tensors under other keys. The
     generators of torch, numpy and Python are seeded for each sample, and put back afterwards.
-    Threads share them with the training loop: with ``workers="threads:4"`` a transform must not
-    draw from them, or neither its numbers nor those of the loop follow from their seeds.
+    Threads share them with the training loop: with ``workers="threads:4"`` the transform is called
+    where batches are taken, between the steps of the loop.
     """
 
     def __init__(
@@ -370,15 +370,47 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         -------
         PackedBatch
         """
-        samples = [self.reader.read(key) for key in keys]
         if self.transform is None:
-            return pack_batch(samples, out, self.image_format)
-        dicts = []
-        for key, sample in zip(keys, samples, strict=True):
-            (plain,) = unpack_batch(pack_batch([sample], None, self.image_format))
+            return self.read_plain(keys, out)
+        return self.transform_batch(keys, self.read_plain(keys), out)
+
+    def read_plain(self, keys: Sequence[SampleKey], out: Any = None) -> PackedBatch:
+        """Read samples into one buffer, without the transform.
+
+        Parameters
+        ----------
+        keys : sequence of SampleKey
+        out : (n_bytes,) uint8 array, optional
+
+        Returns
+        -------
+        PackedBatch
+        """
+        samples = [self.reader.read(key) for key in keys]
+        return pack_batch(samples, out, self.image_format)
+
+    def transform_batch(
+        self, keys: Sequence[SampleKey], batch: PackedBatch, out: Any = None
+    ) -> PackedBatch:
+        """Call the transform on each sample of a batch.
+
+        Parameters
+        ----------
+        keys : sequence of SampleKey
+            Of the samples.
+        batch : PackedBatch
+            What :meth:`read_plain` returns for them.
+        out : (n_bytes,) uint8 array, optional
+
+        Returns
+        -------
+        PackedBatch
+        """
+        samples = []
+        for key, sample in zip(keys, unpack_batch(batch), strict=True):
             with seeded(self.reader.seed, *key):
-                dicts.append(apply_transform(self.form, plain, self.transform))
-        return pack_dicts(dicts, out)
+                samples.append(apply_transform(self.form, sample, self.transform))
+        return pack_dicts(samples, out)
 
 
 class Loader:
@@ -651,8 +683,17 @@ class Loader:
             if self.pin_memory:
                 _pin(self._slots)
             self._upcoming = None
-            self._team = Team(self.workers, self.dataset.read_batch, self._slots, self.start_method)
+            read = self.dataset.read_plain if self._transforms_here else self.dataset.read_batch
+            self._team = Team(self.workers, read, self._slots, self.start_method)
         return self._team, self._slots
+
+    @property
+    def _transforms_here(self) -> bool:
+        """Whether the transform is called where batches are taken.
+
+        Threads share the generators of random numbers with the training loop, which it seeds.
+        """
+        return self.workers.are_threads and self.dataset.transform is not None
 
     @property
     def _depth(self) -> int:
@@ -723,7 +764,9 @@ class _Batches:
                 self._epoch.end()
                 self.close()
                 raise StopIteration
-            batch = self._stream.take()
+            keys, batch = self._stream.take()
+            if loader._transforms_here:
+                batch = loader.dataset.transform_batch(keys, batch)
             self._epoch.advance(len(batch.names))
             return format_batch(loader.dataset.form, _pinned(batch) if loader.pin_memory else batch)
         except StopIteration:
@@ -776,13 +819,13 @@ class _Stream:
             self._items = read_ahead(self._items, n_ahead, fetch)
         self._reading: deque[tuple[_Item, Pending]] = deque()
 
-    def take(self) -> PackedBatch:
+    def take(self) -> tuple[list[SampleKey], PackedBatch]:
         """Wait for the next batch."""
         self._fill()
-        _, pending = self._reading.popleft()
+        item, pending = self._reading.popleft()
         self._depth = min(2 * self._depth, self._most)
         self._fill()
-        return pending.result()
+        return item.keys, pending.result()
 
     def _fill(self) -> None:
         while len(self._reading) < self._depth:
