@@ -406,6 +406,8 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         -------
         PackedBatch
         """
+        if self.transform is None:
+            return batch
         samples = []
         for key, sample in zip(keys, unpack_batch(batch), strict=True):
             with seeded(self.reader.seed, *key):
