@@ -342,16 +342,16 @@ def test_an_image_that_vanishes(coco, tmp_path, monkeypatch):
 
 def test_a_store_is_complete_last(coco, tmp_path, monkeypatch):
     """Whoever finds it complete after a power cut finds all of its bytes."""
-    from mtfast.store.writing import arrays
+    from mtfast.store.writing import consolidated
 
     seen = []
 
     def sync_tree(path):
         attributes = json.loads((path / "zarr.json").read_text())["attributes"]
-        assert (path / "train" / "image_crc32c" / "c" / "0").is_file()
+        assert (path / "train" / "columns" / "file_crc32c" / "c" / "0").is_file()
         seen.append(attributes["complete"])
 
-    monkeypatch.setattr(arrays, "sync_tree", sync_tree)
+    monkeypatch.setattr(consolidated, "sync_tree", sync_tree)
     mtfast.convert(coco, tmp_path / "store.zarr")
     assert seen == [False]
 
@@ -482,7 +482,7 @@ def test_a_killed_overwrite_keeps_the_old_store(coco, tmp_path):
     target.rename(tmp_path / ".store.zarr.replaced")
     target.mkdir()
     metadata = {"zarr_format": 3, "node_type": "group"}
-    metadata["attributes"] = {"mtfast_format": 1, "complete": False}
+    metadata["attributes"] = {"mtfast_format": 2, "complete": False}
     (target / "zarr.json").write_text(json.dumps(metadata))
     with pytest.raises(StoreError, match=r"it was to replace is .*\.store\.zarr\.replaced"):
         mtfast.open(target)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import pickle
 import random
+import re
 import shutil
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
 import pytest
 import zarr
@@ -22,7 +24,6 @@ from mtfast.painting.instance_targets import instance_targets
 from mtfast.store import schema
 from mtfast.store.reading.columns import read_column
 from mtfast.store.reading.files import LocalFiles
-from mtfast.store.reading.image_arrays import ShardedImages
 from mtfast.store.reading.store import Split
 from mtfast.store.writing import crop_index
 
@@ -84,8 +85,7 @@ def test_windows_are_those_of_whole_images(split, kind, request):
 def test_no_image_is_decoded_whole(indexed, monkeypatch):
     train = mtfast.open(indexed)["train"]
     expected = train.image(5)[100:170, 30:130]
-    monkeypatch.setattr(train._jpegs, "read", None)
-    monkeypatch.setattr(train._jpegs, "raw", None)
+    monkeypatch.setattr(train._image_files, "read", None)
     np.testing.assert_array_equal(train.crop(5, 100, 30, 70, 100).image, expected)
     np.testing.assert_array_equal(train.crop_image(5, 100, 30, 70, 100), expected)
 
@@ -115,9 +115,10 @@ def test_what_is_written(indexed):
     for name in ("train", "test"):
         split = mtfast.open(indexed)[name]
         group = zarr.open_group(indexed / name / schema.CROP_GROUP, mode="r")
-        assert group.attrs["version"] == 1
-        assert group["bits"].metadata.dimension_names == ("image", "entry")
-        assert group["dc"].metadata.dimension_names == ("image", "component", "entry")
+        assert group.attrs["version"] == 2
+        assert group["bits"].metadata.dimension_names == ("name", "entry")
+        assert group["crc32c"].metadata.dimension_names == ("name", "entry")
+        assert group["dc"].metadata.dimension_names == ("name", "component", "entry")
         n_entries = crop_index.n_entries((split.height, split.width))
         assert group["dc"].shape == (len(split), 3, n_entries)
         for i in range(0, len(split), 5):
@@ -128,9 +129,13 @@ def test_what_is_written(indexed):
             np.testing.assert_array_equal(positions[:n], index.positions)
             np.testing.assert_array_equal(group["dc"][i][:, :n], index.dcs)
             assert not group["bits"][i][n:].any()
-            step, bits, dcs = crop_index.encode_index(data, (split.height, split.width))
+            for k in (0, n // 2, n - 1):
+                before, bits = divmod(int(index.positions[k]), 8)
+                head = data[:before] + bytes([data[before] & 0xFF00 >> bits & 0xFF])[: bits > 0]
+                assert group["crc32c"][i, k] == google_crc32c.value(head)
+            step, *chunks = crop_index.encode_index(data, (split.height, split.width), n_entries)
             assert step == index.step
-            assert len(bits) + len(dcs) <= crop_index.LARGEST_SHARE * len(data)
+            assert sum(map(len, chunks)) <= crop_index.LARGEST_SHARE * len(data)
 
 
 @pytest.mark.parametrize("scheduler", ["sync", "processes"])
@@ -143,10 +148,12 @@ def test_an_index_that_is_added_is_that_of_convert(copy, indexed, scheduler):
     assert [(s.name, s.n_images, s.n_indexed) for s in found] == [("train", 20, 20), ("test", 6, 6)]
     assert reports[-1] == ("indexing images of test", 6, 6)
     after = files_of(copy)
-    assert {k: after[k] for k in before} == before
-    added = {k: v for k, v in files_of(indexed).items() if schema.CROP_GROUP in k}
-    assert {k: after[k] for k in after.keys() - before} == added
-    assert sum(map(len, added.values())) == sum(s.n_bytes for s in found)
+    assert {k: after[k] for k in before if "zarr.json" not in k} == {
+        k: data for k, data in before.items() if "zarr.json" not in k
+    }
+    assert after == files_of(indexed)
+    added = sum(map(len, after.values())) - sum(map(len, before.values()))
+    assert 0 < sum(s.n_bytes for s in found) < added < 1.5 * sum(s.n_bytes for s in found) + 60_000
     assert names_in(copy.parent) == [copy.name]
     train = mtfast.open(copy)["train"]
     assert train.has_crop_index
@@ -262,27 +269,34 @@ def test_an_index_stays_small():
     shares, steps = [], []
     for quality in (100, 75, 20):
         data = encoded(pixels, "420", quality)
-        step, bits, dcs = crop_index.encode_index(data, (600, 960))
-        shares.append((len(bits) + len(dcs)) / len(data))
+        capacity = crop_index.n_entries((600, 960))
+        step, *chunks = crop_index.encode_index(data, (600, 960), capacity)
+        shares.append(sum(map(len, chunks)) / len(data))
         steps.append(step)
     assert max(shares) <= 0.02
     assert steps == sorted(steps)
     assert steps[0] < steps[-1]
-    step, bits, dcs = crop_index.encode_index(data, (96, 960))
-    assert (step, max(len(bits), len(dcs))) < (1, 60)
+    step, *chunks = crop_index.encode_index(data, (96, 960), capacity)
+    assert (step, max(map(len, chunks))) < (1, 60)
+    # One entry a row at least: a file that is much larger than the others has none.
+    step, *chunks = crop_index.encode_index(data, (600, 960), 39)
+    assert step >= 60
+    step, *chunks = crop_index.encode_index(data, (600, 960), 38)
+    assert (step, max(map(len, chunks))) < (1, 60)
 
 
 def test_an_index_of_another_version_is_left_alone(broken):
-    file = broken / "train" / schema.CROP_GROUP / "zarr.json"
+    file = broken / "zarr.json"
     metadata = json.loads(file.read_text())
-    metadata["attributes"]["version"] = 2
+    group = f"train/{schema.CROP_GROUP}"
+    metadata["consolidated_metadata"]["metadata"][group]["attributes"]["version"] = 1
     file.write_text(json.dumps(metadata))
-    train = mtfast.open(broken)["train"]
+    train = mtfast.open(broken, verify=False)["train"]
     assert not train.has_crop_index
     np.testing.assert_array_equal(train.crop(0, 5, 6, 70, 80).image, train.image(0)[5:75, 6:86])
 
 
-@pytest.mark.parametrize("array", ["bits", "dc"])
+@pytest.mark.parametrize("array", ["bits", "dc", "crc32c"])
 def test_an_index_of_other_images(broken, array, small_set):
     """Shards in the wrong place: never another image, never a crash."""
     folder = broken / "train" / schema.CROP_GROUP / array
@@ -295,12 +309,12 @@ def test_an_index_of_other_images(broken, array, small_set):
         try:
             window = train.crop(i, y, x, h, w).image
         except StoreError as error:
-            assert "mtfast index --overwrite" in str(error)  # noqa: PT017
+            assert re.search("mtfast (index --overwrite|check)", str(error))  # noqa: PT017
         else:
             assert window.shape == (h, w, 3)
 
 
-@pytest.mark.parametrize("array", ["bits", "dc"])
+@pytest.mark.parametrize("array", ["bits", "dc", "crc32c"])
 def test_a_damaged_index_is_never_another_window(broken, array, rng):
     """For a flipped bit anywhere in its chunks."""
     (file, *_) = sorted((broken / "train" / schema.CROP_GROUP / array).glob("c.*"))
@@ -335,9 +349,8 @@ def test_numbers_that_do_not_fit(broken):
 
 
 def test_ranges_stay_inside_an_image(indexed):
-    jpegs = mtfast.open(indexed)["train"]._jpegs
-    assert isinstance(jpegs, ShardedImages)
-    whole = jpegs.raw(3)
+    jpegs = mtfast.open(indexed)["train"]._image_files
+    whole = jpegs.read(3)
     assert jpegs.ranges(3, [(0, 5), (7, 7), (len(whole) - 2, len(whole))]) == (
         whole[:5] + whole[-2:]
     )

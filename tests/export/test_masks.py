@@ -24,7 +24,6 @@ from mtfast.atomic import PARTIAL
 from mtfast.cli.masks import masks as command
 from mtfast.errors import MtfastError, SourceError, StoreError
 from mtfast.export import image_files, inputs, manifest, zarr_arrays
-from mtfast.export.mask_format import MaskBatch
 from mtfast.painting.mask_kinds import Selection
 from tables import make_table, random_masks
 
@@ -147,7 +146,8 @@ def test_a_store_is_a_source_too(small_set, tmp_path):
     assert found.metadata == expected.metadata
     np.testing.assert_array_equal(found[:], expected[:])
     converted = zarr.open_array(store / "train" / "semantic", mode="r")
-    assert expected.metadata == converted.metadata
+    plain = replace(converted.metadata, attributes={})
+    assert replace(expected.metadata, attributes={}) == plain
     with pytest.raises(StoreError, match="did not write; expected a converted dataset"):
         mtfast.open(tmp_path / "a")
 
@@ -317,20 +317,22 @@ import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from mtfast.store import schema
 schema.SHARD = 2
-from mtfast.export.mask_format import MaskBatch
-encode = MaskBatch.encode
+from mtfast.export import mask_format, zarr_arrays
 whole = []
-def stop_in_the_third(batch, form):
-    for data in encode(batch, form):
-        yield data
-        if len(whole) == 2:
-            # One write, as two threads may be here at once.
-            sys.stdout.write("writing\\n")
-            sys.stdout.flush()
-            # Until the signal is sent.
-            sys.stdin.read()
-    whole.append(batch)
-MaskBatch.encode = stop_in_the_third
+def stop_in_the_third(encode):
+    def encode_and_stop(*given):
+        for data in encode(*given):
+            yield data
+            if len(whole) == 2:
+                # One write, as two threads may be here at once.
+                sys.stdout.write("writing\\n")
+                sys.stdout.flush()
+                # Until the signal is sent.
+                sys.stdin.read()
+        whole.append(given)
+    return encode_and_stop
+mask_format.MaskBatch.encode = stop_in_the_third(mask_format.MaskBatch.encode)
+zarr_arrays.mask_chunks = stop_in_the_third(zarr_arrays.mask_chunks)
 from mtfast.cli import main
 main(["masks", *sys.argv[1:], "--workers", "1"])
 """
@@ -565,10 +567,10 @@ def test_a_full_disk_is_one_line(small_set, tmp_path, monkeypatch):
 
 
 def test_two_runs_at_once(small_set, tmp_path, monkeypatch):
-    def again(batch, form):
+    def again(*_):
         export(small_set, tmp_path / "masks")
 
-    monkeypatch.setattr(MaskBatch, "encode", again)
+    monkeypatch.setattr("mtfast.export.zarr_arrays.mask_chunks", again)
     with pytest.raises(StoreError, match="being written by another run; expected to be alone"):
         export(small_set, tmp_path / "masks")
 

@@ -15,10 +15,12 @@ import zarr
 import mtfast
 from mtfast.errors import MtfastError, StoreError
 from mtfast.store import schema
+from mtfast.store.consolidated import CHECKSUM, attributes_checksum
+from mtfast.store.file_frames import seal
 from mtfast.store.reading import files as files_module
+from mtfast.store.reading.chunks import ShardedChunks, is_sharded
 from mtfast.store.reading.columns import StoredColumn, TextArray, read_column
 from mtfast.store.reading.files import LocalFiles
-from mtfast.store.reading.image_arrays import ShardedImages, ZarrImages, open_image_array
 from mtfast.store.reading.metadata import read_array, read_attributes
 from mtfast.store.shard import MISSING, index_bytes, shard_is_whole, write_shard
 
@@ -51,6 +53,19 @@ def change(path: Path, **changes) -> None:
     file.write_text(json.dumps(metadata))
 
 
+def change_group(store: Path, key: str, sealed: bool = True, **attributes) -> None:
+    """Change attributes of a group, where the root repeats them; the checksum with them."""
+    file = store / "zarr.json"
+    metadata = json.loads(file.read_text())
+    nodes = metadata["consolidated_metadata"]["metadata"]
+    for name, value in attributes.items():
+        nodes[key]["attributes"][name] = value
+    if sealed:
+        root = {"node_type": "group", "attributes": metadata["attributes"]}
+        metadata["attributes"][CHECKSUM] = attributes_checksum({"": root, **nodes})
+    file.write_text(json.dumps(metadata))
+
+
 def one_line(error: pytest.ExceptionInfo) -> bool:
     return len(str(error.value).splitlines()) == 1
 
@@ -69,6 +84,7 @@ def test_arrays_are_what_zarr_says_they_are(store_path):
         assert found.chunk == (array.shards or array.chunks)
         assert found.inner == (array.chunks if array.shards else ())
         assert found.has_whole_rows
+        assert is_sharded(found) == bool(array.shards)
         if array.dtype.kind in "uif":
             assert found.dtype == array.dtype
         assert (store_path / found.file_name.format(0)).is_file() == (array.size > 0)
@@ -112,9 +128,46 @@ def test_damaged_metadata_of_a_group(broken, text):
 
 @pytest.mark.parametrize("attributes", [[], "x", 3])
 def test_attributes_are_an_object(broken, attributes):
-    change(broken / "train", attributes=attributes)
+    change(broken, attributes=attributes)
     with pytest.raises(StoreError, match="is damaged .*Expected `object`"):
         mtfast.open(broken)
+
+
+@pytest.mark.parametrize(
+    ("key", "changes"),
+    [
+        ("train", {"semantic_variant": "annotations_300"}),
+        ("train", {"n_images": 9}),
+        ("train", {"sets": []}),
+        ("train/crop_index", {"version": 1}),
+    ],
+)
+def test_changed_attributes_are_noticed(broken, key, changes):
+    """No chunk's checksum covers them, and they say what the other bytes mean."""
+    change_group(broken, key, sealed=False, **changes)
+    with pytest.raises(StoreError, match="the attributes of .* are damaged: their checksum"):
+        mtfast.open(broken)
+    assert mtfast.open(broken, verify=False).splits == ("train", "test")
+
+
+def test_the_root_repeats_all_metadata(store_path):
+    """As zarr-python writes it, and in each group what is below it."""
+    files = {
+        str(file.parent.relative_to(store_path)): json.loads(file.read_text())
+        for file in store_path.rglob("zarr.json")
+    }
+    inline = {k: node.pop("consolidated_metadata", None) for k, node in files.items()}
+    for key, found in inline.items():
+        assert (found is None) == (files[key]["node_type"] == "array")
+        if found is not None:
+            below = {
+                str(Path(other).relative_to(key)): node
+                for other, node in files.items()
+                if other != key and Path(other).is_relative_to(key)
+            }
+            assert found == {"kind": "inline", "must_understand": False, "metadata": below}
+    nodes = {"" if key == "." else key: node for key, node in files.items()}
+    assert files["."]["attributes"][CHECKSUM] == attributes_checksum(nodes)
 
 
 @pytest.mark.parametrize("names", [None, "train", [1], ["../other"], [".."], ["a\\b"], [""]])
@@ -132,25 +185,31 @@ def test_the_number_of_images_in_a_shard(broken, value):
         mtfast.open(broken)
 
 
-@pytest.mark.parametrize("name", ["height", "width", "n_images"])
 @pytest.mark.parametrize("value", [None, "9", 1.5, -1])
-def test_numbers_of_a_split(broken, name, value):
-    change(broken / "train", **{f"attributes__{name}": value})
-    with pytest.raises(StoreError, match=f"its attribute '{name}' is .*; expected a number"):
+def test_the_number_of_images_of_a_split(broken, value):
+    change_group(broken, "train", n_images=value)
+    with pytest.raises(StoreError, match="its attribute 'n_images' is .*; expected a number"):
         mtfast.open(broken)
 
 
 def test_shapes_that_contradict_each_other(broken):
-    change(broken / "train", attributes__n_images=9)
+    change_group(broken, "train", n_images=9)
     train = mtfast.open(broken)["train"]
     for read in (lambda: train.semantic(0), lambda: train.image(0), lambda: train.names):
         with pytest.raises(StoreError, match=r"has shape \(10,.*; expected \(9,"):
             read()
-    change(broken / "train", attributes__n_images=10, attributes__width=127)
-    train = mtfast.open(broken)["train"]
-    for read in (train.semantic, train.image):
-        with pytest.raises(StoreError, match=r"has shape \(10, 96, 128"):
-            read(0)
+    change_group(broken, "train", n_images=10)
+    for name, kind, words in (
+        ("semantic", "semantic", "expected room for images of 96 x 128"),
+        ("images/file", "image", r"expected \(10, [0-9]+\), as the columns"),
+    ):
+        metadata = json.loads((broken / "train" / name / "zarr.json").read_text())
+        shape = [
+            n - 1 if k == len(metadata["shape"]) - 1 else n for k, n in enumerate(metadata["shape"])
+        ]
+        change(broken / "train" / name, shape=shape)
+        with pytest.raises(StoreError, match=words):
+            getattr(mtfast.open(broken)["train"], kind)(0)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +222,6 @@ def test_shapes_that_contradict_each_other(broken):
         {"codecs__0__configuration__index_codecs__0__configuration__endian": "big"},
         {"codecs__0__configuration__codecs": [{"name": "bytes"}, {"name": "gzip"}]},
         {"codecs__0__configuration__chunk_shape": [2, 96, 128]},
-        {"codecs__0__configuration__chunk_shape": [1, 48, 128]},
         {"chunk_grid__configuration__chunk_shape": [4, 192, 128]},
         {"chunk_grid__name": "rectilinear"},
         {"storage_transformers": [{"name": "other"}]},
@@ -176,27 +234,22 @@ def test_other_forms_are_left_to_zarr(broken, changes, monkeypatch, caplog):
     """Whatever is not the form that convert writes, down to the order of the bytes."""
     opened = []
 
-    class Array:
-        shape, dtype = (10, 96, 128), np.dtype(np.uint8)
+    class Array(np.ndarray):
+        pass
 
     def open_with_zarr(self, key):
         opened.append(key)
-        return Array()
+        return np.full((10, 96, 128), 7, np.uint8).view(Array)
 
-    files = LocalFiles(broken)
-    assert isinstance(open_image_array(files, "train/semantic"), ShardedImages)
+    assert is_sharded(read_array(LocalFiles(broken), "train/semantic"))
     change(broken / "train" / "semantic", **changes)
     monkeypatch.setattr(LocalFiles, "open_with_zarr", open_with_zarr)
     with caplog.at_level("WARNING", logger="mtfast"):
-        assert isinstance(open_image_array(files, "train/semantic"), ZarrImages)
+        mask = mtfast.open(broken)["train"].semantic(0)
+    assert mask.shape == (96, 128)
+    assert np.all(mask == 7)
     assert opened == ["train/semantic"]
     assert "read through zarr, which is slower" in caplog.text
-
-
-def test_the_log_says_how_an_array_is_read(store_path, caplog):
-    with caplog.at_level("INFO", logger="mtfast"):
-        mtfast.open(store_path)["train"].semantic(0)
-    assert "semantic: read in place, bytes+zstd in shards of 4 images" in caplog.text
 
 
 # --- columns and text
@@ -287,53 +340,57 @@ def test_ranges_of_text(tmp_path):
 # --- shards
 
 
-def test_items_beyond_the_end_of_a_shard(tmp_path):
+def test_chunks_beyond_the_end_of_a_shard(tmp_path):
+    import google_crc32c
+    import imagecodecs
+
     files = make_array(
         tmp_path,
         "a",
         np.zeros((4, 8), np.uint8),
         chunks=(1, 8),
         shards=(4, 8),
-        compressors=None,
+        compressors=(zarr.codecs.ZstdCodec(), zarr.codecs.Crc32cCodec()),
         chunk_key_encoding={"name": "default", "separator": "."},
     )
     path = tmp_path / "a" / "c.0.0"
-    write_shard(path, [bytes(range(8))] * 3, 4)
-    images = open_image_array(files, "a")
-    assert isinstance(images, ShardedImages)
-    assert images.read(2).tolist() == list(range(8))
-    with pytest.raises(StoreError, match="holds no item for image 3"):
+    chunk = seal(imagecodecs.zstd_encode(bytes(range(8))))
+    write_shard(path, [chunk] * 3, 4)
+    images = ShardedChunks(files, read_array(files, "a"))
+    assert images.decode(2).tolist() == list(range(8))
+    with pytest.raises(StoreError, match="holds no chunk for image 3"):
         images.read(3)
     raw = path.read_bytes()
     length = index_bytes(4)
     index = np.frombuffer(raw[-length:-4], "<u8").reshape(4, 2).copy()
     assert index[3].tolist() == [MISSING, MISSING]
-    import google_crc32c
 
-    for start, n_bytes in ((len(raw) - 7, 8), (2**63, 8), (0, 2**63), (len(raw), 1)):
+    for start, n_bytes in ((len(raw) - 7, 8), (2**63, 8), (0, 2**63), (len(raw), 1), (0, 3)):
         index[0] = start, n_bytes
         entries = index.tobytes()
         checksum = google_crc32c.value(entries).to_bytes(4, "little")
         path.write_bytes(raw[:-length] + entries + checksum)
-        with pytest.raises(StoreError, match="holds no item for image 0"):
-            open_image_array(LocalFiles(tmp_path), "a").read(0)
-    index[0] = len(raw) - 8, 8
-    entries = index.tobytes()
-    path.write_bytes(raw[:-length] + entries + google_crc32c.value(entries).to_bytes(4, "little"))
-    assert len(open_image_array(LocalFiles(tmp_path), "a").raw(0)) == 8
+        files = LocalFiles(tmp_path)
+        with pytest.raises(StoreError, match="holds no chunk for image 0"):
+            ShardedChunks(files, read_array(files, "a")).read(0)
 
 
 def test_whole_shards_are_told_from_others(tmp_path):
     path = tmp_path / "c.0"
-    assert not shard_is_whole(path, 3, 2)
+    both = np.array([True, True])
+    assert not shard_is_whole(path, 3, both)
     write_shard(path, [b"ab", b"c"], 3)
-    assert shard_is_whole(path, 3, 2)
-    for n_chunks, n_written in ((3, 1), (3, 3), (2, 2), (4, 2)):
-        assert not shard_is_whole(path, n_chunks, n_written)
+    assert shard_is_whole(path, 3, both)
+    assert shard_is_whole(path, 3, np.array([True, True, False]))
+    for n_chunks, written in ((3, both[:1]), (3, np.ones(3, bool)), (2, both), (4, both)):
+        assert not shard_is_whole(path, n_chunks, written)
+    assert not shard_is_whole(path, 3, np.array([True, False, True]))
     raw = path.read_bytes()
     for other in (raw[1:], b"x" + raw, raw[:-1], raw[:-1] + b"x", b""):
         path.write_bytes(other)
-        assert not shard_is_whole(path, 3, 2)
+        assert not shard_is_whole(path, 3, both)
+    write_shard(path, [b"ab", None, b"c"], 3)
+    assert shard_is_whole(path, 3, np.array([True, False, True]))
     with pytest.raises(IndexError):
         write_shard(path, [b"a"] * 4, 3)
 
@@ -397,7 +454,7 @@ def expected_masks(contents, image, train) -> np.ndarray:
     raw = contents[f"train/semantic/c.{image // 4}.0.0"]
     index = np.frombuffer(raw[-index_bytes(4) : -4], "<u8").reshape(4, 2)
     start, length = index[image % 4].tolist()
-    pixels = imagecodecs.zstd_decode(raw[start : start + length])
+    pixels = imagecodecs.zstd_decode(raw[start : start + length - 4])
     return np.frombuffer(pixels, np.uint8).reshape(train.height, train.width)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import multiprocessing
 import os
@@ -23,6 +24,7 @@ import mtfast
 from mtfast.demo import paint_with_pycocotools
 from mtfast.errors import MtfastError, StoreError
 from mtfast.store import schema
+from mtfast.store.file_frames import seal
 from mtfast.store.reading.columns import read_column
 from mtfast.store.reading.files import OPEN_FILES, LocalFiles
 from mtfast.store.reading.split import Split
@@ -65,14 +67,12 @@ def test_masks_are_pycocotools_masks(store, small_set, split):
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_images_are_the_files(store, small_set, split):
-    import google_crc32c
-
     for sample in store[split]:
         file = small_set / f"{split}_images" / sample.name
         assert store[split].image_bytes(sample.index) == file.read_bytes()
         np.testing.assert_array_equal(sample.image, np.asarray(Image.open(file)))
-        checksum = google_crc32c.value(file.read_bytes())
-        assert store[split].image_crc32c[sample.index] == checksum
+        assert store[split].kinds[sample.index] == "jpeg"
+        assert store[split].size(sample.name) == sample.image.shape[:2]
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -108,22 +108,24 @@ def test_instances_are_stored_once(store_path, small_set):
 def test_plain_zarr_reads_the_same(store_path, store):
     for split in SPLITS:
         masks = zarr.open_array(store_path / split / "semantic", mode="r")
-        images = zarr.open_array(store_path / split / "images" / "jpeg", mode="r")
-        assert masks.metadata.dimension_names == ("image", "y", "x")
+        files = zarr.open_array(store_path / split / "images" / "file", mode="r")
+        lengths = zarr.open_array(store_path / split / "columns" / "file_bytes", mode="r")[:]
+        assert masks.metadata.dimension_names == ("name", "y", "x")
+        assert masks.attrs["flag_values"] == [0, 1, 2, 3, 4]
         for i in range(len(store[split])):
             np.testing.assert_array_equal(store[split].semantic(i), masks[i])
-        np.testing.assert_array_equal(store[split].image(3), images[3])
-
-
-def test_pixels_cannot_be_written_over_jpegs(broken, store):
-    with pytest.raises(mtfast.MtfastError, match="JPEG files"):
-        zarr.open_array(broken / "train" / "images" / "jpeg", mode="r+")[0] = 1
-    np.testing.assert_array_equal(mtfast.open(broken)["train"].image(0), store["train"].image(0))
+        for i in range(len(store[split])):
+            data = files[i, : lengths[i]].tobytes()
+            assert data == store[split].image_bytes(i)
+            assert not files[i, lengths[i] :].any()
+        pixels = np.asarray(Image.open(io.BytesIO(data)))
+        np.testing.assert_array_equal(store[split].image(i), pixels)
 
 
 def test_the_schema_is_what_is_there(store_path):
     for folder, declared in {
-        "train": schema.SPLIT,
+        "train": schema.NAMES,
+        "train/columns": schema.COLUMNS,
         "train/instances": schema.INSTANCES,
         "train/variants": schema.VARIANTS,
     }.items():
@@ -141,8 +143,13 @@ def test_the_schema_is_what_is_there(store_path):
 
 def test_xarray_opens_every_group(store_path):
     for split in SPLITS:
-        for group in ("", "/instances", "/variants"):
-            xarray.open_zarr(store_path, group=split + group, consolidated=False).load()
+        for group in ("", "/columns", "/images", "/instances", "/variants"):
+            for consolidated in (True, False):
+                found = xarray.open_zarr(store_path, group=split + group, consolidated=consolidated)
+                found.load()
+        masks = xarray.open_zarr(store_path, group=split).semantic
+        name = str(masks["name"].values[3])
+        assert np.array_equal(masks.sel(name=name), mtfast.open(store_path)[split].semantic(name))
 
 
 WITHOUT_MTFAST = """
@@ -150,35 +157,28 @@ import sys, warnings
 warnings.simplefilter("error")
 sys.modules["mtfast"] = None
 import zarr, xarray
-import importlib.metadata as m
-found = m.entry_points
-def entry_points(**kw):
-    got = found(**kw)
-    return got if kw.get("group") != "zarr.codecs" else m.EntryPoints(
-        e for e in got if not e.value.startswith("mtfast"))
-m.entry_points = entry_points
-import zarr.registry
-zarr.registry._collect_entrypoints()
 path = sys.argv[1]
 total = 0
 for split in ("train", "test"):
-    for group in (split, split + "/instances", split + "/variants"):
+    for group in ("", "/columns", "/images", "/instances", "/variants"):
+        group = split + group
         for name, array in zarr.open_group(path, path=group, mode="r").arrays():
             array[...]
             total += 1
-        xarray.open_zarr(path, group=group, consolidated=False).load()
+        xarray.open_zarr(path, group=group).load()
 print(total, int(zarr.open_array(path, path="train/semantic", mode="r")[:].sum()))
 """
 
 
 def test_readable_without_mtfast(store_path, store):
-    """Everything but the JPEG group, in a process that has no mtfast."""
+    """Everything, in a process that has no mtfast, without a warning."""
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_MTFAST, store_path], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     n, total = map(int, done.stdout.split())
-    assert n == 2 * (4 + len(schema.INSTANCES) + len(schema.VARIANTS))
+    columns = (schema.COLUMNS, schema.INSTANCES, schema.VARIANTS)
+    assert n == 2 * (2 + 1 + sum(map(len, columns)))
     assert total == sum(int(s.semantic.sum()) for s in store["train"])
 
 
@@ -378,12 +378,17 @@ def test_open_refuses(broken, tmp_path):
     with pytest.raises(StoreError, match="incomplete.*--overwrite"):
         mtfast.open(broken)
     set_attributes(broken, complete=True)
-    metadata = (broken / "train" / "zarr.json").read_text()
-    (broken / "train" / "zarr.json").write_text(metadata.replace("height", "depth"))
-    with pytest.raises(StoreError, match="damaged: its attribute 'height' is None"):
+    metadata = (broken / "zarr.json").read_text()
+    (broken / "zarr.json").write_text(metadata.replace("n_images", "n_pictures"))
+    with pytest.raises(StoreError, match="are damaged: their checksum does not match"):
         mtfast.open(broken)
+    with pytest.raises(StoreError, match="damaged: its attribute 'n_images' is None"):
+        mtfast.open(broken, verify=False)
     set_attributes(broken, mtfast_format=schema.FORMAT + 1)
-    with pytest.raises(StoreError, match="layout version 2; expected 1"):
+    with pytest.raises(StoreError, match="layout version 3; expected 2; update mtfast or"):
+        mtfast.open(broken)
+    set_attributes(broken, mtfast_format=1)
+    with pytest.raises(StoreError, match="layout version 1; expected 2; convert the set again"):
         mtfast.open(broken)
     zarr.create_group(tmp_path / "other.zarr")
     with pytest.raises(StoreError, match="did not write"):
@@ -414,9 +419,11 @@ def test_damaged_shards_are_errors(broken):
     shard.unlink()
     with pytest.raises(StoreError, match="cannot be read"):
         mtfast.open(broken)["train"].semantic(0)
-    damage(broken / "train" / "images" / "jpeg" / "c.0.0.0.0", 0)
-    with pytest.raises(StoreError, match="image 0 .* does not decode"):
+    damage(broken / "train" / "images" / "file" / "c.0.0", 17)
+    with pytest.raises(StoreError, match=r"image 0 in .*images.file is damaged: its checksum"):
         mtfast.open(broken)["train"].image(0)
+    with pytest.raises(StoreError, match="image 0 .* does not decode"):
+        mtfast.open(broken, verify=False)["train"].image(0)
     assert mtfast.open(broken)["train"].semantic(7).shape == (240, 320)
 
 
@@ -424,9 +431,11 @@ def test_mask_of_another_size_is_an_error(broken):
     import imagecodecs
 
     for wrong in (np.zeros(100, np.uint8), np.zeros(240 * 320 + 1, np.uint8)):
-        frame = imagecodecs.zstd_encode(wrong.tobytes())
-        write_shard(broken / "train" / "semantic" / "c.0.0.0", [frame] * 7, 7)
+        chunk = seal(imagecodecs.zstd_encode(wrong.tobytes()))
+        write_shard(broken / "train" / "semantic" / "c.0.0.0", [chunk] * 7, 7)
         with pytest.raises(StoreError, match="does not decode"):
+            mtfast.open(broken, verify=False)["train"].semantic(0)
+        with pytest.raises(StoreError, match="its checksum does not match"):
             mtfast.open(broken)["train"].semantic(0)
 
 
@@ -556,8 +565,64 @@ def test_only_a_complete_store_is_opened(broken, complete):
 
 def test_malformed_text_in_a_store_is_an_error(broken):
     zarr.open_array(broken / "train" / "instances" / "rle", mode="r+")[:] = 255
+    with pytest.raises(StoreError, match="the masks of image 0 in .* are damaged"):
+        mtfast.open(broken)["train"].instances(0)
     with pytest.raises(mtfast.RLEError, match="outside '0'"):
-        mtfast.open(broken)["train"].instances(0).area()
+        mtfast.open(broken, verify=False)["train"].instances(0).area()
+
+
+def exchange(folder: Path, first: str, second: str) -> None:
+    kept = (folder / first).read_bytes()
+    (folder / first).write_bytes((folder / second).read_bytes())
+    (folder / second).write_bytes(kept)
+
+
+@pytest.mark.parametrize(
+    ("array", "ends", "read"),
+    [("semantic", ".0.0", "semantic"), ("images/file", ".0", "image")],
+)
+def test_exchanged_shards_are_noticed(broken, array, ends, read):
+    """Each is whole, and of other images."""
+    exchange(broken / "train" / array, f"c.0{ends}", f"c.1{ends}")
+    with pytest.raises(StoreError, match="image 2 in .* is damaged: its checksum"):
+        getattr(mtfast.open(broken)["train"], read)(2)
+
+
+@pytest.mark.parametrize("name", ["semantic", "images/file", "instances/rle", "crop_index/bits"])
+def test_no_flipped_bit_gives_other_pixels(indexed_store, tmp_path, name, rng):
+    """Of masks, images, windows and instances: an error, or what it was before."""
+    path = Path(shutil.copytree(indexed_store, tmp_path / "flipped.zarr"))
+    (file, *_) = sorted(f for f in (path / "train" / name).rglob("*[0-9]") if f.is_file())
+    sound = file.read_bytes()
+    expected = [read(mtfast.open(indexed_store)["train"]) for read in READS]
+    found = 0
+    for at in rng.integers(0, 8 * len(sound), 60).tolist():
+        flipped = bytearray(sound)
+        flipped[at >> 3] ^= 1 << (at & 7)
+        file.write_bytes(flipped)
+        train = mtfast.open(path)["train"]
+        for read, wanted in zip(READS, expected, strict=True):
+            try:
+                got = read(train)
+            except StoreError:
+                found += 1
+            else:
+                assert all(map(np.array_equal, got, wanted))
+    assert found > 5
+
+
+READS = (
+    lambda train: [train.semantic(k) for k in range(7)],
+    lambda train: [train.image(k) for k in range(7)],
+    lambda train: [train.crop_image(k, 30, 40, 60, 70) for k in range(7)],
+    lambda train: [train.instances(k).rle for k in range(7)],
+)
+
+
+@pytest.fixture(scope="module")
+def indexed_store(small_set, tmp_path_factory):
+    path = tmp_path_factory.mktemp("stores") / "indexed.zarr"
+    return mtfast.convert(small_set, path, shard=7, splits=["train"], crop_index=True)
 
 
 def test_two_hundred_images(tmp_path):

@@ -73,11 +73,15 @@ def test_texts_and_images_tell_instances_apart():
     assert variants["image"].tolist() == [0, 1, 1, 0]
 
 
+def sizes(n):
+    return np.full(n, SIZE[0]), np.full(n, SIZE[1])
+
+
 def test_a_table_over_other_images():
-    aligned = align(table_of(), ("b.jpg", "c.jpg", "a.jpg"), SIZE)
+    aligned = align(table_of(), ("b.jpg", "c.jpg", "a.jpg"), *sizes(3))
     assert aligned.names.tolist() == ["b.jpg", "c.jpg", "a.jpg"]
     plain = table_of()
     assert aligned.image_ids.tolist() == [plain.image_ids[1], -1, plain.image_ids[0]]
     assert aligned.image_offsets.tolist() == [0, 1, 1, 2]
     assert aligned.instance_ids.tolist() == plain.instance_ids[::-1].tolist()
-    assert align(plain, NAMES, SIZE) is plain
+    assert align(plain, NAMES, *sizes(2)) is plain

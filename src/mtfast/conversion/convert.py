@@ -13,7 +13,7 @@ into one file.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtfast.arguments import ImagesOption, as_integer, wants_images
 from mtfast.conversion.inputs import SplitInput, read_split
 from mtfast.errors import MtfastError, SourceError
 from mtfast.jpeg import read_header
-from mtfast.painting.encode import encode_masks
 from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.paths import local_path
 from mtfast.progress import Progress, track
@@ -35,17 +35,21 @@ from mtfast.ragged import as_strings
 from mtfast.sources import Source, open_source
 from mtfast.sources.source import chosen_splits
 from mtfast.store import schema
+from mtfast.store.file_frames import frame, seal, sum_of
+from mtfast.store.mask_grid import MaskGrid
 from mtfast.store.shard import Shard, plan, write_shard
 from mtfast.store.writing.annotations import pack
 from mtfast.store.writing.arrays import (
     StoreWriter,
-    declare_images,
+    declare_files,
     declare_masks,
+    file_chunk,
     shard_path,
     write_columns,
 )
 from mtfast.store.writing.crop_index import IndexShard, write_steps
 from mtfast.store.writing.crop_index import declare as declare_index
+from mtfast.store.writing.masks import mask_chunks
 from mtfast.store.writing.replace import refuse_existing, replacing
 from mtfast.table import RunTable
 
@@ -169,7 +173,8 @@ class _Job:
     store: Path
     split: str
     number: int
-    size: tuple[int, int]
+    grid: MaskGrid
+    longest: int
     dtype: str
     table: RunTable
     names: tuple[str, ...]
@@ -178,9 +183,9 @@ class _Job:
 
 
 class _Written(NamedTuple):
-    """Of each image file of a shard: its CRC-32C, and the step of its crop index if it has one."""
+    """Of each image of a shard: columns of the store, and the step of its crop index if any."""
 
-    checksums: list[int]
+    columns: dict[str, list[Any]]
     steps: list[int]
 
 
@@ -197,25 +202,25 @@ def _write(
     by_name = {split.name: split for split in inputs}
     shards = plan({split.name: len(split.names) for split in inputs}, options.shard)
     jobs = [_job(target, source, by_name[shard.split], shard, options) for shard in shards]
-    sums = {split.name: np.zeros(len(split.names), np.uint32) for split in inputs}
+    columns: dict[str, dict[str, list[Any]]] = {
+        split.name: {name: [None] * len(split.names) for name in _SHARD_COLUMNS} for split in inputs
+    }
     steps = {split.name: np.zeros(len(split.names), np.uint16) for split in inputs}
     sizes = [shard.stop - shard.start for shard in shards]
     # Columns keep the interpreter busy and shards do not: they are written side by side.
     with ThreadPoolExecutor(1) as aside:
-        columns = aside.submit(_write_columns, groups, inputs)
+        annotations = aside.submit(_write_annotations, groups, inputs)
         with run(jobs) as results:
             shown = track(results, "writing images", progress, sum(sizes), lambda r: sizes[r[0]])
             for number, written in shown:
                 shard = shards[number]
-                if written.checksums:
-                    sums[shard.split][shard.start : shard.stop] = written.checksums
+                for name, values in written.columns.items():
+                    columns[shard.split][name][shard.start : shard.stop] = values
                 if written.steps:
                     steps[shard.split][shard.start : shard.stop] = written.steps
-        columns.result()
+        annotations.result()
     for split in inputs:
-        if split.has_images:
-            checksums = {"image_crc32c": sums[split.name]}
-            write_columns(groups[split.name], schema.SPLIT, checksums)
+        _write_columns(groups[split.name], split, columns[split.name])
         if options.crop_index:
             write_steps(target / split.name / schema.CROP_GROUP, steps[split.name])
     writer.finish()
@@ -235,34 +240,66 @@ def _attributes(source: Source, inputs: Sequence[SplitInput], options: _Options)
 
 def _declare(writer: StoreWriter, split: SplitInput, options: _Options) -> zarr.Group:
     """Create the group of a split and the arrays whose shards the jobs write."""
-    n_images, size = len(split.names), split.size
+    n_images = len(split.names)
     group = writer.split(
         split.name,
         {
             "n_images": n_images,
-            "height": size[0],
-            "width": size[1],
             "images": split.has_images,
             "semantic_variant": split.semantic_variant,
             "sets": list(split.sets),
         },
     )
-    declare_masks(group, n_images, size, split.semantic_dtype, options.shard)
+    declare_masks(
+        group,
+        n_images,
+        split.grid,
+        split.semantic_dtype,
+        options.shard,
+        attributes=_meanings(split.table),
+    )
     if split.has_images:
-        declare_images(group, n_images, size, options.shard)
+        declare_files(group, n_images, split.longest, options.shard)
     if options.crop_index:
-        declare_index(group, schema.CROP_GROUP, n_images, size, options.shard)
+        declare_index(group, schema.CROP_GROUP, n_images, split.grid.chunk, options.shard)
     return group
 
 
-def _write_columns(groups: Mapping[str, zarr.Group], inputs: Sequence[SplitInput]) -> None:
+def _meanings(table: RunTable) -> dict[str, Any]:
+    """Say what the values of masks mean, as the CF conventions do."""
+    categories = sorted(table.categories)
+    words = [category.name.replace(" ", "_") for category in categories]
+    return {
+        "long_name": "category ids",
+        "flag_values": [0, *(category.id for category in categories)],
+        "flag_meanings": " ".join(["background", *words]),
+    }
+
+
+def _write_annotations(groups: Mapping[str, zarr.Group], inputs: Sequence[SplitInput]) -> None:
     for split in inputs:
         group = groups[split.name]
-        strings = {"name": split.names, "set_name": split.set_names}
-        write_columns(group, schema.SPLIT, {k: as_strings(v) for k, v in strings.items()})
+        write_columns(group, schema.NAMES, {schema.NAME: as_strings(split.names)})
         instances, variants = pack(split.tables, split.names)
         write_columns(group.create_group("instances"), schema.INSTANCES, instances)
         write_columns(group.create_group("variants"), schema.VARIANTS, variants)
+
+
+_SHARD_COLUMNS = ("semantic_crc32c", "kind", "orientation", "file_bytes", "file_crc32c")
+_FILE_COLUMNS = _SHARD_COLUMNS[1:]
+
+
+def _write_columns(group: zarr.Group, split: SplitInput, found: Mapping[str, list[Any]]) -> None:
+    """Write what is known of each image; of files only if they are there."""
+    values: dict[str, NDArray[Any]] = {
+        "height": split.table.heights.astype(np.int32),
+        "width": split.table.widths.astype(np.int32),
+        "set_name": as_strings(split.set_names),
+    }
+    for name in _SHARD_COLUMNS if split.has_images else _SHARD_COLUMNS[:1]:
+        dtype = schema.COLUMNS[name].dtype
+        values[name] = as_strings(found[name]) if dtype == "str" else np.array(found[name], dtype)
+    write_columns(group.create_group(schema.COLUMN_GROUP), schema.COLUMNS, values)
 
 
 def _job(target: Path, source: Source, split: SplitInput, shard: Shard, options: _Options) -> _Job:
@@ -270,7 +307,8 @@ def _job(target: Path, source: Source, split: SplitInput, shard: Shard, options:
         store=target,
         split=split.name,
         number=shard.number,
-        size=split.size,
+        grid=split.grid,
+        longest=split.longest,
         dtype=split.semantic_dtype.name,
         table=split.table[shard.start : shard.stop],
         names=split.names[shard.start : shard.stop],
@@ -283,29 +321,62 @@ def _job(target: Path, source: Source, split: SplitInput, shard: Shard, options:
 def _write_shard(job: _Job) -> _Written:
     """Write one shard of every array."""
     slots = job.options.shard
-    masks = shard_path(job.store, f"{job.split}/{schema.SEMANTIC}", job.number, 3)
-    write_shard(masks, encode_masks(job.table, np.dtype(job.dtype)), slots)
-    written = _Written([], [])
+    written = _Written({"semantic_crc32c": []}, [])
+    _write_masks(job, slots * job.grid.n_chunks, written.columns["semantic_crc32c"])
     if job.source is not None:
-        path = shard_path(job.store, f"{job.split}/{schema.JPEG}", job.number, 4)
-        images = _checked_images(job, job.source, written.checksums)
-        index = IndexShard(job.size) if job.options.crop_index else None
-        write_shard(path, index.watch(images) if index else images, slots)
+        written.columns.update((name, []) for name in _FILE_COLUMNS)
+        piece = file_chunk(job.longest)
+        n_pieces = -(-job.longest // piece)
+        path = shard_path(job.store, f"{job.split}/{schema.FILE}", job.number, 2)
+        images = _checked_images(job, job.source, written.columns)
+        sizes = zip(job.table.heights.tolist(), job.table.widths.tolist(), strict=True)
+        index = IndexShard(sizes, job.grid.chunk) if job.options.crop_index else None
+        watched = index.watch(images) if index else images
+        chunks = _file_chunks(watched, piece, n_pieces, written.columns["file_crc32c"])
+        write_shard(path, chunks, slots * n_pieces)
         if index:
             index.write(job.store / job.split / schema.CROP_GROUP, job.number, slots)
             written.steps.extend(index.steps)
     return written
 
 
-def _checked_images(job: _Job, source: Source, checksums: list[int]) -> Iterator[bytes]:
-    """Read the image files of a shard; note the CRC-32C of each."""
-    import google_crc32c
+def _write_masks(job: _Job, n_chunks: int, sums: list[int]) -> None:
+    def chunks() -> Iterator[bytes | None]:
+        for of_image in mask_chunks(job.table, np.dtype(job.dtype), job.grid):
+            sums.append(sum_of([chunk for chunk in of_image if chunk is not None]))
+            yield from of_image
 
-    for name in job.names:
+    path = shard_path(job.store, f"{job.split}/{schema.SEMANTIC}", job.number, 3)
+    write_shard(path, chunks(), n_chunks)
+
+
+def _file_chunks(
+    images: Iterable[bytes], piece: int, n_pieces: int, sums: list[int]
+) -> Iterator[bytes | None]:
+    """Make the chunks of image files; note the checksum of each file's."""
+    for data in images:
+        parts = [data[start : start + piece] for start in range(0, len(data), piece)]
+        chunks = [seal(frame(part, piece)) for part in parts]
+        sums.append(sum_of(chunks))
+        yield from chunks
+        yield from [None] * (n_pieces - len(chunks))
+
+
+def _checked_images(job: _Job, source: Source, columns: Mapping[str, list[Any]]) -> Iterator[bytes]:
+    """Read the image files of a shard; note what is known of each."""
+    sizes = zip(job.table.heights.tolist(), job.table.widths.tolist(), strict=True)
+    for name, size in zip(job.names, sizes, strict=True):
         what = f"image {name} of split {job.split!r}"
         data = _read_image(source, job.split, name, what)
-        _check_image(data, what, job.size, job.options.decode_check)
-        checksums.append(google_crc32c.value(data))
+        if len(data) > job.longest:
+            raise SourceError(
+                f"{what} has {len(data)} bytes; expected at most {job.longest}, as at the start; "
+                f"leave the images as they are while they are converted"
+            )
+        _check_image(data, what, size, job.options.decode_check)
+        columns["kind"].append("jpeg")
+        columns["orientation"].append(1)
+        columns["file_bytes"].append(len(data))
         yield data
 
 

@@ -15,6 +15,7 @@ from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.progress import Progress, track
 from mtfast.store import schema
 from mtfast.store.reading.store import Split, Store, open_store
+from mtfast.store.writing.consolidated import consolidate
 from mtfast.store.writing.crop_index import IndexShard, declare, write_steps
 from mtfast.store.writing.replace import writing
 
@@ -87,6 +88,8 @@ def add_crop_index(
                 split = opened[name]
                 if split.has_images and (overwrite or not split.has_crop_index):
                     found.append(_index_split(split, partial, scheduler, workers, progress))
+            if found:
+                consolidate(opened.path, complete=True)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return tuple(found)
@@ -114,7 +117,7 @@ def _index_split(
     n_images, slots = len(split), split.store.shard
     made, place = partial / split.name, split.store.path / split.name / schema.CROP_GROUP
     parent = zarr.open_group(partial, mode="a")
-    declare(parent, split.name, n_images, (split.height, split.width), slots)
+    declare(parent, split.name, n_images, split.mask_chunk, slots)
     jobs = [_Job(split, made, number, slots) for number in range(-(-n_images // slots))]
     steps = np.zeros(n_images, np.uint16)
     what = f"indexing images of {split.name}"
@@ -144,8 +147,9 @@ def _put(made: Path, place: Path, aside: Path) -> None:
 def _index_shard(job: _Job) -> list[int]:
     """Index one shard; return the step of each of its images."""
     split, first = job.split, job.number * job.slots
-    images = map(split.image_bytes, range(first, min(first + job.slots, len(split))))
-    shard = IndexShard((split.height, split.width))
+    chosen = range(first, min(first + job.slots, len(split)))
+    shard = IndexShard(map(split.size, chosen), split.mask_chunk)
+    images = map(split.image_bytes, chosen)
     for _ in shard.watch(images):
         pass
     shard.write(job.folder, job.number, job.slots)

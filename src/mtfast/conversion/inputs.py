@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtfast.errors import SourceError, no_such
 from mtfast.painting.paint import semantic_dtype
@@ -15,6 +17,7 @@ from mtfast.paths import base_name, stem_of
 from mtfast.progress import Progress, track
 from mtfast.sources import Source
 from mtfast.sources.variants import default_variant
+from mtfast.store.mask_grid import MaskGrid
 from mtfast.store.writing.annotations import VariantTable, align
 from mtfast.table import RunTable
 
@@ -33,8 +36,10 @@ class SplitInput:
     names : tuple of str
         File names of its images: the union over the variants, in the order of the first that lists
         each.
-    size : (height, width)
-        In pixels, of every image.
+    grid : MaskGrid
+        How their masks share an array.
+    longest : int
+        Bytes of the longest image file; 0 without images.
     set_names : tuple of str
         Exfoliation run of each image; empty where it is not known.
     sets : tuple of str
@@ -52,7 +57,8 @@ class SplitInput:
 
     name: str
     names: tuple[str, ...]
-    size: tuple[int, int]
+    grid: MaskGrid
+    longest: int
     set_names: tuple[str, ...]
     sets: tuple[str, ...]
     semantic_variant: str
@@ -99,16 +105,16 @@ def read_split(
             f"split {split!r} of {source.path} has no images; expected at least one; "
             f"leave it out with --split"
         )
-    size = _one_size(tables)
-    if with_images:
-        _require_images(source, split, names)
+    heights, widths = _sizes(tables, names)
+    longest = _require_images(source, split, names) if with_images else 0
     runs = source.set_names(split)
-    table = align(tables[variants.index(chosen)].table, names, size)
+    table = align(tables[variants.index(chosen)].table, names, heights, widths)
     logger.info("%s: masks are painted from %s, one of %d variants", split, chosen, len(variants))
     return SplitInput(
         name=split,
         names=names,
-        size=size,
+        grid=MaskGrid.of(heights, widths),
+        longest=longest,
         set_names=tuple(runs.members.get(stem_of(name), "") for name in names),
         sets=runs.sets,
         semantic_variant=chosen,
@@ -133,20 +139,25 @@ def _read_tables(
     return tables
 
 
-def _one_size(tables: Sequence[VariantTable]) -> tuple[int, int]:
-    """Return the size that all images have, in pixels."""
-    sizes: dict[tuple[int, int], str] = {}
+def _sizes(
+    tables: Sequence[VariantTable], names: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the height and width of each image, in which all annotation files must agree."""
+    order = {name: i for i, name in enumerate(names)}
+    sizes = np.full((len(names), 2), -1)
     for _, file, table in tables:
-        if table.n_images:
-            sizes.setdefault(table.common_size(), file)
-    if len(sizes) > 1:
-        (a, in_a), (b, in_b), *_ = sizes.items()
-        raise SourceError(
-            f"{in_a} has images of {a[0]} x {a[1]} and {in_b} of {b[0]} x {b[1]}; "
-            f"expected one size in a split; correct the sizes"
-        )
-    (size,) = sizes
-    return size
+        index = np.array([order[name] for name in table.names.tolist()], np.int64)
+        found = np.stack([table.heights, table.widths], axis=1)
+        known = sizes[index]
+        differs = np.any((known != found) & (known >= 0), axis=1)
+        if np.any(differs):
+            k = int(np.argmax(differs))
+            raise SourceError(
+                f"{file} has image {table.names[k]} of {found[k, 0]} x {found[k, 1]} pixels and "
+                f"another file of {known[k, 0]} x {known[k, 1]}; expected one size; correct it"
+            )
+        sizes[index] = found
+    return sizes[:, 0], sizes[:, 1]
 
 
 def _image_files(source: Source, split: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -160,8 +171,8 @@ def _image_files(source: Source, split: str, names: Sequence[str]) -> tuple[str,
     return found or ()
 
 
-def _require_images(source: Source, split: str, names: Sequence[str]) -> None:
-    """Find missing images before anything is written."""
+def _require_images(source: Source, split: str, names: Sequence[str]) -> int:
+    """Find missing images before anything is written; return the bytes of the longest file."""
     flat = [name for name in names if base_name(name) == name]
     missing = sorted(set(flat) - set(_image_files(source, split, names)))
     # Names with folders in them are looked up one by one; some are found without the folders.
@@ -182,3 +193,5 @@ def _require_images(source: Source, split: str, names: Sequence[str]) -> None:
             f"expected a file for every image of the annotations; "
             f"add it or convert with --images none"
         )
+    paths = (source.find_image(split, name) for name in names)
+    return max(os.stat(source.path / path).st_size for path in paths if path)  # noqa: PTH116

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mtfast.atomic import new_file, write_file
 from mtfast.errors import StoreError
 from mtfast.export.manifest import write_record
@@ -84,7 +86,7 @@ class TiffStack(MaskFormat):
         """
         n_images = batch.n_images
         path = self._shards(batch.out, batch.split) / f"c.{batch.number}"
-        if shard_is_whole(path, schema.SHARD, n_images):
+        if shard_is_whole(path, schema.SHARD, np.ones(n_images, bool)):
             return 0
         write_shard(path, batch.encode(ZlibStreams), schema.SHARD)
         return n_images

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from mtfast.atomic import sync_tree
 from mtfast.export.manifest import ATTRIBUTE
 from mtfast.export.mask_format import MaskBatch, MaskFormat, MaskSplit
-from mtfast.painting.encode import ZstdFrames
 from mtfast.store import schema
+from mtfast.store.mask_grid import MaskGrid
 from mtfast.store.shard import shard_is_whole, write_shard
-from mtfast.store.writing.arrays import declare_masks, mark_complete, shard_path, write_columns
+from mtfast.store.writing.arrays import declare_masks, declared_grid, shard_path, write_columns
+from mtfast.store.writing.consolidated import consolidate
+from mtfast.store.writing.masks import mask_chunks, places_of
 
 __all__ = ["ZarrArrays"]
 
@@ -55,19 +57,17 @@ class ZarrArrays(MaskFormat):
             # The array is declared last: where it is, the rest of the group is too.
             if (out / split.name / self.kind / "zarr.json").exists():
                 continue
-            size = split.table.common_size()
+            grid = MaskGrid.of(split.table.heights, split.table.widths)
             group = root.create_group(
                 split.name,
                 overwrite=True,
                 attributes={
                     "n_images": split.table.n_images,
-                    "height": size[0],
-                    "width": size[1],
                     f"{self.kind}_variant": split.variant,
                 },
             )
-            write_columns(group, schema.SPLIT, {"name": split.table.names})
-            declare_masks(group, split.table.n_images, size, split.dtype, schema.SHARD, self.kind)
+            write_columns(group, schema.NAMES, {schema.NAME: split.table.names})
+            declare_masks(group, split.table.n_images, grid, split.dtype, schema.SHARD, self.kind)
 
     def write(self, batch: MaskBatch) -> int:
         """Write the shard of a batch unless it is there.
@@ -81,12 +81,17 @@ class ZarrArrays(MaskFormat):
         int
             How many masks were written.
         """
-        n_images = batch.n_images
-        path = shard_path(batch.out, f"{batch.split}/{self.kind}", batch.number, 3)
-        if shard_is_whole(path, schema.SHARD, n_images):
+        array = f"{batch.split}/{self.kind}"
+        grid = declared_grid(batch.out / array)
+        path = shard_path(batch.out, array, batch.number, 3)
+        images = batch.images
+        n_slots = schema.SHARD * grid.n_chunks
+        if shard_is_whole(path, n_slots, places_of(images, grid)):
             return 0
-        write_shard(path, batch.encode(lambda _: ZstdFrames()), schema.SHARD)
-        return n_images
+        table = batch.selection.select(images)
+        chunks = chain.from_iterable(mask_chunks(table, batch.dtype, grid))
+        write_shard(path, chunks, n_slots)
+        return batch.n_images
 
     def finish(self, out: Path) -> None:
         """Mark the group complete.
@@ -95,5 +100,4 @@ class ZarrArrays(MaskFormat):
         ----------
         out : Path
         """
-        sync_tree(out)
-        mark_complete(out)
+        consolidate(out, complete=True)

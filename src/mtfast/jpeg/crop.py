@@ -10,16 +10,18 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.arguments import Window, check_window
 from mtfast.errors import MtfastError
+from mtfast.jpeg.checks import stretch_is_whole
 from mtfast.jpeg.header import EOI
 from mtfast.jpeg.index import CropIndex
 from mtfast.jpeg.layout import CannotCutError, Layout, read_layout
 
-__all__ = ["Read", "SmallJpeg", "cut_window"]
+__all__ = ["DamagedFileError", "Read", "SmallJpeg", "cut_window"]
 
 _BLOCK = 8
 # Ranges with no more bytes between them are read as one: a call costs as much as a page.
@@ -31,6 +33,10 @@ _PADDING = np.frombuffer(bytes([0xFF, EOI]) + bytes(5120), np.uint8)
 
 Read = Callable[[Sequence[tuple[int, int]]], bytes]
 """Reads ranges of bytes of a file, (start, stop) each, and joins them."""
+
+
+class DamagedFileError(MtfastError):
+    """The bytes of a file are not those of which its crop index was made."""
 
 
 class SmallJpeg(NamedTuple):
@@ -91,6 +97,8 @@ def cut_window(read: Read, index: CropIndex, window: Window) -> SmallJpeg:
     ------
     CannotCutError
         If the coded data cannot be cut here, and the image has to be decoded whole.
+    DamagedFileError
+        If the index has checksums and the bytes that are read do not match them.
     MtfastError
         If the window has no pixel or leaves the image, or the index does not fit the file.
 
@@ -128,14 +136,18 @@ _layout = lru_cache(maxsize=16)(read_layout)
 
 def _read_header(read: Read, index: CropIndex) -> Layout:
     """Read the header, and make sure that the index has as many entries as it asks for."""
-    step, positions, dcs = index
+    step, positions, dcs, _ = index
     n = min(positions.size, dcs.shape[-1])
     if step < 1 or n == 0:
         raise MtfastError(
             f"a crop index of {n} entries, one every {step} MCUs; expected at least one of each; "
             f"make it again"
         )
-    layout = _layout(read([(0, int(positions[0]) >> 3)]))
+    header = read([(0, int(positions[0]) >> 3)])
+    sums = index.sums
+    if sums is not None and google_crc32c.value(header) != sums[0]:
+        raise DamagedFileError("a header that is not the one that was indexed")
+    layout = _layout(header)
     if n < layout.n_entries(step):
         raise MtfastError(
             f"a crop index of {n} entries; expected {layout.n_entries(step)}; make it again"
@@ -183,11 +195,29 @@ def _read_stretches(
         raise MtfastError(
             "a file that is shorter than its crop index; expected the same file; make it again"
         )
+    if index.sums is not None:
+        _check_rows(data, places, chosen, index.sums[entries[:, None] + columns])
     rows = np.empty((len(entries), jpeg_crop.ROW_FIELDS), np.int64)
     rows[:, :3] = chosen + (places - (starts >> 3) << 3)[:, None]
     rows[:, 3:6] = index.dcs[:, entries + columns.first].T
     rows[:, 6:9] = index.dcs[:, entries + columns.known].T
     return _Stretches(data, rows, int((stops - starts).max() >> 3) + 2)
+
+
+def _check_rows(
+    data: NDArray[np.uint8],
+    places: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+    sums: NDArray[np.uint32],
+) -> None:
+    """Compare the stretches of all rows with the checksums at their ends."""
+    text = data.tobytes()
+    rows = zip(places.tolist(), chosen.tolist(), sums.tolist(), strict=True)
+    for place, (start, _, stop), (before, _, after) in rows:
+        n_bytes = (stop + 7 >> 3) - (start >> 3)
+        stretch = text[place : place + n_bytes]
+        if n_bytes and not stretch_is_whole(stretch, start, stop, before, after):
+            raise DamagedFileError("bytes that are not those that were indexed")
 
 
 def _merged(

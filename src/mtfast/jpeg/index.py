@@ -30,11 +30,14 @@ class CropIndex(NamedTuple):
         header.
     dcs : (3, n_entries) int16
         The DCs of that MCU, of each component; 0 for components that the file does not have.
+    sums : (n_entries,) uint32, optional
+        Checksums of the file up to each position, see :mod:`mtfast.jpeg.checks`.
     """
 
     step: int
     positions: NDArray[np.int64]
     dcs: NDArray[np.int16]
+    sums: NDArray[np.uint32] | None = None
 
     def coarser(self, layout: Layout) -> CropIndex:
         """Return the index with every other entry of a row.
@@ -49,9 +52,23 @@ class CropIndex(NamedTuple):
         CropIndex
             That :func:`build_index` makes for twice the step.
         """
-        last = len(self.positions) - 1
-        kept = np.append(np.arange(last).reshape(layout.n_rows, -1)[:, ::2], last)
+        kept = self.kept(layout)
         return CropIndex(2 * self.step, self.positions[kept], self.dcs[:, kept])
+
+    def kept(self, layout: Layout) -> NDArray[np.int64]:
+        """Return which entries :meth:`coarser` keeps.
+
+        Parameters
+        ----------
+        layout : Layout
+            Of the same file.
+
+        Returns
+        -------
+        (n,) int64
+        """
+        last = len(self.positions) - 1
+        return np.append(np.arange(last).reshape(layout.n_rows, -1)[:, ::2], last)
 
 
 def build_index(data: bytes, step: int, layout: Layout | None = None) -> CropIndex:

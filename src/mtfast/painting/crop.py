@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from mtfast.arguments import check_window
 from mtfast.ragged import offsets_of
 from mtfast.rles import Rles
 from mtfast.rles import crop as crop_rles
+from mtfast.rles import pad as pad_rles
 from mtfast.table import RunTable
 
-__all__ = ["crop_table"]
+__all__ = ["crop_table", "pad_table"]
 
 
 def crop_table(table: RunTable, window: Sequence[int]) -> RunTable:
@@ -66,3 +68,44 @@ def crop_table(table: RunTable, window: Sequence[int]) -> RunTable:
         if isinstance(column, np.ndarray):
             column.flags.writeable = False
     return RunTable.unchecked(**columns)
+
+
+def pad_table(table: RunTable, height: int, width: int) -> RunTable:
+    """Add rows below and columns to the right of the instances of images.
+
+    Parameters
+    ----------
+    table : RunTable
+        Its images must all have one size.
+    height, width : int
+        Size of the new frames, at least that of the images.
+
+    Returns
+    -------
+    RunTable
+        The same table if nothing is to be added.
+
+    Raises
+    ------
+    MtfastError
+        If the sizes differ, or the new one is smaller.
+    RLEError
+        If an RLE does not tile its frame.
+
+    Examples
+    --------
+    >>> table = RunTable.of_texts((1, 6), [[b"132"]])                # .###..
+    >>> pad_table(table, 1, 8).text(0)                               # .###....
+    b'134'
+    """
+    h, w = table.common_size()
+    if (h, w) == (height, width):
+        return table
+    rles = pad_rles(Rles.of_table(table), 0, height - h, 0, width - w)
+    return replace(
+        table,
+        heights=np.full(table.n_images, height),
+        widths=np.full(table.n_images, width),
+        rle=rles.text,
+        rle_offsets=rles.offsets,
+    )

@@ -9,24 +9,42 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["CROP_INDEX", "FORMAT", "INSTANCES", "SPLIT", "VARIANTS", "Column", "replaced_path"]
+__all__ = [
+    "COLUMNS",
+    "CROP_INDEX",
+    "FORMAT",
+    "IMAGE",
+    "INSTANCES",
+    "NAME",
+    "VARIANTS",
+    "Column",
+    "replaced_path",
+]
 
-FORMAT = 1
-"""Version of the layout; a reader refuses a newer one."""
+FORMAT = 2
+"""Version of the layout; a reader refuses all others."""
 
 SHARD = 64
 """Images in a shard, unless the user asks for another number."""
 
+IMAGE = "name"
+"""The dimension of images; it is called as the array of their names, which makes it an index."""
+
+NAME = "name"
 SEMANTIC = "semantic"
-JPEG = "images/jpeg"
-JPEG_CODEC = "imagecodecs_jpeg"
+FILE = "images/file"
+COLUMN_GROUP = "columns"
+
+FILE_CHUNK = 1 << 22
+"""Bytes of an image file in one chunk, at most."""
 
 CROP_GROUP = "crop_index"
-CROP_VERSION = 1
+CROP_VERSION = 2
 """Version of the crop index; a reader ignores one that it does not know."""
 CROP_STEP = "step"
 CROP_BITS = "bits"
 CROP_DCS = "dc"
+CROP_CHECKS = "crc32c"
 
 # Level of zstd: columns are written once, unlike masks.
 COLUMN_LEVEL = 5
@@ -68,12 +86,22 @@ class Column(NamedTuple):
     compressed: bool = True
 
 
-SPLIT = {
-    "name": Column("str", ("image",)),
-    "image_crc32c": Column("uint32", ("image",)),
-    "set_name": Column("str", ("image",)),
+NAMES = {
+    NAME: Column("str", (IMAGE,)),
 }
-"""One entry an image; image_crc32c is only there if the images are."""
+"""The names of the images, which are the index of their dimension."""
+
+COLUMNS = {
+    "height": Column("int32", (IMAGE,)),
+    "width": Column("int32", (IMAGE,)),
+    "semantic_crc32c": Column("uint32", (IMAGE,)),
+    "set_name": Column("str", (IMAGE,)),
+    "kind": Column("str", (IMAGE,)),
+    "orientation": Column("uint8", (IMAGE,)),
+    "file_bytes": Column("int64", (IMAGE,)),
+    "file_crc32c": Column("uint32", (IMAGE,)),
+}
+"""One entry an image; the last four are only there if the images are."""
 
 INSTANCES = {
     "image": Column("int64", ("instance",)),
@@ -84,11 +112,12 @@ INSTANCES = {
     # Not compressed, so that the text of one image is one short read.
     "rle": Column("uint8", ("byte",), compressed=False),
     "rle_offsets": Column("int64", ("instance_offset",)),
+    "rle_crc32c": Column("uint32", (IMAGE,)),
 }
 """Every instance of a split once, grouped by image."""
 
 CROP_INDEX = {
-    CROP_STEP: Column("uint16", ("image",)),
+    CROP_STEP: Column("uint16", (IMAGE,)),
 }
 """One entry an image; the rest of the crop index is in shards."""
 

@@ -102,8 +102,8 @@ def write_shard(path: Path, chunks: Iterable[Any], n_chunks: int) -> None:
     Parameters
     ----------
     path : Path
-    chunks : iterable of bytes-like
-        Consumed one by one, so that one is in memory at a time; an empty chunk is a chunk.
+    chunks : iterable of bytes-like or None
+        Consumed one by one, so that one is in memory at a time; None leaves a slot without a chunk.
     n_chunks : int
         Slots of the index; those without a chunk are marked as missing.
 
@@ -118,6 +118,8 @@ def write_shard(path: Path, chunks: Iterable[Any], n_chunks: int) -> None:
     with new_file(path, StoreError) as partial, partial.open("wb", buffering=1 << 20) as file:
         at = 0
         for k, chunk in enumerate(chunks):
+            if chunk is None:
+                continue
             file.write(chunk)
             index[k] = at, len(chunk)
             at += len(chunk)
@@ -155,8 +157,8 @@ def read_index(raw: bytes, path: str) -> NDArray[np.uint64]:
     return np.frombuffer(entries, "<u8").reshape(-1, 2)
 
 
-def shard_is_whole(path: Path, n_chunks: int, n_written: int) -> bool:
-    """Return whether a file is a shard whose first chunks are all there, and no others.
+def shard_is_whole(path: Path, n_chunks: int, written: NDArray[np.bool_]) -> bool:
+    """Return whether a file is a shard of just the chunks that it should have.
 
     Parameters
     ----------
@@ -164,8 +166,8 @@ def shard_is_whole(path: Path, n_chunks: int, n_written: int) -> bool:
         Need not exist.
     n_chunks : int
         Slots of its index.
-    n_written : int
-        How many of the first chunks it must hold.
+    written : (n,) bool
+        Which of its first slots must have a chunk; the others must have none.
 
     Returns
     -------
@@ -182,6 +184,6 @@ def shard_is_whole(path: Path, n_chunks: int, n_written: int) -> bool:
     there = index[:, 0] != MISSING
     return (
         len(index) == n_chunks
-        and bool(there[:n_written].all() and not there[n_written:].any())
+        and np.array_equal(np.flatnonzero(there), np.flatnonzero(written))
         and size == int(index[there, 1].sum()) + index_bytes(n_chunks)
     )

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sized
 from typing import Any, NamedTuple
 
+import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,16 +64,25 @@ class Annotations:
         Key of the split.
     names : (n_images,) str
         File names of the images of the split.
-    size : (height, width)
+    sizes : (heights, widths)
+        Of the images, (n_images,) int64 each.
+    verify : bool
+        Whether checksums are compared.
     """
 
     def __init__(
-        self, files: StoreFiles, split: str, names: NDArray[Any], size: tuple[int, int]
+        self,
+        files: StoreFiles,
+        split: str,
+        names: NDArray[Any],
+        sizes: tuple[Int64, Int64],
+        verify: bool,
     ) -> None:
         self._files = files
         self._split = split
         self._names = names
-        self._size = size
+        self._heights, self._widths = sizes
+        self._verify = verify
         self._instances_key = f"{split}/instances"
         self._variants_key = f"{split}/variants"
         self._text = TextArray(files, f"{self._instances_key}/rle")
@@ -213,7 +223,7 @@ class Annotations:
         else:
             # The instances of an image are stored side by side: one read fetches them all.
             low, high = int(starts.min()), int(stops.max())
-            text = self._text(low, high)
+            text = self._checked_text(chosen, low, high) if self._verify else self._text(low, high)
             if not np.array_equal(starts[1:], stops[:-1]):
                 spans = zip((starts - low).tolist(), (stops - low).tolist(), strict=True)
                 text = b"".join(text[a:b] for a, b in spans)
@@ -221,8 +231,8 @@ class Annotations:
         columns: dict[str, Any] = {
             "names": self._names[image],
             "image_ids": variant.image_ids[first:last],
-            "heights": np.full(image.size, self._size[0]),
-            "widths": np.full(image.size, self._size[1]),
+            "heights": self._heights[image],
+            "widths": self._widths[image],
             "image_offsets": variant.entry_offsets[first : last + 1] - begin,
             "instance_ids": shared["id"][chosen],
             "category_ids": variant.category_ids[begin:end],
@@ -236,6 +246,34 @@ class Annotations:
         for column in columns.values():
             column.flags.writeable = False
         return RunTable.unchecked(**columns, categories=variant.categories)
+
+    def _checked_text(self, chosen: Int64, low: int, high: int) -> bytes:
+        """Read the text low .. high - 1, and compare the checksums of the images it is of."""
+        shared, offsets = self._instances, self._instance_offsets
+        images = np.unique(shared["image"][chosen])
+        bounds = shared["rle_offsets"][offsets[[images[0], images[-1] + 1]]].tolist()
+        text = self._text(*bounds)
+        starts = (shared["rle_offsets"][offsets[images]] - bounds[0]).tolist()
+        stops = (shared["rle_offsets"][offsets[images + 1]] - bounds[0]).tolist()
+        sums = shared["rle_crc32c"][images].tolist()
+        for image, start, stop, expected in zip(images, starts, stops, sums, strict=True):
+            if google_crc32c.value(text[start:stop]) != expected:
+                raise StoreError(
+                    f"the masks of image {image} in {self._files.where(self._instances_key)} are "
+                    f"damaged: their checksum does not match; expected the text that was written; "
+                    f"run 'mtfast check'"
+                )
+        return text[low - bounds[0] : high - bounds[0]]
+
+    @cached_property
+    def _instance_offsets(self) -> Int64:
+        """The instances of image i are those from place i to place i + 1."""
+        image = self._instances["image"]
+        if np.any(np.diff(image) < 0):
+            raise self._damaged(f"{self._instances_key}/image", "instances in the order of images")
+        self._expect_below(f"{self._instances_key}/image", image, self._names.size)
+        found: Int64 = np.searchsorted(image, np.arange(self._names.size + 1))
+        return found
 
     def _variant(self, name: str) -> _Variant:
         if name not in self._read:
@@ -302,7 +340,8 @@ class Annotations:
             if column.compressed
         }
         n = len(columns["id"])
-        expected = dict.fromkeys(("iscrowd", "area", "bbox"), n) | {"rle_offsets": n + 1}
+        expected = dict.fromkeys(("image", "iscrowd", "area", "bbox"), n)
+        expected |= {"rle_offsets": n + 1, "rle_crc32c": self._names.size}
         self._expect_lengths(key, columns, expected)
         offsets = columns["rle_offsets"]
         self._expect_offsets(f"{key}/rle_offsets", offsets, self._text.size)

@@ -14,7 +14,7 @@ import numpy as np
 from mtfast.errors import StoreError
 from mtfast.store.reading.files import StoreFiles
 
-__all__ = ["StoredArray", "read_array", "read_attributes"]
+__all__ = ["StoredArray", "read_array", "read_attributes", "read_children"]
 
 _Size = Annotated[int, msgspec.Meta(ge=0)]
 _Side = Annotated[int, msgspec.Meta(ge=1)]
@@ -32,10 +32,15 @@ class _Named(msgspec.Struct):
     configuration: dict[str, Any] = {}
 
 
+class _Inline(msgspec.Struct):
+    metadata: dict[str, Any] = {}
+
+
 class _Group(msgspec.Struct):
     zarr_format: Literal[3]
     node_type: Literal["group"]
     attributes: dict[str, Any] = {}
+    consolidated_metadata: _Inline | None = None
 
 
 class _Array(msgspec.Struct):
@@ -120,6 +125,27 @@ def read_attributes(files: StoreFiles, key: str = "") -> dict[str, Any]:
         If there is no group, or its metadata are damaged.
     """
     return _read(files, key, _Group).attributes
+
+
+def read_children(files: StoreFiles) -> dict[str, Any]:
+    """Read the metadata of all groups and arrays below the root, which it repeats.
+
+    Parameters
+    ----------
+    files : StoreFiles
+
+    Returns
+    -------
+    dict
+        Key of each group and array -> its metadata.
+
+    Raises
+    ------
+    StoreError
+        If there is no root, or its metadata are damaged.
+    """
+    found = _read(files, "", _Group).consolidated_metadata
+    return found.metadata if found else {}
 
 
 def read_array(files: StoreFiles, key: str) -> StoredArray:

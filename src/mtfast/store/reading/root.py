@@ -10,8 +10,9 @@ from typing import Any
 from mtfast.errors import StoreError
 from mtfast.paths import base_name, local_path
 from mtfast.store import schema
+from mtfast.store.consolidated import CHECKSUM, attributes_checksum
 from mtfast.store.reading.files import LocalFiles, StoreFiles
-from mtfast.store.reading.metadata import read_attributes
+from mtfast.store.reading.metadata import read_attributes, read_children
 
 __all__ = ["StoreRoot", "open_root"]
 
@@ -29,6 +30,10 @@ class StoreRoot:
     splits : tuple of str
     shard : int
         Images in a shard.
+    verify : bool
+        Whether checksums are compared when something is read.
+    nodes : dict
+        Key of each group and array, "" for the root -> its metadata.
     files : StoreFiles
     """
 
@@ -36,15 +41,35 @@ class StoreRoot:
     attributes: dict[str, Any] = field(repr=False)
     splits: tuple[str, ...]
     shard: int
+    verify: bool
+    nodes: dict[str, dict[str, Any]] = field(repr=False, compare=False)
     files: StoreFiles = field(repr=False, compare=False)
 
+    def attributes_of(self, group: str) -> dict[str, Any]:
+        """Return the attributes of a group.
 
-def open_root(path: str | os.PathLike[str]) -> StoreRoot:
+        Parameters
+        ----------
+        group : str
+            Its key.
+
+        Returns
+        -------
+        dict
+            Empty if there is no such group.
+        """
+        attributes: dict[str, Any] = self.nodes.get(group, {}).get("attributes", {})
+        return attributes
+
+
+def open_root(path: str | os.PathLike[str], verify: bool = True) -> StoreRoot:
     """Check the root of a store.
 
     Parameters
     ----------
     path : path-like
+    verify : bool
+        Whether checksums are compared, here and when something is read.
 
     Returns
     -------
@@ -73,7 +98,7 @@ def open_root(path: str | os.PathLike[str]) -> StoreRoot:
     if version != schema.FORMAT:
         raise StoreError(
             f"{path} has layout version {version}; expected {schema.FORMAT}; "
-            f"update mtfast or convert the set again"
+            f"{'update mtfast or ' if is_newer(version) else ''}convert the set again"
         )
     if attributes.get("complete") is not True:
         raise StoreError(
@@ -87,7 +112,30 @@ def open_root(path: str | os.PathLike[str]) -> StoreRoot:
             f"{path} is damaged: its attribute 'shard' is {shard!r}; expected a number of images; "
             f"convert the set again"
         )
-    return StoreRoot(path, attributes, _names_of_splits(path, attributes), shard, files)
+    splits = _names_of_splits(path, attributes)
+    nodes = _nodes(files, attributes, path)
+    if verify and attributes.get(CHECKSUM) != attributes_checksum(nodes):
+        raise StoreError(
+            f"the attributes of {path} are damaged: their checksum does not match; expected those "
+            f"that were written; run 'mtfast check', or convert the set again"
+        )
+    return StoreRoot(path, attributes, splits, shard, verify, nodes, files)
+
+
+def is_newer(version: Any) -> bool:
+    """Return whether a version of the layout is one that this release cannot know."""
+    return isinstance(version, int) and version > schema.FORMAT
+
+
+def _nodes(files: StoreFiles, attributes: dict[str, Any], path: Path) -> dict[str, dict[str, Any]]:
+    """Return the metadata of all groups and arrays, which the root repeats."""
+    children = read_children(files)
+    if not all(isinstance(node, dict) for node in children.values()):
+        raise StoreError(
+            f"the consolidated metadata of {path} is damaged; expected an object for each group "
+            f"and array; convert the set again"
+        )
+    return {"": {"node_type": "group", "attributes": attributes}, **children}
 
 
 def _names_of_splits(path: Path, attributes: dict[str, Any]) -> tuple[str, ...]:

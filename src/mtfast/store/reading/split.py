@@ -19,8 +19,8 @@ from mtfast.paths import stem_of
 from mtfast.store import schema
 from mtfast.store.reading.annotations import Annotations
 from mtfast.store.reading.columns import read_column
-from mtfast.store.reading.image_arrays import ImageArray, open_image_array
-from mtfast.store.reading.metadata import read_attributes
+from mtfast.store.reading.image_files import FileReader
+from mtfast.store.reading.masks import MaskReader
 from mtfast.store.reading.root import StoreRoot, open_root
 from mtfast.store.reading.windows import WindowReader, has_crop_index
 from mtfast.table import Category, RunTable
@@ -38,7 +38,7 @@ class Split:
     ----------
     name : str
     height, width : int
-        Size in pixels of every image.
+        Size in pixels of the largest image: the most rows and the most columns of any.
     n_images : int
         The same as ``len(split)``.
     attributes : dict
@@ -62,15 +62,16 @@ class Split:
         if name not in store.splits:
             raise StoreError(no_such("split", name, store.splits, str(store.path)))
         self._files = store.files
-        self.attributes: dict[str, Any] = read_attributes(self._files, name)
-        self.height, self.width = self._number("height"), self._number("width")
+        self.attributes: dict[str, Any] = store.attributes_of(name)
         self.n_images = self._number("n_images")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _open_split, (self.store.path, self.name)
+        return _open_split, (self.store.path, self.name, self.store.verify)
 
     def __repr__(self) -> str:
-        return f"<{self.name}: {self.n_images} images of {self.height} x {self.width}>"
+        sizes = np.unique(np.stack([self.heights, self.widths]), axis=1).shape[1]
+        size = "several sizes" if sizes > 1 else f"{self.height} x {self.width}"
+        return f"<{self.name}: {self.n_images} images of {size}>"
 
     def __len__(self) -> int:
         return self.n_images
@@ -126,8 +127,8 @@ class Split:
         >>> sample.image.shape, sample.semantic.shape
         ((64, 48, 3), (64, 48))
         """
-        window = check_window((y, x, h, w), self.height, self.width)
-        return CroppedSample(self, self.index(image), window)
+        index = self.index(image)
+        return CroppedSample(self, index, check_window((y, x, h, w), *self.size(index)))
 
     def crop_image(self, image: int | str, y: int, x: int, h: int, w: int) -> NDArray[np.uint8]:
         """Decode a window of an image.
@@ -151,18 +152,87 @@ class Split:
             If the split holds no images, or the bytes are damaged.
         """
         self._require_images()
-        window = check_window((y, x, h, w), self.height, self.width)
-        return self._windows.read(self.index(image), window)
+        index = self.index(image)
+        window = check_window((y, x, h, w), *self.size(index))
+        found = self._windows.read(index, window) if self._is_plain_jpeg(index) else None
+        if found is None:
+            found = np.ascontiguousarray(self.image(index)[y : y + h, x : x + w])
+        return found
+
+    def _is_plain_jpeg(self, index: int) -> bool:
+        return bool(self.kinds[index] == "jpeg" and self.orientations[index] == 1)
+
+    @cached_property
+    def heights(self) -> NDArray[np.int64]:
+        """Height of each image in pixels, (n_images,) int64."""
+        return self._column("height").astype(np.int64)
+
+    @cached_property
+    def widths(self) -> NDArray[np.int64]:
+        """Width of each image in pixels, (n_images,) int64."""
+        return self._column("width").astype(np.int64)
+
+    @property
+    def height(self) -> int:
+        """Rows of the image that has most, in pixels."""
+        return int(self.heights.max(initial=0))
+
+    @property
+    def width(self) -> int:
+        """Columns of the image that has most, in pixels."""
+        return int(self.widths.max(initial=0))
+
+    def size(self, image: int | str) -> tuple[int, int]:
+        """Return the size of an image.
+
+        Parameters
+        ----------
+        image : int or str
+
+        Returns
+        -------
+        height, width : int
+            In pixels.
+
+        Raises
+        ------
+        StoreError, IndexError
+            As :meth:`index`.
+
+        Examples
+        --------
+        >>> mtfast.open("graphene.zarr")["train"].size(3)
+        (96, 128)
+        """
+        index = self.index(image)
+        return int(self.heights[index]), int(self.widths[index])
+
+    @property
+    def mask_chunk(self) -> tuple[int, int]:
+        """Height and width of a chunk of the semantic masks: the usual size of the images."""
+        return self._masks.chunk
+
+    @cached_property
+    def kinds(self) -> NDArray[Any]:
+        """Kind of each image file, (n_images,) str."""
+        self._require_images()
+        return self._column("kind")
+
+    @cached_property
+    def orientations(self) -> NDArray[np.uint8]:
+        """EXIF orientation that is applied to each image, (n_images,) uint8; 1 for none."""
+        self._require_images()
+        return self._column("orientation")
 
     @property
     def has_crop_index(self) -> bool:
         """Whether windows of images are decoded without the rest of the image."""
-        return has_crop_index(self._files, self.name)
+        return has_crop_index(self.store, self.name)
 
     @cached_property
     def names(self) -> NDArray[Any]:
         """File names of all images, (n_images,) str."""
-        return self._column("name")
+        return self._read_column(schema.NAME)
 
     @cached_property
     def set_names(self) -> NDArray[Any]:
@@ -174,12 +244,6 @@ class Split:
         """Exfoliation run of each image whose run is known, by the stem of its name."""
         stems = map(stem_of, self.names.tolist())
         return {k: v for k, v in zip(stems, self.set_names.tolist(), strict=True) if v}
-
-    @cached_property
-    def image_crc32c(self) -> NDArray[np.uint32]:
-        """CRC-32C of each image file, (n_images,) uint32."""
-        self._require_images()
-        return self._column("image_crc32c")
 
     def index(self, image: int | str) -> int:
         """Return the index of an image.
@@ -254,9 +318,25 @@ class Split:
             or memory order or is read-only, or as :meth:`index`.
         """
         self._require_images()
-        if out is not None:
-            check_out(out, self._jpegs.shape[1:], (self._jpegs.dtype,), error=StoreError)
-        return self._jpegs.read(self.index(image), out)
+        index = self.index(image)
+        shape = (*self.size(index), 3)
+        if out is None:
+            out = np.empty(shape, np.uint8)
+        else:
+            check_out(out, shape, (np.dtype(np.uint8),), error=StoreError)
+        try:
+            pixels = self._decode_jpeg(self._image_files.read(index), outcolorspace="RGB", out=out)
+        except (ValueError, RuntimeError, MemoryError) as error:
+            raise self._damaged(index, str(error)) from error
+        if pixels.shape != shape:
+            raise self._damaged(index, "it has another size")
+        return out
+
+    def _damaged(self, index: int, reason: str) -> StoreError:
+        return StoreError(
+            f"image {index} of {self._files.where(self.name)} does not decode ({reason}); expected "
+            f"{' x '.join(map(str, self.size(index)))} pixels; convert the set again"
+        )
 
     def image_bytes(self, image: int | str) -> bytes:
         """Return the image file, byte for byte as it was converted.
@@ -275,7 +355,7 @@ class Split:
             If the split holds no images, the shard is damaged, or as :meth:`index`.
         """
         self._require_images()
-        return self._jpegs.raw(self.index(image))
+        return self._image_files.read(self.index(image))
 
     def fetch_ahead(self, image: int | str) -> None:
         """Ask the system for an image's bytes, which will be read soon; return at once.
@@ -290,7 +370,7 @@ class Split:
             As :meth:`image_bytes`.
         """
         self._require_images()
-        self._jpegs.fetch_ahead(self.index(image))
+        self._image_files.fetch_ahead(self.index(image))
 
     def semantic(self, image: int | str, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Read a semantic mask.
@@ -312,9 +392,11 @@ class Split:
             If the bytes are damaged, ``out`` has another shape, type or memory order or is
             read-only, or as :meth:`index`.
         """
+        index = self.index(image)
+        size = self.size(index)
         if out is not None:
-            check_out(out, self._masks.shape[1:], (self._masks.dtype,), error=StoreError)
-        return self._masks.read(self.index(image), out)
+            check_out(out, size, (self._masks.dtype,), error=StoreError)
+        return self._masks.read(index, size, out)
 
     def instances(self, image: int | str, variant: str | None = None) -> RunTable:
         """Return the instances of an image, as one annotation file of the source lists them.
@@ -489,19 +571,42 @@ class Split:
 
     @cached_property
     def _annotations(self) -> Annotations:
-        return Annotations(self._files, self.name, self.names, (self.height, self.width))
+        return Annotations(
+            self._files, self.name, self.names, (self.heights, self.widths), self.store.verify
+        )
 
     @cached_property
-    def _masks(self) -> ImageArray:
-        return self._image_array(schema.SEMANTIC, (self.height, self.width))
+    def _masks(self) -> MaskReader:
+        key = f"{self.name}/{schema.SEMANTIC}"
+        sums = self._column("semantic_crc32c")
+        masks = MaskReader(self._files, key, sums, self.store.verify)
+        if masks.shape[1] < self.height or masks.shape[2] < self.width:
+            raise StoreError(
+                f"{self._files.where(key)} has shape {masks.shape}; expected room for images of "
+                f"{self.height} x {self.width}; convert the set again"
+            )
+        return masks
 
     @cached_property
-    def _jpegs(self) -> ImageArray:
-        return self._image_array(schema.JPEG, (self.height, self.width, 3))
+    def _image_files(self) -> FileReader:
+        self._require_images()
+        return FileReader(
+            self._files,
+            f"{self.name}/{schema.FILE}",
+            self._column("file_bytes"),
+            self._column("file_crc32c"),
+            self.store.verify,
+        )
+
+    @cached_property
+    def _decode_jpeg(self) -> Any:
+        import imagecodecs
+
+        return imagecodecs.jpeg8_decode
 
     @cached_property
     def _windows(self) -> WindowReader:
-        return WindowReader(self._files, self.name, self._jpegs)
+        return WindowReader(self.store, self.name, self._image_files, self.n_images)
 
     def _number(self, attribute: str) -> int:
         value = self.attributes.get(attribute)
@@ -512,13 +617,10 @@ class Split:
             )
         return value
 
-    def _image_array(self, name: str, size: tuple[int, ...]) -> ImageArray:
-        key = f"{self.name}/{name}"
-        array = open_image_array(self._files, key)
-        self._expect_shape(key, array.shape, (self.n_images, *size))
-        return array
-
     def _column(self, name: str) -> NDArray[Any]:
+        return self._read_column(f"{schema.COLUMN_GROUP}/{name}")
+
+    def _read_column(self, name: str) -> NDArray[Any]:
         key = f"{self.name}/{name}"
         values = read_column(self._files, key)
         self._expect_shape(key, values.shape, (self.n_images,))
@@ -616,5 +718,5 @@ class CroppedSample(Sample):
         return crop_table(self._split.instances(self.index), self.window)
 
 
-def _open_split(path: Path, name: str) -> Split:
-    return Split(open_root(path), name)
+def _open_split(path: Path, name: str, verify: bool) -> Split:
+    return Split(open_root(path, verify), name)

@@ -14,13 +14,16 @@ from mtfast.store.reading.split import Split
 __all__ = ["Split", "Store", "open_store"]
 
 
-def open_store(path: str | os.PathLike[str]) -> Store:
+def open_store(path: str | os.PathLike[str], verify: bool = True) -> Store:
     """Open a converted dataset for random access.
 
     Parameters
     ----------
     path : path-like
         A store written by :func:`mtfast.convert`.
+    verify : bool
+        Whether checksums are compared of everything that is read. Without it damage can go
+        unnoticed; reading is a few percent faster.
 
     Returns
     -------
@@ -45,7 +48,7 @@ def open_store(path: str | os.PathLike[str]) -> Store:
     -----
     The layout is described in docs/FORMAT.md.
     """
-    return Store(open_root(path))
+    return Store(open_root(path, verify))
 
 
 class Store:
@@ -69,11 +72,12 @@ class Store:
 
     def __init__(self, root: StoreRoot) -> None:
         self.path: Path = root.path
+        self.verify = root.verify
         self.attributes: dict[str, Any] = root.attributes
         self._splits = {name: Split(root, name) for name in root.splits}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return open_store, (self.path,)
+        return open_store, (self.path, self.verify)
 
     def __repr__(self) -> str:
         return f"<mtfast store {self.path}: {', '.join(map(repr, self._splits.values()))}>"

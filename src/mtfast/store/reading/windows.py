@@ -10,26 +10,27 @@ from numpy.typing import NDArray
 
 from mtfast.arguments import Window
 from mtfast.errors import MtfastError, StoreError
-from mtfast.jpeg.crop import cut_window
+from mtfast.jpeg.crop import DamagedFileError, cut_window
 from mtfast.jpeg.index import N_COMPONENTS, CropIndex
 from mtfast.jpeg.layout import CannotCutError
 from mtfast.store import schema
+from mtfast.store.reading.chunks import ShardedChunks, is_sharded
 from mtfast.store.reading.columns import read_column
-from mtfast.store.reading.files import StoreFiles
-from mtfast.store.reading.image_arrays import ImageArray, open_image_array
-from mtfast.store.reading.metadata import read_attributes
+from mtfast.store.reading.image_files import FileReader
+from mtfast.store.reading.metadata import read_array
+from mtfast.store.reading.root import StoreRoot
 
 __all__ = ["WindowReader", "has_crop_index"]
 
 logger = logging.getLogger(__name__)
 
 
-def has_crop_index(files: StoreFiles, split: str) -> bool:
+def has_crop_index(store: StoreRoot, split: str) -> bool:
     """Return whether a split has a crop index of the version that is known.
 
     Parameters
     ----------
-    files : StoreFiles
+    store : StoreRoot
     split : str
         Its key.
 
@@ -38,9 +39,7 @@ def has_crop_index(files: StoreFiles, split: str) -> bool:
     bool
     """
     group = f"{split}/{schema.CROP_GROUP}"
-    if not files.exists(f"{group}/zarr.json"):
-        return False
-    return bool(read_attributes(files, group).get("version") == schema.CROP_VERSION)
+    return bool(store.attributes_of(group).get("version") == schema.CROP_VERSION)
 
 
 class WindowReader:
@@ -48,31 +47,40 @@ class WindowReader:
 
     Parameters
     ----------
-    files : StoreFiles
+    store : StoreRoot
     split : str
         Key of the split.
-    jpegs : ImageArray
-        Its images.
+    images : FileReader
+        Its image files.
+    n_images : int
     """
 
-    def __init__(self, files: StoreFiles, split: str, jpegs: ImageArray) -> None:
+    def __init__(self, store: StoreRoot, split: str, images: FileReader, n_images: int) -> None:
         import imagecodecs
 
+        files, verify = store.files, store.verify
         group = f"{split}/{schema.CROP_GROUP}"
         self._where, self._split = files.where(group), files.where(split)
-        self._jpegs = jpegs
+        self._images = images
         self._decode = imagecodecs.jpeg8_decode
         self._steps: NDArray[np.uint16] | None = None
+        self._verify = verify
         self._told: set[str] = set()
-        if jpegs.holds_jpegs and has_crop_index(files, split):
-            self._steps = read_column(files, f"{group}/{schema.CROP_STEP}")
-            self._bits = open_image_array(files, f"{group}/{schema.CROP_BITS}")
-            self._dcs = open_image_array(files, f"{group}/{schema.CROP_DCS}")
-            n_images = len(self._steps), self._bits.shape[0], self._dcs.shape[0]
-            if n_images != (jpegs.shape[0],) * 3 or self._dcs.shape[1] != N_COMPONENTS:
-                raise self._unfit(f"it is one of {n_images[0]} images")
+        if not has_crop_index(store, split):
+            return
+        arrays = []
+        for name in (schema.CROP_BITS, schema.CROP_DCS, schema.CROP_CHECKS):
+            stored = read_array(files, f"{group}/{name}")
+            if not is_sharded(stored) or stored.shape[0] != n_images:
+                raise self._unfit(f"{name} is of another form, or of {stored.shape[0]} images")
+            arrays.append(ShardedChunks(files, stored, verify))
+        self._bits, self._dcs, self._checks = arrays
+        steps = read_column(files, f"{group}/{schema.CROP_STEP}")
+        if len(steps) != n_images or self._dcs.chunk[:1] != (N_COMPONENTS,):
+            raise self._unfit(f"it is one of {len(steps)} images")
+        self._steps = steps
 
-    def read(self, image: int, window: Window) -> NDArray[np.uint8]:
+    def read(self, image: int, window: Window) -> NDArray[np.uint8] | None:
         """Decode a window of an image.
 
         Parameters
@@ -80,45 +88,46 @@ class WindowReader:
         image : int
             Its index.
         window : Window
-            Must be inside the image.
+            Must be inside the image, as its file has it.
 
         Returns
         -------
-        (height, width, 3) uint8
-            RGB, in C order.
+        (height, width, 3) uint8 or None
+            RGB, in C order; None if the image has to be decoded whole.
 
         Raises
         ------
         StoreError
             If the index or the image is damaged, or they are of different images.
         """
-        y, x, height, width = window
         step = 0 if self._steps is None else int(self._steps[image])
         if self._steps is None:
             self._tell("every image", "there is no crop index; 'mtfast index' makes one")
         elif not step:
             self._tell(f"image {image}", "it is of a kind that cannot be cut, or damaged")
-        found = self._cut(image, step, window) if step else None
-        pixels, y, x = found or (self._jpegs.read(image), y, x)
-        return np.ascontiguousarray(pixels[y : y + height, x : x + width])
+        return self._cut(image, step, window) if step else None
 
-    def _cut(
-        self, image: int, step: int, window: Window
-    ) -> tuple[NDArray[np.uint8], int, int] | None:
-        """Decode a small image around the window; also return where in it the window is."""
-        positions = np.cumsum(self._bits.read(image), dtype=np.int64)
-        index = CropIndex(step, positions, self._dcs.read(image))
+    def _cut(self, image: int, step: int, window: Window) -> NDArray[np.uint8] | None:
+        positions = np.cumsum(self._bits.decode(image), dtype=np.int64)
+        sums = self._checks.decode(image) if self._verify else None
+        index = CropIndex(step, positions, self._dcs.decode(image), sums)
         try:
-            small = cut_window(partial(self._jpegs.ranges, image), index, window)
+            small = cut_window(partial(self._images.ranges, image), index, window)
             pixels = self._decode(small.data, outcolorspace="RGB")
         except CannotCutError as error:
             self._tell(f"image {image}", str(error))
             return None
+        except DamagedFileError as error:
+            raise StoreError(
+                f"image {image} of {self._split} is damaged: it has {error}; expected the file "
+                f"that was converted; run 'mtfast check'"
+            ) from error
         except (MtfastError, ValueError, RuntimeError) as error:
             raise self._unfit(f"image {image} is {error}") from error
         if pixels.shape != (small.height, small.width, 3):
             raise self._unfit(f"a window of image {image} decodes to another size")
-        return pixels, small.y, small.x
+        y, x, height, width = small.y, small.x, window.height, window.width
+        return np.ascontiguousarray(pixels[y : y + height, x : x + width])
 
     def _tell(self, which: str, why: str) -> None:
         """Log once which images are decoded whole for their windows, and why."""

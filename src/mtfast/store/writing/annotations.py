@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,6 +80,7 @@ def pack(
         offsets_of(_concatenate([np.diff(offsets) for _, offsets in texts])),
         by_image,
     )
+    sums = text_sums(rle, rle_offsets, offsets_of(np.bincount(image, minlength=len(names))))
     instances: dict[str, NDArray[Any]] = {
         "image": image[by_image],
         "id": _gather(chosen, "instance_ids")[by_image],
@@ -87,6 +89,7 @@ def pack(
         "bbox": _gather(chosen, "stated_bbox")[by_image].reshape(-1, 4),
         "rle": rle,
         "rle_offsets": rle_offsets,
+        "rle_crc32c": sums,
     }
     entries_per_row = [np.diff(table.image_offsets) for _, _, table in tables]
     variants: dict[str, NDArray[Any]] = {
@@ -104,7 +107,30 @@ def pack(
     return instances, variants
 
 
-def align(table: RunTable, names: Sequence[str], size: tuple[int, int]) -> RunTable:
+def text_sums(rle: NDArray[np.uint8], offsets: Int64, image_offsets: Int64) -> NDArray[np.uint32]:
+    """Return the CRC-32C of the texts of each image.
+
+    Parameters
+    ----------
+    rle : (n_bytes,) uint8
+        Texts of all instances, image by image.
+    offsets : (n_instances + 1,) int64
+        Where they begin and end.
+    image_offsets : (n_images + 1,) int64
+        Instances image_offsets[i] .. image_offsets[i + 1] - 1 are those of image i.
+
+    Returns
+    -------
+    (n_images,) uint32
+    """
+    import google_crc32c
+
+    data = rle.tobytes()
+    ends = offsets[image_offsets].tolist()
+    return np.array([google_crc32c.value(data[a:b]) for a, b in pairwise(ends)], np.uint32)
+
+
+def align(table: RunTable, names: Sequence[str], heights: Int64, widths: Int64) -> RunTable:
     """Return a table over exactly the given images; those that it does not list are empty.
 
     Parameters
@@ -112,8 +138,8 @@ def align(table: RunTable, names: Sequence[str], size: tuple[int, int]) -> RunTa
     table : RunTable
     names : sequence of str
         File names; all of the table's are among them.
-    size : (height, width)
-        In pixels, of every image.
+    heights, widths : (n,) int64
+        Of each of them, in pixels.
 
     Returns
     -------
@@ -134,8 +160,8 @@ def align(table: RunTable, names: Sequence[str], size: tuple[int, int]) -> RunTa
     return RunTable(
         names=as_strings(names),
         image_ids=image_ids,
-        heights=np.full(len(names), size[0]),
-        widths=np.full(len(names), size[1]),
+        heights=heights,
+        widths=widths,
         image_offsets=offsets_of(np.bincount(image, minlength=len(names))),
         instance_ids=table.instance_ids[by_image],
         category_ids=table.category_ids[by_image],

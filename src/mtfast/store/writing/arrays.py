@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.atomic import sync_tree, write_file
-from mtfast.errors import StoreError
 from mtfast.painting.encode import ZSTD_LEVEL
 from mtfast.store import schema
+from mtfast.store.mask_grid import MaskGrid
 from mtfast.store.schema import Column
+from mtfast.store.writing.consolidated import consolidate
 
 if TYPE_CHECKING:
     import zarr
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 __all__ = [
     "StoreWriter",
     "declare_crop_index",
-    "declare_images",
+    "declare_files",
     "declare_masks",
-    "mark_complete",
+    "declared_grid",
+    "file_chunk",
     "shard_path",
     "write_columns",
 ]
@@ -93,22 +94,7 @@ class StoreWriter:
 
     def finish(self) -> None:
         """Put everything on the disk, then mark the store complete."""
-        sync_tree(self.path)
-        mark_complete(self.path)
-
-
-def mark_complete(group: Path) -> None:
-    """Set the attribute ``complete`` of a group, which comes after all else, to true.
-
-    Parameters
-    ----------
-    group : Path
-        Its folder. Everything in it is on the disk.
-    """
-    file = group / "zarr.json"
-    metadata = json.loads(file.read_bytes())
-    metadata["attributes"]["complete"] = True
-    write_file(file, json.dumps(metadata, indent=2).encode(), StoreError)
+        consolidate(self.path, complete=True)
 
 
 def write_columns(
@@ -154,10 +140,11 @@ def write_columns(
 def declare_masks(
     group: zarr.Group,
     n_images: int,
-    size: tuple[int, int],
+    grid: MaskGrid,
     dtype: Any,
     shard: int,
     name: str = schema.SEMANTIC,
+    attributes: Mapping[str, Any] | None = None,
 ) -> None:
     """Declare the masks of a split; the jobs write its shards.
 
@@ -166,16 +153,91 @@ def declare_masks(
     group : zarr.Group
         Of the split.
     n_images : int
-    size : (height, width)
-        In pixels, of every image.
+    grid : MaskGrid
+        Its chunks.
     dtype : uint8 or uint16
     shard : int
         Images in a shard.
     name : str
         Of the array.
+    attributes : mapping, optional
+        Of the array.
     """
-    shape = n_images, *size
-    _declare_zstd(group, name, shape, dtype, shard, ("image", "y", "x"), checksum=False)
+    (h, w), (down, across) = grid.chunk, grid.shape
+    _declare_chunks(
+        group,
+        name,
+        (n_images, grid.height, grid.width),
+        dtype,
+        (1, h, w),
+        (shard, down * h, across * w),
+        (schema.IMAGE, "y", "x"),
+        attributes,
+    )
+
+
+def declare_files(group: zarr.Group, n_images: int, longest: int, shard: int) -> None:
+    """Declare the image files of a split; the jobs write its shards.
+
+    Parameters
+    ----------
+    group : zarr.Group
+        Of the split.
+    n_images : int
+    longest : int
+        Bytes of the longest file.
+    shard : int
+        Images in a shard.
+    """
+    piece = file_chunk(longest)
+    _declare_chunks(
+        group,
+        schema.FILE,
+        (n_images, longest),
+        "uint8",
+        (1, piece),
+        (shard, -(-longest // piece) * piece),
+        (schema.IMAGE, "byte"),
+    )
+
+
+def declared_grid(array: Path) -> MaskGrid:
+    """Return the chunks of masks that are declared already.
+
+    Parameters
+    ----------
+    array : Path
+        Its folder.
+
+    Returns
+    -------
+    MaskGrid
+    """
+    metadata = json.loads((array / "zarr.json").read_bytes())
+    (sharding,) = metadata["codecs"]
+    _, height, width = metadata["shape"]
+    _, *chunk = sharding["configuration"]["chunk_shape"]
+    return MaskGrid(height, width, (chunk[0], chunk[1]))
+
+
+def file_chunk(longest: int) -> int:
+    """Return how many bytes of an image file are in one chunk.
+
+    Parameters
+    ----------
+    longest : int
+        Bytes of the longest file of the array.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> file_chunk(1_200_000), file_chunk(30_000_000)
+    (1200000, 4194304)
+    """
+    return min(schema.FILE_CHUNK, max(1, longest))
 
 
 def declare_crop_index(
@@ -192,61 +254,39 @@ def declare_crop_index(
     shard : int
         Images in a shard.
     """
-    bits, dcs = (n_images, n_entries), (n_images, n_components, n_entries)
-    names = "image", "component", "entry"
-    _declare_zstd(group, schema.CROP_BITS, bits, "uint32", shard, names[::2], checksum=True)
-    _declare_zstd(group, schema.CROP_DCS, dcs, "int16", shard, names, checksum=True)
+    one, three = (n_entries,), (n_components, n_entries)
+    names = schema.IMAGE, "component", "entry"
+    for name, shape, dtype, dimensions in (
+        (schema.CROP_BITS, one, "uint32", names[::2]),
+        (schema.CROP_DCS, three, "int16", names),
+        (schema.CROP_CHECKS, one, "uint32", names[::2]),
+    ):
+        _declare_chunks(
+            group, name, (n_images, *shape), dtype, (1, *shape), (shard, *shape), dimensions
+        )
 
 
-def _declare_zstd(
+def _declare_chunks(
     group: zarr.Group,
     name: str,
     shape: tuple[int, ...],
     dtype: Any,
-    shard: int,
+    chunk: tuple[int, ...],
+    shard: tuple[int, ...],
     dimensions: tuple[str, ...],
-    checksum: bool,
+    attributes: Mapping[str, Any] | None = None,
 ) -> None:
-    from zarr.codecs import ZstdCodec
+    from zarr.codecs import Crc32cCodec, ZstdCodec
 
     group.create_array(
         name,
         shape=shape,
         dtype=np.dtype(dtype).name,
-        chunks=(1, *shape[1:]),
-        shards=(shard, *shape[1:]),
-        compressors=ZstdCodec(level=ZSTD_LEVEL, checksum=checksum),
+        chunks=chunk,
+        shards=shard,
+        compressors=(ZstdCodec(level=ZSTD_LEVEL, checksum=False), Crc32cCodec()),
         chunk_key_encoding=_FLAT_KEYS,
         dimension_names=dimensions,
         fill_value=0,
-    )
-
-
-def declare_images(group: zarr.Group, n_images: int, size: tuple[int, int], shard: int) -> None:
-    """Declare the JPEG images of a split; the jobs write its shards.
-
-    Parameters
-    ----------
-    group : zarr.Group
-        Of the split.
-    n_images : int
-    size : (height, width)
-        In pixels, of every image.
-    shard : int
-        Images in a shard.
-    """
-    from mtfast.store.jpeg_codec import JpegCodec
-
-    group.create_array(
-        schema.JPEG,
-        shape=(n_images, *size, 3),
-        dtype="uint8",
-        chunks=(1, *size, 3),
-        shards=(shard, *size, 3),
-        serializer=JpegCodec(),
-        compressors=None,
-        filters=None,
-        chunk_key_encoding=_FLAT_KEYS,
-        dimension_names=("image", "y", "x", "channel"),
-        fill_value=0,
+        attributes=dict(attributes or {}),
     )

@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
+from mtfast.jpeg.checks import sums_before
 from mtfast.jpeg.index import N_COMPONENTS, build_index
-from mtfast.jpeg.layout import read_layout
+from mtfast.jpeg.layout import Layout, read_layout
 from mtfast.painting.encode import ZSTD_LEVEL
 from mtfast.store import schema
+from mtfast.store.file_frames import seal
 from mtfast.store.shard import write_shard
 from mtfast.store.writing.arrays import declare_crop_index, shard_path, write_columns
 
@@ -34,6 +36,9 @@ ENTRY_ROWS, ENTRY_COLUMNS = 8, 128
 LARGEST_SHARE = 0.02
 
 Size = tuple[int, int]
+
+# The arrays that are in shards, and their dimensions.
+_ARRAYS = {schema.CROP_BITS: 2, schema.CROP_DCS: 3, schema.CROP_CHECKS: 2}
 
 
 def n_entries(size: Size) -> int:
@@ -64,7 +69,7 @@ def declare(parent: zarr.Group, name: str, n_images: int, size: Size, shard: int
         Of the new group.
     n_images : int
     size : (height, width)
-        In pixels, of every image.
+        In pixels, that most images have; larger ones get as many entries.
     shard : int
         Images in a shard.
     """
@@ -92,8 +97,10 @@ class IndexShard:
 
     Parameters
     ----------
-    size : (height, width)
-        In pixels, of every image.
+    sizes : iterable of (height, width)
+        In pixels, of each image as it is stored.
+    usual : (height, width)
+        As for :func:`declare`.
 
     Attributes
     ----------
@@ -101,11 +108,11 @@ class IndexShard:
         MCUs from entry to entry of each image so far; 0 for those without an index.
     """
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, sizes: Iterable[Size], usual: Size) -> None:
         self.steps: list[int] = []
-        self._size = size
-        self._bits: list[bytes] = []
-        self._dcs: list[bytes] = []
+        self._sizes = sizes
+        self._capacity = n_entries(usual)
+        self._chunks: dict[str, list[bytes]] = {name: [] for name in _ARRAYS}
 
     def watch(self, images: Iterable[bytes]) -> Iterator[bytes]:
         """Index image files, and yield each of them unchanged.
@@ -119,11 +126,11 @@ class IndexShard:
         ------
         bytes
         """
-        for data in images:
-            step, bits, dcs = encode_index(data, self._size)
+        for data, size in zip(images, self._sizes, strict=False):
+            step, *chunks = encode_index(data, size, self._capacity)
             self.steps.append(step)
-            self._bits.append(bits)
-            self._dcs.append(dcs)
+            for name, chunk in zip(_ARRAYS, chunks, strict=True):
+                self._chunks[name].append(chunk)
             yield data
 
     def write(self, folder: Path, number: int, slots: int) -> None:
@@ -138,11 +145,12 @@ class IndexShard:
         slots : int
             Images in a full shard.
         """
-        write_shard(shard_path(folder, schema.CROP_BITS, number, 2), self._bits, slots)
-        write_shard(shard_path(folder, schema.CROP_DCS, number, 3), self._dcs, slots)
+        for name, n_dimensions in _ARRAYS.items():
+            path = shard_path(folder, name, number, n_dimensions)
+            write_shard(path, self._chunks[name], slots)
 
 
-def encode_index(data: bytes, size: Size) -> tuple[int, bytes, bytes]:
+def encode_index(data: bytes, size: Size, capacity: int) -> tuple[int, bytes, bytes, bytes]:
     """Index one image file.
 
     Parameters
@@ -150,42 +158,56 @@ def encode_index(data: bytes, size: Size) -> tuple[int, bytes, bytes]:
     data : bytes
     size : (height, width)
         In pixels, that the image must have.
+    capacity : int
+        Entries of the index.
 
     Returns
     -------
     step : int
         MCUs from entry to entry; 0 if the file cannot be cut.
-    bits, dcs : bytes
-        Its chunks of the two arrays of the index.
+    bits, dcs, checks : bytes
+        Its chunks of the arrays of the index.
     """
-    capacity = n_entries(size)
     bits = np.zeros(capacity, "<u4")
+    checks = np.zeros(capacity, "<u4")
     dcs = np.zeros((N_COMPONENTS, capacity), "<i2")
     try:
         layout = read_layout(data)
         if (layout.height, layout.width) != size:
             raise MtfastError("a JPEG of another size; expected that of the split; remove it")
-        step = 1
-        while layout.n_entries(step) > capacity:
-            step *= 2
+        step = _first_step(layout, capacity)
         index = build_index(data, step, layout)
     except MtfastError as error:
         logger.info("an image without a crop index, whose windows are decoded whole: %s", error)
-        return 0, _encode(bits), _encode(dcs)
+        return 0, _encode(bits), _encode(dcs), _encode(checks)
+    sums = sums_before(data, index.positions)
     while True:
         n = index.positions.size
         bits[:n], bits[n:] = np.diff(index.positions, prepend=0), 0
         dcs[:, :n], dcs[:, n:] = index.dcs, 0
-        chunks = _encode(bits), _encode(dcs)
+        checks[:n], checks[n:] = sums, 0
+        chunks = _encode(bits), _encode(dcs), _encode(checks)
         coarsest = index.step >= layout.n_columns
         if coarsest or sum(map(len, chunks)) <= LARGEST_SHARE * len(data):
             return index.step, *chunks
-        index = index.coarser(layout)
+        index, sums = index.coarser(layout), sums[index.kept(layout)]
+
+
+def _first_step(layout: Layout, capacity: int) -> int:
+    """Return the finest step of which the entries have room."""
+    step = 1
+    while layout.n_entries(step) > capacity:
+        if step >= layout.n_columns:
+            raise MtfastError(
+                f"a JPEG of {layout.n_rows} rows of MCUs in an index of {capacity} entries; "
+                f"expected one for each row; it is much larger than the other images"
+            )
+        step *= 2
+    return step
 
 
 def _encode(values: NDArray[Any]) -> bytes:
-    from numcodecs import Zstd
+    import imagecodecs
 
-    # With a checksum: a damaged number may decode to other pixels without an error.
-    encoded: bytes = Zstd(level=ZSTD_LEVEL, checksum=True).encode(values)
-    return encoded
+    # A damaged number may decode to other pixels without an error.
+    return seal(imagecodecs.zstd_encode(values, level=ZSTD_LEVEL))

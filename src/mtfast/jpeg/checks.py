@@ -1,0 +1,115 @@
+"""Checksums of a JPEG file up to positions within its bytes.
+
+A window is decoded from stretches of the file, each from one entry of its crop index to another.
+The index has a checksum for each entry, of all bits of the file before it, so that a stretch is
+checked with the two at its ends::
+
+    bits of the file   ........ ........ ...|.....  ........ ........ .|......
+                                    entry a ^                  entry b ^
+
+    checksum at a, then the bits between a and b  =  checksum at b
+
+Where an entry is inside a byte, the bits of that byte from the entry on count as 0 in its checksum.
+A CRC is linear: the bits after the entry are added by a look-up in its table. Source: CRC-32C of
+RFC 3720, appendix B.4; its reflected polynomial is 82F63B78.
+"""
+
+from __future__ import annotations
+
+import google_crc32c
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["stretch_is_whole", "sums_before"]
+
+_POLYNOMIAL = 0x82F63B78
+
+
+def _table() -> list[int]:
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ (_POLYNOMIAL if byte & 1 else 0)
+        table.append(byte)
+    return table
+
+
+_TABLE = _table()
+
+
+def sums_before(data: bytes, positions: NDArray[np.int64]) -> NDArray[np.uint32]:
+    r"""Return the checksum of all bits of a file before each position.
+
+    Parameters
+    ----------
+    data : bytes
+    positions : (n,) int64
+        In bits, ascending; none beyond the file.
+
+    Returns
+    -------
+    (n,) uint32
+
+    Examples
+    --------
+    >>> import google_crc32c
+    >>> sums = sums_before(b"ab", np.array([8, 12, 16]))
+    >>> sums.tolist() == [google_crc32c.value(text) for text in (b"a", b"a\x60", b"ab")]
+    True
+    """
+    sums = np.empty(len(positions), np.uint32)
+    state, at = 0, 0
+    for k, position in enumerate(positions.tolist()):
+        byte, bits = divmod(position, 8)
+        state = google_crc32c.extend(state, data[at:byte])
+        at = byte
+        sums[k] = google_crc32c.extend(state, _head(data[byte], bits)) if bits else state
+    return sums
+
+
+def stretch_is_whole(data: bytes, start: int, stop: int, before: int, after: int) -> bool:
+    """Return whether the bits of a stretch are those that were indexed.
+
+    Parameters
+    ----------
+    data : bytes
+        From the byte that holds the bit ``start`` of the file to that which holds the last one.
+    start, stop : int
+        Positions in the file, in bits.
+    before, after : int
+        Checksums of the file up to the two.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> positions = np.array([4, 20])
+    >>> before, after = sums_before(b"abc", positions).tolist()
+    >>> stretch_is_whole(b"abc", 4, 20, before, after)
+    True
+    >>> stretch_is_whole(b"qbc", 4, 20, before, after)      # the same from bit 4 on
+    True
+    >>> stretch_is_whole(b"bbc", 4, 20, before, after)
+    False
+    """
+    first, skipped = divmod(start, 8)
+    last, bits = divmod(stop, 8)
+    last -= first
+    state, at = before, 0
+    if skipped:
+        rest = data[0] & 0xFF >> skipped
+        if not last:
+            return state ^ _TABLE[_head(rest, bits)[0]] == after
+        state ^= _TABLE[rest]
+        at = 1
+    state = google_crc32c.extend(state, data[at:last])
+    if bits:
+        state = google_crc32c.extend(state, _head(data[last], bits))
+    return bool(state == after)
+
+
+def _head(byte: int, bits: int) -> bytes:
+    """Return a byte of which only the first bits are left."""
+    return bytes((byte & 0xFF00 >> bits & 0xFF,))

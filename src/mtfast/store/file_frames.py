@@ -1,0 +1,196 @@
+"""Image files as chunks of a byte array: zstd frames that hold them verbatim.
+
+A chunk has the bytes of a file and zeros up to the longest file of the array. Both stand in a zstd
+frame, so that every Zarr reader decodes it, but the bytes of the file are not compressed: they can
+be read in place, also a range of them::
+
+    frame header   block header  up to 128 KiB   block header  …   header, 0     crc32c
+    14 bytes       3 bytes       of the file     3 bytes           RLE blocks    4 bytes
+
+Byte ``o`` of the file is byte ``14 + o + 3 * (o // 131072 + 1)`` of the chunk. Source: RFC 8878,
+sections 3.1.1.1 and 3.1.1.2; the checksum is that of Zarr's codec ``crc32c``.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+import google_crc32c
+
+from mtfast.errors import MtfastError
+
+__all__ = [
+    "CHECKSUM_BYTES",
+    "chunk_range",
+    "frame",
+    "is_whole",
+    "seal",
+    "sum_of",
+    "unframe",
+]
+
+CHECKSUM_BYTES = 4
+_HEADER_BYTES = 14
+_BLOCK = 1 << 17
+_BLOCK_HEADER_BYTES = 3
+# No dictionary, no checksum of zstd's, eight bytes of content size; a window of 2**(10 + 7) bytes.
+_HEADER = struct.Struct("<IBBQ")
+_MAGIC, _DESCRIPTOR, _WINDOW = 0xFD2FB528, 0xC0, 7 << 3
+_LAST, _RAW, _RLE = 1, 0 << 1, 1 << 1
+# The CRC-32C of anything that is followed by its own CRC-32C.
+_RESIDUE = 0x48674BC7
+
+
+def frame(data: bytes, n_bytes: int) -> bytes:
+    r"""Make the zstd frame of a file.
+
+    Parameters
+    ----------
+    data : bytes
+    n_bytes : int
+        What the frame decodes to: the file, and zeros after it.
+
+    Returns
+    -------
+    bytes
+
+    Examples
+    --------
+    >>> import imagecodecs
+    >>> imagecodecs.zstd_decode(frame(b"abc", 5))
+    b'abc\x00\x00'
+    """
+    pieces = [_HEADER.pack(_MAGIC, _DESCRIPTOR, _WINDOW, n_bytes)]
+    for start in range(0, len(data), _BLOCK):
+        piece = data[start : start + _BLOCK]
+        last = _LAST if start + len(piece) == n_bytes else 0
+        pieces += [_block_header(len(piece), _RAW | last), piece]
+    left = n_bytes - len(data)
+    while left:
+        n = min(left, _BLOCK)
+        left -= n
+        pieces += [_block_header(n, _RLE | (0 if left else _LAST)), b"\0"]
+    if not n_bytes:
+        pieces.append(_block_header(0, _RAW | _LAST))
+    return b"".join(pieces)
+
+
+def _block_header(n: int, kind: int) -> bytes:
+    return (n << 3 | kind).to_bytes(_BLOCK_HEADER_BYTES, "little")
+
+
+def chunk_range(start: int, stop: int) -> tuple[int, int]:
+    """Return where bytes start .. stop - 1 of a file are in its chunk.
+
+    Parameters
+    ----------
+    start, stop : int
+        Of at least one byte.
+
+    Returns
+    -------
+    first, last : int
+        The bytes, and the headers of blocks between them.
+
+    Examples
+    --------
+    >>> chunk_range(0, 10), chunk_range(131071, 131073)
+    ((17, 27), (131088, 131093))
+    """
+    return _place(start), _place(stop - 1) + 1
+
+
+def _place(byte: int) -> int:
+    return _HEADER_BYTES + byte + _BLOCK_HEADER_BYTES * (byte // _BLOCK + 1)
+
+
+def unframe(data: bytes, start: int, stop: int) -> bytes:
+    """Return bytes of a file without the headers of blocks between them.
+
+    Parameters
+    ----------
+    data : bytes
+        What is in the chunk at :func:`chunk_range` of the bytes.
+    start, stop : int
+
+    Returns
+    -------
+    bytes
+
+    Examples
+    --------
+    >>> chunk = frame(bytes(200_000) + b"abc", 300_000)
+    >>> first, last = chunk_range(131_000, 200_003)
+    >>> unframe(chunk[first:last], 131_000, 200_003) == bytes(69_000) + b"abc"
+    True
+    """
+    if start // _BLOCK == (stop - 1) // _BLOCK:
+        return data
+    pieces, at, byte = [], 0, start
+    while byte < stop:
+        n = min(_BLOCK - byte % _BLOCK, stop - byte)
+        pieces.append(data[at : at + n])
+        at += n + _BLOCK_HEADER_BYTES
+        byte += n
+    return b"".join(pieces)
+
+
+def seal(chunk: bytes) -> bytes:
+    """Append the checksum of a chunk.
+
+    Parameters
+    ----------
+    chunk : bytes
+
+    Returns
+    -------
+    bytes
+
+    Examples
+    --------
+    >>> is_whole(seal(b"abc")), is_whole(seal(b"abc")[:-1] + b"!")
+    (True, False)
+    """
+    checksum: int = google_crc32c.value(chunk)
+    return chunk + checksum.to_bytes(CHECKSUM_BYTES, "little")
+
+
+def is_whole(chunk: bytes) -> bool:
+    """Return whether a chunk is followed by its checksum.
+
+    Parameters
+    ----------
+    chunk : bytes
+
+    Returns
+    -------
+    bool
+    """
+    return len(chunk) >= CHECKSUM_BYTES and google_crc32c.value(chunk) == _RESIDUE
+
+
+def sum_of(chunks: Sequence[bytes]) -> int:
+    """Return the checksum that the columns of a store keep of an image's chunks.
+
+    Parameters
+    ----------
+    chunks : sequence of bytes
+        Sealed.
+
+    Returns
+    -------
+    int
+        That of the chunk; of several, the CRC-32C of their checksums one after another.
+
+    Raises
+    ------
+    MtfastError
+        If there is no chunk.
+    """
+    if not chunks:
+        raise MtfastError("an image of no chunks; expected at least one")
+    sums = [chunk[-CHECKSUM_BYTES:] for chunk in chunks]
+    if len(sums) == 1:
+        return int.from_bytes(sums[0], "little")
+    return int(google_crc32c.value(b"".join(sums)))

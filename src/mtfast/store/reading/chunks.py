@@ -1,0 +1,268 @@
+"""Chunks of arrays of one row an image, read straight from their shards, without zarr.
+
+The index of a shard is read once, when the shard is first touched; after that a chunk is one
+``pread``. Every chunk is followed by its CRC-32C, which is compared unless the store was opened
+without checks.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import StoreError
+from mtfast.store.file_frames import CHECKSUM_BYTES, is_whole
+from mtfast.store.reading.files import StoreFile, StoreFiles
+from mtfast.store.reading.metadata import StoredArray
+from mtfast.store.shard import MISSING, index_bytes, read_index
+
+__all__ = ["ShardedChunks", "ZarrRows", "is_sharded"]
+
+logger = logging.getLogger(__name__)
+
+CODECS = ("bytes", "zstd", "crc32c")
+
+
+def is_sharded(stored: StoredArray) -> bool:
+    """Return whether an array is in the form that convert writes, and can be read in place.
+
+    Parameters
+    ----------
+    stored : StoredArray
+
+    Returns
+    -------
+    bool
+    """
+    return (
+        hasattr(os, "pread")
+        and stored.codecs == CODECS
+        and bool(stored.inner)
+        and stored.inner[0] == 1
+        and all(
+            shard == -(-side // chunk) * chunk
+            for side, shard, chunk in zip(
+                stored.shape[1:], stored.chunk[1:], stored.inner[1:], strict=True
+            )
+        )
+    )
+
+
+class ShardedChunks:
+    """The chunks of an array: some of each image, in row-major order.
+
+    Parameters
+    ----------
+    files : StoreFiles
+    stored : StoredArray
+        For which :func:`is_sharded` holds.
+    verify : bool
+        Whether checksums are compared.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the array.
+    chunk : tuple of int
+        Of a chunk of one image.
+    n_chunks : int
+        Of an image.
+    dtype : numpy dtype
+    """
+
+    def __init__(self, files: StoreFiles, stored: StoredArray, verify: bool = True) -> None:
+        import imagecodecs
+
+        self.shape = stored.shape
+        self.dtype = stored.dtype
+        self.chunk = stored.inner[1:]
+        self.n_chunks = 1
+        for shard, chunk in zip(stored.chunk[1:], self.chunk, strict=True):
+            self.n_chunks *= shard // chunk
+        self.verify = verify
+        self._slots = stored.chunk[0]
+        self._n_index = self._slots * self.n_chunks
+        # Bound here: reading a mask takes so little that the look-up would show.
+        self._decode = imagecodecs.zstd_decode
+        self._files = files
+        self._key = stored.key
+        self._indexes: dict[int, tuple[Hashable, NDArray[np.uint64]]] = {}
+        self._prefix, self._suffix = stored.file_name.split("{}")
+
+    def _shard(self, shard: int) -> tuple[StoreFile, NDArray[np.uint64]]:
+        key = f"{self._prefix}{shard}{self._suffix}"
+        file = self._files.open(key)
+        known = self._indexes.get(shard)
+        if known is None:
+            length = index_bytes(self._n_index)
+            where = self._files.where(key)
+            if file.size < length:
+                raise StoreError(
+                    f"{where} has {file.size} bytes; expected an index of {length} at its end; "
+                    f"convert the set again"
+                )
+            index = read_index(file.read(file.size - length, length), where)
+            known = self._indexes[shard] = (file.identity, index)
+        if known[0] != file.identity:
+            raise StoreError(
+                f"{self._files.where(key)} has changed since the store was opened; expected it to "
+                f"stay; open the store again"
+            )
+        return file, known[1]
+
+    def place(self, image: int, chunk: int = 0) -> tuple[StoreFile, int, int]:
+        """Return where a chunk is.
+
+        Parameters
+        ----------
+        image, chunk : int
+
+        Returns
+        -------
+        file : StoreFile
+        start, length : int
+            In bytes; the last four are the checksum.
+
+        Raises
+        ------
+        StoreError
+            If it is not there.
+        """
+        shard, slot = divmod(image, self._slots)
+        file, index = self._shard(shard)
+        start, length = index[slot * self.n_chunks + chunk].tolist()
+        if start == MISSING or start + length > file.size or length < CHECKSUM_BYTES:
+            raise StoreError(
+                f"{self._files.where(f'{self._prefix}{shard}{self._suffix}')} holds no chunk for "
+                f"image {image}; expected one for every image; convert the set again"
+            )
+        return file, start, length
+
+    def read(self, image: int, chunk: int = 0, expected: int | None = None) -> bytes:
+        """Return the stored bytes of a chunk.
+
+        Parameters
+        ----------
+        image, chunk : int
+        expected : int, optional
+            Its checksum, as the columns of the store have it.
+
+        Returns
+        -------
+        bytes
+            The zstd frame and its checksum.
+
+        Raises
+        ------
+        StoreError
+            If it is not there, or a checksum does not match.
+        """
+        file, start, length = self.place(image, chunk)
+        data = file.read(start, length)
+        if self.verify:
+            found = int.from_bytes(data[-CHECKSUM_BYTES:], "little")
+            if not is_whole(data) or expected not in (None, found):
+                raise StoreError(
+                    f"image {image} in {self._files.where(self._key)} is damaged: its checksum "
+                    f"does not match; expected the bytes that were written; run 'mtfast check'"
+                )
+        return data
+
+    def decode(self, image: int, chunk: int = 0, out: Any = None, expected: Any = None) -> Any:
+        """Decode a chunk.
+
+        Parameters
+        ----------
+        image, chunk : int
+        out : array of the chunk's shape, optional
+            Takes the values; in C order.
+        expected : int, optional
+            As for :meth:`read`.
+
+        Returns
+        -------
+        array
+            ``out`` if given.
+
+        Raises
+        ------
+        StoreError
+            As :meth:`read`, or if it does not decode.
+        """
+        data = self.read(image, chunk, expected)
+        if out is None:
+            out = np.empty(self.chunk, self.dtype)
+        flat = out.reshape(-1).view(np.uint8)
+        try:
+            whole = len(self._decode(data[:-CHECKSUM_BYTES], out=flat)) == flat.size
+        except (ValueError, RuntimeError, MemoryError) as error:
+            raise self.damaged(image, str(error)) from error
+        if not whole:
+            raise self.damaged(image, "another size than the array's")
+        return out
+
+    def fetch_ahead(self, image: int) -> None:
+        """Start to fetch the chunks of an image, which will be read soon.
+
+        Parameters
+        ----------
+        image : int
+        """
+        file, start, length = self.place(image)
+        file.fetch_ahead(start, length)
+
+    def damaged(self, image: int, reason: str) -> StoreError:
+        """Return an error that names an image.
+
+        Parameters
+        ----------
+        image : int
+        reason : str
+
+        Returns
+        -------
+        StoreError
+        """
+        return StoreError(
+            f"image {image} in {self._files.where(self._key)} does not decode ({reason}); expected "
+            f"{' x '.join(map(str, self.chunk))} {self.dtype.name}; run 'mtfast check'"
+        )
+
+
+class ZarrRows:
+    """Rows of an array in any form that zarr reads, through zarr.
+
+    Parameters
+    ----------
+    files : StoreFiles
+    key : str
+    """
+
+    def __init__(self, files: StoreFiles, key: str) -> None:
+        logger.warning(
+            "%s: read through zarr, which is slower: its codecs or chunks are not those of convert",
+            files.where(key),
+        )
+        self._array = files.open_with_zarr(key)
+        self.shape = tuple(self._array.shape)
+        self.dtype = np.dtype(self._array.dtype)
+
+    def read(self, image: int, *sides: int) -> NDArray[Any]:
+        """Return the values of an image up to an end along each other dimension.
+
+        Parameters
+        ----------
+        image : int
+        *sides : int
+
+        Returns
+        -------
+        array
+            In C order.
+        """
+        return np.ascontiguousarray(self._array[(image, *(slice(0, side) for side in sides))])

@@ -1,0 +1,103 @@
+"""Semantic masks of images of any size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import StoreError
+from mtfast.store.mask_grid import MaskGrid
+from mtfast.store.reading.chunks import ShardedChunks, ZarrRows, is_sharded
+from mtfast.store.reading.files import StoreFiles
+from mtfast.store.reading.metadata import read_array
+
+__all__ = ["MaskReader"]
+
+
+class MaskReader:
+    """Reads the masks of a split.
+
+    Parameters
+    ----------
+    files : StoreFiles
+    key : str
+        Of the array.
+    sums : (n_images,) uint32
+        Checksum of each image's chunks.
+    verify : bool
+        Whether checksums are compared.
+
+    Attributes
+    ----------
+    shape : (n_images, height, width)
+        Of the array, which reaches as far as the largest image.
+    chunk : (height, width)
+        Of a chunk, in pixels.
+    dtype : uint8 or uint16
+    """
+
+    def __init__(self, files: StoreFiles, key: str, sums: NDArray[np.uint32], verify: bool) -> None:
+        stored = read_array(files, key)
+        if len(stored.shape) != 3 or stored.shape[0] != len(sums):
+            raise StoreError(
+                f"{files.where(key)} has shape {stored.shape}; expected ({len(sums)}, height, "
+                f"width); convert the set again"
+            )
+        self.shape = stored.shape
+        self._sums = sums
+        self._rows: ZarrRows | None = None
+        if is_sharded(stored):
+            self._chunks = ShardedChunks(files, stored, verify)
+            self.dtype: np.dtype[Any] = self._chunks.dtype
+            height, width = self._chunks.chunk
+            self._grid = MaskGrid(*stored.shape[1:], (height, width))
+            self.chunk = self._grid.chunk
+        else:
+            self.chunk = stored.shape[1], stored.shape[2]
+            self._rows = ZarrRows(files, key)
+            self.dtype = self._rows.dtype
+
+    def read(
+        self, image: int, size: tuple[int, int], out: NDArray[Any] | None = None
+    ) -> NDArray[Any]:
+        """Decode the mask of an image.
+
+        Parameters
+        ----------
+        image : int
+        size : (height, width)
+            Of the image.
+        out : (height, width) array, optional
+            Takes the pixels; of :attr:`dtype`, in C order.
+
+        Returns
+        -------
+        (height, width) array
+            In C order: ``out`` if given.
+
+        Raises
+        ------
+        StoreError
+            If it is missing or damaged.
+        """
+        if self._rows is not None:
+            pixels = self._rows.read(image, *size)
+            if out is None:
+                return pixels
+            out[...] = pixels
+            return out
+        if out is None:
+            out = np.empty(size, self.dtype)
+        if size == self._grid.chunk:
+            self._chunks.decode(image, 0, out, int(self._sums[image]))
+            return out
+        windows = self._grid.windows(*size)
+        expected = int(self._sums[image]) if sum(map(bool, windows)) == 1 else None
+        for number, window in enumerate(windows):
+            if window is not None:
+                y, x, h, w = window
+                chunk = self._chunks.decode(image, number, None, expected)
+                out[y : y + h, x : x + w] = chunk[:h, :w]
+        return out
