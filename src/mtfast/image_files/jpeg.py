@@ -1,0 +1,188 @@
+"""JPEG files: grey, colour and CMYK, baseline and progressive."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import MtfastError
+from mtfast.image_files.exif import read_orientation
+from mtfast.image_files.header import (
+    ImageHeader,
+    check_density,
+    check_page,
+    check_size,
+    cut_off,
+    decoding,
+)
+from mtfast.image_files.pixels import fill_from_cmyk
+from mtfast.jpeg.header import (
+    BASELINE,
+    EOI,
+    EXTENDED,
+    FRAMES,
+    PROGRESSIVE,
+    SOI,
+    SOS,
+    Frame,
+    read_frame,
+    segments,
+)
+
+__all__ = ["decode", "read_header", "recognises"]
+
+_WHAT = "a JPEG"
+_APP1 = 0xE1
+_CODINGS = {3: "lossless", **dict.fromkeys((5, 6, 7), "hierarchical")}
+# A block takes at least one bit, and an MCU of at most 32 x 32 pixels at least nine.
+_MOST_PIXELS_A_BYTE = 1024
+# Each scan passes over the whole image. libjpeg-turbo's own tools stop at as many.
+_MOST_SCANS = 500
+
+
+class _Start(NamedTuple):
+    """What stands before the coded data."""
+
+    frame: Frame
+    orientation: int
+
+
+def recognises(data: bytes) -> bool:
+    """Return whether a file begins as a JPEG does.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> recognises(bytes.fromhex("ffd8ffe0"))
+    True
+    """
+    return data[:3] == bytes([0xFF, SOI, 0xFF])
+
+
+def read_header(data: bytes, page: int | None = None) -> ImageHeader:
+    """Read the header of a JPEG file.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file; bytes after its end marker are ignored.
+    page : int, optional
+        Only 0.
+
+    Returns
+    -------
+    ImageHeader
+
+    Raises
+    ------
+    MtfastError
+        If the file is cut off or damaged, or is arithmetic-coded, lossless, hierarchical, not of 8
+        bits, or neither grey nor of 3 or 4 components.
+
+    Examples
+    --------
+    >>> import imagecodecs
+    >>> read_header(imagecodecs.jpeg8_encode(np.zeros((120, 192), np.uint8))).shape
+    (120, 192, 3)
+    """
+    check_page(_WHAT, page, 1)
+    frame, orientation = _read_start(data)
+    return ImageHeader("jpeg", frame.height, frame.width, orientation=orientation)
+
+
+def decode(data: bytes, header: ImageHeader, out: NDArray[Any]) -> None:
+    """Decode a JPEG file, straight into an array unless it is CMYK.
+
+    Parameters
+    ----------
+    data : bytes
+    header : ImageHeader
+        Of this file.
+    out : (H, W, 3) uint8
+        Is overwritten, in C order.
+
+    Raises
+    ------
+    MtfastError
+        If the data does not decode.
+
+    Examples
+    --------
+    >>> import imagecodecs
+    >>> data = imagecodecs.jpeg8_encode(np.full((8, 8), 60, np.uint8))
+    >>> out = np.empty((8, 8, 3), np.uint8)
+    >>> decode(data, read_header(data), out)
+    >>> out[3, 4].tolist()
+    [60, 60, 60]
+    """
+    import imagecodecs
+
+    n_components = len(_read_start(data).frame.components)
+    with decoding(_WHAT):
+        if n_components < 4:
+            imagecodecs.jpeg8_decode(data, outcolorspace="RGB", out=out)
+        else:
+            inks = imagecodecs.jpeg8_decode(data, outcolorspace="CMYK")
+            # As Adobe writes them, which everyone does: 0 is all of the ink.
+            fill_from_cmyk(out, np.invert(inks, out=inks))
+
+
+def _read_start(data: bytes) -> _Start:
+    frame: Frame | None = None
+    orientation: int | None = None
+    for segment in segments(data):
+        if segment.marker in FRAMES:
+            frame = read_frame(segment)
+        elif segment.marker == _APP1 and orientation is None:
+            is_exif = segment.content.startswith(b"Exif\0\0")
+            orientation = read_orientation(segment.content) if is_exif else None
+    if frame is None:
+        raise MtfastError(
+            "a JPEG whose scan comes before its size; expected a frame header; copy the file again"
+        )
+    _check_frame(frame)
+    # Coded data never holds this pair of bytes, so a missing end shows without decoding.
+    if data.rfind(bytes([0xFF, EOI])) < segment.stop:
+        raise cut_off(_WHAT, len(data), "an end marker")
+    check_density(_WHAT, frame.height * frame.width, len(data), _MOST_PIXELS_A_BYTE)
+    if segment.content[:1] != bytes([len(frame.components)]) or frame.kind == PROGRESSIVE:
+        _check_scans(data)
+    return _Start(frame, orientation or 1)
+
+
+def _check_frame(frame: Frame) -> None:
+    """Refuse a frame that decoders do not read."""
+    check_size(_WHAT, frame.height, frame.width)
+    if frame.kind not in (BASELINE, EXTENDED, PROGRESSIVE):
+        coding = _CODINGS.get(frame.kind, "arithmetic-coded")
+        raise MtfastError(
+            f"{'an' if coding[0] == 'a' else 'a'} {coding} JPEG (SOF{frame.kind}); expected a "
+            f"baseline or progressive one; save it as an ordinary JPEG, or as PNG"
+        )
+    if frame.bits != 8:
+        raise MtfastError(
+            f"a JPEG with {frame.bits} bits a sample; expected 8; save it as a 16-bit PNG or TIFF"
+        )
+    n = len(frame.components)
+    if n not in (1, 3, 4):
+        raise MtfastError(
+            f"a JPEG of {n} components; expected grey, RGB or CMYK; save it as an RGB JPEG"
+        )
+
+
+def _check_scans(data: bytes) -> None:
+    n = data.count(bytes([0xFF, SOS]))
+    if n > _MOST_SCANS:
+        raise MtfastError(
+            f"a JPEG of {n:,} scans; expected at most {_MOST_SCANS}, as more take minutes to "
+            f"decode; save it again"
+        )

@@ -1,0 +1,376 @@
+"""TIFF files, through tifffile: strips and tiles, compressed or not, and pages of stacks.
+
+A file is a list of directories, one a page, each a table of tags. A directory also describes
+reduced copies and masks of other pages, which are not counted here. Source: TIFF 6.0.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import MtfastError
+from mtfast.image_files.header import (
+    UINT8,
+    UINT16,
+    ImageHeader,
+    check_density,
+    check_page,
+    check_size,
+    cut_off,
+    decoding,
+)
+from mtfast.image_files.pixels import fill, fill_from_cmyk, fill_from_palette
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
+
+__all__ = ["decode", "read_header", "recognises"]
+
+# tifffile reports what is odd about a file there, which otherwise appears on standard error.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+_WHAT = "a TIFF"
+
+_SUBFILE_TYPE, _SUB_DIRECTORIES, _ORIENTATION, _UIC2, _DNG_VERSION = 254, 330, 274, 33629, 50706
+# Bits of the subfile type.
+_REDUCED, _MASK = 1, 4
+
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
+_CFA, _LINEAR_RAW = 32803, 34892
+_COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4, _YCBCR: 3}
+# Kinds of extra samples.
+_UNSPECIFIED, _PREMULTIPLIED = 0, 1
+
+_PLAIN, _LZW, _OLD_JPEG, _JPEG, _DEFLATE, _PACKBITS, _OLD_DEFLATE = 1, 5, 6, 7, 8, 32773, 32946
+# Bytes that a stored byte can become. LZW: 3,838 for 12 bits; deflate: 258 for two bits.
+_MOST_BYTES_A_BYTE = {
+    _PLAIN: 1,
+    _PACKBITS: 64,
+    _LZW: 2560,
+    _DEFLATE: 1032,
+    _OLD_DEFLATE: 1032,
+}
+# The densest of the usual others is zstd, with 128 KiB for three bytes.
+_MOST_OTHERWISE = 2**16
+
+_TAG_BYTES = {False: 12, True: 20}
+
+
+class _Directory(NamedTuple):
+    """A directory of the file: its number, and the bits of its subfile type."""
+
+    number: int
+    subfile_type: int
+
+
+class _Layout(NamedTuple):
+    """What the samples of a page are.
+
+    ``bits`` are those of a sample, ``extras`` the kinds of the samples after the colours.
+    """
+
+    photometric: int
+    bits: int
+    n_colours: int
+    extras: tuple[int, ...]
+
+
+def recognises(data: bytes) -> bool:
+    r"""Return whether a file begins as a TIFF or BigTIFF does, and not as a Canon RAW photograph.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> recognises(b"II*\0"), recognises(b"MM\0+")
+    (True, True)
+    """
+    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and data[8:10] != b"CR"
+
+
+def read_header(data: bytes, page: int | None = None) -> ImageHeader:
+    """Read the header of a page.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+    page : int, optional
+        From 0 on; reduced copies and masks of other pages do not count. Not needed where there is
+        one.
+
+    Returns
+    -------
+    ImageHeader
+
+    Raises
+    ------
+    MtfastError
+        If the file is cut off or damaged, there is no such page, several and none stated, or it is
+        no image of up to 16 bits: grey, RGB, palette or 8-bit CMYK.
+
+    Examples
+    --------
+    >>> import tifffile
+    >>> file = io.BytesIO()
+    >>> tifffile.imwrite(file, np.zeros((3, 120, 192), np.uint16), photometric="minisblack")
+    >>> header = read_header(file.getvalue(), page=1)
+    >>> header.shape, header.n_pages
+    ((120, 192), 3)
+    """
+    directories = _read_directories(data)
+    number = check_page(_WHAT, page, len(directories))
+    with _opened(data, directories[number]) as found:
+        height, width = found.imagelength, found.imagewidth
+        check_size(_WHAT, height, width)
+        _check_hidden(found, len(directories))
+        layout = _read_layout(found)
+        _check_segments(found, len(data))
+        tag = found.tags.get(_ORIENTATION)
+        orientation = tag.value if tag is not None and tag.count == 1 else 1
+    is_deep = layout.bits > 8
+    return ImageHeader(
+        "tiff",
+        height,
+        width,
+        UINT16 if is_deep else UINT8,
+        1 if is_deep and layout.photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) else 3,
+        int(orientation) if orientation in range(1, 9) else 1,
+        bool(layout.extras),
+        number,
+        len(directories),
+    )
+
+
+def decode(data: bytes, header: ImageHeader, out: NDArray[Any]) -> None:
+    """Decode a page.
+
+    Parameters
+    ----------
+    data : bytes
+    header : ImageHeader
+        Of this file and page.
+    out : array
+        Of the header's shape and type, in C order; is overwritten. 16-bit values are those of the
+        file, also where 0 is white; 8-bit ones are made what Pillow shows.
+
+    Raises
+    ------
+    MtfastError
+        If the data does not decode.
+
+    Examples
+    --------
+    >>> import tifffile
+    >>> file = io.BytesIO()
+    >>> tifffile.imwrite(file, np.full((8, 8), 60000, np.uint16))
+    >>> out = np.empty((8, 8), np.uint16)
+    >>> decode(file.getvalue(), read_header(file.getvalue()), out)
+    >>> int(out[3, 4])
+    60000
+    """
+    with _opened(data, _read_directories(data)[header.page]) as page:
+        layout = _read_layout(page)
+        # (planes, depth, H, W, samples); callers run side by side, so one thread is enough.
+        stored = page.asarray(squeeze=False, maxworkers=1)[:, 0]
+        samples = np.moveaxis(stored[..., 0], 0, -1) if len(stored) > 1 else stored[0]
+        colours = samples[..., : layout.n_colours]
+        if layout.photometric == _PALETTE:
+            fill_from_palette(out, _read_palette(page, out.dtype), colours[..., 0])
+        elif layout.photometric == _CMYK:
+            fill_from_cmyk(out, colours)
+        elif layout.bits <= 8:
+            _fill_8_bit(out, layout, samples)
+        else:
+            fill(out, colours)
+
+
+@contextmanager
+def _opened(data: bytes, directory: _Directory) -> Iterator[TiffPage]:
+    """Open a page; whatever tifffile raises about it is one line."""
+    from tifffile import TiffFile
+
+    with decoding(_WHAT), TiffFile(io.BytesIO(data)) as file:
+        yield file.pages[directory.number].aspage()
+
+
+def _read_directories(data: bytes) -> list[_Directory]:
+    """Walk the directories; returns those of pages, or all of them where none says it is one."""
+    order = "<" if data[:1] == b"I" else ">"
+    is_big = data[2:4] in (b"+\0", b"\0+")
+    first, counts, links = (8, "Q", "Q") if is_big else (4, "H", "I")
+    found: list[_Directory] = []
+    seen: set[int] = set()
+    try:
+        (at,) = struct.unpack_from(order + links, data, first)
+        while at:
+            if at in seen:
+                raise MtfastError(
+                    "a TIFF whose pages go round in a circle; expected a last one; "
+                    "copy the file again or remove it"
+                )
+            seen.add(at)
+            (n,) = struct.unpack_from(order + counts, data, at)
+            tags = at + struct.calcsize(counts)
+            found.append(_Directory(len(found), _read_subfile_type(data, tags, n, order, is_big)))
+            (at,) = struct.unpack_from(order + links, data, tags + n * _TAG_BYTES[is_big])
+    # OverflowError: a place beyond 2**63, which a BigTIFF can state.
+    except (struct.error, OverflowError) as error:
+        raise cut_off(_WHAT, len(data), "the tables of all its pages") from error
+    if not found:
+        raise MtfastError(
+            "a TIFF without pages; expected at least one; copy the file again or remove it"
+        )
+    return [d for d in found if not d.subfile_type & (_REDUCED | _MASK)] or found
+
+
+def _read_subfile_type(data: bytes, tags: int, n: int, order: str, is_big: bool) -> int:
+    """Read the tag with the smallest number of those in use, so it comes first if it is there."""
+    if not n:
+        return 0
+    (tag,) = struct.unpack_from(f"{order}H", data, tags)
+    value = tags + (12 if is_big else 8)
+    return int(struct.unpack_from(f"{order}I", data, value)[0]) if tag == _SUBFILE_TYPE else 0
+
+
+def _check_hidden(page: TiffPage, n_pages: int) -> None:
+    """Refuse stacks that list one page and describe the others elsewhere."""
+    n = 1
+    if page.is_stk:
+        n = page.tags[_UIC2].count
+    elif page.is_imagej:
+        stated = re.search(r"^images=(\d{1,9})", page.imagej_description or "", re.MULTILINE)
+        n = int(stated[1]) if stated else 1
+    elif page.is_shaped:
+        stated = re.search(r'"shape": \[([\d, ]{1,200})\]', page.shaped_description or "")
+        sizes = [int(size) for size in stated[1].split(",")] if stated else [page.size]
+        n = math.prod(sizes) // page.size
+    if n > n_pages:
+        raise MtfastError(
+            f"a TIFF stack of {n:,} images that lists {n_pages:,}; expected a page for each; save "
+            f"each image as a file"
+        )
+    if page.imagedepth > 1:
+        raise MtfastError(
+            f"a TIFF volume, {page.imagedepth:,} images deep; expected an image; save each image "
+            f"as a file"
+        )
+
+
+def _read_layout(page: TiffPage) -> _Layout:
+    """Find out what the samples are, and refuse those that are not read."""
+    photometric, bits = int(page.photometric), page.bitspersample
+    is_raw = photometric in (_CFA, _LINEAR_RAW) or _DNG_VERSION in page.tags
+    if is_raw or (page.is_reduced and _SUB_DIRECTORIES in page.tags):
+        raise _unread("a RAW photograph", "develop it to a 16-bit TIFF")
+    is_jpeg = page.compression in (_OLD_JPEG, _JPEG)
+    if photometric not in _COLOURS or (photometric == _YCBCR and not is_jpeg):
+        name = getattr(page.photometric, "name", photometric)
+        raise _unread(f"a TIFF of {name} colours", "save it as an RGB TIFF")
+    if page.dtype is None or page.dtype.kind not in "ub" or not _is_read(photometric, bits):
+        name = "mixed" if page.dtype is None else page.dtype.name
+        raise _unread(
+            f"a TIFF of {name} samples with {bits} bits",
+            "scale the values and save them as 8 or 16 bits",
+        )
+    n_colours = _COLOURS[photometric]
+    extras = _read_extras(page, n_colours)
+    if n_colours == 1 and _UNSPECIFIED in extras:
+        raise _unread(
+            f"a TIFF of {page.samplesperpixel} channels",
+            "save it as RGB, or each channel as a file",
+        )
+    return _Layout(photometric, bits, n_colours, extras)
+
+
+def _is_read(photometric: int, bits: int) -> bool:
+    if photometric in (_CMYK, _YCBCR):
+        return bits == 8
+    if photometric == _PALETTE:
+        return bits in (1, 2, 4, 8, 16)
+    if photometric == _RGB:
+        return 8 <= bits <= 16
+    return bits in (1, 2, 4) or 8 <= bits <= 16
+
+
+def _read_extras(page: TiffPage, n_colours: int) -> tuple[int, ...]:
+    """Return the kinds of the samples after the colours; some files do not state them."""
+    n = page.samplesperpixel - n_colours
+    if n < 0:
+        raise _unread(
+            f"a TIFF of {page.samplesperpixel} samples a pixel", "copy the file again or remove it"
+        )
+    stated = tuple(int(kind) for kind in page.extrasamples)[:n]
+    return stated + (_UNSPECIFIED,) * (n - len(stated))
+
+
+def _unread(found: str, advice: str) -> MtfastError:
+    return MtfastError(
+        f"{found}; expected grey, RGB, palette or 8-bit CMYK, unsigned, of up to 16 bits; {advice}"
+    )
+
+
+def _check_segments(page: TiffPage, n_bytes: int) -> None:
+    """Refuse strips and tiles that are missing, leave the file, or claim more than they hold."""
+    starts, counts = page.dataoffsets, page.databytecounts
+    n = math.prod(page.chunked)
+    if not (len(starts) == len(counts) == n) or min(counts) < 1 or min(starts) < 1:
+        raise MtfastError(
+            f"a TIFF with missing data; expected {n:,} strips or tiles; save it again without gaps"
+        )
+    stop = max(start + count for start, count in zip(starts, counts, strict=True))
+    if stop > n_bytes:
+        raise cut_off(_WHAT, n_bytes, f"{stop:,} of them")
+    most = _MOST_BYTES_A_BYTE.get(int(page.compression), _MOST_OTHERWISE)
+    planes, depth, height, width, samples = page.shaped
+    row = -(-width * samples * page.bitspersample // 8)
+    check_density(_WHAT, planes * depth * height * row, sum(counts), most)
+    # A tile is decoded whole, however little of it is inside the image.
+    if page.is_tiled:
+        pixels = math.prod(page.chunks)
+        check_density(_WHAT, pixels * page.bitspersample // 8, max(counts), most)
+
+
+def _read_palette(page: TiffPage, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the colours (n, 3), which files keep as 16 bits."""
+    if page.colormap is None:
+        raise MtfastError(
+            "a TIFF without its palette; expected a colour map; copy the file again or remove it"
+        )
+    colours = page.colormap >> 8 if dtype == UINT8 else page.colormap
+    return np.ascontiguousarray(colours.T, dtype)
+
+
+def _fill_8_bit(out: NDArray[np.uint8], layout: _Layout, samples: NDArray[Any]) -> None:
+    """Copy grey or RGB samples of up to 8 bits: scaled to 255, black at 0, alpha divided out."""
+    colours = samples[..., : layout.n_colours].astype(np.uint8, copy=False)
+    if layout.bits < 8:
+        colours = colours * np.uint8(255 // (2**layout.bits - 1))
+    if layout.photometric == _WHITE_IS_ZERO:
+        colours = np.invert(colours)
+    if layout.extras[:1] == (_PREMULTIPLIED,):
+        alpha = samples[..., layout.n_colours, None]
+        colours = _divided(colours, alpha)
+    fill(out, colours)
+
+
+def _divided(colours: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Divide premultiplied colours by alpha, as Pillow does: fractions are cut off, clear is 0."""
+    divided = colours.astype(np.uint16) * np.uint16(255) // np.maximum(alpha, 1)
+    return np.where(alpha == 0, 0, np.minimum(divided, 255)).astype(np.uint8)
