@@ -38,7 +38,7 @@ OPTIONS = {
     "tiff": ({}, {"compression": "tiff_lzw"}, {"compression": "tiff_adobe_deflate"}),
 }
 LAYOUTS = ({}, {"rowsperstrip": 7}, {"tile": (16, 32)})
-CODECS = (None, "zlib", "lzw", "zstd", "lzma", "packbits", "jpeg2000", "jpegxl")
+CODECS = (None, "zlib", "lzw", "zstd", "lzma", "packbits", "jpeg2000", "png")
 
 
 def of_pillow(mode: str, kind: str, options: dict[str, object]) -> bytes:
@@ -68,6 +68,8 @@ MAKERS: list[tuple[Callable[..., bytes], tuple[object, ...]]] = [
         for kind in PILLOW
         for mode, options in itertools.product(PILLOW[kind], OPTIONS[kind])
     ),
+    *((of_pillow, ("1", "tiff", {"compression": codec})) for codec in ("group3", "group4")),
+    *((of_pillow, (mode, "tiff", {"compression": "jpeg"})) for mode in ("L", "RGB", "YCbCr")),
     *((deep_tiff, choice) for choice in itertools.product(CODECS, LAYOUTS)),
     *((by_hand, (number,)) for number in range(8)),
 ]

@@ -13,7 +13,6 @@ from PIL import Image
 
 from image_samples import (
     HEIGHT,
-    WIDTH,
     an_image,
     chunk,
     deep_pixels,
@@ -190,13 +189,19 @@ def test_an_image_as_dense_as_can_be_is_read():
     assert (decode(data) == 0).all()
 
 
+def test_damage(capfd):
+    """A checksum shows it, before libpng prints what it makes of it."""
+    for at in (SOUND.index(b"IDAT") + 4, SOUND.index(b"IDAT") + 90, len(SOUND) - 14, 30):
+        data = SOUND[:at] + bytes([SOUND[at] ^ 1]) + SOUND[at + 1 :]
+        assert read_header(data).height == HEIGHT
+        with pytest.raises(MtfastError, match="a PNG image with damage after byte .*; expected da"):
+            decode(data)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_data_that_does_not_decode():
-    at = SOUND.index(b"IDAT") + 30
-    data = SOUND[:at] + bytes(8) + SOUND[at + 8 :]
-    assert read_header(data).height == HEIGHT
+    data = png(rgba(), 8, 6).replace(chunk(b"IEND", b""), b"")
+    at = data.index(b"IDAT")
+    data = data[: at - 4] + chunk(b"IDAT", b"no deflate" * 40) + chunk(b"IEND", b"")
     with pytest.raises(MtfastError, match="^a PNG image that does not decode"):
         decode(data)
-
-
-def test_the_size_of_the_samples():
-    assert shown(SOUND).shape == (HEIGHT, WIDTH, 3)

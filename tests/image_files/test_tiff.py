@@ -34,7 +34,7 @@ SOUND = tiff(DEEP)
 # What tifffile writes through imagecodecs without loss.
 CODECS = (None, "zlib", "lzw", "zstd", "lzma", "packbits")
 # It writes these in one byte order only.
-LITTLE_CODECS = ("png", "jpeg2000", "jpegxl", "lerc")
+LITTLE_CODECS = ("png", "jpeg2000")
 LAYOUTS = ({}, {"rowsperstrip": 7}, {"tile": (16, 32)}, {"tile": (64, 96)})
 
 
@@ -55,6 +55,41 @@ def test_files_of_pillow(mode, codec):
 def test_lossy_files_of_pillow(mode):
     data = saved(an_image(mode), "tiff", compression="jpeg")
     np.testing.assert_array_equal(decode(data), shown(data))
+
+
+@pytest.mark.parametrize("codec", ["jpeg", "png", "jpeg2000", "webp"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_sizes_inside_the_data(codec, layout):
+    """Decoders take memory for the size that the data state, whatever the tags say."""
+    sound = tiff(pixels(), photometric="rgb", compression=codec, **layout)
+    np.testing.assert_array_equal(decode(sound), read(sound))
+    page = tifffile.TiffFile(io.BytesIO(sound)).pages[0]
+    rows, columns = page.chunks[:2]
+    start = page.dataoffsets[-1]
+    rows = (
+        min(rows, HEIGHT - HEIGHT // rows * rows) if not page.is_tiled and HEIGHT % rows else rows
+    )
+    at, size, huge = {
+        "jpeg": (sound.find(b"\xff\xc0", start) + 5, ">HH", (60000, 60000)),
+        "png": (start + 16, ">II", (60000, 60000)),
+        "jpeg2000": (start + 8, ">II", (60000, 60000)),
+        "webp": (start + 26, "<HH", (16383, 16383)),
+    }[codec]
+    assert sorted(struct.unpack_from(size, sound, at)) == sorted((rows, columns))
+    broken = bytearray(sound)
+    struct.pack_into(size, broken, at, *huge)
+    for function in (read_header, decode):
+        with pytest.raises(
+            MtfastError, match="in a strip or tile; expected at most|can hold|at mo"
+        ):
+            function(bytes(broken))
+
+
+@pytest.mark.parametrize("codec", ["jpegxl", "lerc", "jpegxr"])
+def test_compression_of_unusual_kinds(codec):
+    data = tiff(pixels(), photometric="rgb", compression=codec)
+    with pytest.raises(MtfastError, match=f"^a TIFF compressed as {codec.upper()}.*; save it with"):
+        read_header(data)
 
 
 @pytest.mark.parametrize("codec", ["group3", "group4"])
@@ -280,7 +315,8 @@ def test_stacks_that_list_one_page(options):
 def test_metamorph_stacks():
     """The tag UIC2 has a value for each plane."""
     for n in (1, 3):
-        data = tiff(DEEP, extratags=[(33629, 5, n, (1, 1) * n, True)], metadata=None)
+        tags = [(33628, 4, 1, 8, True), (33629, 5, n, (1, 1) * n, True)]
+        data = tiff(DEEP, extratags=tags, metadata=None)
         if n == 1:
             np.testing.assert_array_equal(decode(data), DEEP)
             continue
@@ -400,6 +436,33 @@ def test_data_that_does_not_decode():
     with pytest.raises(MtfastError, match="^a TIFF that does not decode") as caught:
         decode(broken)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("fill_order", [1, 2])
+def test_lzw_that_begins_with_an_entry_of_no_table(fill_order):
+    """Imagecodecs reads outside of its table where it is not stopped."""
+    samples = np.random.default_rng(0).integers(0, 9, (70, 80)).astype(np.uint8)
+    data = tiff(samples, compression="lzw", rowsperstrip=35)
+    page = tifffile.TiffFile(io.BytesIO(data)).pages[0]
+    begin, start = page.dataoffsets
+    # 9 bits of a fresh start, then 9 of the code 300, where 0 to 8 stood.
+    broken = data[:start] + (256 << 15 | 300 << 6).to_bytes(3, "big") + data[start + 3 :]
+    if fill_order == 2:
+        turned = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+        stop = start + page.databytecounts[1]
+        tag = find_tag(data, 305)
+        sound, broken = (
+            with_fill_order(d[:begin] + d[begin:stop].translate(turned) + d[stop:], tag)
+            for d in (data, broken)
+        )
+        np.testing.assert_array_equal(decode(sound)[..., 0], samples)
+    with pytest.raises(MtfastError, match="a TIFF with damaged LZW data; expected codes"):
+        decode(broken)
+
+
+def with_fill_order(data: bytes, at: int) -> bytes:
+    """The file with the lowest bit first, said in the place of a tag that is not needed."""
+    return data[:at] + struct.pack("<HHII", 266, 3, 1, 2) + data[at + 12 :]
 
 
 def test_what_tifffile_reports_does_not_appear(capfd):

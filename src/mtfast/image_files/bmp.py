@@ -131,4 +131,3 @@ def _open(data: bytes) -> BmpImageFile:
     else:
         check_density(_WHAT, height, len(data) - tile.offset, _MOST_ROWS_A_BYTE)
     return image
-

@@ -31,7 +31,7 @@ from mtfast.jpeg.header import (
     segments,
 )
 
-__all__ = ["decode", "read_header", "recognises"]
+__all__ = ["decode", "read_header", "read_size", "recognises"]
 
 _WHAT = "a JPEG"
 _APP1 = 0xE1
@@ -136,6 +136,36 @@ def decode(data: bytes, header: ImageHeader, out: NDArray[Any]) -> None:
             fill_from_cmyk(out, np.invert(inks, out=inks))
 
 
+def read_size(data: bytes) -> tuple[int, int]:
+    """Read the size of a JPEG that is part of another file, which may hold its tables.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Returns
+    -------
+    height, width : int
+
+    Raises
+    ------
+    MtfastError
+        If the data has no size, or too many scans to decode.
+
+    Examples
+    --------
+    >>> import imagecodecs
+    >>> read_size(imagecodecs.jpeg8_encode(np.zeros((120, 192), np.uint8)))
+    (120, 192)
+    """
+    _check_scans(data)
+    for segment in segments(data):
+        if segment.marker in FRAMES:
+            frame = read_frame(segment)
+            return frame.height, frame.width
+    raise _sizeless()
+
+
 def _read_start(data: bytes) -> _Start:
     frame: Frame | None = None
     orientation: int | None = None
@@ -146,9 +176,7 @@ def _read_start(data: bytes) -> _Start:
             is_exif = segment.content.startswith(b"Exif\0\0")
             orientation = read_orientation(segment.content) if is_exif else None
     if frame is None:
-        raise MtfastError(
-            "a JPEG whose scan comes before its size; expected a frame header; copy the file again"
-        )
+        raise _sizeless()
     _check_frame(frame)
     # Coded data never holds this pair of bytes, so a missing end shows without decoding.
     if data.rfind(bytes([0xFF, EOI])) < segment.stop:
@@ -186,3 +214,9 @@ def _check_scans(data: bytes) -> None:
             f"a JPEG of {n:,} scans; expected at most {_MOST_SCANS}, as more take minutes to "
             f"decode; save it again"
         )
+
+
+def _sizeless() -> MtfastError:
+    return MtfastError(
+        "a JPEG whose scan comes before its size; expected a frame header; copy the file again"
+    )

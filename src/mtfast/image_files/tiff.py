@@ -11,7 +11,7 @@ import logging
 import math
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
+from mtfast.image_files import jpeg, png, webp
 from mtfast.image_files.header import (
     UINT8,
     UINT16,
@@ -51,17 +52,24 @@ _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4
 # Kinds of extra samples.
 _UNSPECIFIED, _PREMULTIPLIED = 0, 1
 
-_PLAIN, _LZW, _OLD_JPEG, _JPEG, _DEFLATE, _PACKBITS, _OLD_DEFLATE = 1, 5, 6, 7, 8, 32773, 32946
-# Bytes that a stored byte can become. LZW: 3,838 for 12 bits; deflate: 258 for two bits.
+_PLAIN, _LZW, _OLD_JPEG, _JPEG = 1, 5, 6, 7
+# Bytes that a stored byte can become. LZW: 3,838 for 12 bits; deflate: 258 for two bits; zstd: 128
+# KiB for three bytes; fax: a row for a bit; LZMA stays below these.
+_DENSE = 2**16
 _MOST_BYTES_A_BYTE = {
     _PLAIN: 1,
-    _PACKBITS: 64,
+    2: _DENSE,  # fax, as are 3 and 4
+    3: _DENSE,
+    4: _DENSE,
     _LZW: 2560,
-    _DEFLATE: 1032,
-    _OLD_DEFLATE: 1032,
+    8: 1032,  # deflate
+    32773: 64,  # PackBits
+    32946: 1032,  # deflate
+    34925: _DENSE,  # LZMA
+    34926: _DENSE,  # zstd
+    50000: _DENSE,  # zstd
 }
-# The densest of the usual others is zstd, with 128 KiB for three bytes.
-_MOST_OTHERWISE = 2**16
+_LOWEST_BIT_FIRST = 2
 
 _TAG_BYTES = {False: 12, True: 20}
 
@@ -142,6 +150,7 @@ def read_header(data: bytes, page: int | None = None) -> ImageHeader:
         _check_hidden(found, len(directories))
         layout = _read_layout(found)
         _check_segments(found, len(data))
+        _check_inner_sizes(found, data)
         tag = found.tags.get(_ORIENTATION)
         orientation = tag.value if tag is not None and tag.count == 1 else 1
     is_deep = layout.bits > 8
@@ -187,6 +196,8 @@ def decode(data: bytes, header: ImageHeader, out: NDArray[Any]) -> None:
     """
     with _opened(data, _read_directories(data)[header.page]) as page:
         layout = _read_layout(page)
+        if page.compression == _LZW:
+            _check_lzw(page, data)
         # (planes, depth, H, W, samples); callers run side by side, so one thread is enough.
         stored = page.asarray(squeeze=False, maxworkers=1)[:, 0]
         samples = np.moveaxis(stored[..., 0], 0, -1) if len(stored) > 1 else stored[0]
@@ -337,7 +348,14 @@ def _check_segments(page: TiffPage, n_bytes: int) -> None:
     stop = max(start + count for start, count in zip(starts, counts, strict=True))
     if stop > n_bytes:
         raise cut_off(_WHAT, n_bytes, f"{stop:,} of them")
-    most = _MOST_BYTES_A_BYTE.get(int(page.compression), _MOST_OTHERWISE)
+    compression = int(page.compression)
+    if compression not in _MOST_BYTES_A_BYTE and compression not in _READ_SIZE:
+        name = getattr(page.compression, "name", compression)
+        raise MtfastError(
+            f"a TIFF compressed as {name}; expected zstd, deflate, LZW, JPEG or another usual kind; "
+            f"save it with one of them"
+        )
+    most = _MOST_BYTES_A_BYTE.get(compression, _DENSE)
     planes, depth, height, width, samples = page.shaped
     row = -(-width * samples * page.bitspersample // 8)
     check_density(_WHAT, planes * depth * height * row, sum(counts), most)
@@ -345,6 +363,64 @@ def _check_segments(page: TiffPage, n_bytes: int) -> None:
     if page.is_tiled:
         pixels = math.prod(page.chunks)
         check_density(_WHAT, pixels * page.bitspersample // 8, max(counts), most)
+
+
+def _check_inner_sizes(page: TiffPage, data: bytes) -> None:
+    """Refuse data that state a larger size than their strip or tile."""
+    read_size = _READ_SIZE.get(int(page.compression))
+    if read_size is None:
+        return
+    rows = page.tilelength if page.is_tiled else page.rowsperstrip
+    columns = page.tilewidth if page.is_tiled else page.imagewidth
+    for start, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        height, width = read_size(data[start : start + count])
+        if height > rows or width > columns:
+            raise MtfastError(
+                f"a TIFF with data of {height} x {width} pixels in a strip or tile; expected at "
+                f"most {rows} x {columns}; copy the file again or remove it"
+            )
+
+
+def _read_jpeg_2000_size(data: bytes) -> tuple[int, int]:
+    """Read the size in a codestream: its first segment, of the reference grid."""
+    if data[:4] != b"\xff\x4f\xff\x51" or len(data) < 24:
+        raise MtfastError(
+            "a TIFF with damaged JPEG 2000 data; expected a codestream; copy the file again or "
+            "remove it"
+        )
+    right, bottom, left, top = struct.unpack_from(">IIII", data, 8)
+    return bottom - top, right - left
+
+
+# Data of these kinds state a size of their own, for which their decoders take memory.
+_READ_SIZE: dict[int, Callable[[bytes], tuple[int, int]]] = {
+    _OLD_JPEG: jpeg.read_size,
+    _JPEG: jpeg.read_size,
+    33003: _read_jpeg_2000_size,
+    33005: _read_jpeg_2000_size,
+    34712: _read_jpeg_2000_size,
+    34933: lambda data: png.read_header(data)[1:3],
+    50001: lambda data: webp.read_header(data)[1:3],
+}
+
+
+def _check_lzw(page: TiffPage, data: bytes) -> None:
+    """Refuse data that make imagecodecs read outside of its table; takes a tenth of the decode."""
+    import imagecodecs
+
+    from mtfast.kernels.files.lzw_scan import INVALID, MOST_ENTRIES, scan_lzw
+
+    lengths = np.empty(MOST_ENTRIES, np.int64)
+    most = math.prod(page.chunks) * (UINT8 if page.bitspersample <= 8 else UINT16).itemsize
+    for start, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        coded = np.frombuffer(data, np.uint8, count, start)
+        if page.fillorder == _LOWEST_BIT_FIRST:
+            coded = imagecodecs.bitorder_decode(coded)
+        if scan_lzw(coded, most, lengths) == INVALID:
+            raise MtfastError(
+                "a TIFF with damaged LZW data; expected codes of its table; copy the file again or "
+                "remove it"
+            )
 
 
 def _read_palette(page: TiffPage, dtype: np.dtype[Any]) -> NDArray[Any]:
