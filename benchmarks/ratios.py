@@ -26,7 +26,7 @@ from benchmarks.data import Scale
 from benchmarks.measuring import Usage, in_fresh_process, processes_in_turns, race
 from benchmarks.table import Row, amounts_parser, collected, markdown
 from mtfast.painting.instance_targets import instance_targets
-from mtfast.store.writing.crop_index import encode_index
+from mtfast.store.writing.crop_index import encode_index, n_entries
 from mtfast.table import RunTable
 
 QUICK = Scale((1200, 1920), 16, 512, 20_000)
@@ -176,7 +176,7 @@ def _crop(scale: Scale, rounds: int, folder: Path) -> Iterator[Row]:
     size = train.height, train.width
 
     def index(k: int) -> None:
-        encode_index(files[k % len(files)], size)
+        encode_index(files[k % len(files)], size, n_entries(size))
 
     def decode(k: int) -> None:
         imagecodecs.jpeg8_decode(files[k % len(files)], outcolorspace="RGB")

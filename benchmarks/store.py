@@ -9,7 +9,7 @@ import mtfast
 from benchmarks import data
 from mtfast.painting.encode import encode_masks
 from mtfast.painting.instance_targets import instance_targets
-from mtfast.store.writing.crop_index import encode_index
+from mtfast.store.writing.crop_index import encode_index, n_entries
 
 
 class Open:
@@ -100,7 +100,7 @@ class Crop:
         instance_targets(self.train.instances(image), window)
 
     def time_index(self, side: int) -> None:
-        encode_index(self.file, self.size)
+        encode_index(self.file, self.size, n_entries(self.size))
 
 
 class Convert:

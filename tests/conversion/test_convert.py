@@ -342,7 +342,7 @@ def test_an_image_that_vanishes(coco, tmp_path, monkeypatch):
 
 def test_a_store_is_complete_last(coco, tmp_path, monkeypatch):
     """Whoever finds it complete after a power cut finds all of its bytes."""
-    from mtfast.store.writing import consolidated
+    from mtfast.store.writing import arrays
 
     seen = []
 
@@ -351,7 +351,7 @@ def test_a_store_is_complete_last(coco, tmp_path, monkeypatch):
         assert (path / "train" / "columns" / "file_crc32c" / "c" / "0").is_file()
         seen.append(attributes["complete"])
 
-    monkeypatch.setattr(consolidated, "sync_tree", sync_tree)
+    monkeypatch.setattr(arrays, "sync_tree", sync_tree)
     mtfast.convert(coco, tmp_path / "store.zarr")
     assert seen == [False]
 

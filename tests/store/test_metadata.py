@@ -414,7 +414,7 @@ def test_everything_is_read_through_the_files(store_path, monkeypatch):
             fetched.append((start, length))
 
     class MemoryFiles:
-        def __init__(self, root):
+        def __init__(self, root, marker=None):
             pass
 
         def where(self, key):
@@ -486,7 +486,7 @@ def test_columns_of_a_store_that_is_replaced(broken, store_path):
     train = mtfast.open(broken)["train"]
     shutil.rmtree(broken)
     shutil.copytree(store_path, broken)
-    os.utime(broken / "zarr.json", ns=(1, 1))
+    os.utime(broken / "train" / "name" / "zarr.json", ns=(1, 1))
     with pytest.raises(StoreError, match="has been replaced since it was opened"):
         _ = train.names
     assert len(mtfast.open(broken)["train"].names) == 10

@@ -12,6 +12,7 @@ into one file.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,15 +20,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast import image_files
 from mtfast.arguments import ImagesOption, as_integer, wants_images
 from mtfast.conversion.inputs import SplitInput, read_split
-from mtfast.errors import MtfastError, SourceError
-from mtfast.jpeg import read_header
+from mtfast.errors import MtfastError, SourceError, one_of
+from mtfast.image_files import ImageHeader, read_header
 from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.paths import local_path
 from mtfast.progress import Progress, track
@@ -56,7 +58,12 @@ from mtfast.table import RunTable
 if TYPE_CHECKING:
     import zarr
 
-__all__ = ["convert"]
+__all__ = ["Orientation", "convert"]
+
+logger = logging.getLogger(__name__)
+
+Orientation = Literal["stored", "shown"]
+"""Which frame masks are in, of images that EXIF turns without changing their size."""
 
 
 def convert(
@@ -69,6 +76,7 @@ def convert(
     shard: int = schema.SHARD,
     decode_check: bool = False,
     crop_index: bool = False,
+    orientation: Orientation | None = None,
     scheduler: str = "threads",
     workers: int | None = None,
     overwrite: bool = False,
@@ -102,6 +110,9 @@ def convert(
         Index the images, so that windows of them are decoded without the rest; see
         :func:`mtfast.conversion.crop_index.add_crop_index`, which does so later. It adds a percent
         to the size of the store, and takes half as long as decoding the images.
+    orientation : {"stored", "shown"}, optional
+        The frame that the masks are in, of images that have an EXIF orientation and one size as
+        stored and as shown. Where the sizes differ that of the masks decides.
     scheduler : str
         "threads", "processes", "sync", or the address of a Dask scheduler, "tcp://HOST:PORT".
     workers : int, optional
@@ -134,8 +145,10 @@ def convert(
     >>> mtfast.open(path)                                       # doctest: +ELLIPSIS
     <mtfast store ...new.zarr: <test: 4 images of 96 x 128>>
     """
+    if orientation is not None:
+        one_of("orientation", orientation, ("stored", "shown"))
     options = _Options(
-        wants_images(images), as_integer("shard", shard, 1), decode_check, crop_index
+        wants_images(images), as_integer("shard", shard, 1), decode_check, crop_index, orientation
     )
     if crop_index and not options.images:
         raise MtfastError(
@@ -164,6 +177,7 @@ class _Options:
     shard: int
     decode_check: bool
     crop_index: bool
+    orientation: Orientation | None
 
 
 @dataclass(frozen=True)
@@ -203,7 +217,7 @@ def _write(
     shards = plan({split.name: len(split.names) for split in inputs}, options.shard)
     jobs = [_job(target, source, by_name[shard.split], shard, options) for shard in shards]
     columns: dict[str, dict[str, list[Any]]] = {
-        split.name: {name: [None] * len(split.names) for name in _SHARD_COLUMNS} for split in inputs
+        split.name: {name: [None] * len(split.names) for name in _ALL_COLUMNS} for split in inputs
     }
     steps = {split.name: np.zeros(len(split.names), np.uint16) for split in inputs}
     sizes = [shard.stop - shard.start for shard in shards]
@@ -221,6 +235,7 @@ def _write(
         annotations.result()
     for split in inputs:
         _write_columns(groups[split.name], split, columns[split.name])
+        _tell(split, columns[split.name])
         if options.crop_index:
             write_steps(target / split.name / schema.CROP_GROUP, steps[split.name])
     writer.finish()
@@ -286,7 +301,8 @@ def _write_annotations(groups: Mapping[str, zarr.Group], inputs: Sequence[SplitI
 
 
 _SHARD_COLUMNS = ("semantic_crc32c", "kind", "orientation", "file_bytes", "file_crc32c")
-_FILE_COLUMNS = _SHARD_COLUMNS[1:]
+_ALL_COLUMNS = (*_SHARD_COLUMNS, "has_alpha")
+_FILE_COLUMNS = _ALL_COLUMNS[1:]
 
 
 def _write_columns(group: zarr.Group, split: SplitInput, found: Mapping[str, list[Any]]) -> None:
@@ -300,6 +316,26 @@ def _write_columns(group: zarr.Group, split: SplitInput, found: Mapping[str, lis
         dtype = schema.COLUMNS[name].dtype
         values[name] = as_strings(found[name]) if dtype == "str" else np.array(found[name], dtype)
     write_columns(group.create_group(schema.COLUMN_GROUP), schema.COLUMNS, values)
+
+
+def _tell(split: SplitInput, found: Mapping[str, list[Any]]) -> None:
+    """Say what was left out or turned."""
+    n_alpha, n_turned = (
+        sum(map(bool, found["has_alpha"])),
+        sum(o not in (None, 1) for o in found["orientation"]),
+    )
+    if n_alpha:
+        logger.warning(
+            "%s: %s images have an alpha channel; it is stored, but not part of their pixels",
+            split.name,
+            f"{n_alpha:,}",
+        )
+    if n_turned:
+        logger.warning(
+            "%s: %s images are turned as their EXIF orientation says, as their masks are",
+            split.name,
+            f"{n_turned:,}",
+        )
 
 
 def _job(target: Path, source: Source, split: SplitInput, shard: Shard, options: _Options) -> _Job:
@@ -373,10 +409,12 @@ def _checked_images(job: _Job, source: Source, columns: Mapping[str, list[Any]])
                 f"{what} has {len(data)} bytes; expected at most {job.longest}, as at the start; "
                 f"leave the images as they are while they are converted"
             )
-        _check_image(data, what, size, job.options.decode_check)
-        columns["kind"].append("jpeg")
-        columns["orientation"].append(1)
+        header = _check_image(data, what, job.options.decode_check)
+        orientation = _orientation(header, size, job.options.orientation, what)
+        columns["kind"].append(header.kind)
+        columns["orientation"].append(orientation)
         columns["file_bytes"].append(len(data))
+        columns["has_alpha"].append(header.has_alpha)
         yield data
 
 
@@ -391,22 +429,47 @@ def _read_image(source: Source, split: str, name: str, what: str) -> bytes:
         ) from error
 
 
-def _check_image(data: bytes, what: str, size: tuple[int, int], decode: bool) -> None:
-    import imagecodecs
-
+def _check_image(data: bytes, what: str, decode: bool) -> ImageHeader:
     try:
         header = read_header(data)
+        if decode:
+            image_files.decode(data)
     except MtfastError as error:
         raise SourceError(f"{what} is {error}") from error
-    if (header.height, header.width) != size:
+    return header
+
+
+def _orientation(
+    header: ImageHeader, size: tuple[int, int], chosen: Orientation | None, what: str
+) -> int:
+    """Return how an image is turned for its masks, which have a size; 1 for not at all.
+
+    Masks may have been drawn on the image as it is stored, or as viewers show it. Their size tells
+    which, unless it is the same both ways.
+    """
+    stored = header.height, header.width
+    shown = stored[::-1] if header.orientation >= _TURNED else stored
+    fits = {"stored": size == stored, "shown": size == shown}
+    if not any(fits.values()):
+        exif = ""
+        if header.orientation > 1:
+            exif = f" (EXIF orientation {header.orientation} shows it as {shown[0]} x {shown[1]})"
         raise SourceError(
-            f"{what} is {header.height} x {header.width} pixels; "
-            f"expected {size[0]} x {size[1]} as in the annotations; correct either"
+            f"{what} is {stored[0]} x {stored[1]} pixels{exif}; expected {size[0]} x {size[1]} as "
+            f"in the annotations; correct either"
         )
-    if decode:
-        try:
-            imagecodecs.jpeg8_decode(data, outcolorspace="RGB")
-        except (ValueError, RuntimeError) as error:
+    if header.orientation == 1:
+        return 1
+    if all(fits.values()):
+        if chosen is None:
             raise SourceError(
-                f"{what} does not decode ({error}); expected a sound JPEG; fetch it again"
-            ) from error
+                f"{what} has EXIF orientation {header.orientation}, and its masks fit it as it is "
+                f"stored and as it is shown; expected to be told which; give --orientation stored "
+                f"or --orientation shown"
+            )
+        return header.orientation if chosen == "shown" else 1
+    return header.orientation if fits["shown"] else 1
+
+
+# EXIF orientations from this one on exchange height and width.
+_TURNED = 5

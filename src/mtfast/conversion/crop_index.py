@@ -88,8 +88,6 @@ def add_crop_index(
                 split = opened[name]
                 if split.has_images and (overwrite or not split.has_crop_index):
                     found.append(_index_split(split, partial, scheduler, workers, progress))
-            if found:
-                consolidate(opened.path, complete=True)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return tuple(found)
@@ -129,6 +127,7 @@ def _index_split(
     sync_tree(made)
     n_bytes = sum(file.stat().st_size for file in made.rglob("*") if file.is_file())
     _put(made, place, partial / f".{split.name}.replaced")
+    consolidate(split.store.path, complete=True)
     return IndexedSplit(split.name, n_images, int(np.count_nonzero(steps)), n_bytes)
 
 

@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from mtfast.atomic import sync_tree
 from mtfast.export.manifest import ATTRIBUTE
 from mtfast.export.mask_format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.store import schema
@@ -100,4 +101,5 @@ class ZarrArrays(MaskFormat):
         ----------
         out : Path
         """
+        sync_tree(out)
         consolidate(out, complete=True)

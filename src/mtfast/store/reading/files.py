@@ -190,12 +190,14 @@ class LocalFiles:
     Parameters
     ----------
     root : Path
-        Folder of the store. Its ``zarr.json`` tells whether it is still the same store.
+        Folder of the store.
+    marker : str
+        Key of a file that tells whether it is still the same store: it stays as long as the store.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, marker: str = "zarr.json") -> None:
         self.root = root
-        marker = f"{root}{os.sep}zarr.json"
+        marker = f"{root}{os.sep}{marker}"
         identity = _identify(marker)
 
         def locate(key: str) -> str:

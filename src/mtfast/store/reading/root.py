@@ -119,6 +119,9 @@ def open_root(path: str | os.PathLike[str], verify: bool = True) -> StoreRoot:
             f"the attributes of {path} are damaged: their checksum does not match; expected those "
             f"that were written; run 'mtfast check', or convert the set again"
         )
+    if splits:
+        # The metadata of the root change when a crop index is added to a store that is in use.
+        files = LocalFiles(path, f"{splits[0]}/{schema.NAME}/zarr.json")
     return StoreRoot(path, attributes, splits, shard, verify, nodes, files)
 
 

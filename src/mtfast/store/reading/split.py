@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast import image_files
 from mtfast.arguments import Window, check_window
 from mtfast.caching import cached_property
-from mtfast.errors import StoreError, no_such
+from mtfast.errors import MtfastError, StoreError, no_such
 from mtfast.painting.crop import crop_table
 from mtfast.painting.frame import check_out
 from mtfast.painting.paint import semantic
@@ -297,19 +298,21 @@ class Split:
         """Whether the store holds the images, not only their masks."""
         return bool(self.attributes.get("images", False))
 
-    def image(self, image: int | str, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    def image(self, image: int | str, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Decode an image.
 
         Parameters
         ----------
         image : int or str
-        out : (height, width, 3) uint8, optional
-            Takes the pixels; in C order.
+        out : array, optional
+            Takes the pixels; of the image's shape and type, in C order.
 
         Returns
         -------
-        (height, width, 3) uint8
-            RGB, in C order: ``out`` if given. A grey image has three equal channels.
+        (height, width, 3) uint8, or (height, width) or (height, width, 3) uint16
+            RGB, in C order: ``out`` if given. A grey image of 8 bits has three equal channels; files
+            of 16 bits keep theirs. Alpha is left out. It is turned as its masks are, see
+            :attr:`orientations`.
 
         Raises
         ------
@@ -319,18 +322,31 @@ class Split:
         """
         self._require_images()
         index = self.index(image)
-        shape = (*self.size(index), 3)
+        size = self.size(index)
+        data = self._image_files.read(index)
+        try:
+            if self._is_plain_jpeg(index):
+                return self._decode_jpeg(data, (*size, 3), out)
+            header = image_files.read_header(data)
+            pixels = image_files.turn(image_files.decode(data), int(self.orientations[index]))
+        except (MtfastError, ValueError, RuntimeError, MemoryError) as error:
+            if isinstance(error, StoreError):
+                raise
+            raise self._damaged(index, str(error)) from error
+        if pixels.shape[:2] != size:
+            raise self._damaged(index, f"it has {header.height} x {header.width} pixels")
+        if out is None:
+            return np.ascontiguousarray(pixels)
+        check_out(out, pixels.shape, (pixels.dtype,), error=StoreError)
+        out[...] = pixels
+        return out
+
+    def _decode_jpeg(self, data: bytes, shape: tuple[int, ...], out: Any) -> NDArray[np.uint8]:
         if out is None:
             out = np.empty(shape, np.uint8)
         else:
             check_out(out, shape, (np.dtype(np.uint8),), error=StoreError)
-        try:
-            pixels = self._decode_jpeg(self._image_files.read(index), outcolorspace="RGB", out=out)
-        except (ValueError, RuntimeError, MemoryError) as error:
-            raise self._damaged(index, str(error)) from error
-        if pixels.shape != shape:
-            raise self._damaged(index, "it has another size")
-        return out
+        return image_files.decode(data, out)
 
     def _damaged(self, index: int, reason: str) -> StoreError:
         return StoreError(
@@ -597,12 +613,6 @@ class Split:
             self._column("file_crc32c"),
             self.store.verify,
         )
-
-    @cached_property
-    def _decode_jpeg(self) -> Any:
-        import imagecodecs
-
-        return imagecodecs.jpeg8_decode
 
     @cached_property
     def _windows(self) -> WindowReader:

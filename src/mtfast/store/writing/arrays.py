@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.atomic import sync_tree
 from mtfast.painting.encode import ZSTD_LEVEL
 from mtfast.store import schema
 from mtfast.store.mask_grid import MaskGrid
@@ -94,6 +95,7 @@ class StoreWriter:
 
     def finish(self) -> None:
         """Put everything on the disk, then mark the store complete."""
+        sync_tree(self.path)
         consolidate(self.path, complete=True)
 
 

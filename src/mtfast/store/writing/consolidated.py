@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mtfast.atomic import sync_tree, write_file
+from mtfast.atomic import write_file
 from mtfast.errors import StoreError
 from mtfast.store.consolidated import CHECKSUM, COMPLETE, attributes_checksum, with_children
 
@@ -16,21 +16,21 @@ _FILE = "zarr.json"
 
 
 def consolidate(store: Path, complete: bool) -> None:
-    """Put everything on the disk, then the metadata of all that is below into each group.
+    """Put the metadata of all that is below into each group.
 
     Parameters
     ----------
     store : Path
         Its folder.
     complete : bool
-        What the attribute of the root says from then on. That file is replaced last.
+        What the attribute of the root says from then on. That file is replaced last; whatever it
+        declares complete is on the disk already.
 
     Raises
     ------
     StoreError
         If the store cannot be written.
     """
-    sync_tree(store)
     nodes = {
         "/".join(file.parent.relative_to(store).parts): _own(json.loads(file.read_bytes()))
         for file in store.rglob(_FILE)
