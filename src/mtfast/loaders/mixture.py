@@ -79,6 +79,12 @@ class Mixture:
         return max(sizes, key=lambda size: size[0] * size[1])
 
     @property
+    def has_one_size(self) -> bool:
+        """Whether samples have one size, as those of a batch need."""
+        alike = len({reader.sample_size for reader in self.readers}) == 1
+        return alike and all(reader.has_one_size for reader in self.readers)
+
+    @property
     def shard(self) -> int:
         """Images in a shard of the stores."""
         return max(reader.shard for reader in self.readers)

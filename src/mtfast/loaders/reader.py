@@ -7,7 +7,7 @@ import operator
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from mtfast.errors import MtfastError, StoreError, no_such, one_of, shown
 from mtfast.loaders.classes import AGNOSTIC, ClassTable, number_classes
 from mtfast.loaders.sampler import EpochOrder, Int64, SampleKey
 from mtfast.loaders.views import Augment, View, allowed_turns, check_fits, choose_view
-from mtfast.painting.crop import crop_table
+from mtfast.painting.crop import crop_table, pad_table
 from mtfast.painting.instance_targets import InstanceTargets, instance_targets, measure_masks
 from mtfast.painting.paint import semantic
 from mtfast.paths import local_path
@@ -73,6 +73,19 @@ class TrainingSample:
     member: int | None = None
 
 
+class _Inside(NamedTuple):
+    """The part of a window that is inside the image: first row and column in it, and its size."""
+
+    y: int
+    x: int
+    h: int
+    w: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        return slice(self.y, self.y + self.h), slice(self.x, self.x + self.w)
+
+
 class Reader:
     """Reads the samples of one split of a store. Pickles as what it was made with.
 
@@ -101,6 +114,9 @@ class Reader:
         apart. "drop" leaves them out, as detectron2, mmdetection and Mask2Former do. "ignore" gives
         their pixels in the semantic mask the ignore value, where no other instance is: 255, or
         65535 in a mask of uint16. "keep" takes them as ordinary instances.
+    intensity : (low, high), optional
+        Images of 16 bits become 8 bits: values up to ``low`` are 0 and those from ``high`` on 255.
+        Without it they stay uint16. Images of 8 bits are left alone.
     seed : int
         Order and views of every epoch follow from it; not negative.
     cache_bytes : int
@@ -144,6 +160,7 @@ class Reader:
         class_agnostic: bool = False,
         classes: Sequence[str | int] | None = None,
         crowds: Crowds = "drop",
+        intensity: tuple[float, float] | None = None,
         seed: int = 0,
         cache_bytes: int = 0,
     ) -> None:
@@ -157,6 +174,7 @@ class Reader:
         self.class_agnostic = bool(class_agnostic)
         one_of("crowds", crowds, CROWDS)
         self.crowds = crowds
+        self.intensity = _checked_intensity(intensity)
         self.seed = as_integer("seed", seed, 0)
         self.cache_bytes = as_integer("cache_bytes", cache_bytes, 0)
         # Opened now, so that errors are raised where the reader is made.
@@ -173,7 +191,7 @@ class Reader:
                 f"--images keep, or read with images=False"
             )
         if self.crop:
-            check_fits(self.crop, self._frame, turned=bool(self.augment and self.augment.turn))
+            self._check_crop(self.crop)
         self.classes = self._class_table(classes)
         self._log_choices()
 
@@ -203,15 +221,38 @@ class Reader:
     def _cache(self) -> dict[int, NDArray[np.uint8]]:
         return {}
 
+    def _check_crop(self, crop: tuple[int, int]) -> None:
+        """Refuse a crop that is larger than every image, however it is turned."""
+        turned = bool(self.augment and self.augment.turn)
+        sizes = np.unique(self._sizes, axis=0)
+        fits = [
+            bool(allowed_turns(crop, (h, w))) if turned else h >= crop[0] and w >= crop[1]
+            for h, w in sizes.tolist()
+        ]
+        if not any(fits):
+            check_fits(crop, self._frame, turned)
+            check_fits(crop, tuple(sizes[-1].tolist()), turned)
+
+    @property
+    def _sizes(self) -> Int64:
+        """Height and width of each image of the set, (n, 2) int64."""
+        return np.stack([self.split.heights, self.split.widths], axis=1)[self.indices]
+
+    @property
+    def has_one_size(self) -> bool:
+        """Whether samples have one size, as those of a batch need."""
+        return self.crop is not None or len(np.unique(self._sizes, axis=0)) == 1
+
     @property
     def _frame(self) -> tuple[int, int]:
-        """Height and width of the images."""
-        return self.split.height, self.split.width
+        """Rows of the image that has most of them, and columns."""
+        height, width = self._sizes.max(axis=0).tolist()
+        return height, width
 
     @property
     def _decoded_bytes(self) -> int:
         """What the images of the set take when they are decoded."""
-        return len(self) * 3 * self.split.height * self.split.width
+        return int(3 * self._sizes.prod(axis=1).sum())
 
     @property
     def is_cached(self) -> bool:
@@ -369,22 +410,37 @@ class Reader:
             If the image is smaller than the crop.
         """
         index, table, view = self.view_of(key)
-        cut = crop_table(table, view[:4])
+        cut, inside = self._cut(table, view)
         instances = self._shown(cut)
         return TrainingSample(
             index,
             str(self.split.names[index]),
             view,
-            view.apply_to_image(self._pixels(index, view)) if self.images else None,
-            view.apply_to_labels(self._semantic(cut)) if "semantic" in self.targets else None,
+            view.apply_to_image(self._pixels(index, view, inside)) if self.images else None,
+            view.apply_to_labels(self._semantic(cut, inside))
+            if "semantic" in self.targets
+            else None,
             _apply(view, instance_targets(instances)) if "instances" in self.targets else None,
         )
 
-    def _semantic(self, table: RunTable) -> NDArray[Any]:
+    def _cut(self, table: RunTable, view: View) -> tuple[RunTable, _Inside]:
+        """Cut the instances to a window, and pad them where it goes beyond the image."""
+        y, x, h, w = view[:4]
+        height, width = table.common_size()
+        top, left = max(y, 0), max(x, 0)
+        inside = _Inside(top - y, left - x, min(y + h, height) - top, min(x + w, width) - left)
+        cut = crop_table(table, (top, left, inside.h, inside.w))
+        return pad_table(cut, h, w, inside.y, inside.x), inside
+
+    def _semantic(self, table: RunTable, inside: _Inside) -> NDArray[Any]:
         frame = np.empty((1, *table.common_size()), self.semantic_dtype)
         semantic(table, out=frame)
         pixels: NDArray[Any] = frame[0]
-        return pixels
+        if inside[2:] == pixels.shape:
+            return pixels
+        padded = np.full_like(pixels, self.ignore_value)
+        padded[inside.slices] = pixels[inside.slices]
+        return padded
 
     def fetch_ahead(self, position: int) -> None:
         """Ask the system for the bytes of an image that will be read soon; returns at once.
@@ -404,16 +460,37 @@ class Reader:
             for index in self.indices.tolist():
                 self._whole(index)
 
-    def _pixels(self, index: int, view: View) -> NDArray[np.uint8]:
+    def _pixels(self, index: int, view: View, inside: _Inside) -> NDArray[Any]:
         y, x, h, w = view[:4]
+        top, left = max(y, 0), max(x, 0)
         if self.is_cached:
             # A copy, as training code may write into its samples.
-            return self._whole(index)[y : y + h, x : x + w].copy()
-        if (h, w) == self._frame:
-            return self.split.image(index)
-        return self.split.crop(index, y, x, h, w).image
+            pixels = self._whole(index)[top : top + inside.h, left : left + inside.w].copy()
+        elif inside[2:] == self.split.size(index):
+            pixels = self.split.image(index)
+        else:
+            pixels = self.split.crop_image(index, top, left, inside.h, inside.w)
+        pixels = self._as_sample(pixels)
+        if inside[2:] == (h, w):
+            return pixels
+        padded = np.zeros((h, w, pixels.shape[2]), pixels.dtype)
+        padded[inside.slices] = pixels
+        return padded
 
-    def _whole(self, index: int) -> NDArray[np.uint8]:
+    def _as_sample(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Give pixels of 16 bits a channel axis and, if that was asked for, 8 bits."""
+        if pixels.dtype == np.uint8:
+            return pixels
+        if pixels.ndim == 2:
+            pixels = pixels[:, :, np.newaxis]
+        if self.intensity is None:
+            return pixels
+        low, high = self.intensity
+        scaled = (pixels.astype(np.float32) - low) * (255 / (high - low))
+        narrow = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+        return np.repeat(narrow, 3, axis=2) if narrow.shape[2] == 1 else narrow
+
+    def _whole(self, index: int) -> NDArray[Any]:
         image = self._cache.get(index)
         if image is None:
             image = self._cache[index] = self.split.image(index)
@@ -480,6 +557,16 @@ class Reader:
                 f"{self._decoded_bytes:,}",
             )
         crop = self.crop or self._frame
+        small = self._sizes < crop
+        if self.crop and np.any(small):
+            logger.warning(
+                "%s: %s of %s images are smaller than the crop and are padded; padding has the "
+                "value %d in semantic masks",
+                where,
+                f"{np.count_nonzero(small.any(axis=1)):,}",
+                f"{len(self):,}",
+                self.ignore_value,
+            )
         if self.augment and self.augment.turn and len(allowed_turns(crop, self._frame)) < 4:
             logger.info("%s: two of four turns, as the window fits one way only", where)
 
@@ -536,6 +623,21 @@ def _checked_augment(augment: Any) -> Augment | None:
             f"augment is {shown(augment)}; expected an mtfast.loaders.Augment; make one"
         )
     return augment
+
+
+def _checked_intensity(intensity: Any) -> tuple[float, float] | None:
+    if intensity is None:
+        return None
+    try:
+        low, high = map(float, intensity)
+    except (TypeError, ValueError):
+        low = high = 0.0
+    if not low < high < float("inf"):
+        raise MtfastError(
+            f"intensity is {shown(intensity)}; expected (low, high), two numbers of which the "
+            f"second is larger; correct it"
+        )
+    return low, high
 
 
 def _checked_targets(targets: Any) -> tuple[str, ...]:

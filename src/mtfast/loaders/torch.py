@@ -90,6 +90,9 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         What becomes of annotations with ``iscrowd`` 1: left out, as most training code does;
         pixels of the ignore value (255, or 65535 in a mask of uint16) in the semantic mask where
         no other instance is; or instances like others.
+    intensity : (low, high), optional
+        Images of 16 bits become 8 bits: values up to ``low`` are 0 and those from ``high`` on 255.
+        Without it they stay uint16, (3, h, w) or (1, h, w).
     transform : callable, optional
         Called on each sample, in the process that reads it; see Notes.
     seed : int
@@ -156,6 +159,7 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         class_agnostic: bool = False,
         classes: Sequence[str | int] | None = None,
         crowds: Crowds = "drop",
+        intensity: tuple[float, float] | None = None,
         transform: Transform | None = None,
         seed: int = 0,
         cache_bytes: int = 0,
@@ -171,6 +175,7 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
             class_agnostic=class_agnostic,
             classes=classes,
             crowds=crowds,
+            intensity=intensity,
             seed=seed,
             cache_bytes=cache_bytes,
         )
@@ -532,6 +537,11 @@ class Loader:
         if pad is not None:
             check_flag("pad", pad)
         reader = dataset.reader
+        if dataset.form == "tensors" and batch_size > 1 and not reader.has_one_size:
+            raise MtfastError(
+                "batches of images of several sizes in the form 'tensors'; expected one size; give "
+                "the dataset crop=, or form='dicts' for lists"
+            )
         self.dataset = dataset
         self.workers = Workers.of(workers, num_workers)
         self.start_method = _checked_start_method(start_method)

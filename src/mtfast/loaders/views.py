@@ -25,6 +25,9 @@ __all__ = ["Augment", "View", "allowed_turns", "check_fits", "choose_view"]
 class View(NamedTuple):
     """A window of an image and what becomes of it: resized, then mirrored, then turned.
 
+    The window of an image that is smaller than the samples goes beyond it: ``y`` or ``x`` is 0 or
+    negative then, and what is beyond is padding.
+
     Attributes
     ----------
     y, x, h, w : int
@@ -136,23 +139,21 @@ class View(NamedTuple):
         )
         return result
 
-    def apply_to_image(
-        self, image: NDArray[np.uint8], out: NDArray[np.uint8] | None = None
-    ) -> NDArray[np.uint8]:
+    def apply_to_image(self, image: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Resize, mirror and turn an image; bilinear, antialiased where it shrinks, as Pillow does.
 
         Parameters
         ----------
-        image : (h, w, 3) uint8
+        image : (h, w, 3) uint8, or (h, w, channels) uint16
             Pixels of the window.
-        out : (height, width, 3) uint8, optional
+        out : array, optional
             Takes the result; in C order, and not memory of the image.
 
         Returns
         -------
-        (height, width, 3) uint8, C order
-            Or (width, height, 3) after an odd number of turns; ``out`` if given. Without it, and
-            where nothing changes, it is the image itself.
+        (height, width, channels) array, C order
+            Of the image's type; or (width, height, channels) after an odd number of turns; ``out``
+            if given. Without it, and where nothing changes, it is the image itself.
 
         Raises
         ------
@@ -172,6 +173,8 @@ class View(NamedTuple):
         """
         from mtfast.kernels.frames.resize import BLOCK, lay_image, n_taps
 
+        if image.dtype == np.uint16:
+            return self._apply_to_wide(image, out)
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise MtfastError(
                 f"an image of shape {image.shape}, {image.dtype}; expected three channels of "
@@ -208,6 +211,27 @@ class View(NamedTuple):
                 f"{h} x {w} pixels for a view of {self.h} x {self.w}; expected those of its "
                 f"window; cut them out of the image first"
             )
+
+    def _apply_to_wide(
+        self, image: NDArray[np.uint16], out: NDArray[np.uint16] | None
+    ) -> NDArray[np.uint16]:
+        """Resize, mirror and turn an image of 16 bits, channel by channel in floating point."""
+        from PIL import Image
+
+        self._check_window(*image.shape[:2])
+        if self.resized:
+            size = self.width, self.height
+            planes = [
+                Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(image, 2, 0)
+            ]
+            resized = [np.asarray(p.resize(size, Image.Resampling.BILINEAR)) for p in planes]
+            image = np.rint(np.stack(resized, axis=2)).astype(np.uint16)
+        pixels = np.ascontiguousarray(self.orient(image))
+        if out is None:
+            return pixels
+        check_out(out, pixels.shape, (pixels.dtype,))
+        out[...] = pixels
+        return out
 
     def apply_to_boxes(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mirror and turn boxes.
@@ -327,31 +351,28 @@ def choose_view(
     Returns
     -------
     View
-        Inside the image, and of the size of the crop after it is turned.
-
-    Raises
-    ------
-    MtfastError
-        If the image is smaller than the crop.
+        Of the size of the crop after it is turned. Inside the image along each side that is large
+        enough for it, and around the image along the others.
     """
     frame = int(table.heights[0]), int(table.widths[0])
     wanted = crop or frame
-    check_fits(wanted, frame, turned=augment is not None and augment.turn)
     if augment is None:
         (h, w), (height, width) = wanted, frame
         return View((height - h) // 2, (width - w) // 2, h, w, h, w)
     # Each choice has a number of its own, so that one does not move when another is switched off.
     down, across, is_near, which, mirror, turn, larger = uniform(7, *seed).tolist()
     mirrored = augment.mirror and mirror < 0.5
-    allowed = allowed_turns(wanted, frame) if augment.turn else (0,)
+    # An image that is too small both ways may be turned as well.
+    allowed = allowed_turns(wanted, frame) or (0, 1, 2, 3) if augment.turn else (0,)
     turns = allowed[int(len(allowed) * turn)]
     size = wanted[::-1] if turns % 2 else wanted
     low, high = augment.scale
     # At the smallest factor the window is the largest that the image has.
-    smallest = max(size[0] / frame[0], size[1] / frame[1])
+    sides = list(zip(size, frame, strict=True))
+    smallest = max((n / side for n, side in sides if n <= side), default=0.0)
     factor = max(low * (high / low) ** larger, smallest)
-    h, w = (min(max(1, round(n / factor)), side) for n, side in zip(size, frame, strict=True))
-    y, x = int(down * (frame[0] - h + 1)), int(across * (frame[1] - w + 1))
+    h, w = (_length(n, side, factor) for n, side in sides)
+    y, x = _start(down, h, frame[0]), _start(across, w, frame[1])
     if is_near < augment.near:
         boxes = table.bbox()
         boxes = boxes[boxes[:, 2] > 0]
@@ -362,8 +383,23 @@ def choose_view(
     return View(y, x, h, w, *size, mirrored, turns)
 
 
+def _length(n: int, side: int, factor: float) -> int:
+    """Return how much of a side a window shows: more than there is only if n is more."""
+    length = max(1, round(n / factor))
+    return min(length, side) if n <= side else length
+
+
+def _start(share: float, length: int, side: int) -> int:
+    """Return where a window starts, at a random share of what is left on either side."""
+    if length <= side:
+        return int(share * (side - length + 1))
+    return -int(share * (length - side + 1))
+
+
 def _around(centre: float, share: float, length: int, side: int) -> int:
     """Return the start of a window that holds a centre, at a random share of its length."""
+    if length > side:
+        return _start(share, length, side)
     return min(max(int(centre) - int(share * length), 0), side - length)
 
 

@@ -70,8 +70,8 @@ def crop_table(table: RunTable, window: Sequence[int]) -> RunTable:
     return RunTable.unchecked(**columns)
 
 
-def pad_table(table: RunTable, height: int, width: int) -> RunTable:
-    """Add rows below and columns to the right of the instances of images.
+def pad_table(table: RunTable, height: int, width: int, top: int = 0, left: int = 0) -> RunTable:
+    """Add rows and columns around the instances of images.
 
     Parameters
     ----------
@@ -79,6 +79,8 @@ def pad_table(table: RunTable, height: int, width: int) -> RunTable:
         Its images must all have one size.
     height, width : int
         Size of the new frames, at least that of the images.
+    top, left : int
+        Rows above and columns to the left; the others are below and to the right.
 
     Returns
     -------
@@ -101,9 +103,12 @@ def pad_table(table: RunTable, height: int, width: int) -> RunTable:
     h, w = table.common_size()
     if (h, w) == (height, width):
         return table
-    rles = pad_rles(Rles.of_table(table), 0, height - h, 0, width - w)
+    rles = pad_rles(Rles.of_table(table), top, height - h - top, left, width - w - left)
+    moved = table.stated_bbox + np.array([left, top, 0, 0])
+    moved.flags.writeable = False
     return replace(
         table,
+        stated_bbox=moved,
         heights=np.full(table.n_images, height),
         widths=np.full(table.n_images, width),
         rle=rles.text,

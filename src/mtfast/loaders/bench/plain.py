@@ -56,7 +56,7 @@ class PlainReader(Reader):
                 self._files[index] = folder / f"{index}.jpg"
                 self._files[index].write_bytes(self.split.image_bytes(index))
             table = self.with_class_numbers(self.split.instances(index, self.variant))
-            size = [self.split.height, self.split.width]
+            size = list(self.split.size(index))
             columns = zip(table.category_ids.tolist(), table.instance_ids.tolist(), strict=True)
             self._annotations[index] = [
                 ({"size": size, "counts": table.text(k)}, label, number)

@@ -121,7 +121,7 @@ def measure_rates(
         plain = PlainReader(reader, Path(folder))
         rate = _time(reader, batch_size, workers, "timing mtfast", progress)
         plain_rate = _time(plain, batch_size, workers, f"timing {plain.method}", progress)
-    size = reader.crop or (reader.split.height, reader.split.width)
+    size = reader.sample_size
     return LoaderRates(
         str(store),
         split,

@@ -310,8 +310,8 @@ class Split:
         Returns
         -------
         (height, width, 3) uint8, or (height, width) or (height, width, 3) uint16
-            RGB, in C order: ``out`` if given. A grey image of 8 bits has three equal channels; files
-            of 16 bits keep theirs. Alpha is left out. It is turned as its masks are, see
+            RGB, in C order: ``out`` if given. A grey image of 8 bits has three equal channels;
+            files of 16 bits keep theirs. Alpha is left out. It is turned as its masks are, see
             :attr:`orientations`.
 
         Raises
