@@ -7,43 +7,68 @@ a line in ``_FOLDERS`` or ``_FILES``.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from mtfast.errors import SourceError
+from mtfast.arguments import as_integer
+from mtfast.errors import MtfastError, SourceError, one_of
 from mtfast.paths import local_path
-from mtfast.sources.coco.source import open_coco
+from mtfast.sources.bad_records import BadRecords, Policy
+from mtfast.sources.coco.layouts import find_coco
+from mtfast.sources.coco.names import is_json
+from mtfast.sources.coco.source import open_coco, open_coco_files
 from mtfast.sources.files import FileTree, Folder
+from mtfast.sources.images_only import find_images
 from mtfast.sources.label_png import IMAGES, MASKS, find_label_png
 from mtfast.sources.maskterial import ANNOTATION_FOLDERS, find_maskterial, no_annotation_file
 from mtfast.sources.source import SetNames, Source
 
-__all__ = ["SetNames", "Source", "open_source"]
+__all__ = ["BadRecords", "SetNames", "Source", "SourcePath", "open_source"]
+
+SourcePath = str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]
+"""A path, or the COCO file of each split."""
 
 # Each is asked in turn whether a folder has its layout; None means that it has not.
-_FOLDERS: tuple[Callable[[FileTree], Source | None], ...] = (find_maskterial, find_label_png)
-# By the ending of the file's name.
-_FILES: dict[str, Callable[[Path, Path | None], Source]] = {".json": open_coco}
+_FOLDERS: tuple[Callable[[FileTree], Source | None], ...] = (
+    find_maskterial,
+    find_label_png,
+    find_coco,
+    find_images,
+)
+_SPLIT_NAME = re.compile(r"[^/\\\0]+")
 
 
 def open_source(
-    path: str | os.PathLike[str],
+    path: SourcePath,
     image_folder: str | os.PathLike[str] | None = None,
     *,
     images: str | os.PathLike[str] | None = None,
+    bad: Policy = "refuse",
+    mapping: Mapping[int, int] | None = None,
 ) -> Source:
     """Open a dataset for reading.
 
     Parameters
     ----------
-    path : str or path-like
+    path : str, path-like or mapping
         A MaskTerial folder (with ``RLE_annotations/`` or the older ``annotations/``; it may be
-        inside the folder given), a COCO ``.json`` file, or a folder with ``images/`` and
-        ``instance_masks/``.
+        inside the folder given), a COCO ``.json`` or ``.json.gz`` file, a folder of such files as
+        COCO, Roboflow, Label Studio or the MaskTerial trainer write it, a folder with ``images/``
+        and ``instance_masks/``, or a folder of images alone. Several COCO files are given as a
+        mapping of splits to paths.
     image_folder : str or path-like, optional
         The folder of the images of a COCO file, if they are not beside it.
     images : str or path-like, optional
         The older name of ``image_folder``.
+    bad : {"refuse", "skip", "repair"}
+        What becomes of bad records in annotation files: the file is refused, and the error counts
+        them by kind; they are left out; or they are repaired, and the file is refused if one
+        cannot be. What was done is in :meth:`Source.findings`.
+    mapping : mapping of int to int, optional
+        New numbers of classes by old ones; other classes stay. Class 0 is background in masks:
+        where annotations use it, it has to get another number.
 
     Returns
     -------
@@ -55,7 +80,7 @@ def open_source(
     SourceError
         If there is nothing at that path, or no dataset of a known layout.
     MtfastError
-        If a path is an address such as ``s3://…``.
+        If a path is an address such as ``s3://…``, or an option has no such value.
 
     Examples
     --------
@@ -67,22 +92,23 @@ def open_source(
     >>> src.kind, src.splits, src.variants("train")
     ('coco', ('train',), ('annotations',))
     """
-    path = local_path(path).absolute()
-    image_folder = image_folder or images
-    if not path.exists():
-        raise SourceError(
-            f"no such file or folder: {path}; expected a folder with a dataset or a COCO .json "
-            f"file; check the path"
-        )
+    one_of("bad", bad, ("refuse", "skip", "repair"))
+    pairs = tuple(
+        (as_integer("a class", old, 0), as_integer("a class", new, 1))
+        for old, new in (mapping or {}).items()
+    )
+    folder = image_folder or images
+    source = _open(path, local_path(folder).absolute() if folder else None)
+    return replace(source, bad=bad, mapping=pairs)
+
+
+def _open(given: SourcePath, images: Path | None) -> Source:
+    if isinstance(given, Mapping):
+        return open_coco_files(_json_files(given), images)
+    path = _existing(given)
     if path.is_file():
-        open_file = _FILES.get(path.suffix.lower())
-        if open_file is None:
-            raise SourceError(
-                f"{path.name} is a file that does not end in .json; expected a folder with a "
-                f"dataset or a COCO .json file; unpack it if it is an archive"
-            )
-        return open_file(path, local_path(image_folder).absolute() if image_folder else None)
-    if image_folder:
+        return open_coco(_expect_json(path), images)
+    if images is not None:
         raise SourceError(
             f"{path.name} is a folder, and a folder of images was given; expected a COCO .json "
             f"file with it; give the path of that file, or leave the images out"
@@ -92,6 +118,43 @@ def open_source(
         if source := find(files):
             return source
     raise SourceError(_nothing_known(files))
+
+
+def _existing(given: str | os.PathLike[str]) -> Path:
+    path = local_path(given).absolute()
+    if not path.exists():
+        raise SourceError(
+            f"no such file or folder: {path}; expected a folder with a dataset or a COCO .json "
+            f"file; check the path"
+        )
+    return path
+
+
+def _expect_json(path: Path) -> Path:
+    if not is_json(path.name):
+        raise SourceError(
+            f"{path.name} is a file that does not end in .json; expected a folder with a "
+            f"dataset or a COCO .json file; unpack it if it is an archive"
+        )
+    return path
+
+
+def _json_files(given: Mapping[str, str | os.PathLike[str]]) -> dict[str, Path]:
+    if not given:
+        raise MtfastError("no split; expected the COCO file of at least one; give a path")
+    for split in given:
+        if not _SPLIT_NAME.fullmatch(split) or split.strip(".") == "":
+            raise MtfastError(
+                f"a split called {split!r}; expected a name that can be a folder; choose another"
+            )
+    paths = {split: _existing(path) for split, path in given.items()}
+    for split, path in paths.items():
+        if path.is_dir():
+            raise SourceError(
+                f"{path.name} of split {split!r} is a folder; expected a COCO .json file for each "
+                f"split; give the path of one"
+            )
+    return {split: _expect_json(path) for split, path in paths.items()}
 
 
 def _nothing_known(files: FileTree) -> str:
@@ -106,7 +169,4 @@ def _nothing_known(files: FileTree) -> str:
     found = f"no dataset in {files.root.name}"
     if "zarr.json" in names:
         return f"{files.root.name} is a Zarr store; {expected}; open a store with mtfast.open"
-    jsons = [name for name in names if name.lower().endswith(".json")]
-    if jsons:
-        return f"{found}; {expected}; perhaps {files.root.name}/{jsons[0]}"
     return f"{found}; {expected}; check the path"

@@ -99,6 +99,23 @@ class FileTree(ABC):
         except FileNotFoundError:
             return False
 
+    def changed(self, folder: str = "") -> int | None:
+        """Return a number that changes when files come into a folder or leave it.
+
+        Parameters
+        ----------
+        folder : str
+
+        Returns
+        -------
+        int or None
+            None if there is no such folder.
+        """
+        try:
+            return self._changed(_inside(folder))
+        except FileNotFoundError:
+            return None
+
     def open(self, path: str) -> BinaryIO:
         """Open a file for reading at any offset.
 
@@ -151,6 +168,9 @@ class FileTree(ABC):
     def _exists(self, path: str) -> bool: ...
 
     @abstractmethod
+    def _changed(self, folder: str) -> int | None: ...
+
+    @abstractmethod
     def _open(self, path: str) -> BinaryIO: ...
 
 
@@ -191,6 +211,12 @@ class Folder(FileTree):
             return (self.root / path).is_file()
         except (OSError, ValueError):
             return False
+
+    def _changed(self, folder: str) -> int | None:
+        try:
+            return (self.root / folder).stat().st_mtime_ns
+        except (OSError, ValueError):
+            return None
 
     def _open(self, path: str) -> BinaryIO:
         try:

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from mtfast.errors import SourceError
-from mtfast.paths import base_name
 from mtfast.sources.files import FileTree
 
-__all__ = ["FilePlace", "ImageFolder", "find_first", "read_first"]
+__all__ = ["FilePlace", "ImageFolder", "find_first", "read_first", "spellings"]
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+
+
+def spellings(name: str) -> list[str]:
+    r"""Return what a file may be called that an annotation file lists.
+
+    Parameters
+    ----------
+    name : str
+        A name, a path of any system or an address.
+
+    Returns
+    -------
+    list of str
+        The name; with normalised slashes; then its trailing parts, the longest first.
+
+    Examples
+    --------
+    >>> spellings("..\\label\\1.jpg")
+    ['..\\\\label\\\\1.jpg', '../label/1.jpg', 'label/1.jpg', '1.jpg']
+    >>> spellings("https://host/data/1%20b.jpg?x=1")
+    ['https://host/data/1%20b.jpg?x=1', 'host/data/1 b.jpg', 'data/1 b.jpg', '1 b.jpg']
+    """
+    path = name
+    if "://" in path:
+        path = unquote(path.partition("://")[2].partition("?")[0])
+    path = path.replace("\\", "/")
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    tails = ["/".join(parts[k:]) for k in range(len(parts))]
+    return list(dict.fromkeys((name, *tails)))
 
 
 class FilePlace(NamedTuple):
@@ -44,10 +75,34 @@ class ImageFolder(NamedTuple):
         Returns
         -------
         list of FilePlace
-            The name as it is, then without the folders in it.
+            The name as it is, then without the folders in it, the outermost first.
         """
-        names = dict.fromkeys((name, base_name(name)))
-        return [FilePlace(self.files, f"{self.folder}/{n}" if self.folder else n) for n in names]
+        return [FilePlace(self.files, self._path(spelling)) for spelling in spellings(name)]
+
+    def alike(self, name: str) -> FilePlace | None:
+        """Find a file whose name differs in Unicode form or in case.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        FilePlace or None
+            None if there is no such file, or there are several.
+        """
+        for spelling in spellings(name):
+            folder, _, base = spelling.rpartition("/")
+            here = self._path(folder)
+            listing = _listing(self.files, here)
+            for key in (_unicode_form, _without_case):
+                found = listing.get((key.__name__, key(base)), ())
+                if len(found) == 1:
+                    return FilePlace(self.files, f"{here}/{found[0]}" if here else found[0])
+        return None
+
+    def _path(self, name: str) -> str:
+        return f"{self.folder}/{name}" if self.folder and name else self.folder or name
 
     def missing(self, name: str, what: str) -> SourceError:
         """Return the error for a file that is listed and not there.
@@ -76,7 +131,7 @@ class ImageFolder(NamedTuple):
         )
 
 
-def find_first(places: Sequence[FilePlace]) -> str | None:
+def find_first(places: Sequence[FilePlace]) -> FilePlace | None:
     """Find the first of several files that is there.
 
     Parameters
@@ -85,12 +140,12 @@ def find_first(places: Sequence[FilePlace]) -> str | None:
 
     Returns
     -------
-    str or None
-        Its absolute path; None if none is there.
+    FilePlace or None
+        None if none is there.
     """
-    for files, path in places:
-        if files.exists(path):
-            return str(files.root / path)
+    for place in places:
+        if place.files.exists(place.path):
+            return place
     return None
 
 
@@ -117,3 +172,27 @@ def read_first(places: Sequence[FilePlace]) -> bytes | None:
         except FileNotFoundError:
             continue
     return None
+
+
+def _unicode_form(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _without_case(name: str) -> str:
+    return _unicode_form(_unicode_form(name).casefold())
+
+
+def _listing(files: FileTree, folder: str) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return the names of files in a folder by what is left without Unicode form and case."""
+    changed = files.changed(folder)
+    return {} if changed is None else _listed(files, folder, changed)
+
+
+@lru_cache(maxsize=16)
+def _listed(files: FileTree, folder: str, changed: int) -> dict[tuple[str, str], tuple[str, ...]]:
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for name in files.names(folder) or ():
+        for key in (_unicode_form, _without_case):
+            at = key.__name__, key(name)
+            found[at] = (*found.get(at, ()), name)
+    return found

@@ -25,6 +25,9 @@ from mtfast.paths import stem_of
 from mtfast.ragged import offsets_of
 from mtfast.rles import Rles
 from mtfast.rles.label_map import scan_labels
+from mtfast.sources.bad_records import Ledger, Policy
+from mtfast.sources.categories import settle_categories
+from mtfast.sources.coco.read import Reading
 from mtfast.sources.coco.records import Records, records_of
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import ImageFolder
@@ -55,7 +58,7 @@ class LabelPng(Source):
     def _image_folder(self, split: str) -> ImageFolder:
         return ImageFolder(self.files, IMAGES)
 
-    def _read_table(self, file: str) -> RunTable:
+    def _read(self, split: str, file: str, policy: Policy) -> Reading:
         """Turn the masks into a table, each PNG in one pass."""
         images = _by_stem(ImageFolder(self.files, IMAGES).names() or (), IMAGES)
         masks = _by_stem(
@@ -64,10 +67,12 @@ class LabelPng(Source):
         _expect_pairs(images, masks)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             scans = list(pool.map(self._scan, (masks[stem] for stem in images)))
-        return _table(tuple(images.values()), scans)
+        ledger = Ledger(file, policy)
+        table = _table(tuple(images.values()), scans)
+        return Reading(settle_categories(table, dict(self.mapping), ledger), ledger.found())
 
-    def _read_records(self, file: str) -> Records:
-        return records_of(self._read_table(file), file)
+    def _read_records(self, split: str, file: str) -> Records:
+        return records_of(self._read(split, file, self.bad).table, file)
 
     def _scan(self, mask: str) -> tuple[tuple[int, int], Rles]:
         file = f"{MASKS}/{mask}"

@@ -30,7 +30,7 @@ from mtfast.paths import stem_of
 from mtfast.sources.coco.stream import BAD_INPUT
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import ImageFolder
-from mtfast.sources.source import SetNames, Source
+from mtfast.sources.source import SetNames, Source, in_order
 
 __all__ = ["ANNOTATION_FOLDERS", "MaskTerial", "find_maskterial", "no_annotation_file"]
 
@@ -38,7 +38,6 @@ logger = logging.getLogger(__name__)
 
 ANNOTATION_FOLDERS = ("RLE_annotations", "annotations")
 _ANNOTATION_FILE = re.compile(r"(?P<split>[^_]+)_(?P<variant>annotations.*)\.json")
-_FIRST_SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -170,16 +169,15 @@ def _set_in(files: FileTree) -> MaskTerial | None:
             if match := _ANNOTATION_FILE.fullmatch(name):
                 found.setdefault(match["split"], []).append(inner + match["variant"])
         if found:
-            splits = [split for split in _FIRST_SPLITS if split in found]
-            splits += sorted(found.keys() - set(splits))
+            found = in_order(found)
             logger.info(
                 "%s is a MaskTerial set: %s/ has annotation files of %s",
                 files.root.name,
                 folder,
-                ", ".join(f"{split} ({len(found[split])})" for split in splits),
+                ", ".join(f"{split} ({len(found[split])})" for split in found),
             )
             return MaskTerial(
-                files, folder, {split: tuple(sorted(found[split], key=_rank)) for split in splits}
+                files, folder, {split: tuple(sorted(found[split], key=_rank)) for split in found}
             )
     return None
 

@@ -5,20 +5,29 @@ A layout is a subclass of :class:`Source` that says where its files are.
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, ClassVar, NamedTuple
+from typing import BinaryIO, ClassVar, NamedTuple, TypeVar
 
 from mtfast.errors import SourceError, no_such
-from mtfast.sources.coco.parse import parse_coco
+from mtfast.sources.bad_records import BadRecords, Ledger, Policy
+from mtfast.sources.coco.read import Reading, read_coco
 from mtfast.sources.coco.records import Records
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import FilePlace, ImageFolder, find_first, read_first
+from mtfast.sources.image_size import read_size
 from mtfast.table import RunTable
 
-__all__ = ["SetNames", "Source", "chosen_splits", "expect_one_of"]
+__all__ = ["SetNames", "Source", "chosen_splits", "expect_one_of", "in_order"]
+
+T = TypeVar("T")
+
+_FIRST_SPLITS = ("train", "test")
 
 
 class SetNames(NamedTuple):
@@ -48,7 +57,11 @@ class Source(ABC):
     files : FileTree
         The files of the dataset.
     kind : str
-        The layout: "maskterial", "coco" or "label_png".
+        The layout: "maskterial", "coco", "label_png" or "images".
+    bad : {"refuse", "skip", "repair"}
+        What becomes of bad records; see :func:`mtfast.open_source`.
+    mapping : tuple of (old, new)
+        Classes that get other numbers.
 
     Examples
     --------
@@ -58,6 +71,8 @@ class Source(ABC):
     """
 
     files: FileTree
+    bad: Policy = field(default="refuse", kw_only=True)
+    mapping: tuple[tuple[int, int], ...] = field(default=(), kw_only=True)
     kind: ClassVar[str]
 
     @property
@@ -125,19 +140,121 @@ class Source(ABC):
         Returns
         -------
         RunTable
-            Images in file order; all masks and ids have been checked.
+            Images in file order; all masks and ids have been checked. With :attr:`bad` "skip" or
+            "repair" what is left of them.
 
         Raises
         ------
         SourceError
-            If there is no such split or variant, or its file is missing or contradicts itself.
+            If there is no such split or variant, its file is missing, or records are refused; the
+            message counts these by kind.
         RLEError
             If a mask is malformed; the message names the file and the annotation.
         """
-        return self._read_table(self.variant_file(split, variant))
+        return self.read(split, variant).table
+
+    def read(self, split: str, variant: str) -> Reading:
+        """Read the annotations of a variant, and what is to be said of them.
+
+        Parameters
+        ----------
+        split, variant : str
+
+        Returns
+        -------
+        Reading
+            The table, and what was skipped, repaired, mapped or counted.
+
+        Raises
+        ------
+        SourceError, RLEError
+            As :meth:`table` does.
+        """
+        return self._read(split, self.variant_file(split, variant), self.bad)
+
+    def examine(self, split: str, variant: str) -> Reading:
+        """Read all that can be read of a variant, and all that is wrong with the rest.
+
+        Parameters
+        ----------
+        split, variant : str
+
+        Returns
+        -------
+        Reading
+            As if bad records that can be repaired were, and others were skipped.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split or variant, or its file cannot be read at all.
+        """
+        return self._read(split, self.variant_file(split, variant), "examine")
+
+    def findings(self, split: str) -> tuple[BadRecords, ...]:
+        """Return what is to be said of all annotation files of a split, and of its images.
+
+        Every file is read for it; :meth:`read` has those of one file together with its table.
+
+        Parameters
+        ----------
+        split : str
+
+        Returns
+        -------
+        tuple of BadRecords
+
+        Raises
+        ------
+        SourceError, RLEError
+            As :meth:`table` does.
+        """
+        found: list[BadRecords] = []
+        names: dict[str, None] = {}
+        for variant in self.variants(split):
+            table, said, _ = self.read(split, variant)
+            found += said
+            names |= dict.fromkeys(table.names.tolist())
+        return (*found, *self.matched(split, list(names)))
+
+    def matched(self, split: str, names: Sequence[str]) -> tuple[BadRecords, ...]:
+        """Return which images are found under another name than the listed one.
+
+        Parameters
+        ----------
+        split : str
+        names : sequence of str
+            As the annotations have them.
+
+        Returns
+        -------
+        tuple of BadRecords
+            None or one.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split.
+        """
+        self._expect_split(split)
+        ledger = Ledger(split, self.bad)
+        listed = set(self.image_names(split) or ())
+        spelled = []
+        for name in names:
+            if name in listed:
+                continue
+            place = self._find(split, name)
+            if place is not None and not f"/{place.path}".endswith(f"/{name}"):
+                spelled.append((name, place.path))
+        words = [f"{name!r} is {path}" for name, path in spelled]
+        ledger.say("file of another spelling", [name for name, _ in spelled], words)
+        return ledger.found()
 
     def records(self, split: str, variant: str) -> Records:
         """Read the annotations of a variant as JSON text, with all that a table leaves out.
+
+        With :attr:`bad` "skip" or "repair" it is the text of what is left; classes are those of the
+        file, whatever :attr:`mapping` says.
 
         Parameters
         ----------
@@ -152,7 +269,7 @@ class Source(ABC):
         SourceError
             If there is no such split or variant, or its file is missing.
         """
-        return self._read_records(self.variant_file(split, variant))
+        return self._read_records(split, self.variant_file(split, variant))
 
     def image_names(self, split: str) -> tuple[str, ...] | None:
         """List the image files of a split.
@@ -193,7 +310,8 @@ class Source(ABC):
             If there is no such split.
         """
         self._expect_split(split)
-        return find_first(self._image_places(split, name))
+        place = self._find(split, name)
+        return None if place is None else str(place.files.root / place.path)
 
     def read_image(self, split: str, name: str) -> bytes:
         """Read the file of an image.
@@ -202,8 +320,9 @@ class Source(ABC):
         ----------
         split : str
         name : str
-            As the annotations have it. A name that holds folders is looked up as it is, then
-            without its folders.
+            As the annotations have it. It is looked up as it is, then with normalised slashes, by
+            its trailing parts if it is a path or an address, in another Unicode form, and in
+            another case where only one file has that.
 
         Returns
         -------
@@ -216,7 +335,8 @@ class Source(ABC):
             If there is no such split, or the file is missing or cannot be read.
         """
         self._expect_split(split)
-        data = read_first(self._image_places(split, name))
+        place = self._find(split, name)
+        data = None if place is None else read_first([place])
         if data is None:
             raise self._missing_image(split, name)
         return data
@@ -301,7 +421,8 @@ class Source(ABC):
         """
         self._expect_split(split)
         folder = self._mask_folder(split)
-        return None if folder is None else find_first(folder.places(name))
+        place = None if folder is None else find_first(folder.places(name))
+        return None if place is None else str(place.files.root / place.path)
 
     def read_mask(self, split: str, name: str) -> bytes:
         """Read the file of a semantic mask.
@@ -345,13 +466,29 @@ class Source(ABC):
     def _mask_folder(self, split: str) -> ImageFolder | None:
         return None
 
-    def _read_table(self, file: str) -> RunTable:
-        with self._open(file) as stream:
-            return parse_coco(stream, file)
+    def _read(self, split: str, file: str, policy: Policy) -> Reading:
+        def size_of(name: str) -> tuple[int, int] | None:
+            try:
+                size = read_size(self.read_image(split, name), name)
+            except SourceError:
+                return None
+            return size.height, size.width
 
-    def _read_records(self, file: str) -> Records:
         with self._open(file) as stream:
-            return Records(stream.read(), file)
+            return read_coco(stream, file, policy, dict(self.mapping), size_of)
+
+    def _read_records(self, split: str, file: str) -> Records:
+        text = None if self.bad == "refuse" else self._read(split, file, self.bad).text
+        if text is None:
+            with self._open(file) as stream:
+                text = stream.read()
+        return Records(text, file)
+
+    def _find(self, split: str, name: str) -> FilePlace | None:
+        """Find the file of an image."""
+        found = find_first(self._image_places(split, name))
+        folder = self._image_folder(split)
+        return found or (None if folder is None else folder.alike(name))
 
     def _image_places(self, split: str, name: str) -> Sequence[FilePlace]:
         folder = self._image_folder(split)
@@ -378,12 +515,38 @@ class Source(ABC):
     def _open(self, file: str) -> BinaryIO:
         """Open a file that was there when the dataset was opened."""
         try:
-            return self.files.open(file)
+            stream = self.files.open(file)
         except FileNotFoundError as error:
             raise SourceError(
                 f"{file} is missing in {self.files.root.name}; expected it where it was when the "
                 f"dataset was opened; put it back or open the dataset again"
             ) from error
+        return _unpacked(stream, file) if file.lower().endswith(".gz") else stream
+
+
+def in_order(found: dict[str, T]) -> dict[str, T]:
+    """Return what was found of each split, "train" and "test" before others.
+
+    Parameters
+    ----------
+    found : dict
+
+    Returns
+    -------
+    dict
+    """
+    first = [split for split in _FIRST_SPLITS if split in found]
+    return {split: found[split] for split in (*first, *sorted(found.keys() - set(first)))}
+
+
+def _unpacked(stream: BinaryIO, file: str) -> BinaryIO:
+    try:
+        with stream:
+            return BytesIO(gzip.decompress(stream.read()))
+    except (OSError, EOFError, zlib.error) as error:
+        raise SourceError(
+            f"{file} cannot be unpacked ({error}); expected a whole gzip file; copy it again"
+        ) from error
 
 
 def chosen_splits(source: Source, wanted: Sequence[str] | None) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from mtfast.sources.coco.segmentations import Rings, Rle, texts_of
 from mtfast.sources.coco.stream import BAD_INPUT, BOM, Document, RecordFile, UnreadableError
 from mtfast.table import MAX_PIXELS, Category, RunTable
 
-__all__ = ["Id", "parse_coco"]
+__all__ = ["Id", "name_of_url", "parse_coco"]
 
 Int64 = NDArray[np.int64]
 
@@ -37,9 +37,11 @@ class CocoImage(msgspec.Struct, gc=False):
     """An entry of "images"."""
 
     id: Id
-    file_name: str
     height: Side
     width: Side
+    file_name: str | None = None
+    # LVIS has no file names.
+    coco_url: str | None = None
 
 
 class CocoAnnotation(msgspec.Struct, gc=False):
@@ -145,13 +147,13 @@ def _read_images(records: RecordFile, file: str) -> tuple[Int64, NDArray[Any], I
     """Return ids, names, heights and widths of all images."""
     images = [image for piece in records.read("images", _IMAGES) for image in piece]
     image_ids = _integers([image.id for image in images])
-    names = [image.file_name for image in images]
+    names = [_name_of(image, number, file) for number, image in enumerate(images)]
     _expect_unique(image_ids.tolist(), "images", "id", file)
     _expect_unique(names, "images", "file_name", file)
-    for image in images:
+    for image, name in zip(images, names, strict=True):
         if image.height * image.width > MAX_PIXELS:
             raise SourceError(
-                f"{file}: image {image.file_name!r} is {image.height} x {image.width} pixels; "
+                f"{file}: image {name!r} is {image.height} x {image.width} pixels; "
                 f"expected at most 2**40 pixels; correct its height and width"
             )
     return (
@@ -160,6 +162,38 @@ def _read_images(records: RecordFile, file: str) -> tuple[Int64, NDArray[Any], I
         _integers([image.height for image in images]),
         _integers([image.width for image in images]),
     )
+
+
+def _name_of(image: CocoImage, number: int, file: str) -> str:
+    name = image.file_name or (image.coco_url and name_of_url(image.coco_url))
+    if not name:
+        raise SourceError(
+            f"{file}: image {image.id} (number {number}): no file_name in the record; expected "
+            f"image records as COCO describes them; correct or remove the image"
+        )
+    return name
+
+
+def name_of_url(url: str) -> str:
+    """Return the name of an image file that is known by its address.
+
+    Parameters
+    ----------
+    url : str
+        As ``coco_url`` of LVIS has it.
+
+    Returns
+    -------
+    str
+        The folder and the file.
+
+    Examples
+    --------
+    >>> name_of_url("http://images.cocodataset.org/train2017/000000391895.jpg")
+    'train2017/000000391895.jpg'
+    """
+    path = url.partition("://")[2] or url
+    return "/".join(path.partition("?")[0].split("/")[1:][-2:]) or path
 
 
 class _Annotations:

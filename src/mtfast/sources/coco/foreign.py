@@ -1,0 +1,107 @@
+"""JSON files that are not COCO: their names, and what to do with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["name_foreign"]
+
+# fmt: off
+_WHAT_TO_DO = {
+    "a list of COCO results":
+        "open the annotation file of those images, and score results with pycocotools",
+    "a COCO panoptic file":
+        "its masks are the PNG files beside it; open instances_….json of the same images",
+    "a COCO file of captions": "open instances_….json of the same images",
+    "a labelme file": "convert the folder to COCO, for instance with labelme's labelme2coco.py",
+    "a VGG Image Annotator (VIA) project": "export it from VIA as COCO format",
+    "a Label Studio export": "export the project again as COCO",
+    "a createML file": "export it as COCO; createML has boxes alone",
+    "a file of Segment Anything (SA-1B), one for each image":
+        "join its images and annotations to one COCO file",
+    "GeoJSON": "export it as COCO; its coordinates need not be pixels",
+    "a COCO file of images without annotations": "pass the folder of its images",
+    "a Supervisely annotation": "export the project as COCO",
+    "a Labelbox export": "export the project as COCO",
+    "a notebook": "pass an annotation file",
+}
+# fmt: on
+
+
+def name_foreign(content: Any, file: str) -> str | None:
+    """Name the format of a JSON file that is not COCO.
+
+    Parameters
+    ----------
+    content : object
+        Of the file.
+    file : str
+        Its name, for the message.
+
+    Returns
+    -------
+    str or None
+        The message of an error; None if it is COCO or the format is unknown.
+
+    Examples
+    --------
+    >>> name_foreign({"shapes": [], "imagePath": "a.jpg"}, "a.json").partition(";")[0]
+    'a.json is a labelme file'
+    """
+    name = _name(content)
+    if name is None:
+        return None
+    return (
+        f"{file} is {name}; expected a COCO JSON file with images, annotations and categories; "
+        f"{_WHAT_TO_DO[name]}"
+    )
+
+
+def _name(content: Any) -> str | None:
+    if isinstance(content, list):
+        return _name_of_list(content[0]) if content and isinstance(content[0], dict) else None
+    if not isinstance(content, dict):
+        return None
+    keys = content.keys()
+    if {"images", "annotations"} <= keys:
+        return _name_of_coco(content["annotations"])
+    for needed, name in (
+        ({"shapes", "imagePath"}, "a labelme file"),
+        ({"_via_img_metadata"}, "a VGG Image Annotator (VIA) project"),
+        ({"image", "annotations"}, "a file of Segment Anything (SA-1B), one for each image"),
+        ({"images", "categories"}, "a COCO file of images without annotations"),
+        ({"features", "type"}, "GeoJSON"),
+        ({"objects", "size"}, "a Supervisely annotation"),
+        ({"cells", "nbformat"}, "a notebook"),
+    ):
+        if needed <= keys:
+            return name
+    values = list(content.values())
+    if values and all(isinstance(v, dict) and {"regions", "filename"} <= v.keys() for v in values):
+        return "a VGG Image Annotator (VIA) project"
+    return None
+
+
+def _name_of_coco(annotations: Any) -> str | None:
+    records = annotations if isinstance(annotations, list) else []
+    first = records[0] if records and isinstance(records[0], dict) else {}
+    if "segments_info" in first:
+        return "a COCO panoptic file"
+    if records and all(
+        isinstance(r, dict) and "caption" in r and "category_id" not in r for r in records
+    ):
+        return "a COCO file of captions"
+    return None
+
+
+def _name_of_list(first: dict[str, Any]) -> str | None:
+    keys = first.keys()
+    if {"image_id", "score"} <= keys:
+        return "a list of COCO results"
+    if "data" in keys and {"annotations", "predictions", "completions"} & keys:
+        return "a Label Studio export"
+    if {"image", "annotations"} <= keys and isinstance(first["annotations"], list):
+        return "a createML file"
+    if {"Labeled Data", "Label"} <= keys or {"data_row", "projects"} <= keys:
+        return "a Labelbox export"
+    return None

@@ -1,0 +1,117 @@
+"""Folders of COCO files as tools write them.
+
+::
+
+    annotations/instances_train2017.json, train2017/        COCO
+    train/_annotations.coco.json, beside its images         Roboflow
+    coco/train_annotations_with_class.json, coco/images/    the MaskTerial trainer
+    result.json, images/                                    Label Studio, or any one file
+    train.json, val.json, images/
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from mtfast.errors import SourceError
+from mtfast.sources.coco.foreign import name_foreign
+from mtfast.sources.coco.mend import load_json
+from mtfast.sources.coco.names import is_json, split_named, stem_of_json
+from mtfast.sources.coco.source import CocoFiles, coco_split
+from mtfast.sources.files import FileTree
+from mtfast.sources.source import in_order
+
+__all__ = ["find_coco"]
+
+logger = logging.getLogger(__name__)
+
+_ROBOFLOW = "_annotations.coco.json"
+_FOLDERS = ("", "annotations", "coco")
+_INSTANCES = re.compile(r"instances_.+")
+# What COCO has beside the instances of the same images.
+_OTHERS = re.compile(r"(captions|person_keypoints|panoptic|stuff|image_info)_.+")
+_VARIANT = re.compile(r"(?P<split>[^_]+)_(?P<variant>annotations.*)")
+
+Found = dict[str, dict[str, str]]
+"""The file of each variant of each split."""
+
+
+def find_coco(files: FileTree) -> CocoFiles | None:
+    """Find COCO files in a folder.
+
+    Parameters
+    ----------
+    files : FileTree
+
+    Returns
+    -------
+    CocoFiles or None
+        None if there are none.
+
+    Raises
+    ------
+    SourceError
+        If there are several whose names do not say which splits they are.
+    """
+    if files.exists("zarr.json"):
+        return None
+    found = _roboflow(files)
+    several: list[str] = []
+    for folder in () if found else _FOLDERS:
+        names = [name for name in files.names(folder) or () if is_json(name)]
+        chosen = [name for name in names if _INSTANCES.fullmatch(name)]
+        chosen = chosen or [name for name in names if not _OTHERS.fullmatch(name)]
+        found = _by_split(chosen, f"{folder}/" if folder else "", files.root.name)
+        if found:
+            break
+        several = several or [f"{folder}/{name}" if folder else name for name in chosen]
+    if found:
+        logger.info("%s has COCO files of %s", files.root.name, ", ".join(found))
+        splits = {split: coco_split(files, variants, split) for split, variants in found.items()}
+        return CocoFiles(files, in_order(splits))
+    if several:
+        raise SourceError(_several(files, several))
+    return None
+
+
+def _roboflow(files: FileTree) -> Found:
+    if files.exists(_ROBOFLOW):
+        return {split_named(_ROBOFLOW, files.root.name): {"annotations": _ROBOFLOW}}
+    return {
+        folder: {"annotations": f"{folder}/{_ROBOFLOW}"}
+        for folder in files.folders()
+        if files.exists(f"{folder}/{_ROBOFLOW}")
+    }
+
+
+def _by_split(names: list[str], folder: str, root: str) -> Found:
+    """Tell splits and variants by the names of files; empty where these do not say."""
+    if len(names) == 1:
+        return {split_named(names[0], root): {"annotations": folder + names[0]}}
+    found: Found = {}
+    for name in names:
+        stem = stem_of_json(name)
+        match = _VARIANT.fullmatch(stem)
+        split = match["split"] if match else split_named(name) if _says_split(stem) else ""
+        variant = match["variant"] if match else "annotations"
+        if not split or variant in found.setdefault(split, {}):
+            return {}
+        found[split][variant] = folder + name
+    return found
+
+
+def _says_split(stem: str) -> bool:
+    return split_named(stem) != "train" or split_named(stem, "val") == "train"
+
+
+def _several(files: FileTree, names: list[str]) -> str:
+    foreign = name_foreign(load_json(files.read(names[0])), names[0])
+    if foreign:
+        return foreign
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return (
+        f"{files.root.name} holds {len(names)} JSON files whose names do not say which splits "
+        f"they are: {shown}; expected one, or names such as train.json and val.json; "
+        f"give the path of one of them, or several as train=a.json val=b.json"
+    )

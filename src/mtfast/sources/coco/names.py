@@ -1,0 +1,72 @@
+"""What the names of COCO files say."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["is_json", "split_named", "stem_of_json"]
+
+_SPLIT = re.compile(
+    r"(?:^|[^a-zA-Z0-9])"
+    r"((?:mini)?(?:train(?:ing|val)?|valid(?:ation)?|val|test(?:ing)?)(?:-dev)?[0-9]*k?)"
+    r"(?:$|[^a-zA-Z0-9])",
+    re.IGNORECASE,
+)
+
+
+def is_json(name: str) -> bool:
+    """Whether a file is JSON, packed or not, by its name.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    bool
+    """
+    return name.lower().endswith((".json", ".json.gz"))
+
+
+def stem_of_json(name: str) -> str:
+    """Return the name of a JSON file without its endings.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> stem_of_json("lvis_v1_val.json.gz"), stem_of_json("_annotations.coco.json")
+    ('lvis_v1_val', '_annotations.coco')
+    """
+    return re.sub(r"\.json(\.gz)?$", "", name, flags=re.IGNORECASE)
+
+
+def split_named(file: str, folder: str = "") -> str:
+    """Return the split that the name of an annotation file says, or else that of its folder.
+
+    Parameters
+    ----------
+    file, folder : str
+
+    Returns
+    -------
+    str
+        "train" where neither says any.
+
+    Examples
+    --------
+    >>> split_named("instances_val2017.json"), split_named("test_annotations_300.json")
+    ('val2017', 'test')
+    >>> split_named("_annotations.coco.json", "valid"), split_named("flakes.json")
+    ('valid', 'train')
+    """
+    for name in (stem_of_json(file), folder):
+        if match := _SPLIT.search(name):
+            return match[1]
+    return "train"
