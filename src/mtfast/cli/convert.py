@@ -8,11 +8,15 @@ import click
 
 from mtfast.cli.options import (
     LocalPath,
+    bad_option,
     decode_check_option,
+    image_folder_option,
     images_option,
+    map_option,
     number_option,
     overwrite_option,
     scheduler_option,
+    source_of,
     splits_option,
     variant_option,
     workers_option,
@@ -21,12 +25,17 @@ from mtfast.cli.options import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mtfast.sources.bad_records import Policy
+
 
 @click.command()
-@click.argument("src", type=LocalPath())
+@click.argument("src", metavar="SRC...", nargs=-1, required=True)
 @click.argument("store", type=LocalPath())
 @splits_option
 @variant_option
+@bad_option
+@map_option
+@image_folder_option
 @images_option
 @number_option("--shard", default=64, least=1, about="Images in a shard file.")
 @decode_check_option
@@ -37,10 +46,13 @@ if TYPE_CHECKING:
 @workers_option
 @overwrite_option
 def convert(
-    src: Path,
+    src: tuple[str, ...],
     store: Path,
     splits: tuple[str, ...],
     variant: str | None,
+    bad: Policy,
+    mapping: tuple[tuple[int, int], ...],
+    image_folder: Path | None,
     images: Any,
     shard: int,
     decode_check: bool,
@@ -51,16 +63,19 @@ def convert(
 ) -> None:
     """Convert the dataset SRC to the new Zarr store STORE.
 
-    SRC is a MaskTerial folder, a COCO .json file beside its images, or a folder with images/ and
-    instance_masks/.
+    SRC is a MaskTerial folder, a COCO .json file beside its images, a folder of such files as COCO,
+    Roboflow or Label Studio write it, a folder with images/ and instance_masks/, or a folder of
+    images. Several COCO files are given as train=a.json val=b.json.
     """
     from mtfast.conversion.convert import convert as convert_dataset
     from mtfast.progress import ProgressDisplay
+    from mtfast.sources import open_source
     from mtfast.store.reading.store import open_store
 
+    source = open_source(source_of(src), image_folder, bad=bad, mapping=dict(mapping))
     with ProgressDisplay() as progress:
         made = convert_dataset(
-            src,
+            source,
             store,
             splits=splits or None,
             variant=variant,

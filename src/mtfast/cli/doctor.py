@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from mtfast.cli.options import (
-    LocalPath,
     decode_check_option,
+    image_folder_option,
     json_option,
+    source_of,
     splits_option,
     workers_option,
 )
@@ -24,13 +25,19 @@ STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
 @click.command()
-@click.argument("src", type=LocalPath())
+@click.argument("src", metavar="SRC...", nargs=-1, required=True)
 @splits_option
+@image_folder_option
 @decode_check_option
 @workers_option
 @json_option
 def doctor(
-    src: Path, splits: tuple[str, ...], decode_check: bool, workers: int | None, as_json: bool
+    src: tuple[str, ...],
+    splits: tuple[str, ...],
+    image_folder: Path | None,
+    decode_check: bool,
+    workers: int | None,
+    as_json: bool,
 ) -> int:
     """Look for what silently spoils training on SRC.
 
@@ -38,10 +45,15 @@ def doctor(
     """
     from mtfast.diagnosis.diagnose import diagnose
     from mtfast.progress import ProgressDisplay
+    from mtfast.sources import open_source
 
+    given = source_of(src)
+    source = (
+        open_source(given, image_folder) if image_folder or not isinstance(given, str) else given
+    )
     with ProgressDisplay() as progress:
         diagnosis = diagnose(
-            src, splits=splits or None, decode=decode_check, workers=workers, progress=progress
+            source, splits=splits or None, decode=decode_check, workers=workers, progress=progress
         )
     if as_json:
         echo_json(diagnosis.as_dict())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,24 +15,30 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DATASET",
+    "ClassMap",
     "Images",
     "LocalPath",
     "Option",
     "Pixels",
     "Size",
+    "bad_option",
     "decode_check_option",
+    "image_folder_option",
     "images_option",
     "json_option",
+    "map_option",
     "min_area_option",
     "number_option",
     "overlap_option",
     "overwrite_option",
     "scheduler_option",
+    "source_of",
     "splits_option",
     "variant_option",
     "workers_option",
 ]
 
+_SPLIT_FILE = re.compile(r"([\w.-]+)=(.+)")
 DATASET = "SRC|STORE"
 """How help shows an argument that is a source or a store."""
 
@@ -163,6 +170,68 @@ class Size(click.ParamType[tuple[int, int]]):
         return int(match[1]), int(match[2])
 
 
+class ClassMap(click.ParamType[tuple[int, int]]):
+    """OLD=NEW, a pair of class numbers."""
+
+    name = "OLD=NEW"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        """Return (old, new).
+
+        Parameters
+        ----------
+        value, param, ctx
+            As click passes them.
+
+        Returns
+        -------
+        (int, int)
+        """
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d+)=(\d+)", str(value))
+        if match is None:
+            self.fail(
+                f"{value!r} is no mapping of classes; expected OLD=NEW such as 0=1", param, ctx
+            )
+        return int(match[1]), int(match[2])
+
+
+def source_of(given: Sequence[str]) -> str | dict[str, str]:
+    """Tell a path from several files as SPLIT=FILE.
+
+    Parameters
+    ----------
+    given : sequence of str
+        The arguments.
+
+    Returns
+    -------
+    str or dict
+        What :func:`mtfast.open_source` takes.
+
+    Raises
+    ------
+    click.UsageError
+        If there are several that do not all name a split.
+
+    Examples
+    --------
+    >>> source_of(["train=a.json", "val=b.json"])
+    {'train': 'a.json', 'val': 'b.json'}
+    """
+    pairs = [_SPLIT_FILE.fullmatch(text) for text in given]
+    if len(given) == 1 and (pairs[0] is None or os.path.exists(given[0])):  # noqa: PTH110
+        return given[0]
+    named = {match[1]: match[2] for match in pairs if match}
+    if len(named) < len(given):
+        raise click.UsageError(
+            f"{len(given)} sources: {' '.join(given)}; expected one, or a COCO file for each split, "
+            f"such as train=a.json val=b.json"
+        )
+    return named
+
+
 def number_option(name: str, *, default: int, least: int, about: str) -> Callable[[Any], Any]:
     """Make an option that takes a whole number.
 
@@ -189,6 +258,27 @@ def number_option(name: str, *, default: int, least: int, about: str) -> Callabl
     )
 
 
+bad_option = click.option(
+    "--bad",
+    type=click.Choice(["refuse", "skip", "repair"]),
+    default="refuse",
+    show_default=True,
+    help="What becomes of bad records in annotation files: refuse the file, leave them out, or "
+    "repair them. Refusing says how many of which kind there are.",
+)
+map_option = click.option(
+    "--map",
+    "mapping",
+    type=ClassMap(),
+    multiple=True,
+    help="Give class OLD the number NEW; may be given several times. Class 0 is background.",
+)
+image_folder_option = click.option(
+    "--image-folder",
+    metavar="DIR",
+    type=LocalPath(),
+    help="The folder of the images of COCO files, if it is not found beside them.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 splits_option = click.option(
     "--split",

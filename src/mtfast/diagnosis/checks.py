@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mtfast.diagnosis.facts import Instances, SplitFacts
 from mtfast.paths import base_name
 from mtfast.rles import class_overlaps
+from mtfast.sources.bad_records import KINDS, BadRecords, Kind, advice_on
 from mtfast.sources.stated import (
     annotation_name,
     area_differs,
@@ -32,14 +33,16 @@ __all__ = ["CHECKS", "MOST_EXAMPLES", "Check", "Found", "Scope", "Severity"]
 Int64 = NDArray[np.int64]
 
 MOST_EXAMPLES = 3
+# Kinds of bad records that are seen when the files of images are read.
+_OF_IMAGES = ("image without file", "unreadable image")
 # Instance masks are mostly stored in a byte.
 MOST_INSTANCES = 255
 
 Severity = Literal["error", "warning", "note"]
 
-Scope = Literal["file", "painted file", "split", "dataset"]
-"""What a check is given: the table of each annotation file, that of the file that semantic masks
-are painted from, the facts of each split, or those of all splits."""
+Scope = Literal["records", "file", "painted file", "split", "dataset"]
+"""What a check is given: what was wrong with records of each annotation file, its table, that of
+the file that semantic masks are painted from, the facts of each split, or those of all splits."""
 
 
 class Found(NamedTuple):
@@ -91,19 +94,10 @@ def annotation_id_0(table: RunTable) -> Found:
     return _annotations(table, table.instance_ids == 0)
 
 
-def category_id_0(table: RunTable) -> Found:
-    """0 is background in a semantic mask."""
-    return _annotations(table, table.category_ids == 0)
-
-
-def category_not_listed(table: RunTable) -> Found:
-    """Training code numbers the classes by the list of categories."""
-    known = [0, *(category.id for category in table.categories)]
-    return _annotations(table, ~np.isin(table.category_ids, known), _with_class)
-
-
-def crowd(table: RunTable) -> Found:
-    """Training code drops annotations that are marked as crowds."""
+def mostly_crowds(table: RunTable) -> Found:
+    """Some tools write every RLE as a crowd, and training code drops crowds."""
+    if 2 * np.count_nonzero(table.iscrowd) <= table.n_instances:
+        return Found()
     return _annotations(table, table.iscrowd != 0)
 
 
@@ -178,16 +172,43 @@ def sizes_differ(split: SplitFacts) -> Found:
     words = {}
     for name, sizes in split.sizes.items():
         file = split.images.get(name)
-        if file is not None and file.size is not None and sizes != {file.size}:
-            stated = " and ".join(f"{h} x {w}" for h, w in sorted(sizes))
-            words[name] = f"{name}: {stated} in annotations, {file.size[0]} x {file.size[1]} pixels"
+        stated = " and ".join(f"{h} x {w}" for h, w in sorted(sizes))
+        if file is not None and file.size is not None and sizes not in ({file.size}, {file.shown}):
+            turned = f", turned by its EXIF orientation {file.orientation}" * (file.shown in sizes)
+            pixels = f"{file.size[0]} x {file.size[1]} pixels"
+            words[name] = f"{name}: {stated} in annotations, {pixels}{turned}"
         elif len(sizes) > 1:
-            words[name] = f"{name}: {' and '.join(f'{h} x {w}' for h, w in sorted(sizes))}"
+            words[name] = f"{name}: {stated}"
     return _named(words, words.values())
 
 
+def turned_images(split: SplitFacts) -> Found:
+    """The size of the annotations says whether masks lie on the turned image."""
+    words = {}
+    for name, file in split.images.items():
+        if file.orientation != 1 and file.size != file.shown:
+            fits = "as shown" if split.sizes[name] == {file.shown} else "as stored"
+            words[name] = f"{name}: orientation {file.orientation}, masks fit the image {fits}"
+    return _named(words, words.values())
+
+
+def unclear_orientation(split: SplitFacts) -> Found:
+    """An image of the same size when it is turned does not say on which of both masks lie."""
+    words = {
+        name: f"{name}: orientation {file.orientation}"
+        for name, file in split.images.items()
+        if file.orientation != 1 and file.size is not None and file.size == file.shown
+    }
+    return _named(words, words.values())
+
+
+def other_spellings(split: SplitFacts) -> Found:
+    """Other tools may not find such files."""
+    return Found(*next(((bad.places, bad.examples) for bad in split.spelled), ((), ())))
+
+
 def several_sizes(split: SplitFacts) -> Found:
-    """An array holds images of one size."""
+    """Batches hold images of one size."""
     sizes = sorted({size for sizes in split.sizes.values() for size in sizes})
     return _named(sizes if len(sizes) > 1 else [], [f"{h} x {w}" for h, w in sizes])
 
@@ -206,7 +227,7 @@ def images_without_file(split: SplitFacts) -> Found:
 
 def files_without_image(split: SplitFacts) -> Found:
     """Files that no annotation file lists are never used."""
-    used = {base_name(name) for name in split.images}
+    used = {base_name(path) for path in (*split.paths.values(), *split.shared)}
     return _named([file for file in split.image_files or () if file not in used])
 
 
@@ -247,6 +268,25 @@ def runs_in_both(splits: Sequence[SplitFacts]) -> Found:
         if name in b.sets
     }
     return _named(shared, shared.values())
+
+
+# Checks of records.
+
+
+def _of_kind(kind: str) -> Callable[[Sequence[BadRecords]], Found]:
+    def find(found: Sequence[BadRecords]) -> Found:
+        of_kind = [bad for bad in found if bad.kind == kind]
+        places = [place for bad in of_kind for place in bad.places]
+        return _named(places, [example for bad in of_kind for example in bad.examples])
+
+    return find
+
+
+def _check_of(kind: Kind) -> Check:
+    """Make the check for bad records of a kind."""
+    zero = ", or map the class to a free number with --map" * (kind.name == "category id 0")
+    advice = f"expected records as COCO describes them; correct them{zero}, or convert: "
+    return Check(kind.name, "error", "records", _of_kind(kind.name), advice + advice_on([kind]))
 
 
 # Helpers.
@@ -306,17 +346,19 @@ def _look_up(ids: Int64, among: Int64) -> tuple[Int64, NDArray[np.bool_]]:
 # fmt: off
 CHECKS: tuple[Check, ...] = (
     Check("unreadable file", "error", "split", unreadable_annotations,
-          "expected a file that can be read; correct it or unpack it again, then run the checks of "
-          "its content"),
+          "expected a file that can be read; correct it or get a whole copy, then run the checks "
+          "of its content"),
     Check("annotation id 0", "error", "file", annotation_id_0,
           "expected ids other than 0, which means no match to COCOeval; give it another id"),
-    Check("category id 0", "error", "file", category_id_0,
-          "expected category ids from 1, as 0 is background in masks; renumber the classes"),
-    Check("category not listed", "error", "file", category_not_listed,
-          "expected every class in categories, by which training code numbers them; add the class, "
-          "or correct the annotation"),
-    Check("iscrowd", "warning", "file", crowd,
-          "expected iscrowd 0, as training code drops crowds; set it to 0 if it is a single flake"),
+    *(_check_of(kind) for kind in KINDS.values() if kind.is_bad and kind.name not in _OF_IMAGES),
+    Check("unused category 0", "note", "records", _of_kind("unused category 0"),
+          "0 is background in masks; the class is left out, as no annotation uses it"),
+    Check("iscrowd", "note", "records", _of_kind("iscrowd"),
+          "evaluation needs crowds as they are, and training code leaves them out; a single flake "
+          "that is marked as a crowd is not trained on"),
+    Check("mostly crowds", "warning", "file", mostly_crowds,
+          "expected crowds to be few, as training code drops them; some tools write every RLE as a "
+          "crowd: export again as polygons, or mark single instances as such"),
     Check("empty mask", "warning", "file", empty_mask,
           "expected at least one pixel; remove the annotation"),
     Check("area disagrees", "warning", "file", area_disagrees,
@@ -335,23 +377,31 @@ CHECKS: tuple[Check, ...] = (
     Check("sizes disagree", "error", "split", sizes_differ,
           "expected the size of the image file in all annotation files; correct the size, or get "
           "the image that the masks were drawn on"),
+    Check("EXIF orientation unclear", "error", "split", unclear_orientation,
+          "expected upright images, or sizes that say on which image masks lie; look at some, then "
+          "convert with --orientation stored or shown"),
+    Check("EXIF orientation", "note", "split", turned_images,
+          "images are read in the orientation that masks fit; other tools may turn them or not"),
     Check("several sizes", "note", "split", several_sizes,
-          "a store holds one size in a split; convert each size separately"),
+          "a store holds them as they are; train on windows of one size"),
     Check("no image files", "note", "split", no_image_files,
           "images were not checked; add them, or convert with --images none"),
     Check("image without file", "error", "split", images_without_file,
-          "expected a file for every image; add it, or remove the image from the annotations"),
-    Check("file without image", "warning", "split", files_without_image,
-          "expected every image file in the annotations; add it there, or remove the file, which "
-          "is never used"),
+          "expected a file for every image; add it, or convert with --bad skip, which leaves the "
+          "image out, or with --images none"),
+    Check("file of another spelling", "note", "split", other_spellings,
+          "the file is found by its slashes, the end of its path, Unicode form or case; other "
+          "tools may not find it"),
+    Check("file without image", "note", "split", files_without_image,
+          "the file is not used here; keep it if another annotation file lists it"),
     Check("unreadable image", "error", "split", unreadable_images,
-          "expected a file that decodes; get it again, as decoders fill missing pixels with grey "
-          "or fail"),
+          "expected an image file that decodes, as decoders fill missing pixels with grey or fail; "
+          "replace it by a whole copy, or convert with --bad skip, which leaves the image out"),
     Check("identical images", "warning", "split", identical_images,
           "expected every image once, as duplicates count twice; keep one of them"),
     Check("identical across splits", "error", "dataset", identical_across,
-          "expected every image in one split, as training images do not test a model; remove it "
-          "from the others"),
+          "expected every image in one split, as training images do not test a model; list it in "
+          "one of them alone"),
     Check("run in two splits", "error", "dataset", runs_in_both,
           "expected the images of an exfoliation run in one split, as they look alike; move them "
           "to one"),

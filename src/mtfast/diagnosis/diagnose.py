@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from itertools import chain
 from typing import Any, NamedTuple, get_args
 
@@ -18,10 +19,10 @@ from mtfast.diagnosis.facts import ImageFile, Instances, SplitFacts
 from mtfast.errors import MtfastError
 from mtfast.jpeg import read_header
 from mtfast.parallel import run_jobs
-from mtfast.paths import base_name
 from mtfast.progress import Progress, track
 from mtfast.rles import Rles
 from mtfast.sources import Source
+from mtfast.sources.image_size import read_size
 from mtfast.sources.source import chosen_splits
 from mtfast.sources.variants import default_variant, is_n_shot, taken_from
 from mtfast.table import RunTable
@@ -154,8 +155,11 @@ def diagnose(
         facts = _read_annotations(opened, name, collector, progress)
         _read_meta_data(opened, facts)
         _read_images(opened, facts, decode, workers, progress)
-        collector.run("split", name, facts)
         all_facts.append(facts)
+    for facts in all_facts:
+        sharing = (f for f in all_facts if f is not facts and f.image_files == facts.image_files)
+        facts.shared = frozenset(path for other in sharing for path in other.paths.values())
+        collector.run("split", facts.name, facts)
     collector.run("dataset", None, all_facts)
     return Diagnosis(str(opened.path), opened.kind, names, collector.findings())
 
@@ -209,7 +213,7 @@ def _read_annotations(
     painted = default_variant(variants)
     for variant in track(variants, f"checking annotations of {split}", progress):
         try:
-            table = source.table(split, variant)
+            table, found, _ = source.examine(split, variant)
         except MtfastError as error:
             facts.unreadable[variant] = str(error)
             continue
@@ -220,6 +224,7 @@ def _read_annotations(
         facts.instances[variant] = _instances(table)
         # A subset has no faults but those of the file that it was taken from; they are compared.
         if not is_n_shot(variant) or taken_from(variant) not in facts.instances:
+            collector.run("records", split, found, variant)
             collector.run("file", split, table, variant)
         if variant == painted:
             collector.run("painted file", split, table, variant)
@@ -246,12 +251,11 @@ def _read_images(
 ) -> None:
     """Read every image file that the annotations list."""
     facts.image_files = source.image_names(facts.name)
-    files = set(facts.image_files or ())
-    names = [
-        name
-        for name in facts.sizes
-        if name in files or (base_name(name) != name and source.find_image(facts.name, name))
-    ]
+    facts.paths = {
+        name: path for name in facts.sizes if (path := source.find_image(facts.name, name))
+    }
+    facts.spelled = source.matched(facts.name, list(facts.paths))
+    names = list(facts.paths)
     jobs = [
         _ImageJob(source, facts.name, names[start : start + IMAGES_PER_JOB], decode)
         for start in range(0, len(names), IMAGES_PER_JOB)
@@ -283,19 +287,37 @@ def _check_images(job: _ImageJob) -> list[ImageFile]:
 
 
 def _check_image(job: _ImageJob, name: str) -> ImageFile:
-    import imagecodecs
-
     try:
         data = job.source.read_image(job.split, name)
     except MtfastError as error:
         return ImageFile(None, str(error), b"")
     digest = hashlib.sha256(data).digest()
     try:
-        header = read_header(data)
-        if job.decode:
-            imagecodecs.jpeg8_decode(data, outcolorspace="RGB")
+        header = read_size(data, name)
     except MtfastError as error:
-        return ImageFile(None, f"{name} is {error}", digest)
-    except (ValueError, RuntimeError) as error:
-        return ImageFile(None, f"{name} does not decode ({error})", digest)
-    return ImageFile((header.height, header.width), "", digest)
+        return ImageFile(None, str(error).partition(";")[0], digest)
+    if fault := _fault_of(data, name, header.kind, job.decode):
+        return ImageFile(None, fault, digest)
+    return ImageFile((header.height, header.width), "", digest, header.orientation)
+
+
+def _fault_of(data: bytes, name: str, kind: str, decode: bool) -> str:
+    """Say why an image does not decode; empty if it does."""
+    import imagecodecs
+    from PIL import Image
+
+    is_jpeg = kind in ("JPEG", "MPO")
+    try:
+        if is_jpeg:
+            # Finds files that are cut off, which PIL's header does not.
+            read_header(data)
+        if decode and is_jpeg:
+            imagecodecs.jpeg8_decode(data, outcolorspace="RGB")
+        elif decode:
+            with Image.open(BytesIO(data)) as image:
+                image.load()
+    except MtfastError as error:
+        return f"{name} is {error}"
+    except (ValueError, RuntimeError, OSError, SyntaxError) as error:
+        return f"{name} does not decode ({error})"
+    return ""

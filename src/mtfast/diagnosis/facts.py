@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.sources import BadRecords
+
 __all__ = ["ImageFile", "Instances", "SplitFacts"]
 
 Int64 = NDArray[np.int64]
@@ -19,16 +21,24 @@ class ImageFile(NamedTuple):
     Attributes
     ----------
     size : (height, width) or None
-        None if the file cannot be read.
+        As stored in the file; None if it cannot be read.
     fault : str
         Why it cannot be read; empty if it can.
     digest : bytes
         SHA-256 of the file.
+    orientation : int
+        EXIF orientation, 1 to 8; 1 is upright.
     """
 
     size: tuple[int, int] | None
     fault: str
     digest: bytes
+    orientation: int = 1
+
+    @property
+    def shown(self) -> tuple[int, int] | None:
+        """Height and width of the upright image."""
+        return self.size[::-1] if self.size and self.orientation >= 5 else self.size
 
 
 class Instances(NamedTuple):
@@ -59,6 +69,12 @@ class SplitFacts:
         Names of the files in the folder of images; None without such a folder.
     images : dict
         The image files that were found, by the names that the annotations have for them.
+    paths : dict
+        Where these are.
+    spelled : tuple of BadRecords
+        Those that are found under another name than the listed one.
+    shared : frozenset of str
+        Paths that other splits use of the same folder of images.
     sets : tuple of str
         The named sets (exfoliation runs).
     """
@@ -69,4 +85,7 @@ class SplitFacts:
     instances: dict[str, Instances] = field(default_factory=dict)
     image_files: tuple[str, ...] | None = None
     images: dict[str, ImageFile] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)
+    spelled: tuple[BadRecords, ...] = ()
+    shared: frozenset[str] = frozenset()
     sets: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-__all__ = ["KINDS", "BadRecords", "Done", "Kind", "Ledger", "Policy", "refusal"]
+__all__ = ["KINDS", "BadRecords", "Done", "Kind", "Ledger", "Policy", "advice_on", "refusal"]
 
 Policy = Literal["refuse", "skip", "repair", "examine"]
 Done = Literal["refused", "skipped", "repaired", "dropped", "mapped", "matched", "kept"]
@@ -300,6 +300,35 @@ def refusal(ledger: Ledger, found: Sequence[BadRecords]) -> str | None:
     )
 
 
+def advice_on(kinds: Sequence[Kind]) -> str:
+    """Return what skipping and repairing records of some kinds would do.
+
+    Parameters
+    ----------
+    kinds : sequence of Kind
+        Bad ones.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> advice_on([KINDS["flat polygon"]])
+    '--bad skip leaves them out; --bad repair puts polygons into a list'
+    >>> advice_on([KINDS["category id 0"], KINDS["id missing"]])    # doctest: +ELLIPSIS
+    '--bad skip numbers them in file order and leaves out the others; --bad repair numbers them ...
+    """
+    safe = dict.fromkeys(kind.repair for kind in kinds if kind.is_safe)
+    left = "leaves out the others" if safe else "leaves them out"
+    skip = " and ".join([*safe, *[left] * any(not kind.is_safe for kind in kinds)])
+    mends = ", ".join(dict.fromkeys(kind.repair for kind in kinds if kind.repair))
+    hopeless = ", ".join(kind.name for kind in kinds if not kind.repair)
+    refuses = f"{'and ' if mends else ''}refuses {hopeless}" if hopeless else ""
+    repair = " ".join(part for part in (mends, refuses) if part)
+    return f"--bad skip {skip}; --bad repair {repair}"
+
+
 def _advice(refused: Sequence[BadRecords], ledger: Ledger) -> str:
     zero = (
         f"map class 0 to a free number with --map 0={ledger.free_category}, "
@@ -308,12 +337,4 @@ def _advice(refused: Sequence[BadRecords], ledger: Ledger) -> str:
     )
     if ledger.policy == "repair":
         return f"correct them, {zero}or leave them out with --bad skip"
-    kinds = [KINDS[bad.kind] for bad in refused]
-    safe = dict.fromkeys(kind.repair for kind in kinds if kind.is_safe)
-    left = {True: "leaves out the others", False: "leaves them out"}[bool(safe)]
-    skip = " and ".join([*safe, *[left] * any(not kind.is_safe for kind in kinds)])
-    mends = ", ".join(dict.fromkeys(kind.repair for kind in kinds if kind.repair))
-    hopeless = ", ".join(kind.name for kind in kinds if not kind.repair)
-    refuses = f"{'and ' if mends else ''}refuses {hopeless}" if hopeless else ""
-    repair = " ".join(part for part in (mends, refuses) if part)
-    return f"correct them, {zero}or go on: --bad skip {skip}; --bad repair {repair}"
+    return f"correct them, {zero}or go on: {advice_on([KINDS[bad.kind] for bad in refused])}"

@@ -31,8 +31,8 @@ def spellings(name: str) -> list[str]:
 
     Examples
     --------
-    >>> spellings("..\\label\\1.jpg")
-    ['..\\\\label\\\\1.jpg', '../label/1.jpg', 'label/1.jpg', '1.jpg']
+    >>> spellings(r"..\label\1.jpg")
+    ['..\\label\\1.jpg', '../label/1.jpg', 'label/1.jpg', '1.jpg']
     >>> spellings("https://host/data/1%20b.jpg?x=1")
     ['https://host/data/1%20b.jpg?x=1', 'host/data/1 b.jpg', 'data/1 b.jpg', '1 b.jpg']
     """

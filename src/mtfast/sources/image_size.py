@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from io import BytesIO
 from typing import NamedTuple
+
+from PIL import Image
 
 from mtfast.errors import SourceError
 
 __all__ = ["ImageSize", "read_size"]
 
 _ORIENTATION = 0x0112
+_TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 class ImageSize(NamedTuple):
@@ -57,17 +59,12 @@ def read_size(data: bytes, name: str) -> ImageSize:
     SourceError
         If it is no image.
     """
-    from PIL import Image
-
     try:
-        with warnings.catch_warnings():
-            # Large images are no attack here; only the header is read.
-            warnings.simplefilter("ignore")
-            with Image.open(BytesIO(data)) as image:
-                orientation = int(image.getexif().get(_ORIENTATION, 1))
-                kind = image.format or ""
-                width, height = image.size
-    except (OSError, ValueError, SyntaxError, TypeError, Image.DecompressionBombError) as error:
+        with Image.open(BytesIO(data)) as image:
+            orientation = int(image.getexif().get(_ORIENTATION, 1))
+            kind = image.format or ""
+            width, height = image.size
+    except (OSError, ValueError, SyntaxError, TypeError, *_TOO_LARGE) as error:
         raise SourceError(
             f"{name} is no image ({' '.join(str(error).split())[:80]}); expected an image file; "
             f"replace or remove it"

@@ -499,8 +499,9 @@ class _Annotations:
         return rings.rings
 
     def _rle(self, found: Record, size: tuple[int, int], place: Any, words: str) -> Record | None:
-        stated = found.get("size")
-        sides = [_whole(side) for side in stated] if isinstance(stated, list) else []
+        size_given = found.get("size")
+        stated: list[Any] = size_given if isinstance(size_given, list) else []
+        sides = [_whole(side) for side in stated]
         if len(sides) != 2 or None in sides or not isinstance(found.get("counts"), str | list):
             self._ledger.keep(
                 "malformed segmentation", place, f"{words} has an RLE without size or counts"

@@ -6,12 +6,8 @@ import re
 
 __all__ = ["is_json", "split_named", "stem_of_json"]
 
-_SPLIT = re.compile(
-    r"(?:^|[^a-zA-Z0-9])"
-    r"((?:mini)?(?:train(?:ing|val)?|valid(?:ation)?|val|test(?:ing)?)(?:-dev)?[0-9]*k?)"
-    r"(?:$|[^a-zA-Z0-9])",
-    re.IGNORECASE,
-)
+_NAME = r"(?:mini)?(?:train(?:ing|val)?|valid(?:ation)?|val|test(?:ing)?)(?:-dev)?[0-9]*k?"
+_SPLIT = re.compile(rf"(?:^|[^a-zA-Z0-9])({_NAME})(?:$|[^a-zA-Z0-9])", re.IGNORECASE)
 
 
 def is_json(name: str) -> bool:
@@ -48,11 +44,12 @@ def stem_of_json(name: str) -> str:
 
 
 def split_named(file: str, folder: str = "") -> str:
-    """Return the split that the name of an annotation file says, or else that of its folder.
+    """Return the split that the name of an annotation file says, or else its folder is.
 
     Parameters
     ----------
     file, folder : str
+        The folder counts only if its whole name is that of a split.
 
     Returns
     -------
@@ -66,7 +63,6 @@ def split_named(file: str, folder: str = "") -> str:
     >>> split_named("_annotations.coco.json", "valid"), split_named("flakes.json")
     ('valid', 'train')
     """
-    for name in (stem_of_json(file), folder):
-        if match := _SPLIT.search(name):
-            return match[1]
-    return "train"
+    if match := _SPLIT.search(stem_of_json(file)):
+        return match[1]
+    return folder if re.fullmatch(_NAME, folder, re.IGNORECASE) else "train"
