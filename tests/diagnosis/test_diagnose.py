@@ -104,7 +104,6 @@ IN_A_FILE = [
     ("annotation id 0", ALONE, first_annotation(id=0), 1),
     ("category id 0", ALONE, first_annotation(category_id=0), 1),
     ("category not listed", ALONE, first_annotation(category_id=77), 1),
-    ("iscrowd", ALONE, first_annotation(iscrowd=1), 1),
     ("empty mask", ALONE, empty, 1),
     ("area disagrees", ALONE, first_annotation(area=7), 1),
     ("area disagrees", ALONE, grow_area, 1),
@@ -113,7 +112,7 @@ IN_A_FILE = [
     ("ids disagree", "test_annotations_300", drop_one, 1),
     ("ids disagree", "test_annotations_with_class_300", drop_one, 1),
     ("ids disagree", "test_annotations_300", swap_ids, 2),
-    ("unreadable file", ALONE, break_text, 1),
+    ("RLE that does not fill its frame", ALONE, break_text, 1),
 ]
 
 
@@ -144,11 +143,6 @@ def share_a_run(folder: Path) -> None:
 IN_IMAGES = [
     ("sizes disagree", "train", replace_jpeg),
     ("image without file", "train", lambda folder: images_of(folder)[0].unlink()),
-    (
-        "file without image",
-        "train",
-        lambda f: shutil.copy(images_of(f)[0], f / "train_images/x.jpg"),
-    ),
     ("unreadable image", "train", cut_jpeg),
     ("identical images", "train", lambda f: shutil.copy(images_of(f)[0], images_of(f)[1])),
     (
@@ -172,12 +166,10 @@ def test_faults_of_images_and_meta_data(damaged, check, split, plant):
 
 
 def test_all_faults_at_once_are_found_once_each(damaged):
-    for check, _, plant, _ in IN_A_FILE[:4]:
-        edit(
-            damaged,
-            f"{'train' if check == 'iscrowd' else 'test'}_annotations_with_class_200",
-            plant,
-        )
+    edit(damaged, ALONE, first_annotation(id=0))
+    edit(damaged, ALONE, lambda c: c["annotations"][1].update(category_id=0))
+    edit(damaged, ALONE, lambda c: c["annotations"][2].update(category_id=77))
+    edit(damaged, "train_annotations_with_class_200", first_annotation(iscrowd=1))
     edit(damaged, "test_annotations_with_class_full", break_text)
     replace_jpeg(damaged)
     images_of(damaged)[5].unlink()
@@ -188,12 +180,12 @@ def test_all_faults_at_once_are_found_once_each(damaged):
     found = {(f["check"], f["split"]): f["count"] for f in said["findings"]}
     found.pop(("classes overlap", "train"), None)
     found.pop(("classes overlap", "test"), None)
-    # The four faults of test are planted in one annotation, each over the one before.
     assert found == {
         ("annotation id 0", "test"): 1,
+        ("category id 0", "test"): 1,
         ("category not listed", "test"): 1,
         ("iscrowd", "train"): 1,
-        ("unreadable file", "test"): 1,
+        ("RLE that does not fill its frame", "test"): 1,
         ("sizes disagree", "train"): 1,
         ("image without file", "train"): 1,
     }
@@ -225,7 +217,9 @@ def test_n_shot_subsets_are_compared_with_the_file_they_come_from(damaged):
     path = damaged / "RLE_annotations" / "train_annotations_with_class_300.json"
     path.write_text(path.read_text()[:500])
     found = above_notes(mtfast.diagnose(damaged, splits=["train"]))
-    assert found == {("unreadable file", "train"): 1, ("iscrowd", "train"): 1}
+    assert found == {("unreadable file", "train"): 1}
+    (crowd,) = finding(mtfast.diagnose(damaged, splits=["train"]), "iscrowd").examples
+    assert crowd.startswith(subset.replace("train_", ""))
 
 
 def test_files_without_a_threshold_in_their_names_are_compared(damaged):
@@ -260,9 +254,11 @@ def test_an_image_in_three_splits_is_three_pairs(damaged):
 
 def test_messages_name_what_is_wrong(damaged):
     edit(damaged, ALONE, break_text)
-    (said,) = finding(mtfast.diagnose(damaged, splits=["test"]), "unreadable file").examples
-    assert said.startswith(f"RLE_annotations/{ALONE}.json: annotation ")
-    assert "(number 2) of image" in said
+    found = finding(mtfast.diagnose(damaged, splits=["test"]), "RLE that does not fill its frame")
+    (said,) = found.examples
+    assert said.startswith(f"{ALONE.removeprefix('test_')}: annotation ")
+    assert "(number 2): " in said
+    assert "--bad skip leaves them out" in found.advice
     replace_jpeg(damaged)
     name = images_of(damaged)[0].name
     found = finding(mtfast.diagnose(damaged, splits=["train"]), "sizes disagree")
@@ -397,10 +393,9 @@ def test_folders_of_labels(tmp_path):
         Image.new("L", (40, 30), k).save(tmp_path / "instance_masks" / f"{k}.png")
     assert mtfast.diagnose(tmp_path).findings == ()
     (tmp_path / "instance_masks" / "1.png").unlink()
-    assert above_notes(mtfast.diagnose(tmp_path)) == {
-        ("unreadable file", "train"): 1,
-        ("file without image", "train"): 2,
-    }
+    diagnosis = mtfast.diagnose(tmp_path)
+    assert above_notes(diagnosis) == {("unreadable file", "train"): 1}
+    assert finding(diagnosis, "file without image").count == 2
 
 
 def test_a_store_is_refused(tiny_set, tmp_path):
@@ -413,7 +408,7 @@ def test_the_command_for_people(damaged):
     done = run("doctor", damaged)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("0 errors, 0 warnings, ")
-    edit(damaged, ALONE, first_annotation(id=0, iscrowd=1))
+    edit(damaged, ALONE, first_annotation(id=0, area=7))
     done = run("doctor", damaged, "--decode")
     assert done.returncode == 1, done.stderr
     assert "error" in done.stdout

@@ -163,6 +163,10 @@ def test_no_annotation_file(tmp_path, name):
     with pytest.raises(SourceError, match=rf"^{name}/ of .* holds no annotation file; expected"):
         mtfast.open_source(tmp_path)
     write(tmp_path / name / "instances.json", DOCUMENT)
+    if name == "annotations":
+        # As COCO has it.
+        assert mtfast.open_source(tmp_path).kind == "coco"
+        return
     with pytest.raises(SourceError, match=r"of a MaskTerial set but instances.json; .* own path$"):
         mtfast.open_source(tmp_path)
 
@@ -176,7 +180,8 @@ def test_bad_files_are_named(folder):
         src.table("train", "annotations_300")
     path.write_text(text.replace('"132"', '"133"'))
     with pytest.raises(
-        RLEError, match=r"^RLE_annotations/train_annotations_300.json: annotation 1 "
+        RLEError,
+        match=r"^RLE_annotations/train_annotations_300.json: 1 bad record: .*\(annotation 1 ",
     ):
         src.table("train", "annotations_300")
 

@@ -50,8 +50,7 @@ def test_a_folder_without_a_dataset(tmp_path):
     for part in ("RLE_annotations/", "annotations/", "images/", "instance_masks/", ".json"):
         assert part in message
     (tmp_path / "coco.json").touch()
-    with pytest.raises(SourceError, match=rf"; perhaps {tmp_path.name}/coco.json$"):
-        mtfast.open_source(tmp_path)
+    assert mtfast.open_source(tmp_path).kind == "coco"
     (tmp_path / "zarr.json").touch()
     with pytest.raises(SourceError, match=r"is a Zarr store; .*; open a store with mtfast.open$"):
         mtfast.open_source(tmp_path)

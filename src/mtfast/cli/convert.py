@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("src", metavar="SRC...", nargs=-1, required=True)
+@click.argument("src", metavar="SRC...", nargs=-1)
 @click.argument("store", type=LocalPath())
 @splits_option
 @variant_option
@@ -69,10 +69,12 @@ def convert(
     """
     from mtfast.conversion.convert import convert as convert_dataset
     from mtfast.progress import ProgressDisplay
-    from mtfast.sources import open_source
     from mtfast.store.reading.store import open_store
 
-    source = open_source(source_of(src), image_folder, bad=bad, mapping=dict(mapping))
+    if not src:
+        # The last argument is the store: with one alone, that is what was not given.
+        raise click.UsageError("Missing argument 'STORE'")
+    source = source_of(src, image_folder, bad, mapping)
     with ProgressDisplay() as progress:
         made = convert_dataset(
             source,
@@ -90,4 +92,8 @@ def convert(
         )
     opened = open_store(made)
     counts = ", ".join(f"{len(opened[name]):,} {name}" for name in opened)
+    if not isinstance(source, str):
+        for split in opened:
+            for found in source.findings(split):
+                click.echo(f"{found.file}: {found}")
     click.echo(f"{made}: {counts} images; open it with mtfast.open({str(made)!r})")

@@ -45,12 +45,8 @@ def doctor(
     """
     from mtfast.diagnosis.diagnose import diagnose
     from mtfast.progress import ProgressDisplay
-    from mtfast.sources import open_source
 
-    given = source_of(src)
-    source = (
-        open_source(given, image_folder) if image_folder or not isinstance(given, str) else given
-    )
+    source = source_of(src, image_folder)
     with ProgressDisplay() as progress:
         diagnosis = diagnose(
             source, splits=splits or None, decode=decode_check, workers=workers, progress=progress

@@ -12,6 +12,9 @@ import click
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mtfast.sources import Source
+    from mtfast.sources.bad_records import Policy
+
 
 __all__ = [
     "DATASET",
@@ -197,37 +200,47 @@ class ClassMap(click.ParamType[tuple[int, int]]):
         return int(match[1]), int(match[2])
 
 
-def source_of(given: Sequence[str]) -> str | dict[str, str]:
-    """Tell a path from several files as SPLIT=FILE.
+def source_of(
+    given: Sequence[str],
+    image_folder: Path | None = None,
+    bad: Policy = "refuse",
+    mapping: Sequence[tuple[int, int]] = (),
+) -> str | Source:
+    """Open what a command is given, unless a path is all there is to it.
 
     Parameters
     ----------
     given : sequence of str
-        The arguments.
+        One path, or several files as SPLIT=FILE.
+    image_folder, bad, mapping
+        As for :func:`mtfast.open_source`.
 
     Returns
     -------
-    str or dict
-        What :func:`mtfast.open_source` takes.
+    str or Source
 
     Raises
     ------
     click.UsageError
         If there are several that do not all name a split.
-
-    Examples
-    --------
-    >>> source_of(["train=a.json", "val=b.json"])
-    {'train': 'a.json', 'val': 'b.json'}
     """
+    path = _path_or_files(given)
+    if isinstance(path, str) and bad == "refuse" and not (image_folder or mapping):
+        return path
+    from mtfast.sources import open_source
+
+    return open_source(path, image_folder, bad=bad, mapping=dict(mapping))
+
+
+def _path_or_files(given: Sequence[str]) -> str | dict[str, str]:
     pairs = [_SPLIT_FILE.fullmatch(text) for text in given]
     if len(given) == 1 and (pairs[0] is None or os.path.exists(given[0])):  # noqa: PTH110
         return given[0]
     named = {match[1]: match[2] for match in pairs if match}
     if len(named) < len(given):
         raise click.UsageError(
-            f"{len(given)} sources: {' '.join(given)}; expected one, or a COCO file for each split, "
-            f"such as train=a.json val=b.json"
+            f"{len(given)} sources: {' '.join(given)}; expected one, or a COCO file for each "
+            f"split, such as train=a.json val=b.json"
         )
     return named
 

@@ -64,8 +64,10 @@ def test_folders_of_images_that_are_found(tmp_path, file, folder):
     put(tmp_path / folder / "a.JPEG")
     put(tmp_path / folder / "._b.jpg")
     src = mtfast.open_source(make(tmp_path / file, "b.jpg"))
-    assert src.image_names("train") == ("a.JPEG", "b.jpg")
-    assert src.read_image("train", "b.jpg")
+    (split,) = src.splits
+    assert split == ("train2017" if "2017" in file else "train")
+    assert src.image_names(split) == ("a.JPEG", "b.jpg")
+    assert src.read_image(split, "b.jpg")
 
 
 def test_a_folder_with_images_is_preferred_and_a_named_one_wins(tmp_path):
