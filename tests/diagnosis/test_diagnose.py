@@ -421,3 +421,158 @@ def test_the_schema_names_every_check():
     schema = json.loads((DOCS / "doctor.schema.json").read_text())
     item = schema["properties"]["findings"]["items"]
     assert item["properties"]["check"]["enum"] == [check.name for check in CHECKS]
+
+
+def coco(folder: Path, *records: dict[str, Any], **image: Any) -> Path:
+    """A set of one image of 4 x 6 pixels with a sound annotation, and with others."""
+    listed = {"id": 1, "file_name": "a.png", "height": 4, "width": 6} | image
+    sound = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[0, 0, 4, 0, 4, 3, 0, 3]]}
+    content = {
+        "images": [listed],
+        "annotations": [sound, *({**sound, "id": k, **r} for k, r in enumerate(records, 2))],
+        "categories": [{"id": 1, "name": "flake"}],
+    }
+    folder.mkdir(exist_ok=True)
+    (folder / "coco.json").write_text(json.dumps(content))
+    return folder / "coco.json"
+
+
+def put(path: Path, size: tuple[int, int] = (6, 4), orientation: int = 1, **options: Any) -> None:
+    path.parent.mkdir(exist_ok=True)
+    exif = Image.Exif()
+    if orientation > 1:
+        exif[0x112] = orientation
+    Image.new("RGB", size).save(path, exif=exif, **options)
+
+
+def test_all_bad_records_are_found_though_the_first_would_stop_a_reader(tmp_path):
+    path = coco(
+        tmp_path,
+        {"segmentation": []},
+        {"segmentation": [], "bbox": [1, 1, 2, 2]},
+        {"segmentation": {"size": [6, 4], "counts": "04"}},
+        {"image_id": 9},
+        {"category_id": 0},
+        {"category_id": 9},
+        {"area": float("nan")},
+        {"iscrowd": 1},
+    )
+    put(tmp_path / "images" / "a.png")
+    diagnosis = mtfast.diagnose(path, decode=True)
+    assert above_notes(diagnosis) == {
+        (kind, "train"): 1
+        for kind in (
+            "area or bbox not a number",
+            "annotation without image",
+            "no segmentation",
+            "no segmentation and no box",
+            "RLE of another size",
+            "category id 0",
+            "category not listed",
+        )
+    }
+    assert finding(diagnosis, "iscrowd").severity == "note"
+    assert "4 (number 3)" in finding(diagnosis, "RLE of another size").examples[0]
+    assert finding(diagnosis, "no segmentation").advice.endswith(
+        "--bad skip leaves them out; --bad repair draws their boxes as rectangles"
+    )
+    # Once it is repaired nothing is left to say but of crowds.
+    table = mtfast.open_source(path, bad="skip").table("train", "annotations")
+    assert table.instance_ids.tolist() == [1, 8, 9]
+
+
+def test_stock_crowds_are_a_note_and_files_of_nothing_else_a_warning(tmp_path):
+    put(tmp_path / "images" / "a.png")
+    few = mtfast.diagnose(coco(tmp_path, {"iscrowd": 1}))
+    assert few.is_sound
+    assert "set it to 0" not in finding(few, "iscrowd").advice
+    many = mtfast.diagnose(coco(tmp_path, {"iscrowd": 1}, {"iscrowd": 1}))
+    assert above_notes(many) == {("mostly crowds", "train"): 2}
+
+
+@pytest.mark.parametrize(
+    ("stored", "orientation", "check", "severity", "words"),
+    [
+        ((6, 4), 1, None, None, ""),
+        (
+            (4, 6),
+            6,
+            "EXIF orientation",
+            "note",
+            "a.jpg: orientation 6, masks fit the image as shown",
+        ),
+        (
+            (6, 4),
+            6,
+            "EXIF orientation",
+            "note",
+            "a.jpg: orientation 6, masks fit the image as stored",
+        ),
+        ((6, 4), 3, "EXIF orientation unclear", "error", "a.jpg: orientation 3"),
+        (
+            (4, 6),
+            3,
+            "sizes disagree",
+            "error",
+            "a.jpg: 4 x 6 in annotations, 6 x 4 pixels",
+        ),
+        ((8, 7), 8, "sizes disagree", "error", "a.jpg: 4 x 6 in annotations, 7 x 8 pixels"),
+    ],
+)
+def test_orientation_of_images(tmp_path, stored, orientation, check, severity, words):
+    path = coco(tmp_path, file_name="a.jpg")
+    put(tmp_path / "images" / "a.jpg", stored, orientation)
+    found = {f.check: f for f in mtfast.diagnose(path).findings}
+    if check is None:
+        assert found == {}
+        return
+    assert found[check].severity == severity
+    assert found[check].examples == (words,)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.webp", "a.bmp"])
+def test_images_of_any_kind_are_read(tmp_path, name):
+    path = coco(tmp_path, file_name=name)
+    file = tmp_path / "images" / name
+    put(file)
+    assert mtfast.diagnose(path, decode=True).findings == ()
+    file.write_bytes(b"nothing like an image")
+    found = finding(mtfast.diagnose(path), "unreadable image")
+    assert (
+        found.examples == (f"{name} is no image (cannot identify image file)",) or found.count == 1
+    )
+    assert "--bad skip" in found.advice
+
+
+def test_files_of_another_annotation_file_are_not_to_be_removed(tmp_path):
+    path = coco(tmp_path)
+    put(tmp_path / "images" / "a.png")
+    put(tmp_path / "images" / "b.png", (7, 7))
+    diagnosis = mtfast.diagnose(path)
+    assert diagnosis.is_sound
+    advice = finding(diagnosis, "file without image").advice
+    assert "keep it if another annotation file lists it" in advice
+    # Opened together each file is used.
+    other = coco(tmp_path / "more", file_name="b.png", height=7, width=7)
+    both = mtfast.open_source({"train": path, "val": other}, image_folder=tmp_path / "images")
+    assert mtfast.diagnose(both).findings == ()
+
+
+def test_images_of_another_spelling(tmp_path):
+    path = coco(tmp_path, file_name="data\\A.PNG")
+    put(tmp_path / "images" / "a.png")
+    diagnosis = mtfast.diagnose(path)
+    assert diagnosis.is_sound
+    assert finding(diagnosis, "file of another spelling").examples == ("'data\\\\A.PNG' is a.png",)
+
+
+def test_the_command_takes_several_files(tmp_path):
+    train, val = coco(tmp_path / "one"), coco(tmp_path / "two", {"segmentation": []})
+    put(tmp_path / "images" / "a.png")
+    given = (f"train={train}", f"val={val}", "--image-folder", tmp_path / "images")
+    done = run("doctor", *given, "--json")
+    said = json.loads(done.stdout)
+    assert said["splits"] == ["train", "val"]
+    found = {(f["check"], f["split"]) for f in said["findings"] if f["severity"] == "error"}
+    assert found == {("no segmentation and no box", "val"), ("identical across splits", None)}
+    assert done.returncode == 1

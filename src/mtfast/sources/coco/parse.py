@@ -147,7 +147,9 @@ def _read_images(records: RecordFile, file: str) -> tuple[Int64, NDArray[Any], I
     """Return ids, names, heights and widths of all images."""
     images = [image for piece in records.read("images", _IMAGES) for image in piece]
     image_ids = _integers([image.id for image in images])
-    names = [_name_of(image, number, file) for number, image in enumerate(images)]
+    names = [image.file_name or "" for image in images]
+    if not all(names):
+        names = [_name_of(image, number, file) for number, image in enumerate(images)]
     _expect_unique(image_ids.tolist(), "images", "id", file)
     _expect_unique(names, "images", "file_name", file)
     for image, name in zip(images, names, strict=True):

@@ -1,0 +1,270 @@
+"""Folders of COCO files as tools write them, and how image files are found by their names."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pickle
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mtfast
+from mtfast.errors import MtfastError, SourceError
+from mtfast.sources.coco.names import split_named
+from mtfast.sources.image_folder import spellings
+
+
+def write(path: Path, *names: str, **more: object) -> Path:
+    images = [{"id": i, "file_name": name, "height": 2, "width": 3} for i, name in enumerate(names)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = {"images": images, "annotations": [], "categories": []} | more
+    path.write_text(json.dumps(whole))
+    return path
+
+
+def put(path: Path, size: tuple[int, int] = (3, 2)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size).save(path)
+
+
+def everything(source: mtfast.sources.Source) -> dict[str, dict[str, list[str]]]:
+    """Names of the images of every variant; each of them is found."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for split in source.splits:
+        for variant in source.variants(split):
+            names = source.table(split, variant).names.tolist()
+            found.setdefault(split, {})[variant] = names
+            assert all(source.read_image(split, name) for name in names)
+    return found
+
+
+def test_coco_itself(tmp_path):
+    for year in ("train2017", "val2017"):
+        write(tmp_path / "annotations" / f"instances_{year}.json", f"{year}.jpg")
+        (tmp_path / "annotations" / f"captions_{year}.json").write_text("{}")
+        (tmp_path / "annotations" / f"person_keypoints_{year}.json").write_text("{}")
+        put(tmp_path / year / f"{year}.jpg")
+    source = mtfast.open_source(tmp_path)
+    assert everything(source) == {
+        year: {"annotations": [f"{year}.jpg"]} for year in ("train2017", "val2017")
+    }
+    assert (source.kind, source.path) == ("coco", tmp_path)
+    assert len(pickle.dumps(source)) < 2_000
+
+
+def test_roboflow(tmp_path):
+    for split in ("train", "valid", "test"):
+        write(tmp_path / split / "_annotations.coco.json", f"{split}.jpg")
+        put(tmp_path / split / f"{split}.jpg")
+    expected = {split: {"annotations": [f"{split}.jpg"]} for split in ("train", "test", "valid")}
+    source = mtfast.open_source(tmp_path)
+    assert everything(source) == expected
+    assert source.splits == ("train", "test", "valid")
+    # One of its folders, and the file in it.
+    for path in ("valid", "valid/_annotations.coco.json"):
+        assert everything(mtfast.open_source(tmp_path / path)) == {"valid": expected["valid"]}
+
+
+@pytest.mark.parametrize("inside", ["", "coco"])
+def test_the_maskterial_trainer(tmp_path, inside):
+    for split in ("train", "val"):
+        for variant in ("annotations", "annotations_with_class"):
+            write(tmp_path / "coco" / f"{split}_{variant}.json", f"{split}.jpg")
+        put(tmp_path / "coco" / "images" / f"{split}.jpg")
+    source = mtfast.open_source(tmp_path / inside)
+    assert everything(source) == {
+        split: {"annotations": [f"{split}.jpg"], "annotations_with_class": [f"{split}.jpg"]}
+        for split in ("train", "val")
+    }
+    # The folder is shared: neither split has files that are not used.
+    assert mtfast.diagnose(source).findings[-1].check != "file without image"
+
+
+def test_one_file_beside_its_images(tmp_path):
+    """As Label Studio writes it."""
+    write(tmp_path / "result.json", "images/a.jpg", "images\\b.jpg")
+    put(tmp_path / "images" / "a.jpg")
+    put(tmp_path / "images" / "b.jpg")
+    source = mtfast.open_source(tmp_path)
+    assert everything(source) == {"train": {"annotations": ["images/a.jpg", "images\\b.jpg"]}}
+    (said,) = source.findings("train")
+    assert said.places == ("images\\b.jpg",)
+
+
+def test_files_that_are_named_after_splits(tmp_path):
+    for name in ("lvis_v1_train", "lvis_v1_val"):
+        write(tmp_path / f"{name}.json", f"{name}.jpg")
+        put(tmp_path / "images" / f"{name}.jpg")
+    assert list(everything(mtfast.open_source(tmp_path))) == ["train", "val"]
+
+
+def test_files_whose_names_do_not_say_what_they_are(tmp_path):
+    write(tmp_path / "a.json")
+    write(tmp_path / "b.json")
+    with pytest.raises(
+        SourceError, match=r"holds 2 JSON files whose names do not say .* a.json, b"
+    ):
+        mtfast.open_source(tmp_path)
+    (tmp_path / "a.json").write_text('{"shapes": [], "imagePath": "a.jpg"}')
+    with pytest.raises(SourceError, match=r"^a.json is a labelme file; expected"):
+        mtfast.open_source(tmp_path)
+
+
+def test_several_files_as_splits(tmp_path):
+    put(tmp_path / "one" / "images" / "a.jpg")
+    put(tmp_path / "two" / "images" / "b.jpg")
+    paths = {
+        "val": write(tmp_path / "two" / "any.json", "b.jpg"),
+        "train": write(tmp_path / "one" / "file.json", "a.jpg"),
+    }
+    source = mtfast.open_source(paths)
+    assert everything(source) == {
+        "train": {"annotations": ["a.jpg"]},
+        "val": {"annotations": ["b.jpg"]},
+    }
+    assert source.variant_file("val", "annotations") == "two/any.json"
+    assert source.splits == ("train", "val")
+    put(tmp_path / "all" / "a.jpg")
+    put(tmp_path / "all" / "b.jpg")
+    moved = mtfast.open_source(paths, image_folder=tmp_path / "all")
+    assert moved.find_image("val", "b.jpg") == str(tmp_path / "all" / "b.jpg")
+    for given, words in (
+        ({}, "no split; expected"),
+        ({"../x": paths["val"]}, r"a split called '\.\./x'"),
+        ({"..": paths["val"]}, "a split called"),
+        ({"val": tmp_path}, "is a folder; expected a COCO .json file for each split"),
+        ({"val": tmp_path / "none.json"}, "no such file or folder"),
+    ):
+        with pytest.raises(MtfastError, match=words):
+            mtfast.open_source(given)
+
+
+def test_packed_files(tmp_path):
+    path = write(tmp_path / "instances_val2017.json", "a.jpg")
+    packed = tmp_path / "instances_val2017.json.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    put(tmp_path / "val2017" / "a.jpg")
+    for given in (packed, tmp_path):
+        source = mtfast.open_source(given)
+        assert everything(source) == {"val2017": {"annotations": ["a.jpg"]}}
+        assert json.loads(source.records("val2017", "annotations").text)["categories"] == []
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(
+        SourceError, match=r"json.gz cannot be unpacked \(.*\); expected a whole gz"
+    ):
+        source.table("val2017", "annotations")
+
+
+@pytest.mark.parametrize("folder", ["", "images"])
+def test_images_without_annotations(tmp_path, folder):
+    put(tmp_path / folder / "a.png", (5, 4))
+    put(tmp_path / folder / "b.jpg", (7, 6))
+    source = mtfast.open_source(tmp_path)
+    assert (source.kind, source.splits) == ("images", ("train",))
+    table = source.table("train", "annotations")
+    assert table.names.tolist() == ["a.png", "b.jpg"]
+    assert table.heights.tolist() == [4, 6]
+    assert table.widths.tolist() == [5, 7]
+    assert (table.n_instances, table.categories) == (0, ())
+    assert mtfast.diagnose(source).is_sound
+    assert json.loads(source.records("train", "annotations").text)["annotations"] == []
+    (tmp_path / folder / "c.jpg").write_text("no image")
+    with pytest.raises(
+        SourceError, match=r"1 bad record: 1 x unreadable image \(c.jpg is no image"
+    ):
+        source.table("train", "annotations")
+    skipping = mtfast.open_source(tmp_path, bad="skip")
+    assert np.array_equal(skipping.table("train", "annotations").heights, [4, 6])
+
+
+@pytest.mark.parametrize(
+    ("file", "folder", "split"),
+    [
+        ("train.json", "", "train"),
+        ("instances_val2017.json", "annotations", "val2017"),
+        ("image_info_test-dev2017.json", "", "test-dev2017"),
+        ("instances_minival2014.json", "", "minival2014"),
+        ("_annotations.coco.json", "valid", "valid"),
+        ("flakes_test.json", "train", "test"),
+        ("testing.json", "", "testing"),
+        ("contrast.json", "", "train"),
+        ("strain_values.json", "test_run_3", "train"),
+        ("coco.json", "", "train"),
+    ],
+)
+def test_what_names_say(file, folder, split):
+    assert split_named(file, folder) == split
+
+
+@pytest.mark.parametrize(
+    ("listed", "there"),
+    [
+        ("a.jpg", "a.jpg"),
+        ("x\\a.jpg", "x/a.jpg"),
+        (".\\a.jpg", "a.jpg"),
+        ("..\\..\\media\\a.jpg", "a.jpg"),
+        ("/home/me/set/x/a.jpg", "x/a.jpg"),
+        ("C:\\sets\\a.jpg", "a.jpg"),
+        ("https://host/data/x/a%20b.jpg?token=1", "x/a b.jpg"),
+        ("s3://bucket/a.jpg", "a.jpg"),
+        (unicodedata.normalize("NFC", "ä.jpg"), unicodedata.normalize("NFD", "ä.jpg")),
+        (unicodedata.normalize("NFD", "ä.jpg"), unicodedata.normalize("NFC", "ä.jpg")),
+        ("a.jpg", "A.JPG"),
+        ("x\\A.jpg", "x/a.JPG"),
+        ("/data/A.jpg", "a.JPG"),
+    ],
+)
+def test_names_of_files(tmp_path, listed, there):
+    put(tmp_path / "images" / there)
+    source = mtfast.open_source(write(tmp_path / "coco.json", listed))
+    assert source.find_image("train", listed) == str(tmp_path / "images" / there)
+    assert source.read_image("train", listed)
+    found = source.findings("train")
+    if listed == there:
+        assert found == ()
+    else:
+        (said,) = found
+        assert (said.kind, said.done, said.places) == (
+            "file of another spelling",
+            "matched",
+            (listed,),
+        )
+
+
+def test_the_nearest_spelling_wins(tmp_path):
+    for name in ("x/a.jpg", "a.jpg", "A.jpg"):
+        put(tmp_path / "images" / name)
+    source = mtfast.open_source(write(tmp_path / "coco.json", "data\\x\\a.jpg", "A.jpg", "a.JPG"))
+    assert source.find_image("train", "data\\x\\a.jpg") == str(tmp_path / "images" / "x" / "a.jpg")
+    assert source.find_image("train", "A.jpg") == str(tmp_path / "images" / "A.jpg")
+    # Two files would do.
+    assert source.find_image("train", "a.JPG") is None
+    with pytest.raises(SourceError, match="image 'a.JPG' is missing"):
+        source.read_image("train", "a.JPG")
+
+
+def test_unicode_form_goes_before_case(tmp_path):
+    decomposed = unicodedata.normalize("NFD", "ä.jpg")
+    put(tmp_path / "images" / decomposed)
+    put(tmp_path / "images" / "Ä.jpg")
+    source = mtfast.open_source(write(tmp_path / "coco.json", "ä.jpg"))
+    assert source.find_image("train", "ä.jpg") == str(tmp_path / "images" / decomposed)
+
+
+def test_no_spelling_leads_out_of_the_folder(tmp_path):
+    put(tmp_path / "secret.jpg")
+    (tmp_path / "set" / "images").mkdir(parents=True)
+    source = mtfast.open_source(write(tmp_path / "set" / "coco.json", "../secret.jpg"))
+    for name in (
+        "../secret.jpg",
+        "..\\secret.jpg",
+        "images/../../secret.jpg",
+        str(tmp_path / "secret.jpg"),
+    ):
+        assert source.find_image("train", name) is None
+    assert spellings("") == [""]
