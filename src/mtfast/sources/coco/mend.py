@@ -300,10 +300,19 @@ class _Images(_Listed):
 
 def _file_name(record: Record) -> str | None:
     name = record.get("file_name")
-    if isinstance(name, str) and name:
+    if isinstance(name, str) and name and _is_text(name):
         return name
     url = record.get("coco_url")
     return name_of_url(url) if isinstance(url, str) and url else None
+
+
+def _is_text(value: str) -> bool:
+    """Whether a string is Unicode; JSON can have halves of characters."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _whole(value: Any) -> int | None:
@@ -547,7 +556,7 @@ class _Annotations:
             )
             sizes = [self._images.sizes[record["image_id"]] for record, _ in block]
             texts = [text.encode() for text in texts_of(found, sizes, lambda i: block[i][1])]
-        except (MtfastError, msgspec.ValidationError) as error:
+        except (MtfastError, msgspec.ValidationError, UnicodeEncodeError) as error:
             if len(block) == 1:
                 return [str(error).partition(";")[0].removeprefix(f"{block[0][1]} has ")]
             half = len(block) // 2
