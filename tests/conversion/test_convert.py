@@ -180,6 +180,7 @@ def test_large_category_ids_make_wide_masks(tmp_path):
     file = write_coco(tmp_path / "set")
     content = json.loads(file.read_text())
     content["annotations"][1]["category_id"] = 1000
+    content["categories"] += [{"id": 1000, "name": "thousand"}, {"id": 70000, "name": "more"}]
     file.write_text(json.dumps(content))
     train = mtfast.open(mtfast.convert(file, tmp_path / "store.zarr"))["train"]
     assert [train.semantic(i).max() for i in range(3)] == [2, 1000, 0]

@@ -82,11 +82,12 @@ def test_odd_names_and_places(tmp_path):
         "annotations": [
             {"id": 1, "image_id": 1, "category_id": 7, "segmentation": [[0, 0, 3, 0, 3, 3]]}
         ],
+        "categories": [{"id": 7, "name": "7 layers, ü"}],
     }
     (tmp_path / "a.json").write_text(json.dumps(content))
     instances = read_instances(tmp_path / "a.json")
     (row,) = rows_of(write_area_table(instances, tmp_path / "a.csv"))
-    assert (row["image"], row["class"], row["set"]) == ('a "b", ü.jpg', "(not listed)", "")
+    assert (row["image"], row["class"], row["set"]) == ('a "b", ü.jpg', "7 layers, ü", "")
     assert "area_um2" not in row
     with pytest.raises(mtfast.MtfastError, match="nowhere.* cannot be written"):
         write_area_table(instances, tmp_path / "nowhere" / "a.csv")

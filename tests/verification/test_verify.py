@@ -274,7 +274,8 @@ def rules_of(folder: Path, areas: list[int], name: str = "full") -> list[tuple[f
         flake[:, :area] = 1
         annotation["segmentation"]["counts"] = naive.text_of_mask(flake).decode()
     images = [{"id": 0, "file_name": r"run1\a.jpg", "height": 1, "width": 999}]
-    content = {"images": images, "annotations": annotations, "categories": []}
+    content = {"images": images, "annotations": annotations}
+    content["categories"] = [{"id": 1, "name": "flake"}, {"id": 2, "name": "thick"}]
     path.write_text(json.dumps(content))
     (folder / MASKS).mkdir()
     write(folder / MASKS / "a.png", np.zeros((1, 999), np.uint8))
