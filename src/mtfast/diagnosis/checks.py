@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mtfast.diagnosis.facts import Instances, SplitFacts
 from mtfast.paths import base_name
 from mtfast.rles import class_overlaps
-from mtfast.sources.bad_records import KINDS, BadRecords, Kind, advice_on
+from mtfast.sources.bad_records import KINDS, OF_IMAGE_FILES, BadRecords, Kind, advice_on
 from mtfast.sources.stated import (
     annotation_name,
     area_differs,
@@ -33,8 +33,6 @@ __all__ = ["CHECKS", "MOST_EXAMPLES", "Check", "Found", "Scope", "Severity"]
 Int64 = NDArray[np.int64]
 
 MOST_EXAMPLES = 3
-# Kinds of bad records that are seen when the files of images are read.
-_OF_IMAGES = ("image without file", "unreadable image")
 # Instance masks are mostly stored in a byte.
 MOST_INSTANCES = 255
 
@@ -343,6 +341,8 @@ def _look_up(ids: Int64, among: Int64) -> tuple[Int64, NDArray[np.bool_]]:
     return place, there
 
 
+_OF_RECORDS = [k for k in KINDS.values() if k.is_bad and k.name not in OF_IMAGE_FILES]
+
 # fmt: off
 CHECKS: tuple[Check, ...] = (
     Check("unreadable file", "error", "split", unreadable_annotations,
@@ -350,7 +350,7 @@ CHECKS: tuple[Check, ...] = (
           "of its content"),
     Check("annotation id 0", "error", "file", annotation_id_0,
           "expected ids other than 0, which means no match to COCOeval; give it another id"),
-    *(_check_of(kind) for kind in KINDS.values() if kind.is_bad and kind.name not in _OF_IMAGES),
+    *map(_check_of, _OF_RECORDS),
     Check("unused category 0", "note", "records", _of_kind("unused category 0"),
           "0 is background in masks; the class is left out, as no annotation uses it"),
     Check("iscrowd", "note", "records", _of_kind("iscrowd"),

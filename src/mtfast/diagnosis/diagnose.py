@@ -251,9 +251,7 @@ def _read_images(
 ) -> None:
     """Read every image file that the annotations list."""
     facts.image_files = source.image_names(facts.name)
-    facts.paths = {
-        name: path for name in facts.sizes if (path := source.find_image(facts.name, name))
-    }
+    facts.paths = source.find_images(facts.name, list(facts.sizes))
     facts.spelled = source.matched(facts.name, list(facts.paths))
     names = list(facts.paths)
     jobs = [

@@ -17,7 +17,17 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-__all__ = ["KINDS", "BadRecords", "Done", "Kind", "Ledger", "Policy", "advice_on", "refusal"]
+__all__ = [
+    "KINDS",
+    "OF_IMAGE_FILES",
+    "BadRecords",
+    "Done",
+    "Kind",
+    "Ledger",
+    "Policy",
+    "advice_on",
+    "refusal",
+]
 
 Policy = Literal["refuse", "skip", "repair", "examine"]
 Done = Literal["refused", "skipped", "repaired", "dropped", "mapped", "matched", "kept"]
@@ -89,6 +99,9 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (
 )}
 # fmt: on
 """All kinds by their names, in the order in which they are reported."""
+
+OF_IMAGE_FILES = ("image without file", "unreadable image")
+"""The kinds that are about the files of images, not about annotation files."""
 
 _ORDER = {name: k for k, name in enumerate(KINDS)}
 
@@ -294,9 +307,11 @@ def refusal(ledger: Ledger, found: Sequence[BadRecords]) -> str | None:
         f"{bad.n:,} x {bad.kind} ({bad.examples[0]}{', …' if bad.n > 1 else ''})" for bad in refused
     )
     what = " that cannot be repaired" if ledger.policy == "repair" else ""
+    of_files = all(bad.kind in OF_IMAGE_FILES for bad in refused)
+    expected = "the file of every image" if of_files else "records as COCO describes them"
     return (
         f"{ledger.file}: {n:,} bad record{'' if n == 1 else 's'}{what}: {words}; "
-        f"expected records as COCO describes them; {_advice(refused, ledger)}"
+        f"expected {expected}; {_advice(refused, ledger)}"
     )
 
 

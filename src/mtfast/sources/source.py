@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, ClassVar, NamedTuple, TypeVar
 
 from mtfast.errors import SourceError, no_such
-from mtfast.sources.bad_records import BadRecords, Ledger, Policy
+from mtfast.sources.bad_records import BadRecords, Ledger, Policy, refusal
 from mtfast.sources.coco.read import Reading, read_coco
 from mtfast.sources.coco.records import Records
 from mtfast.sources.files import FileTree
@@ -236,19 +236,70 @@ class Source(ABC):
         SourceError
             If there is no such split.
         """
-        self._expect_split(split)
         ledger = Ledger(split, self.bad)
-        listed = set(self.image_names(split) or ())
-        spelled = []
-        for name in names:
-            if name in listed:
-                continue
-            place = self._find(split, name)
-            if place is not None and not f"/{place.path}".endswith(f"/{name}"):
-                spelled.append((name, place.path))
-        words = [f"{name!r} is {path}" for name, path in spelled]
-        ledger.say("file of another spelling", [name for name, _ in spelled], words)
+        spelled = {
+            name: place.path
+            for name, place in self._found(split, names).items()
+            if not _is_exact(place, name)
+        }
+        words = [f"{name!r} is {path}" for name, path in spelled.items()]
+        ledger.say("file of another spelling", list(spelled), words)
         return ledger.found()
+
+    def find_images(self, split: str, names: Sequence[str]) -> dict[str, str]:
+        """Find the files of many images, each file for one image alone.
+
+        Parameters
+        ----------
+        split : str
+        names : sequence of str
+            As the annotations have them.
+
+        Returns
+        -------
+        dict
+            The absolute path of each image whose file is there. A file that several names lead to
+            is the one that is called so; where that is none of them, all of these are left out.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split.
+        """
+        found = self._found(split, names)
+        return {name: str(place.files.root / place.path) for name, place in found.items()}
+
+    def present(
+        self, split: str, names: Sequence[str]
+    ) -> tuple[tuple[str, ...], tuple[BadRecords, ...]]:
+        """Return the images whose files are there, for whoever needs them all.
+
+        Parameters
+        ----------
+        split : str
+        names : sequence of str
+            As the annotations have them.
+
+        Returns
+        -------
+        names : tuple of str
+            All, or with :attr:`bad` "skip" those whose files are there.
+        found : tuple of BadRecords
+            The others, and files of another spelling.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split, or files are missing and :attr:`bad` is not "skip".
+        """
+        there = self._found(split, names)
+        ledger = Ledger(split, self.bad)
+        for name in names:
+            if name not in there:
+                ledger.keep("image without file", name, repr(name))
+        if message := refusal(ledger, ledger.found()):
+            raise SourceError(message)
+        return tuple(there), (*ledger.found(), *self.matched(split, list(there)))
 
     def records(self, split: str, variant: str) -> Records:
         """Read the annotations of a variant as JSON text, with all that a table leaves out.
@@ -484,6 +535,24 @@ class Source(ABC):
                 text = stream.read()
         return Records(text, file)
 
+    def _found(self, split: str, names: Sequence[str]) -> dict[str, FilePlace]:
+        """Find the files of images; see :meth:`find_images`."""
+        listed = set(self.image_names(split) or ())
+        folder = self._image_folder(split)
+        taken: dict[Path, dict[str, FilePlace]] = {}
+        for name in dict.fromkeys(names):
+            # What is listed needs no look at the disk.
+            here = folder is not None and name in listed
+            place = folder.places(name)[0] if folder and here else self._find(split, name)
+            if place is not None:
+                taken.setdefault(place.files.root / place.path, {})[name] = place
+        found: dict[str, FilePlace] = {}
+        for claims in taken.values():
+            exact = {name: place for name, place in claims.items() if _is_exact(place, name)}
+            if len(only := exact or claims) == 1:
+                found |= only
+        return {name: found[name] for name in names if name in found}
+
     def _find(self, split: str, name: str) -> FilePlace | None:
         """Find the file of an image."""
         found = find_first(self._image_places(split, name))
@@ -547,6 +616,11 @@ def _unpacked(stream: BinaryIO, file: str) -> BinaryIO:
         raise SourceError(
             f"{file} cannot be unpacked ({error}); expected a whole gzip file; copy it again"
         ) from error
+
+
+def _is_exact(place: FilePlace, name: str) -> bool:
+    """Whether a file is called as it is listed."""
+    return f"/{place.path}".endswith(f"/{name}")
 
 
 def chosen_splits(source: Source, wanted: Sequence[str] | None) -> tuple[str, ...]:

@@ -268,3 +268,28 @@ def test_no_spelling_leads_out_of_the_folder(tmp_path):
     ):
         assert source.find_image("train", name) is None
     assert spellings("") == [""]
+
+
+def test_a_file_is_that_of_one_image(tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        put(tmp_path / "images" / name)
+    names = ["x/a.jpg", "y/a.jpg", "b.jpg", "z/b.jpg", "c.jpg"]
+    path = write(tmp_path / "coco.json", *names)
+    source = mtfast.open_source(path)
+    assert source.find_images("train", names) == {"b.jpg": str(tmp_path / "images" / "b.jpg")}
+    for bad in ("refuse", "repair"):
+        with pytest.raises(
+            SourceError,
+            match=r"^train: 4 bad records.*: 4 x image without file \('x/a.jpg', …\); .*--bad skip",
+        ):
+            mtfast.open_source(path, bad=bad).present("train", names)
+    kept, (lost,) = mtfast.open_source(path, bad="skip").present("train", names)
+    assert kept == ("b.jpg",)
+    assert (lost.places, lost.done) == (("x/a.jpg", "y/a.jpg", "z/b.jpg", "c.jpg"), "skipped")
+    kept, (said,) = source.present("train", ["z/b.jpg", "a.jpg"])
+    assert kept == ("z/b.jpg", "a.jpg")
+    assert said.kind == "file of another spelling"
+    found = {f.check: f.count for f in mtfast.diagnose(path).findings}
+    assert found["image without file"] == 4
+    # One of them beside the JSON file, the other in the folder of images: the same file.
+    assert source.find_images("train", ["a.jpg", "images/a.jpg"]) == {}
