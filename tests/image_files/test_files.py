@@ -119,7 +119,7 @@ def test_sizes_are_compared_with_the_file_before_memory_is_taken(kind):
 
 
 def test_headers_are_cheap_to_compare():
-    assert read_header(DEEP["png"]) == ("png", HEIGHT, WIDTH, np.uint16, 1, 1, False, 0, 1)
+    assert read_header(DEEP["png"]) == ("png", HEIGHT, WIDTH, np.uint16, 1, 1, False, False, 0, 1)
     assert read_header(DEEP["tiff rgb"]).shape == (HEIGHT, WIDTH, 3)
     assert read_header(DEEP["tiff"]).shape == (HEIGHT, WIDTH)
 

@@ -31,7 +31,7 @@ def test_pixels_are_those_of_pillow(kind, options):
         more = {} if kind in ("440", "411") else {"progressive": progressive}
         data = a_jpeg(rng, kind, {**options, **more})
         header = read_header(data)
-        assert header[:1] + header[3:] == ("jpeg", np.uint8, 3, 1, False, 0, 1)
+        assert header[:1] + header[3:] == ("jpeg", np.uint8, 3, 1, False, False, 0, 1)
         np.testing.assert_array_equal(decode(data), shown(data))
         assert header.shape == shown(data).shape
 
@@ -39,7 +39,7 @@ def test_pixels_are_those_of_pillow(kind, options):
 @pytest.mark.parametrize("progressive", [False, True])
 def test_cmyk(progressive):
     data = saved(an_image("CMYK"), "jpeg", progressive=progressive)
-    assert read_header(data) == ("jpeg", HEIGHT, WIDTH, np.uint8, 3, 1, False, 0, 1)
+    assert read_header(data) == ("jpeg", HEIGHT, WIDTH, np.uint8, 3, 1, False, True, 0, 1)
     np.testing.assert_array_equal(decode(data), shown(data))
 
 

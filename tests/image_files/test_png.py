@@ -54,7 +54,7 @@ def test_up_to_8_bits(colour, depth, has_transparency):
             before += transparent(colour, depth)
         data = png(samples_of(colour, depth, width), depth, colour, before)
         has_alpha = has_transparency or colour >= 4
-        assert read_header(data) == ("png", 23, width, np.uint8, 3, 1, has_alpha, 0, 1)
+        assert read_header(data) == ("png", 23, width, np.uint8, 3, 1, has_alpha, False, 0, 1)
         np.testing.assert_array_equal(decode(data), shown(data))
 
 

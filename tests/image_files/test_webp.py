@@ -20,7 +20,7 @@ LOSSLESS = saved(an_image("RGB"), "webp", lossless=True)
 @pytest.mark.parametrize("options", [{}, {"icc_profile": b"p" * 7}, {"exif": exif(1)}])
 def test_pixels_are_those_of_pillow(mode, lossless, options):
     data = saved(an_image(mode), "webp", lossless=lossless, **options)
-    assert read_header(data) == ("webp", HEIGHT, WIDTH, np.uint8, 3, 1, mode == "RGBA", 0, 1)
+    assert read_header(data) == ("webp", HEIGHT, WIDTH, np.uint8, 3, 1, mode == "RGBA", False, 0, 1)
     np.testing.assert_array_equal(decode(data), shown(data))
 
 

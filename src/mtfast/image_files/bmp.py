@@ -28,8 +28,8 @@ __all__ = ["decode", "read_header", "recognises"]
 _WHAT = "a BMP image"
 # Lengths of the headers that follow the first 14 bytes, in all versions.
 _HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
-# Four bytes skip 255 rows at most.
-_MOST_ROWS_A_BYTE = 64
+# Of run lengths: four bytes skip up to 255 rows and as many columns.
+_MOST_PIXELS_A_BYTE = 2**14
 
 
 def recognises(data: bytes) -> bool:
@@ -109,7 +109,7 @@ def decode(data: bytes, header: ImageHeader, out: NDArray[Any]) -> None:
     """
     image = _open(data)
     with decoding(_WHAT):
-        out[...] = np.asarray(image.convert("RGB"))
+        out[...] = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _open(data: bytes) -> BmpImageFile:
@@ -129,5 +129,5 @@ def _open(data: bytes) -> BmpImageFile:
         if stop > len(data):
             raise cut_off(_WHAT, len(data), f"{stop:,} of them")
     else:
-        check_density(_WHAT, height, len(data) - tile.offset, _MOST_ROWS_A_BYTE)
+        check_density(_WHAT, height * width, len(data) - tile.offset, _MOST_PIXELS_A_BYTE)
     return image

@@ -47,6 +47,8 @@ class ImageHeader(NamedTuple):
         EXIF orientation, 1 to 8; 1, which is upright, where the file states none.
     has_alpha : bool
         Whether the file has transparency, which is left out of decoded pixels.
+    is_cmyk : bool
+        Whether the file has inks, which are converted as Pillow does.
     page : int
         The page that this is about; 0 for kinds without pages.
     n_pages : int
@@ -60,6 +62,7 @@ class ImageHeader(NamedTuple):
     channels: int = 3
     orientation: int = 1
     has_alpha: bool = False
+    is_cmyk: bool = False
     page: int = 0
     n_pages: int = 1
 

@@ -96,7 +96,8 @@ def read_header(data: bytes, page: int | None = None) -> ImageHeader:
     """
     check_page(_WHAT, page, 1)
     frame, orientation = _read_start(data)
-    return ImageHeader("jpeg", frame.height, frame.width, orientation=orientation)
+    is_cmyk = len(frame.components) == 4
+    return ImageHeader("jpeg", frame.height, frame.width, orientation=orientation, is_cmyk=is_cmyk)
 
 
 def decode(data: bytes, header: ImageHeader, out: NDArray[Any]) -> None:
@@ -126,9 +127,8 @@ def decode(data: bytes, header: ImageHeader, out: NDArray[Any]) -> None:
     """
     import imagecodecs
 
-    n_components = len(_read_start(data).frame.components)
     with decoding(_WHAT):
-        if n_components < 4:
+        if not header.is_cmyk:
             imagecodecs.jpeg8_decode(data, outcolorspace="RGB", out=out)
         else:
             inks = imagecodecs.jpeg8_decode(data, outcolorspace="CMYK")

@@ -162,8 +162,9 @@ def read_header(data: bytes, page: int | None = None) -> ImageHeader:
         1 if is_deep and layout.photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) else 3,
         int(orientation) if orientation in range(1, 9) else 1,
         bool(layout.extras),
-        number,
-        len(directories),
+        is_cmyk=layout.photometric == _CMYK,
+        page=number,
+        n_pages=len(directories),
     )
 
 
@@ -198,6 +199,9 @@ def decode(data: bytes, header: ImageHeader, out: NDArray[Any]) -> None:
         layout = _read_layout(page)
         if page.compression == _LZW:
             _check_lzw(page, data)
+        if _is_direct(page, layout, out):
+            page.asarray(out=out.reshape(page.shaped), squeeze=False, maxworkers=1)
+            return
         # (planes, depth, H, W, samples); callers run side by side, so one thread is enough.
         stored = page.asarray(squeeze=False, maxworkers=1)[:, 0]
         samples = np.moveaxis(stored[..., 0], 0, -1) if len(stored) > 1 else stored[0]
@@ -210,6 +214,18 @@ def decode(data: bytes, header: ImageHeader, out: NDArray[Any]) -> None:
             _fill_8_bit(out, layout, samples)
         else:
             fill(out, colours)
+
+
+def _is_direct(page: TiffPage, layout: _Layout, out: NDArray[Any]) -> bool:
+    """Whether stored samples are the pixels, so that tifffile can write them to their place."""
+    is_shown = layout.bits == 16 or (layout.bits == 8 and layout.photometric in (_RGB, _YCBCR))
+    return (
+        is_shown
+        and layout.photometric != _PALETTE
+        and page.shaped[0] == 1
+        and page.shaped[2:] == (*out.shape, 1)[:3]
+        and page.fillorder != _LOWEST_BIT_FIRST
+    )
 
 
 @contextmanager
@@ -352,8 +368,8 @@ def _check_segments(page: TiffPage, n_bytes: int) -> None:
     if compression not in _MOST_BYTES_A_BYTE and compression not in _READ_SIZE:
         name = getattr(page.compression, "name", compression)
         raise MtfastError(
-            f"a TIFF compressed as {name}; expected zstd, deflate, LZW, JPEG or another usual kind; "
-            f"save it with one of them"
+            f"a TIFF compressed as {name}; expected zstd, deflate, LZW, JPEG or another usual "
+            f"kind; save it with one of them"
         )
     most = _MOST_BYTES_A_BYTE.get(compression, _DENSE)
     planes, depth, height, width, samples = page.shaped
