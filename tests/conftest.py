@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from mixed_sets import MixedSet
 
 
 @pytest.fixture
@@ -53,3 +57,20 @@ def tiny_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def damaged(tiny_set: Path, tmp_path: Path) -> Path:
     """A copy of the tiny set, to plant faults in."""
     return Path(shutil.copytree(tiny_set, tmp_path / "Graphene"))
+
+
+@pytest.fixture(scope="session")
+def mixed_set(tmp_path_factory: pytest.TempPathFactory) -> MixedSet:
+    """Images of several sizes and kinds in one split."""
+    from mixed_sets import make_mixed_set
+
+    return make_mixed_set(tmp_path_factory.mktemp("mixed"))
+
+
+@pytest.fixture(scope="session")
+def mixed_store(mixed_set: MixedSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store made of it, in several shards."""
+    import mtfast
+
+    path = tmp_path_factory.mktemp("mixed") / "set.zarr"
+    return mtfast.convert(mixed_set.annotations, path, crop_index=True, shard=4)

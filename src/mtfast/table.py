@@ -468,6 +468,11 @@ frame does; expected runs that add up to 1 x 6 = 6 pixels; correct or remove the
         blocks = (self.rle_offsets[k : k + _BLOCK + 1] for k in range(0, self.n_instances, _BLOCK))
         return max((int(np.diff(block).max()) for block in blocks), default=0)
 
+    @property
+    def has_one_size(self) -> bool:
+        """Whether all images share their size, as none do."""
+        return _all_equal(self.heights) and _all_equal(self.widths)
+
     def common_size(self) -> tuple[int, int]:
         """Return the size that all images share; (0, 0) of no images.
 
@@ -527,7 +532,7 @@ def one_size(heights: Int64, widths: Int64, name: Callable[[int], str]) -> tuple
     if not heights.size:
         return 0, 0
     height, width = int(heights[0]), int(widths[0])
-    if heights.size > 1 and not (_all_equal(heights) and _all_equal(widths)):
+    if not (_all_equal(heights) and _all_equal(widths)):
         k = int(np.argmax((heights != height) | (widths != width)))
         raise MtfastError(
             f"{name(k)} is {heights[k]} x {widths[k]} pixels and {name(0)} is {height} x "

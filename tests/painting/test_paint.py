@@ -113,9 +113,39 @@ def test_nothing_is_painted_if_anything_is_malformed(rng):
     assert (out == 9).all()
 
 
-def test_sizes_must_agree(rng):
+def test_several_sizes_make_a_list(rng):
+    """Of one type, as if each image had been painted alone."""
+    one, two = (make_table([random_masks(rng, shape, 3)], shape) for shape in (SHAPE, (8, 40)))
+    table = replace(
+        one,
+        names=["a.jpg", "b.jpg"],
+        image_ids=[1, 2],
+        heights=[SHAPE[0], 8],
+        widths=[SHAPE[1], 40],
+        image_offsets=[0, 3, 6],
+        rle=np.concatenate([one.rle, two.rle]),
+        rle_offsets=[*one.rle_offsets, *(two.rle_offsets[1:] + one.rle.size)],
+        instance_ids=range(1, 7),
+        category_ids=[1, 2, 300, 4, 5, 6],
+        iscrowd=[0] * 6,
+        positions=range(6),
+        stated_area=[np.nan] * 6,
+        stated_bbox=np.full((6, 4), np.nan),
+    )
+    found = mtfast.semantic(table, overlap="first")
+    assert isinstance(found, list)
+    assert [mask.dtype for mask in found] == [np.uint16] * 2
+    for mask, image in zip(found, table, strict=True):
+        np.testing.assert_array_equal(mask, mtfast.semantic(image, overlap="first")[0])
+    rle = table.rle.copy()
+    rle[table.rle_offsets[4]] = 1
+    with pytest.raises(RLEError, match="annotation 5 .* of image 'b.jpg'"):
+        mtfast.semantic(replace(table, rle=rle))
+
+
+def test_sizes_must_agree_in_one_array():
     table = make_table([[], []], SHAPE)
     with pytest.raises(MtfastError, match="'001.jpg' is 19 x 30 .*expected one size"):
-        mtfast.semantic(replace(table, widths=[27, 30]))
+        mtfast.semantic(replace(table, widths=[27, 30]), np.empty((2, *SHAPE), np.uint8))
     with pytest.raises(MtfastError, match="overlap is 'top'"):
         mtfast.semantic(table, overlap="top")

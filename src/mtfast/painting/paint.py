@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,17 +47,22 @@ def semantic_dtype(category_ids: NDArray[np.int64]) -> np.dtype[Any]:
     return np.dtype(np.uint8 if high <= 255 else np.uint16)
 
 
+@overload
+def semantic(table: RunTable, out: NDArray[Any], overlap: Overlap = ...) -> NDArray[Any]: ...
+@overload
+def semantic(
+    table: RunTable, out: None = ..., overlap: Overlap = ...
+) -> NDArray[Any] | list[NDArray[Any]]: ...
 def semantic(
     table: RunTable, out: NDArray[Any] | None = None, overlap: Overlap = "last"
-) -> NDArray[Any]:
+) -> NDArray[Any] | list[NDArray[Any]]:
     """Paint the category ids of all instances, one frame for each image; background is 0.
 
     Parameters
     ----------
     table : RunTable
-        Its images must all have one size.
     out : (n_images, height, width) uint8 or uint16, C order, optional
-        Overwritten whole; made if not given.
+        Overwritten whole; made if not given. Its images must all have one size then.
     overlap : {"last", "first", "largest", "smallest", "error"}
         Which instance shows where several overlap: the last or first in file order, or the one
         with the largest or smallest area (of equal ones the last in file order). "error" refuses
@@ -66,14 +71,15 @@ def semantic(
     Returns
     -------
     (n_images, height, width) uint8, or uint16 if a category id is above 255
+        Of images of several sizes a list of n_images arrays (height, width) of one type.
 
     Raises
     ------
     RLEError
         If an RLE does not tile its frame; nothing has been painted then.
     MtfastError
-        If the sizes differ, ``out`` does not fit, an id does not fit into it, or instances overlap
-        that must not.
+        If the sizes differ and ``out`` is given, it does not fit, an id does not fit into it, or
+        instances overlap that must not.
 
     Examples
     --------
@@ -90,6 +96,8 @@ def semantic(
     """
     from mtfast.kernels.frames import paint
 
+    if out is None and not table.has_one_size:
+        return _of_several_sizes(table, overlap)
     height, width = table.common_size()
     shape = (table.n_images, height, width)
     if out is None:
@@ -122,3 +130,13 @@ def semantic(
             f"renumber the categories or pass a uint16 array"
         )
     return out
+
+
+def _of_several_sizes(table: RunTable, overlap: Overlap) -> list[NDArray[Any]]:
+    dtype = semantic_dtype(table.category_ids)
+    table.check()
+    masks = []
+    for image in table:
+        size = int(image.heights[0]), int(image.widths[0])
+        masks.append(semantic(image, np.empty((1, *size), dtype), overlap)[0])
+    return masks
