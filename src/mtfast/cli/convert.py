@@ -42,6 +42,11 @@ if TYPE_CHECKING:
 @click.option(
     "--crop-index", is_flag=True, help="Index the images, so that windows decode by themselves."
 )
+@click.option(
+    "--orientation",
+    type=click.Choice(["stored", "shown"]),
+    help="Frame of the masks, of images that EXIF turns without changing their size.",
+)
 @scheduler_option
 @workers_option
 @overwrite_option
@@ -57,6 +62,7 @@ def convert(
     shard: int,
     decode_check: bool,
     crop_index: bool,
+    orientation: Any,
     scheduler: str,
     workers: int | None,
     overwrite: bool,
@@ -85,6 +91,7 @@ def convert(
             shard=shard,
             decode_check=decode_check,
             crop_index=crop_index,
+            orientation=orientation,
             scheduler=scheduler,
             workers=workers,
             overwrite=overwrite,
@@ -92,8 +99,10 @@ def convert(
         )
     opened = open_store(made)
     counts = ", ".join(f"{len(opened[name]):,} {name}" for name in opened)
-    if not isinstance(source, str):
-        for split in opened:
-            for found in source.findings(split):
-                click.echo(f"{found.file}: {found}")
+    for of_split in opened.attributes.get("findings", {}).values():
+        for found in of_split:
+            more = ", ..." if found["n"] > len(found["examples"]) else ""
+            examples = ", ".join(found["examples"])
+            line = f"{found['n']:,} x {found['kind']} ({examples}{more}): {found['done']}"
+            click.echo(f"{found['file']}: {line}")
     click.echo(f"{made}: {counts} images; open it with mtfast.open({str(made)!r})")

@@ -35,6 +35,7 @@ from mtfast.paths import local_path
 from mtfast.progress import Progress, track
 from mtfast.ragged import as_strings
 from mtfast.sources import Source, open_source
+from mtfast.sources.bad_records import BadRecords
 from mtfast.sources.source import chosen_splits
 from mtfast.store import schema
 from mtfast.store.file_frames import frame, seal, sum_of
@@ -250,6 +251,23 @@ def _attributes(source: Source, inputs: Sequence[SplitInput], options: _Options)
         "source": {"name": source.name, "kind": source.kind},
         "splits": [split.name for split in inputs],
         "shard": options.shard,
+        "findings": {
+            split.name: [_as_json(found) for found in split.findings]
+            for split in inputs
+            if split.findings
+        },
+    }
+
+
+def _as_json(found: BadRecords) -> dict[str, Any]:
+    """Return what was found, for the attributes of the store: its report."""
+    return {
+        "kind": found.kind,
+        "file": found.file,
+        "n": found.n,
+        "done": found.done,
+        "examples": list(found.examples),
+        "mapping": [list(pair) for pair in found.mapping],
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ from mtfast.errors import SourceError, no_such
 from mtfast.painting.paint import semantic_dtype
 from mtfast.paths import base_name, stem_of
 from mtfast.progress import Progress, track
+from mtfast.ragged import offsets_of
 from mtfast.sources import Source
+from mtfast.sources.bad_records import BadRecords
 from mtfast.sources.variants import default_variant
 from mtfast.store.mask_grid import MaskGrid
 from mtfast.store.writing.annotations import VariantTable, align
@@ -53,6 +55,8 @@ class SplitInput:
         Every annotation file.
     has_images : bool
         Whether image files are stored.
+    findings : tuple of BadRecords
+        What was skipped, repaired, mapped or counted.
     """
 
     name: str
@@ -66,6 +70,7 @@ class SplitInput:
     table: RunTable
     tables: tuple[VariantTable, ...]
     has_images: bool
+    findings: tuple[BadRecords, ...]
 
 
 def read_split(
@@ -98,15 +103,19 @@ def read_split(
     chosen = variant or default_variant(variants)
     if chosen not in variants:
         raise SourceError(no_such("variant", chosen, variants, f"split {split!r}"))
-    tables = _read_tables(source, split, with_images, progress)
+    tables, findings = _read_tables(source, split, with_images, progress)
     names = tuple(dict.fromkeys(name for t in tables for name in t.table.names.tolist()))
+    if with_images:
+        names, missing = source.present(split, names)
+        findings += missing
+        tables = [table._replace(table=_of_images(table.table, names)) for table in tables]
     if not names:
         raise SourceError(
             f"split {split!r} of {source.path} has no images; expected at least one; "
             f"leave it out with --split"
         )
     heights, widths = _sizes(tables, names)
-    longest = _require_images(source, split, names) if with_images else 0
+    longest = _longest_file(source, split, names) if with_images else 0
     runs = source.set_names(split)
     table = align(tables[variants.index(chosen)].table, names, heights, widths)
     logger.info("%s: masks are painted from %s, one of %d variants", split, chosen, len(variants))
@@ -122,21 +131,41 @@ def read_split(
         table=table,
         tables=tuple(tables),
         has_images=with_images,
+        findings=tuple(findings),
     )
 
 
 def _read_tables(
     source: Source, split: str, with_images: bool, progress: Progress | None
-) -> list[VariantTable]:
+) -> tuple[list[VariantTable], list[BadRecords]]:
     tables: list[VariantTable] = []
+    findings: list[BadRecords] = []
     for variant in track(source.variants(split), f"reading annotations of {split}", progress):
-        table = source.table(split, variant)
+        table, found, _ = source.read(split, variant)
+        findings += found
         tables.append(VariantTable(variant, source.variant_file(split, variant), table))
         if with_images and len(tables) == 1:
             # The other files of a large set take a minute to read: see first whether there are
             # images at all.
-            _image_files(source, split, table.names.tolist())
-    return tables
+            _require_folder(source, split, table.names.tolist())
+    return tables, findings
+
+
+def _of_images(table: RunTable, names: Sequence[str]) -> RunTable:
+    """Leave out the images that are not listed."""
+    known = set(names)
+    kept = np.array([name in known for name in table.names.tolist()], bool)
+    if np.all(kept):
+        return table
+    chosen = table.select(kept[table.image_of_instance])
+    return replace(
+        chosen,
+        names=chosen.names[kept],
+        image_ids=chosen.image_ids[kept],
+        heights=chosen.heights[kept],
+        widths=chosen.widths[kept],
+        image_offsets=offsets_of(np.diff(chosen.image_offsets)[kept]),
+    )
 
 
 def _sizes(
@@ -160,38 +189,16 @@ def _sizes(
     return sizes[:, 0], sizes[:, 1]
 
 
-def _image_files(source: Source, split: str, names: Sequence[str]) -> tuple[str, ...]:
-    """List the image folder; it must be there unless all names have folders in them."""
-    found = source.image_names(split)
-    if found is None and any(base_name(name) == name for name in names):
+def _require_folder(source: Source, split: str, names: Sequence[str]) -> None:
+    """Make sure of an image folder, unless all names have folders in them."""
+    if source.image_names(split) is None and any(base_name(name) == name for name in names):
         raise SourceError(
             f"split {split!r} of {source.path} has no image folder; expected one with "
             f"the images of its annotations; add it or convert with --images none"
         )
-    return found or ()
 
 
-def _require_images(source: Source, split: str, names: Sequence[str]) -> int:
-    """Find missing images before anything is written; return the bytes of the longest file."""
-    flat = [name for name in names if base_name(name) == name]
-    missing = sorted(set(flat) - set(_image_files(source, split, names)))
-    # Names with folders in them are looked up one by one; some are found without the folders.
-    taken: dict[str, str] = {}
-    for name in names if len(flat) < len(names) else ():
-        path = source.find_image(split, name)
-        if path is None:
-            missing.append(name)
-        elif taken.setdefault(path, name) != name:
-            raise SourceError(
-                f"images {taken[path]} and {name} of split {split!r} both lead to the file {path}; "
-                f"expected a file for each; put them where their names say"
-            )
-    if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise SourceError(
-            f"image {missing[0]}{more} of split {split!r} is not in the image folder; "
-            f"expected a file for every image of the annotations; "
-            f"add it or convert with --images none"
-        )
-    paths = (source.find_image(split, name) for name in names)
-    return max(os.stat(source.path / path).st_size for path in paths if path)  # noqa: PTH116
+def _longest_file(source: Source, split: str, names: Sequence[str]) -> int:
+    """Return the bytes of the longest image file."""
+    paths = source.find_images(split, names)
+    return max(os.stat(paths[name]).st_size for name in names)  # noqa: PTH116

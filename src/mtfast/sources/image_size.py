@@ -1,18 +1,13 @@
-"""The header of an image file of any kind, through PIL."""
+"""The size of an image file of any kind, and how EXIF turns it."""
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import NamedTuple
 
-from PIL import Image
-
-from mtfast.errors import SourceError
+from mtfast.errors import MtfastError, SourceError
+from mtfast.image_files import read_header
 
 __all__ = ["ImageSize", "read_size"]
-
-_ORIENTATION = 0x0112
-_TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 class ImageSize(NamedTuple):
@@ -60,13 +55,7 @@ def read_size(data: bytes, name: str) -> ImageSize:
         If it is no image.
     """
     try:
-        with Image.open(BytesIO(data)) as image:
-            orientation = int(image.getexif().get(_ORIENTATION, 1))
-            kind = image.format or ""
-            width, height = image.size
-    except (OSError, ValueError, SyntaxError, TypeError, *_TOO_LARGE) as error:
-        raise SourceError(
-            f"{name} is no image ({' '.join(str(error).split())[:80]}); expected an image file; "
-            f"replace or remove it"
-        ) from error
-    return ImageSize(height, width, orientation if 1 <= orientation <= 8 else 1, kind)
+        header = read_header(data)
+    except MtfastError as error:
+        raise SourceError(f"{name} is {error}") from error
+    return ImageSize(header.height, header.width, header.orientation, header.kind.upper())

@@ -175,7 +175,7 @@ def test_images_without_annotations(tmp_path, folder):
     assert json.loads(source.records("train", "annotations").text)["annotations"] == []
     (tmp_path / folder / "c.jpg").write_text("no image")
     with pytest.raises(
-        SourceError, match=r"1 bad record: 1 x unreadable image \(c.jpg is no image"
+        SourceError, match=r"1 bad record: 1 x unreadable image \(c.jpg is a text file"
     ):
         source.table("train", "annotations")
     skipping = mtfast.open_source(tmp_path, bad="skip")
