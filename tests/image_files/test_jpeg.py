@@ -103,6 +103,14 @@ def test_every_cut_is_refused(data):
             read_header(data[:stop])
 
 
+def test_the_end_of_a_thumbnail_is_not_that_of_the_image():
+    thumbnail = encoded(pixels()[:8, :8])
+    data = saved(an_image("RGB"), "jpeg", exif=b"Exif\0\0" + thumbnail)
+    np.testing.assert_array_equal(decode(data), shown(data))
+    with pytest.raises(MtfastError, match="cut off"):
+        read_header(data[:-2])
+
+
 @pytest.mark.parametrize("kind", [9, 10, 11, 13, 14, 15])
 def test_arithmetic_coding(kind):
     with pytest.raises(

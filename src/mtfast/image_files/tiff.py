@@ -224,7 +224,6 @@ def _is_direct(page: TiffPage, layout: _Layout, out: NDArray[Any]) -> bool:
         and layout.photometric != _PALETTE
         and page.shaped[0] == 1
         and page.shaped[2:] == (*out.shape, 1)[:3]
-        and page.fillorder != _LOWEST_BIT_FIRST
     )
 
 
