@@ -28,12 +28,6 @@ class ImageSize(NamedTuple):
     orientation: int
     kind: str
 
-    @property
-    def shown(self) -> tuple[int, int]:
-        """Height and width of the upright image."""
-        turned = self.orientation >= 5
-        return (self.width, self.height) if turned else (self.height, self.width)
-
 
 def read_size(data: bytes, name: str) -> ImageSize:
     """Read the header of an image file.

@@ -248,6 +248,13 @@ def test_the_nearest_spelling_wins(tmp_path):
         source.read_image("train", "a.JPG")
 
 
+def test_the_end_of_a_path_is_looked_for_in_the_folder_of_images(tmp_path):
+    put(tmp_path / "a.jpg")
+    put(tmp_path / "images" / "a.jpg")
+    source = mtfast.open_source(write(tmp_path / "coco.json", "data/a.jpg"))
+    assert source.find_image("train", "data/a.jpg") == str(tmp_path / "images" / "a.jpg")
+
+
 def test_unicode_form_goes_before_case(tmp_path):
     decomposed = unicodedata.normalize("NFD", "ä.jpg")
     put(tmp_path / "images" / decomposed)

@@ -425,6 +425,10 @@ def test_classes_are_mapped(tmp_path):
     assert [(b.kind, b.done, b.mapping) for b in found] == [
         ("category mapped", "mapped", (("0", 1), ("1", 2)))
     ]
+    # Two classes become one, which keeps the name of the one that was there.
+    table, _ = read(path, "refuse", mapping={0: 1})
+    assert table.categories == (Category(1, "bi"),)
+    assert set(table.category_ids.tolist()) == {1}
     with pytest.raises(SourceError, match=r"--map 0=2, or go on: --bad skip"):
         read(path, "refuse")
     with pytest.raises(MtfastError, match="a class is 0"):
