@@ -544,6 +544,28 @@ def test_images_of_any_kind_are_read(tmp_path, name):
     assert "--bad skip" in found.advice
 
 
+def test_jpegs_of_four_channels_are_sound(tmp_path):
+    path = coco(tmp_path, file_name="a.jpg")
+    (tmp_path / "images").mkdir()
+    file = tmp_path / "images" / "a.jpg"
+    Image.new("CMYK", (6, 4)).save(file)
+    assert mtfast.diagnose(path, decode=True).findings == ()
+    file.write_bytes(file.read_bytes()[:-40])
+    assert above_notes(mtfast.diagnose(path, decode=True)) == {("unreadable image", "train"): 1}
+
+
+def test_classes_that_no_mask_can_hold(tmp_path):
+    path = coco(tmp_path, {"category_id": 65535}, {"category_id": 65536}, file_name="a.png")
+    content = json.loads(path.read_text())
+    content["categories"] += [{"id": id_, "name": str(id_)} for id_ in (65535, 65536)]
+    path.write_text(json.dumps(content))
+    put(tmp_path / "images" / "a.png")
+    found = above_notes(mtfast.diagnose(path))
+    assert found == {("category id beyond 65535", "train"): 1}
+    mapped = mtfast.open_source(path, mapping={65536: 7})
+    assert mtfast.diagnose(mapped).is_sound
+
+
 def test_files_of_another_annotation_file_are_not_to_be_removed(tmp_path):
     path = coco(tmp_path)
     put(tmp_path / "images" / "a.png")

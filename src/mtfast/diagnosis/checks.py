@@ -35,6 +35,7 @@ Int64 = NDArray[np.int64]
 MOST_EXAMPLES = 3
 # Instance masks are mostly stored in a byte.
 MOST_INSTANCES = 255
+MOST_CATEGORIES = 65535
 
 Severity = Literal["error", "warning", "note"]
 
@@ -90,6 +91,12 @@ class Check(NamedTuple):
 def annotation_id_0(table: RunTable) -> Found:
     """COCOeval writes 0 where a detection has no match."""
     return _annotations(table, table.instance_ids == 0)
+
+
+def large_category(table: RunTable) -> Found:
+    """A semantic mask has at most 16 bits a pixel."""
+    ids = table.category_ids
+    return _annotations(table, (ids < 0) | (ids > MOST_CATEGORIES), _with_class)
 
 
 def mostly_crowds(table: RunTable) -> Found:
@@ -356,6 +363,9 @@ CHECKS: tuple[Check, ...] = (
     Check("iscrowd", "note", "records", _of_kind("iscrowd"),
           "evaluation needs crowds as they are, and training code leaves them out; a single flake "
           "that is marked as a crowd is not trained on"),
+    Check("category id beyond 65535", "error", "file", large_category,
+          "expected class numbers of 16 bits, as semantic masks hold them; map the class to a free "
+          "number with --map"),
     Check("mostly crowds", "warning", "file", mostly_crowds,
           "expected crowds to be few, as training code drops them; some tools write every RLE as a "
           "crowd: export again as polygons, or mark single instances as such"),

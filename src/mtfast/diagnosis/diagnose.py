@@ -22,7 +22,7 @@ from mtfast.parallel import run_jobs
 from mtfast.progress import Progress, track
 from mtfast.rles import Rles
 from mtfast.sources import Source
-from mtfast.sources.image_size import read_size
+from mtfast.sources.image_size import ImageSize, read_size
 from mtfast.sources.source import chosen_splits
 from mtfast.sources.variants import default_variant, is_n_shot, taken_from
 from mtfast.table import RunTable
@@ -294,17 +294,18 @@ def _check_image(job: _ImageJob, name: str) -> ImageFile:
         header = read_size(data, name)
     except MtfastError as error:
         return ImageFile(None, str(error).partition(";")[0], digest)
-    if fault := _fault_of(data, name, header.kind, job.decode):
+    if fault := _fault_of(data, name, header, job.decode):
         return ImageFile(None, fault, digest)
     return ImageFile((header.height, header.width), "", digest, header.orientation)
 
 
-def _fault_of(data: bytes, name: str, kind: str, decode: bool) -> str:
+def _fault_of(data: bytes, name: str, header: ImageSize, decode: bool) -> str:
     """Say why an image does not decode; empty if it does."""
     import imagecodecs
     from PIL import Image
 
-    is_jpeg = kind in ("JPEG", "MPO")
+    # Those of four channels are decoded by PIL.
+    is_jpeg = header.kind in ("JPEG", "MPO") and header.n_channels < 4
     try:
         if is_jpeg:
             # Finds files that are cut off, which PIL's header does not.

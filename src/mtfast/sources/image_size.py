@@ -21,12 +21,14 @@ class ImageSize(NamedTuple):
         EXIF orientation, 1 to 8; 1 is upright.
     kind : str
         Such as "JPEG" or "PNG".
+    n_channels : int
     """
 
     height: int
     width: int
     orientation: int
     kind: str
+    n_channels: int
 
 
 def read_size(data: bytes, name: str) -> ImageSize:
@@ -52,4 +54,6 @@ def read_size(data: bytes, name: str) -> ImageSize:
         header = read_header(data)
     except MtfastError as error:
         raise SourceError(f"{name} is {error}") from error
-    return ImageSize(header.height, header.width, header.orientation, header.kind.upper())
+    n_channels = 4 if header.is_cmyk else 3
+    kind = header.kind.upper()
+    return ImageSize(header.height, header.width, header.orientation, kind, n_channels)
