@@ -49,7 +49,8 @@ def make_mixed_set(folder: Path, *, outlier: bool = False) -> MixedSet:
     for number, size in enumerate([(48, 64), (64, 48), (30, 200), (50, 50), (33, 77)]):
         image = Image.fromarray(noise(*size, 3))
         for kind in ("jpg", "png", "webp"):
-            made.with_pillow(f"{number}.{kind}", image)
+            # Stems differ, as they name masks.
+            made.with_pillow(f"{kind}{number}.{kind}", image)
     made.with_pillow("grey.png", Image.fromarray(noise(41, 52)))
     made.with_pillow("palette.png", Image.fromarray(noise(41, 52)).convert("P"))
     made.with_pillow("plain.bmp", Image.fromarray(noise(39, 45, 3)))
@@ -63,10 +64,10 @@ def make_mixed_set(folder: Path, *, outlier: bool = False) -> MixedSet:
         compression="zlib",
         tile=(16, 16),
     )
-    made.with_pillow("grey16.png", Image.fromarray(noise(40, 60, dtype=np.uint16)))
-    photograph = Image.fromarray(noise(48, 64, 3))
-    made.with_pillow("shown.jpg", photograph, turned=True, exif=exif(6))
-    made.with_pillow("stored.jpg", photograph, exif=exif(6))
+    made.with_pillow("deep.png", Image.fromarray(noise(40, 60, dtype=np.uint16)))
+    for name, turned in (("shown.jpg", True), ("stored.jpg", False)):
+        image = Image.fromarray(noise(48, 64, 3))
+        made.with_pillow(name, image, turned=turned, exif=exif(6))
     if outlier:
         made.with_pillow("large.png", Image.fromarray(noise(700, 900, 3)))
     return made.finish()

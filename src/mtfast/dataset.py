@@ -10,12 +10,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.errors import SourceError, no_such
+from mtfast import image_files
+from mtfast.errors import MtfastError, SourceError, no_such
 from mtfast.paths import local_path
 from mtfast.sources import Source, open_source
 from mtfast.sources.variants import default_variant
@@ -101,8 +102,8 @@ class SplitView(Protocol):
         """The exfoliation run of each image whose run is known, by its stem."""
         ...
 
-    def image(self, image: str) -> NDArray[np.uint8]:
-        """Decode an image.
+    def image(self, image: str) -> NDArray[Any]:
+        """Decode an image, turned as its masks are.
 
         Parameters
         ----------
@@ -111,8 +112,8 @@ class SplitView(Protocol):
 
         Returns
         -------
-        (height, width, 3) uint8, C order
-            RGB.
+        (height, width, 3) uint8, or (height, width) or (height, width, 3) uint16, C order
+            RGB, or grey of 16 bits.
 
         Raises
         ------
@@ -242,9 +243,18 @@ def _view_of_source(source: Source, path: Path) -> DatasetView:
     return DatasetView(path, source.kind, splits)
 
 
+_Sizes = tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]
+
+
+def _sizes_of(table: RunTable) -> _Sizes:
+    return table.names, table.heights, table.widths
+
+
 class _SourceSplit:
     def __init__(self, source: Source, name: str) -> None:
         self._source = source
+        # Names, heights and widths of the table that was read last.
+        self._listed: _Sizes | None = None
         self.name = name
         self.variants = source.variants(name)
         self.semantic_variant = default_variant(self.variants)
@@ -258,41 +268,49 @@ class _SourceSplit:
         return self._source.set_names(self.name).members
 
     def table(self, variant: str | None = None) -> RunTable:
-        return self._source.table(self.name, variant or self.semantic_variant)
+        table = self._source.table(self.name, variant or self.semantic_variant)
+        self._listed = _sizes_of(table)
+        return table
 
-    def image(self, image: str) -> NDArray[np.uint8]:
-        return decode_image(self._source, self.name, image)
+    def image(self, image: str) -> NDArray[Any]:
+        names, heights, widths = self._listed or _sizes_of(self.table())
+        (found,) = np.nonzero(names == image)
+        size = (int(heights[found[0]]), int(widths[found[0]])) if found.size else None
+        return decode_image(self._source, self.name, image, size)
 
 
-def decode_image(source: Source, split: str, image: str) -> NDArray[np.uint8]:
-    """Decode an image of a source.
+def decode_image(
+    source: Source, split: str, image: str, size: tuple[int, int] | None
+) -> NDArray[Any]:
+    """Decode an image of a source, turned as its masks are.
 
     Parameters
     ----------
     source : Source
     split, image : str
         Name of the split, and of the image in its annotations.
+    size : (height, width) or None
+        Of its masks, in pixels. An image is turned as its EXIF orientation says where only that
+        makes it fit.
 
     Returns
     -------
-    (height, width, 3) uint8, C order
-        RGB.
+    (height, width, 3) uint8, or (height, width) or (height, width, 3) uint16, C order
+        RGB, or grey of 16 bits.
 
     Raises
     ------
     SourceError
         If the image is missing or does not decode.
     """
-    import imagecodecs
-
     data = source.read_image(split, image)
     try:
-        pixels: NDArray[np.uint8] = imagecodecs.jpeg8_decode(data, outcolorspace="RGB")
-    except (ValueError, RuntimeError) as error:
-        raise SourceError(
-            f"image {image} of split {split!r} does not decode ({error}); "
-            f"expected a JPEG; fetch it again or remove it"
-        ) from error
+        pixels = image_files.decode(data)
+        if size is not None and size != pixels.shape[:2]:
+            shown = image_files.turn(pixels, image_files.read_header(data).orientation)
+            pixels = shown if shown.shape[:2] == size else pixels
+    except MtfastError as error:
+        raise SourceError(f"image {image} of split {split!r} is {error}") from error
     return pixels
 
 

@@ -15,9 +15,11 @@ from PIL import Image
 import mtfast
 import naive
 from commands import run
+from image_samples import HEIGHT, WIDTH, an_image, exif, saved
 from mtfast.diagnosis import diagnose
-from mtfast.diagnosis.checks import CHECKS
+from mtfast.diagnosis.checks import CHECKS, sizes_differ
 from mtfast.diagnosis.diagnose import Diagnosis
+from mtfast.diagnosis.facts import ImageFile, SplitFacts
 from schemas import DOCS, validate
 
 Content = dict[str, Any]
@@ -295,7 +297,8 @@ def test_decoding_finds_what_headers_do_not_show(damaged):
     assert mtfast.diagnose(damaged).is_sound
     diagnosis = mtfast.diagnose(damaged, decode=True, workers=3)
     assert above_notes(diagnosis) == {("unreadable image", "train"): 1}
-    assert f"{path.name} does not decode" in finding(diagnosis, "unreadable image").examples[0]
+    words = finding(diagnosis, "unreadable image").examples[0]
+    assert f"{path.name} is a JPEG that does not decode" in words
 
 
 def test_sets_without_images(damaged):
@@ -353,6 +356,66 @@ def test_several_sizes_are_a_note(tmp_path):
     assert above_notes(mtfast.diagnose(tmp_path / "set.json")) == {
         ("image without file", "train"): 1
     }
+
+
+@pytest.mark.parametrize("decode", [False, True])
+def test_a_mixed_set_is_sound(mixed_set, decode):
+    """Whatever the kind of its images, and whether EXIF turns them or not."""
+    diagnosis = mtfast.diagnose(mixed_set.annotations, decode=decode)
+    assert above_notes(diagnosis) == {}
+    assert finding(diagnosis, "several sizes").count == len(set(mixed_set.sizes().values()))
+
+
+def write_image(folder: Path, size: tuple[int, int], name: str, data: bytes) -> Path:
+    """A set of one image of a stated size."""
+    height, width = size
+    content = {
+        "images": [{"id": 1, "file_name": name, "height": height, "width": width}],
+        "annotations": [],
+        "categories": [],
+    }
+    (folder / "images").mkdir(exist_ok=True)
+    (folder / "images" / name).write_bytes(data)
+    (folder / "set.json").write_text(json.dumps(content))
+    return folder / "set.json"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "BMP"])
+def test_damaged_images_of_all_kinds(tmp_path, kind):
+    data = saved(an_image("RGB"), kind)
+    path = write_image(tmp_path, (HEIGHT, WIDTH), "a.jpg", data)
+    assert mtfast.diagnose(path, decode=True).is_sound
+    path = write_image(tmp_path, (HEIGHT, WIDTH), "a.jpg", data[: len(data) // 2])
+    assert above_notes(mtfast.diagnose(path)) == {("unreadable image", "train"): 1}
+    path = write_image(tmp_path, (HEIGHT + 1, WIDTH), "a.jpg", data)
+    assert above_notes(mtfast.diagnose(path)) == {("sizes disagree", "train"): 1}
+
+
+def test_an_exif_orientation_that_both_sizes_fit(tmp_path):
+    """Half of a turn fits whatever the masks were drawn on, as a quarter of a square does."""
+    for orientation, height in ((3, 20), (6, 30)):
+        data = saved(Image.new("RGB", (30, height)), "JPEG", exif=exif(orientation))
+        path = write_image(tmp_path, (height, 30), "a.jpg", data)
+        found = mtfast.diagnose(path)
+        assert above_notes(found) == {("EXIF orientation", "train"): 1}
+        assert finding(found, "EXIF orientation").examples == (f"a.jpg: orientation {orientation}",)
+
+
+def test_a_size_that_fits_neither_way_names_exif(tmp_path):
+    data = saved(Image.new("RGB", (30, 20)), "JPEG", exif=exif(6))
+    found = mtfast.diagnose(write_image(tmp_path, (30, 21), "a.jpg", data))
+    (words,) = finding(found, "sizes disagree").examples
+    assert words == (
+        "a.jpg: 30 x 21 in annotations, 20 x 30 pixels, 30 x 20 by its EXIF orientation 6"
+    )
+
+
+def test_an_image_of_both_sizes_in_two_files():
+    """One file has it as stored, the other as shown: one of them is wrong."""
+    images = {"a.jpg": ImageFile((20, 30), "", b"", orientation=6)}
+    for sizes, n in (({(20, 30)}, 0), ({(30, 20)}, 0), ({(20, 30), (30, 20)}, 1)):
+        facts = SplitFacts("train", sizes={"a.jpg": sizes}, images=images)
+        assert len(sizes_differ(facts).places) == n
 
 
 def test_files_of_polygons_state_the_measures_of_outlines(tmp_path, rng):

@@ -479,20 +479,65 @@ def write_coco(file: Path, images: list[tuple[str, int, int]]) -> Path:
     return file
 
 
-def test_images_of_several_sizes(tmp_path):
+def masks_one_by_one(out: Path, form: str, names: list[str]) -> dict[str, np.ndarray]:
+    """Read masks of several sizes with the usual libraries."""
+    folder = out / "train_semantic_masks"
+    stems = [Path(name).stem for name in names]
+    if form == "png":
+        masks = [np.asarray(Image.open(folder / f"{stem}.png")) for stem in stems]
+    elif form == "tiff files":
+        masks = [tifffile.imread(folder / f"{stem}.tif") for stem in stems]
+    elif form == "tiff":
+        assert Path(f"{folder}.txt").read_text().splitlines() == names
+        with tifffile.TiffFile(f"{folder}.tif") as file:
+            masks = [page.asarray() for page in file.pages]
+    else:
+        group = zarr.open_group(out, mode="r")["train"]
+        assert group["name"][:].tolist() == names
+        sizes = zip(*(group[f"columns/{side}"][:] for side in ("height", "width")), strict=True)
+        masks = []
+        for mask, (height, width) in zip(group["semantic"][:], sizes, strict=True):
+            assert not mask[height:].any()
+            assert not mask[:, width:].any()
+            masks.append(mask[:height, :width])
+    return dict(zip(names, masks, strict=True))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_images_of_several_sizes(tmp_path, form, few_a_batch):
     sizes = [("a.jpg", 12, 15), ("b.jpg", 12, 15), ("x/c.jpg", 15, 12), ("d.jpg", 15, 9)]
     file = write_coco(tmp_path / "set.json", sizes)
-    for form in ("zarr", "tiff"):
-        with pytest.raises(MtfastError, match="'x/c.jpg' is 15 x 12 .*expected one size"):
-            export(file, tmp_path / form, form)
-    for form, suffix in (("png", ".png"), ("tiff files", ".tif")):
-        export(file, tmp_path / form, form)
-        for i, (name, height, width) in enumerate(sizes):
-            place = tmp_path / form / "train_semantic_masks" / Path(name).with_suffix(suffix).name
-            expected = np.zeros((height, width), np.uint8)
-            expected[3:8, 2:6] = i + 1
-            with Image.open(place) as image:
-                np.testing.assert_array_equal(np.asarray(image), expected)
+    export(file, tmp_path / form, form)
+    found = masks_one_by_one(tmp_path / form, form, [name for name, *_ in sizes])
+    for i, (name, height, width) in enumerate(sizes):
+        expected = np.zeros((height, width), np.uint8)
+        expected[3:8, 2:6] = i + 1
+        np.testing.assert_array_equal(found[name], expected)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_masks_of_a_mixed_set(mixed_set, mixed_store, tmp_path, form, few_a_batch):
+    """From the source, and from the store made of it; a later run has nothing left to write."""
+    for source in (mixed_set.annotations, mixed_store):
+        out = tmp_path / source.name
+        assert export(source, out, form).n_written == len(mixed_set.names)
+        assert export(source, out, form).n_written == 0
+        found = masks_one_by_one(out, form, mixed_set.names)
+        for name, expected in mixed_set.masks.items():
+            assert found[name].dtype == expected.dtype
+            np.testing.assert_array_equal(found[name], expected, name)
+
+
+def test_pages_of_several_sizes_are_a_series_for_each_size(mixed_set, tmp_path):
+    export(mixed_set.annotations, tmp_path / "masks", "tiff", mapping={3: 1000})
+    with tifffile.TiffFile(tmp_path / "masks" / "train_semantic_masks.tif") as file:
+        assert sorted(series.shape[-2:] for series in file.series) == sorted(
+            set(mixed_set.sizes().values())
+        )
+        assert file.is_bigtiff
+        for page, expected in zip(file.pages, mixed_set.masks.values(), strict=True):
+            mapped = np.where(expected == 3, np.uint16(1000), expected)
+            np.testing.assert_array_equal(page.asarray(), mapped)
 
 
 @pytest.mark.parametrize(

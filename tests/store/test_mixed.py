@@ -96,10 +96,10 @@ def test_windows_are_those_of_the_whole_image(case):
 def test_a_window_beyond_its_own_image_is_refused(case):
     """However large the largest image of the split is."""
     made, split = case
-    height, width = made.masks["3.png"].shape
+    height, width = made.masks["png3.png"].shape
     for window in ((0, 0, height + 1, width), (0, 0, height, width + 1), (height, 0, 1, 1)):
         with pytest.raises(mtfast.MtfastError, match=f"{height} x {width}"):
-            split.crop("3.png", *window)
+            split.crop("png3.png", *window)
 
 
 def test_masks_of_the_outlier_have_several_chunks(with_outlier):
@@ -147,6 +147,6 @@ def _decode(file, kind, orientation):
 def test_xarray_finds_masks_by_name(case):
     made, split = case
     with xarray.open_zarr(split.store.path, group=split.name) as opened:
-        height, width = made.masks["2.webp"].shape
-        found = opened["semantic"].sel(name="2.webp")[:height, :width]
-        np.testing.assert_array_equal(found, made.masks["2.webp"])
+        height, width = made.masks["webp2.webp"].shape
+        found = opened["semantic"].sel(name="webp2.webp")[:height, :width]
+        np.testing.assert_array_equal(found, made.masks["webp2.webp"])

@@ -173,7 +173,10 @@ def ids_disagree(split: SplitFacts) -> Found:
 
 
 def sizes_differ(split: SplitFacts) -> Found:
-    """Masks that are not of the size of their image do not fit what it shows."""
+    """Masks that are not of the size of their image do not fit what it shows.
+
+    Masks may have been drawn on the image as stored, or turned as its EXIF orientation says.
+    """
     words = {}
     for name, sizes in split.sizes.items():
         file = split.images.get(name)

@@ -7,22 +7,20 @@ import logging
 import os
 from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
-from io import BytesIO
 from itertools import chain
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
+from mtfast import image_files
 from mtfast.dataset import expect_source
 from mtfast.diagnosis.checks import CHECKS, MOST_EXAMPLES, Scope, Severity
 from mtfast.diagnosis.facts import ImageFile, Instances, SplitFacts
 from mtfast.errors import MtfastError
-from mtfast.jpeg import read_header
 from mtfast.parallel import run_jobs
 from mtfast.progress import Progress, track
 from mtfast.rles import Rles
 from mtfast.sources import Source
-from mtfast.sources.image_size import ImageSize, read_size
 from mtfast.sources.source import chosen_splits
 from mtfast.sources.variants import default_variant, is_n_shot, taken_from
 from mtfast.table import RunTable
@@ -291,32 +289,9 @@ def _check_image(job: _ImageJob, name: str) -> ImageFile:
         return ImageFile(None, str(error), b"")
     digest = hashlib.sha256(data).digest()
     try:
-        header = read_size(data, name)
+        header = image_files.read_header(data)
+        if job.decode:
+            image_files.decode(data)
     except MtfastError as error:
-        return ImageFile(None, str(error).partition(";")[0], digest)
-    if fault := _fault_of(data, name, header, job.decode):
-        return ImageFile(None, fault, digest)
+        return ImageFile(None, f"{name} is {error}", digest)
     return ImageFile((header.height, header.width), "", digest, header.orientation)
-
-
-def _fault_of(data: bytes, name: str, header: ImageSize, decode: bool) -> str:
-    """Say why an image does not decode; empty if it does."""
-    import imagecodecs
-    from PIL import Image
-
-    # Those of four channels are decoded by PIL.
-    is_jpeg = header.kind in ("JPEG", "MPO") and header.n_channels < 4
-    try:
-        if is_jpeg:
-            # Finds files that are cut off, which PIL's header does not.
-            read_header(data)
-        if decode and is_jpeg:
-            imagecodecs.jpeg8_decode(data, outcolorspace="RGB")
-        elif decode:
-            with Image.open(BytesIO(data)) as image:
-                image.load()
-    except MtfastError as error:
-        return f"{name} is {error}"
-    except (ValueError, RuntimeError, OSError, SyntaxError) as error:
-        return f"{name} does not decode ({error})"
-    return ""

@@ -14,6 +14,9 @@ __all__ = ["ImageFile", "Instances", "SplitFacts"]
 
 Int64 = NDArray[np.int64]
 
+# EXIF orientations from this one on exchange height and width.
+SIDEWAYS = 5
+
 
 class ImageFile(NamedTuple):
     """An image file.

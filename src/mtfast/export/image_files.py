@@ -31,7 +31,6 @@ LARGEST_SIDE = 2**31 - 1
 class _Folder(MaskFormat):
     """What folders of PNG and of TIFF files have in common."""
 
-    one_size = False
     suffix: ClassVar[str]
 
     @abstractmethod
@@ -230,7 +229,7 @@ def _tiff_file(strip: bytes, size: tuple[int, int], dtype: str) -> bytes:
     from mtfast.export.tiff_stack import write_pages
 
     file = BytesIO()
-    write_pages(file, [strip], size, dtype, 1)
+    write_pages(file, [strip], [size], dtype)
     return file.getvalue()
 
 

@@ -66,8 +66,6 @@ def read_splits(
     selection.expect_known(known_categories(b for t in tables.values() for b in _blocks(t)))
     found = []
     for name, table in tables.items():
-        if mask_format.one_size:
-            table.common_size()
         low, high = _range_of_values(table, selection)
         dtype = semantic_dtype(np.array([low, high]))
         split = MaskSplit(name, chosen[name], table, dtype, largest=high)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -121,9 +121,6 @@ class MaskFormat(ABC):
     kind : {"semantic", "instance", "binary", "boundary"}
         What the pixels are; part of the names of files and folders.
     """
-
-    one_size: ClassVar[bool] = True
-    """Whether the images of a split must all have one size."""
 
     kind: Kind = "semantic"
 

@@ -95,8 +95,9 @@ def export_masks(
     format : {"zarr", "png", "tiff"}
         "zarr" makes arrays OUT/SPLIT/KIND, as a converted store has SPLIT/semantic; "png" files
         OUT/SPLIT_KIND_masks/STEM.png of 8- or 16-bit grey; "tiff" a BigTIFF file
-        OUT/SPLIT_KIND_masks.tif for each split, with zlib, a page for each image. Only PNG files,
-        and TIFF files of one image, may differ in size within a split.
+        OUT/SPLIT_KIND_masks.tif for each split, with zlib, a page for each image. Where images
+        differ in size, an array reaches as far as the largest, with the size of each image in
+        OUT/SPLIT/columns, and every page has its own size.
     splits : sequence of str, optional
         All by default.
     variant : str, optional
@@ -136,7 +137,7 @@ def export_masks(
     StoreError
         If the folder holds something else, or masks made with other options.
     MtfastError
-        If an option has no such value, sizes differ, or instances overlap that must not.
+        If an option has no such value, or instances overlap that must not.
 
     Examples
     --------

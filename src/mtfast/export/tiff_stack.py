@@ -3,6 +3,9 @@
 Batches are compressed side by side into shards, ``.SPLIT_KIND_masks.shards/c.K``, where a rerun
 finds them; the file is put together from these. ``SPLIT_KIND_masks.txt`` names the image of each
 page.
+
+Images of several sizes have pages of several sizes, which TIFF readers list as one series for each
+size; page i is the image of line i all the same.
 """
 
 from __future__ import annotations
@@ -102,13 +105,14 @@ class TiffStack(MaskFormat):
         if not self.is_whole(out, split):
             names = "".join(f"{name}\n" for name in split.table.names)
             write_file(self._names(out, split.name), names.encode(), StoreError)
-            n_images, size = split.table.n_images, split.table.common_size()
-            strips = _read_strips(self._shards(out, split.name), n_images)
+            table = split.table
+            sizes = list(zip(table.heights.tolist(), table.widths.tolist(), strict=True))
+            strips = _read_strips(self._shards(out, split.name), table.n_images)
             with (
                 new_file(self._stack(out, split.name), StoreError) as partial,
                 partial.open("wb") as file,
             ):
-                write_pages(file, strips, size, split.dtype.name, n_images)
+                write_pages(file, strips, sizes, split.dtype.name)
         shutil.rmtree(self._shards(out, split.name), ignore_errors=True)
 
     def _stack(self, out: Path, split: str) -> Path:
@@ -122,7 +126,7 @@ class TiffStack(MaskFormat):
 
 
 def write_pages(
-    file: Any, strips: Iterable[bytes], size: tuple[int, int], dtype: str, n_pages: int
+    file: Any, strips: Iterable[bytes], sizes: Sequence[tuple[int, int]], dtype: str
 ) -> None:
     """Write a TIFF file with one strip on each page; BigTIFF if it has several pages.
 
@@ -132,25 +136,26 @@ def write_pages(
         Open for writing.
     strips : iterable of bytes
         The zlib stream of each page.
-    size : (height, width)
+    sizes : sequence of (height, width)
+        Of each page, at least one.
     dtype : str
         Of the pixels, "uint8" or "uint16".
-    n_pages : int
-        At least one.
     """
     import tifffile
 
-    several = n_pages > 1
-    with tifffile.TiffWriter(file, bigtiff=several, byteorder="<") as writer:
-        writer.write(
-            iter(strips),
-            shape=(n_pages, *size) if several else size,
-            dtype=dtype,
-            photometric="minisblack",
-            compression="zlib",
-            rowsperstrip=size[0],
-            metadata={"axes": "ZYX" if several else "YX"},
-        )
+    n_pages, streams = len(sizes), iter(strips)
+    options: Any = {"dtype": dtype, "photometric": "minisblack", "compression": "zlib"}
+    with tifffile.TiffWriter(file, bigtiff=n_pages > 1, byteorder="<") as writer:
+        if len(set(sizes)) > 1:
+            for size in sizes:
+                # Without a description of its own, a page joins the series of its size.
+                page = iter([next(streams)])
+                writer.write(page, shape=size, rowsperstrip=size[0], metadata=None, **options)
+            return
+        size, axes = sizes[0], "ZYX" if n_pages > 1 else "YX"
+        shape = (n_pages, *size) if n_pages > 1 else size
+        metadata = {"axes": axes}
+        writer.write(streams, shape=shape, rowsperstrip=size[0], metadata=metadata, **options)
 
 
 def n_whole_pages(path: Path) -> int:

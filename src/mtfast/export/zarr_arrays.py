@@ -68,6 +68,9 @@ class ZarrArrays(MaskFormat):
                 },
             )
             write_columns(group, schema.NAMES, {schema.NAME: split.table.names})
+            # An array reaches as far as the largest image: what is padding follows from these.
+            sizes = {"height": split.table.heights, "width": split.table.widths}
+            write_columns(group.create_group(schema.COLUMN_GROUP), schema.COLUMNS, sizes)
             declare_masks(group, split.table.n_images, grid, split.dtype, schema.SHARD, self.kind)
 
     def write(self, batch: MaskBatch) -> int:

@@ -108,21 +108,25 @@ def make_tile(pixels: UInt8, left: str, right: str) -> Image.Image:
 
     Parameters
     ----------
-    pixels : (height, TILE, 3) uint8, C order
-        RGB.
+    pixels : (height, width, 3) uint8, C order
+        RGB, up to TILE pixels wide.
     left, right : str
-        What the caption says at either end; the left is cut at 44 characters.
+        What the caption says at either end; the left is cut where the right begins.
 
     Returns
     -------
     PIL.Image.Image
+        TILE pixels wide.
     """
-    height, width = pixels.shape[:2]
-    tile = Image.new("RGB", (width, height + CAPTION), PAPER)
+    height, font = len(pixels), _font(14)
+    tile = Image.new("RGB", (TILE, height + CAPTION), PAPER)
     tile.paste(Image.fromarray(pixels), (0, 0))
     draw = ImageDraw.Draw(tile)
-    draw.text((0, height + 6), left[:44], FAINT, _font(14))
-    draw.text((width, height + 6), right, FAINT, _font(14), anchor="ra")
+    left = left[:44]
+    while left and draw.textlength(f"{left} {right}", font) > TILE:
+        left = left[:-1]
+    draw.text((0, height + 6), left, FAINT, font)
+    draw.text((TILE, height + 6), right, FAINT, font, anchor="ra")
     return tile
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from mtfast.pictures.sheet import NO_IMAGE, RGB, TILE, class_palette, make_tile
 from mtfast.progress import Progress, track
 from mtfast.table import RunTable
 
-__all__ = ["class_colours", "draw_tiles", "legend"]
+__all__ = ["as_8_bits", "class_colours", "draw_tiles", "legend", "tile_size"]
 
 UInt8 = NDArray[np.uint8]
 
@@ -87,17 +88,69 @@ def class_colours(table: RunTable) -> dict[int, RGB]:
 def _draw_tile(
     view: SplitView, table: RunTable, colours: dict[int, RGB], on_image: bool
 ) -> Image.Image:
-    height, width = int(table.heights[0]), int(table.widths[0])
-    scale = TILE / width
-    size = (TILE, max(1, round(height * scale)))
+    name = str(table.names[0])
+    rows, columns = tile_size(int(table.heights[0]), int(table.widths[0]))
+    thumbnail = np.full((rows, columns, 3), NO_IMAGE, np.uint8)
+    about = f"{table.n_instances} instance{'s' if table.n_instances != 1 else ''}"
     if on_image:
-        picture = Image.fromarray(view.image(str(table.names[0])))
-        thumbnail = np.array(picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0))
-    else:
-        thumbnail = np.full((size[1], size[0], 3), NO_IMAGE, np.uint8)
+        pixels, scaled = as_8_bits(view.image(name))
+        picture = Image.fromarray(pixels).convert("RGB")
+        shrunk = picture.resize((columns, rows), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        thumbnail = np.array(shrunk)
+        about += f", {scaled}" if scaled else ""
     _draw_outlines(thumbnail, table, colours)
-    count = f"{table.n_instances} instance{'s' if table.n_instances != 1 else ''}"
-    return make_tile(thumbnail, str(table.names[0]), count)
+    return make_tile(thumbnail, name, about)
+
+
+def tile_size(height: int, width: int) -> tuple[int, int]:
+    """Fit an image into a tile.
+
+    Parameters
+    ----------
+    height, width : int
+        Of the image, in pixels.
+
+    Returns
+    -------
+    rows, columns : int
+        As wide as the tile, or at most twice as high.
+
+    Examples
+    --------
+    >>> tile_size(600, 920), tile_size(9200, 460)
+    ((300, 460), (920, 46))
+    """
+    scale = min(TILE / width, 2 * TILE / height)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def as_8_bits(pixels: NDArray[Any]) -> tuple[UInt8, str]:
+    """Make pixels of 16 bits pixels of 8 bits, to look at.
+
+    Microscopes fill 16 bits by a small part, which differs from image to image: 1 in 1,000 samples
+    of the image may be darker than black and 1 in 1,000 brighter than white.
+
+    Parameters
+    ----------
+    pixels : (height, width, 3) uint8, or (height, width) or (height, width, 3) uint16
+
+    Returns
+    -------
+    pixels : uint8 array of the same shape
+    scaled : str
+        What was done, in words; empty for pixels of 8 bits, which stay as they are.
+
+    Examples
+    --------
+    >>> as_8_bits(np.array([[100, 300, 500]], np.uint16))
+    (array([[  0, 127, 255]], dtype=uint8), '16 bits, 100-500 shown')
+    """
+    if pixels.dtype == np.uint8:
+        return pixels, ""
+    black, white = np.percentile(pixels, (0.1, 99.9), method="nearest").tolist()
+    span = max(white - black, 1)
+    lookup = np.clip((np.arange(65536) - black) * 255 // span, 0, 255).astype(np.uint8)
+    return lookup[pixels], f"16 bits, {black}-{white} shown"
 
 
 def _draw_outlines(thumbnail: UInt8, table: RunTable, colours: dict[int, RGB]) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from mtfast.dataset import decode_image
 from mtfast.errors import SourceError
 from mtfast.pictures.sheet import NO_IMAGE, RGB, TILE, class_palette, compose, make_tile, save_sheet
+from mtfast.pictures.tiles import as_8_bits
 from mtfast.progress import Progress, track
 from mtfast.verification.mask_rules import MaskRule, SplitMasks
 
@@ -112,7 +113,7 @@ def _draw_row(
     height, width = differs.shape
     whole = _Window(0, 0, height, width)
     window = _close_up(differs)
-    overview = _thumbnail(masks, name, _rows(whole))
+    overview = _thumbnail(masks, name, whole)
     overview[_grow(_cells(differs, whole))] = MARK
     _draw_frame(overview, window, whole)
     tiles = [make_tile(overview, name, f"{n_pixels:,} px")]
@@ -150,8 +151,8 @@ def _where_most(differs: Bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _rows(window: _Window) -> int:
-    """Return the height of a tile that shows a window."""
-    return max(1, round(window.height * TILE / window.width))
+    """Return the height of a tile that shows a window; a high and narrow one is squeezed."""
+    return max(1, min(2 * TILE, round(window.height * TILE / window.width)))
 
 
 def _places(window: _Window) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -205,13 +206,14 @@ def _draw_frame(overview: UInt8, window: _Window, whole: _Window) -> None:
         border[:] = WHITE
 
 
-def _thumbnail(masks: SplitMasks, name: str, rows: int) -> UInt8:
+def _thumbnail(masks: SplitMasks, name: str, whole: _Window) -> UInt8:
     """Shrink an image to the size of a tile, darker and in grey, so that marks stand out."""
+    rows = _rows(whole)
     try:
-        pixels = decode_image(masks.source, masks.split, name)
+        pixels = decode_image(masks.source, masks.split, name, (whole.height, whole.width))
     except SourceError:
         return np.full((rows, TILE, 3), NO_IMAGE, np.uint8)
-    grey = Image.fromarray(pixels).convert("L")
+    grey = Image.fromarray(as_8_bits(pixels)[0]).convert("L")
     small = np.asarray(grey.resize((TILE, rows), Image.Resampling.BOX, reducing_gap=2.0))
     return np.repeat((small * 0.6).astype(np.uint8)[..., None], 3, axis=2)
 
