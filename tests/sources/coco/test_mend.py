@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ from PIL import Image
 import mtfast
 from mtfast.errors import MtfastError, RLEError, SourceError
 from mtfast.sources.bad_records import BadRecords
+from mtfast.sources.coco.read import read_coco
 from mtfast.table import Category, RunTable
 
 HEIGHT, WIDTH = 40, 60
@@ -503,3 +506,41 @@ def test_other_json_is_called_by_its_name(tmp_path, whole, name):
         source = mtfast.open_source(path, bad=bad)
         with pytest.raises(SourceError, match=rf"^a.json is {name}.*; expected a COCO JSON file"):
             source.table("train", "annotations")
+
+
+JUNK: list[Any] = [
+    *(None, True, 0, -1, 2, 2**63, 10**400, 1.5, 1e300, float("nan"), "", "1", "\ud800"),
+    *([], [[]], [1, 2, 3, 4], [[1, 2], [3, 4], [5, 6]], [1, [2]], [["x"]], [[[TRIANGLE]]]),
+    *({}, {"size": None, "counts": "0"}, {"size": [40, 60], "counts": ["a"]}, [{}]),
+]
+
+
+def places_in(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The keys that lead to each value inside a document."""
+    keys: Any = value.keys() if isinstance(value, dict) else ()
+    keys = range(len(value)) if isinstance(value, list) else keys
+    return [at, *(place for key in keys for place in places_in(value[key], (*at, key)))]
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_any_document_is_read_or_refused_in_one_line(seed):
+    rng = np.random.default_rng(seed)
+    whole = content()
+    for _ in range(rng.integers(1, 5)):
+        places = places_in(whole)[1:]
+        *outer, key = places[rng.integers(len(places))]
+        inner: Any = whole
+        for step in outer:
+            inner = inner[step]
+        inner[key] = copy.deepcopy(JUNK[rng.integers(len(JUNK))])
+    text = json.dumps(whole).encode()
+    for policy in ("refuse", "skip", "repair", "examine"):
+        try:
+            table, found, _ = read_coco(io.BytesIO(text), "a.json", policy, None, lambda _: (4, 6))
+        except MtfastError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+            assert str(error).count("; ") >= 2  # noqa: PT017
+        else:
+            table.check()
+            assert all(bad.n and bad.examples for bad in found)
+            assert not any(bad.done == "refused" for bad in found)
