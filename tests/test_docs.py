@@ -130,12 +130,12 @@ def mixed_store(tmp_path_factory):
             for i, (height, width) in enumerate(sizes)
             if i != 4
         ],
-        "categories": [{"id": 2, "name": "2 \u00b5m flake"}],
+        "categories": [{"id": 2, "name": "flake"}],
     }
-    (folder / "annotations.json").write_text(json.dumps(content))
-    mtfast.convert(
-        folder / "annotations.json", folder / "graphene.zarr", shard=4, crop_index=True, workers=2
-    )
+    # The name of the set is among the attributes.
+    file = folder / "Graph\u00e8ne.json"
+    file.write_text(json.dumps(content))
+    mtfast.convert(file, folder / "graphene.zarr", shard=4, crop_index=True, workers=2)
     return folder
 
 
