@@ -473,7 +473,7 @@ def write_coco(file: Path, images: list[tuple[str, int, int]]) -> Path:
             {"id": i, "image_id": i, "category_id": 1 + i, "segmentation": [[2, 3, 4, 5]]}
             for i in range(len(images))
         ],
-        "categories": [],
+        "categories": [{"id": k + 1, "name": str(k + 1)} for k in range(len(images))],
     }
     file.write_text(json.dumps(content))
     return file
