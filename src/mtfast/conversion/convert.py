@@ -4,7 +4,7 @@
 
     source -> tables -> columns ---------------------------> zarr arrays
                      -> semantic table --> shards (Dask) --> semantic/c.K.0.0
-              image files --------------->                   images/jpeg/c.K.0.0.0
+              image files --------------->                   images/file/c.K.0.0
 
 A shard is the unit of work: task K owns shard K of every per-image array, so no two tasks write
 into one file.
