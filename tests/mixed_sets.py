@@ -38,8 +38,11 @@ class MixedSet:
         return {name: mask.shape for name, mask in self.masks.items()}
 
 
-def make_mixed_set(folder: Path, *, outlier: bool = False) -> MixedSet:
-    """Make a set of all kinds; with an outlier, one image is much larger than the others."""
+def make_mixed_set(folder: Path, *, outlier: bool = False, deep: bool = True) -> MixedSet:
+    """Make a set of all kinds.
+
+    With an outlier, one image is much larger than the others; with deep, some have 16 bits.
+    """
     rng = np.random.default_rng(5)
     made = _Maker(folder / "set", rng)
 
@@ -56,15 +59,16 @@ def make_mixed_set(folder: Path, *, outlier: bool = False) -> MixedSet:
     made.with_pillow("plain.bmp", Image.fromarray(noise(39, 45, 3)))
     made.with_pillow("named_wrongly.jpg", Image.fromarray(noise(40, 60, 3)), "PNG")
     made.with_tifffile("grey8.tif", noise(40, 61), photometric="minisblack")
-    made.with_tifffile("grey16.tif", noise(40, 60, dtype=np.uint16), photometric="minisblack")
-    made.with_tifffile(
-        "colour16.tif",
-        noise(48, 64, 3, dtype=np.uint16),
-        photometric="rgb",
-        compression="zlib",
-        tile=(16, 16),
-    )
-    made.with_pillow("deep.png", Image.fromarray(noise(40, 60, dtype=np.uint16)))
+    if deep:
+        made.with_tifffile("grey16.tif", noise(40, 60, dtype=np.uint16), photometric="minisblack")
+        made.with_tifffile(
+            "colour16.tif",
+            noise(48, 64, 3, dtype=np.uint16),
+            photometric="rgb",
+            compression="zlib",
+            tile=(16, 16),
+        )
+        made.with_pillow("deep.png", Image.fromarray(noise(40, 60, dtype=np.uint16)))
     for name, turned in (("shown.jpg", True), ("stored.jpg", False)):
         image = Image.fromarray(noise(48, 64, 3))
         made.with_pillow(name, image, turned=turned, exif=exif(6))

@@ -63,10 +63,30 @@ def test_bad_tables():
 def test_jpegs_go_through_torchvision(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchvision", None)
     with pytest.raises(MtfastError, match="pip install torchvision"):
-        decode_jpegs([b"x"])
+        decode_jpegs([b"\xff\xd8x"])
     io = ModuleType("torchvision.io")
     io.ImageReadMode = SimpleNamespace(RGB="rgb")
     io.decode_jpeg = lambda data, mode, device: [(d.tolist(), mode, device) for d in data]
     monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
     monkeypatch.setitem(sys.modules, "torchvision.io", io)
-    assert decode_jpegs([b"ab", b"c"], "gpu") == [([97, 98], "rgb", "gpu"), ([99], "rgb", "gpu")]
+    first, second = b"\xff\xd8ab", b"\xff\xd8"
+    decoded = [(list(data), "rgb", "gpu") for data in (first, second)]
+    assert decode_jpegs([first, second], "gpu") == decoded
+
+
+def test_files_of_other_kinds_are_refused(mixed_store):
+    train = mtfast.open(mixed_store)["train"]
+    files = [train.image_bytes(name) for name in ("jpg0.jpg", "png0.png")]
+    with pytest.raises(MtfastError, match=r"files\[1\] does not begin as a JPEG; .*; decode"):
+        decode_jpegs(files)
+
+
+def test_images_of_several_sizes_are_refused(mixed_store):
+    table = mtfast.open(mixed_store)["train"].table()
+    words = r"image 'jpg1.jpg' is 64 x 48 pixels and .* is 48 x 64; expected one size; pass those"
+    with pytest.raises(MtfastError, match=words):
+        paint(table)
+    with pytest.raises(MtfastError, match=words):
+        paint_instances(table)
+    for image in table[:6]:
+        assert np.array_equal(paint(image), mtfast.semantic(image))

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import mtfast
-from mtfast.pictures.sheet import PALETTE, _wrap, picture_path
-from mtfast.pictures.tiles import _draw_outlines, _spread
+from mtfast.dataset import open_dataset
+from mtfast.pictures.sheet import CAPTION, PALETTE, PAPER, _wrap, make_tile, picture_path
+from mtfast.pictures.tiles import _draw_outlines, _spread, as_8_bits, draw_tiles, tile_size
 from mtfast.report.preview import preview
 from tables import make_table
 
@@ -66,6 +68,83 @@ def test_colours_of_classes_show(small_set, tmp_path):
     # Only the title, the name of the folder, differs.
     assert a.shape == b.shape
     np.testing.assert_array_equal(a[62:], b[62:])
+
+
+def test_a_mixed_set_and_its_store_are_drawn_alike(mixed_set, mixed_store, tmp_path):
+    """All kinds, of which some are turned by EXIF and some have 16 bits."""
+    for path, name in ((mixed_set.annotations, "a.png"), (mixed_store, "b.png")):
+        preview(path, tmp_path / name, n=len(mixed_set.names))
+    a, b = (np.asarray(Image.open(tmp_path / name)) for name in ("a.png", "b.png"))
+    np.testing.assert_array_equal(a[62:], b[62:])
+
+
+def test_images_of_all_kinds_are_shown_as_independent_libraries_show_them(mixed_set, monkeypatch):
+    """In tiles of their own size, without outlines."""
+    monkeypatch.setattr("mtfast.pictures.tiles.tile_size", lambda *size: size)
+    view = open_dataset(mixed_set.annotations).split()
+    table = view.table()
+    table = table.select(np.empty(0, np.int64))
+    tiles = draw_tiles(view, table, len(mixed_set.names), None)
+    for tile, pixels in zip(tiles, mixed_set.pixels.values(), strict=True):
+        height, width = pixels.shape[:2]
+        shown = np.asarray(tile)[:height, :width]
+        if pixels.dtype == np.uint8:
+            np.testing.assert_array_equal(shown, pixels)
+        else:
+            expected = pixels if pixels.ndim == 3 else np.stack([pixels] * 3, axis=2)
+            # The noise fills all 16 bits.
+            assert np.abs(shown - (expected / 257)).max() < 3
+
+
+def test_an_image_of_a_source_can_be_the_first_thing_asked_of_it(mixed_set):
+    view = open_dataset(mixed_set.annotations).split()
+    np.testing.assert_array_equal(view.image("shown.jpg"), mixed_set.pixels["shown.jpg"])
+
+
+def test_16_bits_are_scaled_and_said(mixed_set, monkeypatch):
+    captions = []
+    monkeypatch.setattr("mtfast.pictures.tiles.make_tile", lambda *tile: captions.append(tile[1:]))
+    view = open_dataset(mixed_set.annotations).split()
+    draw_tiles(view, view.table(), len(mixed_set.names), None)
+    said = {name for name, about in captions if "16 bits, " in about}
+    assert said == {name for name, a in mixed_set.pixels.items() if a.dtype == np.uint16}
+    assert all(about.startswith("3 instances") for _, about in captions)
+
+
+def test_few_of_16_bits_are_spread_over_8():
+    ramp = np.linspace(1000, 3000, 5000).astype(np.uint16).reshape(50, 100)
+    shown, said = as_8_bits(ramp)
+    assert said == "16 bits, 1002-2997 shown"
+    assert (shown.dtype, shown.min(), shown.max()) == (np.uint8, 0, 255)
+    expected = np.clip((ramp - 1002.0) * 255 / 1995, 0, 255)
+    assert np.abs(shown - expected).max() < 1
+    flat, said = as_8_bits(np.full((4, 5, 3), 700, np.uint16))
+    assert said == "16 bits, 700-700 shown"
+    assert not flat.any()
+    shown, said = as_8_bits(flat)
+    assert shown is flat
+    assert said == ""
+
+
+@pytest.mark.parametrize(("shape", "size"), [((5, 4000), (1, 460)), ((4000, 5), (920, 1))])
+def test_long_and_high_images_fit_into_a_tile(tmp_path, shape, size):
+    assert tile_size(*shape) == size
+    masks = [[np.ones(shape, np.uint8)]]
+    view = SimpleNamespace(name="train", has_images=False)
+    (tile,) = draw_tiles(view, make_table(masks, shape), 1, None)
+    assert tile.size == (460, size[0] + CAPTION)
+
+
+def test_a_long_name_ends_where_the_count_begins():
+    """A caption that is said in full, and names that are cut."""
+    pixels = np.zeros((4, 460, 3), np.uint8)
+    right = "1,234 instances, 16 bits, 10234-60234 shown"
+    tile = np.asarray(make_tile(pixels, "W" * 60, right))
+    alone = np.asarray(make_tile(pixels, "", right))
+    drawn = (alone[4:] != PAPER).any(axis=(0, 2))
+    first = int(np.argmax(drawn))
+    assert (tile[:, first:] == alone[:, first:]).all()
+    assert (tile[4:, :first] != PAPER).any()
 
 
 def test_without_images_and_as_jpeg(small_set, tmp_path):

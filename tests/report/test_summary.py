@@ -20,6 +20,7 @@ def test_a_set_is_counted(small_set):
     assert (summary.path, summary.kind) == (str(small_set), "maskterial")
     train = summary.splits[0]
     assert (train.name, train.n_images, train.height, train.width) == ("train", 20, 240, 320)
+    assert (train.n_sizes, train.heights, train.widths) == (1, (240, 240), (320, 320))
     assert train.semantic_variant == "annotations_with_class_200"
     assert train.has_images
     assert len(train.n_shot_variants) == 100
@@ -77,6 +78,7 @@ def test_files_that_list_other_images_and_sizes(damaged):
     (_, test) = summarise(damaged).splits
     assert test.n_images == 5
     assert (test.height, test.width) == (None, None)
+    assert (test.n_sizes, test.heights, test.widths) == (2, (9, 96), (8, 128))
 
 
 def test_images_without_instances_are_empty(damaged):

@@ -14,10 +14,11 @@ from PIL import Image
 import mtfast
 import naive
 from commands import run
+from mixed_sets import MixedSet
 from mtfast.pictures.sheet import PALETTE
 from mtfast.verification.compare import ClassPixels
 from mtfast.verification.mask_rules import MaskRule, SplitMasks
-from mtfast.verification.picture import MARK, WHITE, _close_up
+from mtfast.verification.picture import MARK, WHITE, _close_up, _rows, _thumbnail, _Window
 from schemas import validate
 
 MASKS = "train_semantic_masks"
@@ -499,3 +500,59 @@ def test_the_command_for_people(damaged):
     assert done.stdout.count("different") == 10
     assert " px: 1 instead of 0" in done.stdout
     assert done.stdout.endswith("x.png\n")
+
+
+def as_published(mixed: MixedSet, folder: Path) -> Path:
+    """A mixed set in the folders of a published one, with its masks."""
+    shutil.copytree(mixed.images, folder / "train_images")
+    (folder / "RLE_annotations").mkdir()
+    name = "train_annotations_with_class.json"
+    shutil.copy(mixed.annotations, folder / "RLE_annotations" / name)
+    (folder / MASKS).mkdir()
+    for image, mask in mixed.masks.items():
+        write(folder / MASKS / f"{Path(image).stem}.png", mask)
+    return folder
+
+
+def test_a_set_of_several_sizes_and_kinds(mixed_set, tmp_path):
+    """Its masks are compared whatever their sizes, and drawn whatever the kind of the image."""
+    folder = as_published(mixed_set, tmp_path / "Mixed")
+    (train,) = mtfast.verify(folder, picture=tmp_path / "none.png").splits
+    assert train.n_equal == train.n_masks == len(mixed_set.names)
+    assert not (tmp_path / "none.png").exists()
+    changed = ("shown", "grey16", "colour16", "palette", "webp2")
+    for stem in changed:
+        mask = read(folder / MASKS / f"{stem}.png")
+        mask[5, 7] = 9
+        write(folder / MASKS / f"{stem}.png", mask)
+    mask = folder / MASKS / "png3.png"
+    write(mask, read(mask)[:, :-1])
+    found = mtfast.verify(folder, picture=tmp_path / "worst.png")
+    (train,) = found.splits
+    kinds = {Path(image.image).stem: image.kind for image in train.images}
+    assert kinds == dict.fromkeys(changed, "different") | {"png3": "other size"}
+    assert found.n_different == len(changed)
+    with Image.open(tmp_path / "worst.png") as picture:
+        # A row of three tiles for each.
+        assert picture.height > len(changed) * 200
+
+
+@pytest.mark.parametrize("name", ["shown.jpg", "grey16.tif", "colour16.tif", "palette.png"])
+def test_thumbnails_show_the_image(mixed_set, tmp_path, name):
+    """Turned as the mask is, and of all depths: as bright as the pixels are."""
+    folder = as_published(mixed_set, tmp_path / "Mixed")
+    masks = SplitMasks.read(mtfast.open_source(folder), "train", ("annotations_with_class",))
+    pixels = mixed_set.pixels[name].astype(float)
+    height, width = pixels.shape[:2]
+    whole = _Window(0, 0, height, width)
+    found = _thumbnail(masks, name, whole)[..., 0] / 0.6
+    bright = pixels if pixels.max() < 256 else pixels / 257
+    grey = bright if bright.ndim == 2 else bright @ [0.299, 0.587, 0.114]
+    rows, columns = (
+        np.arange(n) * side // n for n, side in zip(found.shape, grey.shape, strict=True)
+    )
+    assert np.median(np.abs(found - grey[np.ix_(rows, columns)])) < 4
+
+
+def test_a_high_and_narrow_mask_is_drawn(tmp_path):
+    assert _rows(_Window(0, 0, 100_000, 3)) == 920

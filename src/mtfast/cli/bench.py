@@ -46,8 +46,8 @@ def bench(
     """Time the training loader on STORE against a plain reader.
 
     Both make the same samples: random windows of random images, each with its semantic mask and
-    its instances. The plain reader decodes whole JPEG files with OpenCV (or Pillow) and whole masks
-    with pycocotools, and crops both.
+    its instances. The plain reader decodes whole image files with OpenCV (or Pillow) and whole
+    masks with pycocotools, and crops both.
     """
     from mtfast.loaders.bench.rates import measure_rates
     from mtfast.progress import ProgressDisplay
@@ -73,12 +73,12 @@ def _print_rates(rates: LoaderRates) -> None:
     from rich.text import Text
 
     console = make_console()
-    height, width = rates.crop
+    samples = "whole images of several sizes"
+    if rates.crop is not None:
+        samples = f"windows of {rates.crop[0]} x {rates.crop[1]} pixels"
     n_workers = f"{rates.workers} worker processes" if rates.workers else "one process"
-    about = f"  {rates.split}, {rates.variant}\n{rates.n_samples:,} windows of "
-    console.print(
-        Text.assemble((rates.path, "bold"), f"{about}{height} x {width} pixels, {n_workers}")
-    )
+    about = f"  {rates.split}, {rates.variant}\n{rates.n_samples:,} {samples}, {n_workers}"
+    console.print(Text.assemble((rates.path, "bold"), about))
     table = make_table("reader", "samples/s", "ms a sample", "times as fast")
     for reader, rate in (("mtfast", rates.rate), (rates.plain_method, rates.plain_rate)):
         ratio = rate / rates.plain_rate

@@ -12,7 +12,7 @@ from mtfast.cli.tables import echo_json, make_console, make_table
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mtfast.report.summary import DatasetSummary
+    from mtfast.report.summary import DatasetSummary, SplitSummary
 
 
 @click.command()
@@ -87,9 +87,8 @@ def _print_summary(summary: DatasetSummary) -> None:
     console = make_console()
     console.print(Text.assemble((summary.path, "bold"), f"  {summary.kind}"))
     for split in summary.splits:
-        size = "several sizes" if split.height is None else f"{split.height} x {split.width}"
         pictures = "with images" if split.has_images else "without images"
-        about = f"  {split.n_images:,} images of {size}, {pictures}"
+        about = f"  {split.n_images:,} images{_sizes(split)}, {pictures}"
         console.print(Text.assemble("\n", (split.name, "bold"), about))
         numbers = ("images", "empty", "instances", "area min", "median", "max")
         table = make_table("variant", *numbers)
@@ -109,3 +108,13 @@ def _print_summary(summary: DatasetSummary) -> None:
         console.print(f"classes of *: {classes or 'none listed'}")
         if split.n_shot_variants:
             console.print(f"and {len(split.n_shot_variants)} n-shot subsets")
+
+
+def _sizes(split: SplitSummary) -> str:
+    """Say of what size images are, which is that of all or between two."""
+    if split.heights is None or split.widths is None:
+        return ""
+    if split.n_sizes == 1:
+        return f" of {split.height} x {split.width}"
+    (low, high), (narrow, wide) = split.heights, split.widths
+    return f" of {split.n_sizes:,} sizes, {low} to {high} high and {narrow} to {wide} wide"

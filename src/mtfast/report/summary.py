@@ -62,6 +62,10 @@ class SplitSummary:
         Images that any of the counted variants lists.
     height, width : int or None
         In pixels; None where images differ in size.
+    n_sizes : int
+        Sizes that images have.
+    heights, widths : (int, int) or None
+        The least and the most of any image, in pixels; None without images.
     has_images : bool
         Whether there are image files, not only annotations.
     semantic_variant : str
@@ -75,6 +79,9 @@ class SplitSummary:
     n_images: int
     height: int | None
     width: int | None
+    n_sizes: int
+    heights: tuple[int, int] | None
+    widths: tuple[int, int] | None
     has_images: bool
     semantic_variant: str
     variants: tuple[VariantSummary, ...]
@@ -148,11 +155,15 @@ def _summarise_split(split: SplitView, progress: Progress | None) -> SplitSummar
         sizes.update(zip(table.heights.tolist(), table.widths.tolist(), strict=True))
         variants.append(_summarise_variant(variant, table))
     height, width = next(iter(sizes)) if len(sizes) == 1 else (None, None)
+    heights, widths = zip(*sizes, strict=True) if sizes else ((), ())
     return SplitSummary(
         name=split.name,
         n_images=len(names),
         height=height,
         width=width,
+        n_sizes=len(sizes),
+        heights=(min(heights), max(heights)) if sizes else None,
+        widths=(min(widths), max(widths)) if sizes else None,
         has_images=split.has_images,
         semantic_variant=split.semantic_variant,
         variants=tuple(variants),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import mtfast
+from mixed_sets import make_mixed_set
 from mtfast.errors import MtfastError
 from mtfast.loaders.bench.plain import PlainReader
 from mtfast.loaders.bench.rates import measure_rates
@@ -39,6 +40,51 @@ def test_both_readers_make_the_same_samples(store, tmp_path, crop):
         for a, b in zip(found.instances, expected.instances, strict=True):
             assert a.dtype == b.dtype
             assert np.array_equal(a, b)
+
+
+@pytest.fixture(scope="module")
+def shallow_store(tmp_path_factory):
+    """Images of several sizes and kinds, all of 8 bits."""
+    folder = tmp_path_factory.mktemp("shallow")
+    made = make_mixed_set(folder, deep=False)
+    return mtfast.convert(made.annotations, folder / "set.zarr")
+
+
+@pytest.fixture(params=["as installed", "Pillow"])
+def decoder(request, monkeypatch):
+    if request.param == "Pillow":
+        monkeypatch.setattr("mtfast.loaders.bench.plain.find_spec", lambda name: None)
+
+
+@pytest.mark.parametrize("crop", [None, 24])
+def test_both_readers_make_the_same_samples_of_a_mixed_set(shallow_store, tmp_path, crop, decoder):
+    """Of several sizes and kinds, turned or not by EXIF."""
+    reader = Reader(shallow_store, crop=crop, augment=Augment(mirror=False, turn=False))
+    plain = PlainReader(reader, tmp_path)
+    for position, name in enumerate(reader.split.names.tolist()):
+        found, expected = (r.read(SampleKey(1, position)) for r in (reader, plain))
+        np.testing.assert_array_equal(found.image, expected.image, name)
+        np.testing.assert_array_equal(found.semantic, expected.semantic, name)
+        np.testing.assert_array_equal(found.instances.masks, expected.instances.masks, name)
+
+
+def test_the_plain_reader_reads_all_kinds(mixed_set, mixed_store, tmp_path, decoder):
+    plain = PlainReader(Reader(mixed_store), tmp_path)
+    for position, (name, expected) in enumerate(mixed_set.pixels.items()):
+        found = plain.load(position).pixels
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected, name)
+
+
+def test_rates_of_whole_images_of_several_sizes(shallow_store):
+    rates = measure_rates(shallow_store, crop=None, n_samples=99)
+    assert rates.crop is None
+    assert rates.n_samples == len(mtfast.open(shallow_store)["train"])
+    assert measure_rates(shallow_store, crop=None, n_samples=1).crop is not None
+    command = [sys.executable, "-m", "mtfast", "bench", str(shallow_store), "--crop", "0"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "whole images of several sizes, one process" in done.stdout
 
 
 def test_pillow_stands_in_for_opencv(store, tmp_path, monkeypatch):

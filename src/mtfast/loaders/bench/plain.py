@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast import image_files
 from mtfast.loaders.reader import Reader, TrainingSample, boxes_of
 from mtfast.loaders.sampler import SampleKey
 from mtfast.painting.instance_targets import InstanceTargets
@@ -27,24 +28,24 @@ class WholeImage(NamedTuple):
     ----------
     position : int
         Of the image in the set.
-    pixels : (height, width, 3) uint8 RGB, or None
+    pixels : (height, width, 3) uint8 RGB, uint16 of files of 16 bits, or None
     annotations : list of Annotation
     """
 
     position: int
-    pixels: NDArray[np.uint8] | None
+    pixels: NDArray[Any] | None
     annotations: list[Annotation]
 
 
 class PlainReader(Reader):
-    """Reads the samples of another reader from JPEG files and COCO's RLE, as most loaders do.
+    """Reads the samples of another reader from image files and COCO's RLE, as most loaders do.
 
     Parameters
     ----------
     reader : Reader
         One whose views are windows that are neither resized, mirrored nor turned.
     folder : Path
-        Gets the JPEG files of its images.
+        Gets the files of its images.
     """
 
     def __init__(self, reader: Reader, folder: Path) -> None:
@@ -53,8 +54,11 @@ class PlainReader(Reader):
         self._annotations: dict[int, list[Annotation]] = {}
         for index in self.indices.tolist():
             if self.images:
-                self._files[index] = folder / f"{index}.jpg"
-                self._files[index].write_bytes(self.split.image_bytes(index))
+                data = self.split.image_bytes(index)
+                deep = image_files.read_header(data).dtype != np.uint8
+                kind = "deep" if deep else self.split.kinds[index]
+                self._files[index] = folder / f"{index}.{kind}"
+                self._files[index].write_bytes(data)
             table = self.with_class_numbers(self.split.instances(index, self.variant))
             size = list(self.split.size(index))
             columns = zip(table.category_ids.tolist(), table.instance_ids.tolist(), strict=True)
@@ -90,7 +94,10 @@ class PlainReader(Reader):
         WholeImage
         """
         index = int(self.indices[position])
-        pixels = decode_file(self._files[index]) if self.images else None
+        pixels = None
+        if self.images:
+            turned = int(self.split.orientations[index])
+            pixels = image_files.turn(decode_file(self._files[index]), turned)
         return WholeImage(position, pixels, self._annotations[index])
 
     def read(self, key: SampleKey | int) -> TrainingSample:
@@ -145,22 +152,27 @@ class PlainReader(Reader):
         )
 
 
-def decode_file(file: Path) -> NDArray[np.uint8]:
+def decode_file(file: Path) -> NDArray[Any]:
     """Decode an image file with OpenCV or, without it, Pillow.
 
     Parameters
     ----------
     file : Path
+        Its ending is the kind of the file. TIFFs, and files of 16 bits, which end with "deep", are
+        decoded as mtfast does: OpenCV reads only some of them, and Pillow fewer.
 
     Returns
     -------
-    (height, width, 3) uint8
-        RGB; with OpenCV a view of its BGR pixels.
+    (height, width, 3) uint8, or what :func:`mtfast.image_files.decode` returns
+        RGB, as stored; with OpenCV a view of its BGR pixels.
     """
+    if file.suffix in (".tiff", ".deep"):
+        return image_files.decode(file.read_bytes())
     if find_spec("cv2"):
         import cv2
 
-        pixels: Any = cv2.imread(str(file))
+        as_stored = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        pixels: Any = cv2.imread(str(file), as_stored)
         return np.asarray(pixels[:, :, ::-1])
     from PIL import Image
 

@@ -28,8 +28,8 @@ class LoaderRates:
     Attributes
     ----------
     path, split, variant : str
-    crop : (height, width)
-        Size of the samples in pixels.
+    crop : (height, width) or None
+        Size of the samples in pixels; None for whole images of several sizes.
     workers, n_samples : int
     rate, plain_rate : float
         Samples a second.
@@ -40,7 +40,7 @@ class LoaderRates:
     path: str
     split: str
     variant: str
-    crop: tuple[int, int]
+    crop: tuple[int, int] | None
     workers: int
     n_samples: int
     rate: float
@@ -66,7 +66,7 @@ def measure_rates(
 ) -> LoaderRates:
     """Time the loader on a store, and a plain reader on the same windows of the same images.
 
-    The plain reader decodes whole JPEG files (with OpenCV, or Pillow without it) and the whole
+    The plain reader decodes whole image files (with OpenCV, or Pillow without it) and the whole
     mask of every instance (with pycocotools) and crops both.
 
     Parameters
@@ -121,7 +121,8 @@ def measure_rates(
         plain = PlainReader(reader, Path(folder))
         rate = _time(reader, batch_size, workers, "timing mtfast", progress)
         plain_rate = _time(plain, batch_size, workers, f"timing {plain.method}", progress)
-    size = reader.sample_size
+    sizes = {reader.split.size(index) for index in reader.indices.tolist()}
+    size = reader.crop or (sizes.pop() if len(sizes) == 1 else None)
     return LoaderRates(
         str(store),
         split,
