@@ -397,8 +397,9 @@ def test_an_exif_orientation_that_both_sizes_fit(tmp_path):
         data = saved(Image.new("RGB", (30, height)), "JPEG", exif=exif(orientation))
         path = write_image(tmp_path, (height, 30), "a.jpg", data)
         found = mtfast.diagnose(path)
-        assert above_notes(found) == {("EXIF orientation", "train"): 1}
-        assert finding(found, "EXIF orientation").examples == (f"a.jpg: orientation {orientation}",)
+        assert above_notes(found) == {("EXIF orientation unclear", "train"): 1}
+        words = (f"a.jpg: orientation {orientation}",)
+        assert finding(found, "EXIF orientation unclear").examples == words
 
 
 def test_a_size_that_fits_neither_way_names_exif(tmp_path):

@@ -182,9 +182,10 @@ def sizes_differ(split: SplitFacts) -> Found:
         file = split.images.get(name)
         stated = " and ".join(f"{h} x {w}" for h, w in sorted(sizes))
         if file is not None and file.size is not None and sizes not in ({file.size}, {file.shown}):
-            turned = f", turned by its EXIF orientation {file.orientation}" * (file.shown in sizes)
-            pixels = f"{file.size[0]} x {file.size[1]} pixels"
-            words[name] = f"{name}: {stated} in annotations, {pixels}{turned}"
+            words[name] = f"{name}: {stated} in annotations, {file.size[0]} x {file.size[1]} pixels"
+            if file.orientation > 1 and file.shown is not None:
+                h, w = file.shown
+                words[name] += f", {h} x {w} by its EXIF orientation {file.orientation}"
         elif len(sizes) > 1:
             words[name] = f"{name}: {stated}"
     return _named(words, words.values())
