@@ -578,9 +578,15 @@ def test_stock_crowds_are_a_note_and_files_of_nothing_else_a_warning(tmp_path):
             3,
             "sizes disagree",
             "error",
-            "a.jpg: 4 x 6 in annotations, 6 x 4 pixels",
+            "a.jpg: 4 x 6 in annotations, 6 x 4 pixels, 6 x 4 by its EXIF orientation 3",
         ),
-        ((8, 7), 8, "sizes disagree", "error", "a.jpg: 4 x 6 in annotations, 7 x 8 pixels"),
+        (
+            (8, 7),
+            8,
+            "sizes disagree",
+            "error",
+            "a.jpg: 4 x 6 in annotations, 7 x 8 pixels, 8 x 7 by its EXIF orientation 8",
+        ),
     ],
 )
 def test_orientation_of_images(tmp_path, stored, orientation, check, severity, words):
