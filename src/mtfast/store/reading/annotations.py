@@ -261,7 +261,7 @@ class Annotations:
                 raise StoreError(
                     f"the masks of image {image} in {self._files.where(self._instances_key)} are "
                     f"damaged: their checksum does not match; expected the text that was written; "
-                    f"run 'mtfast check'"
+                    f"convert the set again"
                 )
         return text[low - bounds[0] : high - bounds[0]]
 

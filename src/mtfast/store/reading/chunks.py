@@ -169,7 +169,7 @@ class ShardedChunks:
             if not is_whole(data) or expected not in (None, found):
                 raise StoreError(
                     f"image {image} in {self._files.where(self._key)} is damaged: its checksum "
-                    f"does not match; expected the bytes that were written; run 'mtfast check'"
+                    f"does not match; expected the bytes that were written; convert the set again"
                 )
         return data
 
@@ -230,7 +230,7 @@ class ShardedChunks:
         """
         return StoreError(
             f"image {image} in {self._files.where(self._key)} does not decode ({reason}); expected "
-            f"{' x '.join(map(str, self.chunk))} {self.dtype.name}; run 'mtfast check'"
+            f"{' x '.join(map(str, self.chunk))} {self.dtype.name}; convert the set again"
         )
 
 

@@ -116,7 +116,7 @@ class FileReader:
                 if last > length:
                     raise StoreError(
                         f"image {image} in {self._where} has {length} bytes; expected {last}; "
-                        f"run 'mtfast check'"
+                        f"convert the set again"
                     )
                 parts.append(unframe(file.read(begin + first, last - first), start, stop))
         return b"".join(parts)

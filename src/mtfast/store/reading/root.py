@@ -117,7 +117,7 @@ def open_root(path: str | os.PathLike[str], verify: bool = True) -> StoreRoot:
     if verify and attributes.get(CHECKSUM) != attributes_checksum(nodes):
         raise StoreError(
             f"the attributes of {path} are damaged: their checksum does not match; expected those "
-            f"that were written; run 'mtfast check', or convert the set again"
+            f"that were written; convert the set again"
         )
     if splits:
         # The metadata of the root change when a crop index is added to a store that is in use.

@@ -120,7 +120,7 @@ class WindowReader:
         except DamagedFileError as error:
             raise StoreError(
                 f"image {image} of {self._split} is damaged: it has {error}; expected the file "
-                f"that was converted; run 'mtfast check'"
+                f"that was converted; convert the set again"
             ) from error
         except (MtfastError, ValueError, RuntimeError) as error:
             raise self._unfit(f"image {image} is {error}") from error
