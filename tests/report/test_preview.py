@@ -9,7 +9,16 @@ from PIL import Image
 
 import mtfast
 from mtfast.dataset import open_dataset
-from mtfast.pictures.sheet import CAPTION, PALETTE, PAPER, _wrap, make_tile, picture_path
+from mtfast.pictures.sheet import (
+    CAPTION,
+    GAP,
+    PALETTE,
+    PAPER,
+    _wrap,
+    compose,
+    make_tile,
+    picture_path,
+)
 from mtfast.pictures.tiles import _draw_outlines, _spread, as_8_bits, draw_tiles, tile_size
 from mtfast.report.preview import preview
 from tables import make_table
@@ -133,6 +142,18 @@ def test_long_and_high_images_fit_into_a_tile(tmp_path, shape, size):
     view = SimpleNamespace(name="train", has_images=False)
     (tile,) = draw_tiles(view, make_table(masks, shape), 1, None)
     assert tile.size == (460, size[0] + CAPTION)
+
+
+def test_a_row_is_as_high_as_its_highest_tile():
+    colours = [(9 * k, 200, 90) for k in range(4)]
+    heights = (40, 10, 25, 60)
+    tiles = [Image.new("RGB", (460, h), c) for h, c in zip(heights, colours, strict=True)]
+    sheet = np.asarray(compose(tiles, "t", "a", [], n_columns=2))
+    found = [np.argwhere((sheet == colour).all(axis=2)) for colour in colours]
+    assert [np.ptp(at[:, 0]) + 1 for at in found] == [*heights]
+    tops = [int(at[0, 0]) for at in found]
+    assert tops[0] == tops[1]
+    assert tops[2] == tops[3] == tops[0] + 40 + GAP
 
 
 def test_a_long_name_ends_where_the_count_begins():

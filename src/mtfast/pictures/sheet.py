@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -154,20 +155,21 @@ def compose(
     PIL.Image.Image
     """
     n_columns = n_columns or min(len(tiles), 3 if len(tiles) <= 9 else 4)
-    n_rows = -(-len(tiles) // n_columns)
-    tile_height = max(tile.height for tile in tiles)
+    rows = [tiles[start : start + n_columns] for start in range(0, len(tiles), n_columns)]
+    heights = [max(tile.height for tile in row) + GAP for row in rows]
     width = n_columns * (TILE + GAP) + GAP
     lines = _wrap(legend, width - 2 * GAP)
-    body = n_rows * (tile_height + GAP)
+    body = sum(heights)
     height = HEADER + body + len(lines) * LEGEND_LINE + GAP
     sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((GAP, 14), title, INK, _font(24))
     left = GAP + draw.textlength(title, _font(24)) + 16
     draw.text((left, 22), about, FAINT, _font(16))
-    for number, tile in enumerate(tiles):
-        row, column = divmod(number, n_columns)
-        sheet.paste(tile, (GAP + column * (TILE + GAP), HEADER + row * (tile_height + GAP)))
+    tops = accumulate(heights, initial=HEADER)
+    for row, top in zip(rows, tops, strict=False):
+        for column, tile in enumerate(row):
+            sheet.paste(tile, (GAP + column * (TILE + GAP), top))
     for number, line in enumerate(lines):
         x = float(GAP)
         y = HEADER + body + number * LEGEND_LINE
