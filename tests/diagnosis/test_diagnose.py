@@ -393,7 +393,7 @@ def test_damaged_images_of_all_kinds(tmp_path, kind):
 
 def test_an_exif_orientation_that_both_sizes_fit(tmp_path):
     """Half of a turn fits whatever the masks were drawn on, as a quarter of a square does."""
-    for orientation, height in ((3, 20), (6, 30)):
+    for orientation, height in ((2, 20), (3, 20), (4, 20), (5, 30), (6, 30)):
         data = saved(Image.new("RGB", (30, height)), "JPEG", exif=exif(orientation))
         path = write_image(tmp_path, (height, 30), "a.jpg", data)
         found = mtfast.diagnose(path)
@@ -411,9 +411,10 @@ def test_a_size_that_fits_neither_way_names_exif(tmp_path):
     )
 
 
-def test_an_image_of_both_sizes_in_two_files():
+@pytest.mark.parametrize("orientation", [5, 8])
+def test_an_image_of_both_sizes_in_two_files(orientation):
     """One file has it as stored, the other as shown: one of them is wrong."""
-    images = {"a.jpg": ImageFile((20, 30), "", b"", orientation=6)}
+    images = {"a.jpg": ImageFile((20, 30), "", b"", orientation)}
     for sizes, n in (({(20, 30)}, 0), ({(30, 20)}, 0), ({(20, 30), (30, 20)}, 1)):
         facts = SplitFacts("train", sizes={"a.jpg": sizes}, images=images)
         assert len(sizes_differ(facts).places) == n
