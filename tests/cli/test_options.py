@@ -129,7 +129,7 @@ def literals(annotation) -> set[str]:
 
 
 # What is said about the source goes to open_source.
-OF_COMMANDS_ONLY = ("as_json", "at_least", "older_out", "bad", "mapping", "image_folder")
+OF_COMMANDS_ONLY = ("as_json", "at_least", "older_out", "image_folder")
 RENAMED = {"samples": "n_samples", "batch": "batch_size"}
 # A command says less than its function, or says it for people.
 DIFFERS = {

@@ -15,8 +15,8 @@ from mtfast.cli.options import (
     map_option,
     number_option,
     overwrite_option,
+    path_or_files,
     scheduler_option,
-    source_of,
     splits_option,
     variant_option,
     workers_option,
@@ -80,13 +80,15 @@ def convert(
     if not src:
         # The last argument is the store: with one alone, that is what was not given.
         raise click.UsageError("Missing argument 'STORE'")
-    source = source_of(src, image_folder, bad, mapping)
     with ProgressDisplay() as progress:
         made = convert_dataset(
-            source,
+            path_or_files(src),
             store,
             splits=splits or None,
             variant=variant,
+            bad=bad,
+            mapping=dict(mapping),
+            image_folder=image_folder,
             images=images,
             shard=shard,
             decode_check=decode_check,

@@ -34,6 +34,7 @@ __all__ = [
     "number_option",
     "overlap_option",
     "overwrite_option",
+    "path_or_files",
     "scheduler_option",
     "source_of",
     "splits_option",
@@ -224,7 +225,7 @@ def source_of(
     click.UsageError
         If there are several that do not all name a split.
     """
-    path = _path_or_files(given)
+    path = path_or_files(given)
     if isinstance(path, str) and bad == "refuse" and not (image_folder or mapping):
         return path
     from mtfast.sources import open_source
@@ -232,7 +233,23 @@ def source_of(
     return open_source(path, image_folder, bad=bad, mapping=dict(mapping))
 
 
-def _path_or_files(given: Sequence[str]) -> str | dict[str, str]:
+def path_or_files(given: Sequence[str]) -> str | dict[str, str]:
+    """Return what a command is given as a path, or as a COCO file for each split.
+
+    Parameters
+    ----------
+    given : sequence of str
+        One path, or several files as SPLIT=FILE.
+
+    Returns
+    -------
+    str or dict
+
+    Raises
+    ------
+    click.UsageError
+        If there are several that do not all name a split.
+    """
     pairs = [_SPLIT_FILE.fullmatch(text) for text in given]
     if len(given) == 1 and (pairs[0] is None or os.path.exists(given[0])):  # noqa: PTH110
         return given[0]

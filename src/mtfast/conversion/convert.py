@@ -34,8 +34,8 @@ from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.paths import local_path
 from mtfast.progress import Progress, track
 from mtfast.ragged import as_strings
-from mtfast.sources import Source, open_source
-from mtfast.sources.bad_records import BadRecords
+from mtfast.sources import Source, SourcePath, open_source
+from mtfast.sources.bad_records import BadRecords, Policy
 from mtfast.sources.source import chosen_splits
 from mtfast.store import schema
 from mtfast.store.file_frames import frame, seal, sum_of
@@ -68,11 +68,14 @@ Orientation = Literal["stored", "shown"]
 
 
 def convert(
-    source: Source | str | os.PathLike[str],
+    source: Source | SourcePath,
     store: str | os.PathLike[str],
     *,
     splits: Sequence[str] | None = None,
     variant: str | None = None,
+    bad: Policy = "refuse",
+    mapping: Mapping[int, int] | None = None,
+    image_folder: str | os.PathLike[str] | None = None,
     images: ImagesOption = True,
     shard: int = schema.SHARD,
     decode_check: bool = False,
@@ -91,8 +94,8 @@ def convert(
 
     Parameters
     ----------
-    source : Source or path-like
-        See :func:`mtfast.open_source`.
+    source : Source, path-like or mapping
+        See :func:`mtfast.open_source`; a mapping has a COCO file for each split.
     store : path-like
         Where to write the store; must not exist.
     splits : sequence of str, optional
@@ -100,6 +103,8 @@ def convert(
     variant : str, optional
         What semantic masks are painted from; by default the with-class variant with threshold 200,
         see :func:`mtfast.sources.variants.default_variant`.
+    bad, mapping, image_folder
+        As for :func:`mtfast.open_source`; an opened source has its own.
     images : bool, "keep" or "none"
         Whether to store the image files.
     shard : int
@@ -158,7 +163,14 @@ def convert(
     check_scheduler(scheduler)
     target = local_path(store).absolute()
     refuse_existing(target, overwrite)
-    opened = source if isinstance(source, Source) else open_source(local_path(source))
+    if not isinstance(source, Source):
+        source = open_source(source, image_folder, bad=bad, mapping=mapping)
+    elif bad != "refuse" or mapping or image_folder:
+        raise MtfastError(
+            "bad, mapping or image_folder with an opened source; expected them where it was "
+            "opened; give them to open_source"
+        )
+    opened = source
     inputs = [
         read_split(opened, split, variant or semantic, options.images, progress)
         for split in chosen_splits(opened, splits)

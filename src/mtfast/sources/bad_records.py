@@ -24,12 +24,14 @@ __all__ = [
     "Done",
     "Kind",
     "Ledger",
+    "LedgerPolicy",
     "Policy",
     "advice_on",
     "refusal",
 ]
 
-Policy = Literal["refuse", "skip", "repair", "examine"]
+Policy = Literal["refuse", "skip", "repair"]
+LedgerPolicy = Policy | Literal["examine"]
 Done = Literal["refused", "skipped", "repaired", "dropped", "mapped", "matched", "kept"]
 
 MOST_EXAMPLES = 3
@@ -175,7 +177,7 @@ class Ledger:
     [('id of text', 'repaired'), ('flat polygon', 'skipped')]
     """
 
-    def __init__(self, file: str, policy: Policy) -> None:
+    def __init__(self, file: str, policy: LedgerPolicy) -> None:
         self.file = file
         self.policy = policy
         self.free_category = 1

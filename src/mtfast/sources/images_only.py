@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from mtfast.errors import SourceError
-from mtfast.sources.bad_records import Ledger, Policy, refusal
+from mtfast.sources.bad_records import Ledger, LedgerPolicy, refusal
 from mtfast.sources.coco.read import Reading
 from mtfast.sources.coco.records import Records, records_of
 from mtfast.sources.files import FileTree
@@ -42,7 +42,7 @@ class ImagesOnly(Source):
     def _image_folder(self, split: str) -> ImageFolder:
         return ImageFolder(self.files, self.folder)
 
-    def _read(self, split: str, file: str, policy: Policy) -> Reading:
+    def _read(self, split: str, file: str, policy: LedgerPolicy) -> Reading:
         ledger = Ledger(file, policy)
         names, sizes = [], []
         for name in self.image_names(split) or ():

@@ -25,7 +25,7 @@ from mtfast.paths import stem_of
 from mtfast.ragged import offsets_of
 from mtfast.rles import Rles
 from mtfast.rles.label_map import scan_labels
-from mtfast.sources.bad_records import Ledger, Policy
+from mtfast.sources.bad_records import Ledger, LedgerPolicy
 from mtfast.sources.categories import settle_categories
 from mtfast.sources.coco.read import Reading
 from mtfast.sources.coco.records import Records, records_of
@@ -58,7 +58,7 @@ class LabelPng(Source):
     def _image_folder(self, split: str) -> ImageFolder:
         return ImageFolder(self.files, IMAGES)
 
-    def _read(self, split: str, file: str, policy: Policy) -> Reading:
+    def _read(self, split: str, file: str, policy: LedgerPolicy) -> Reading:
         """Turn the masks into a table, each PNG in one pass."""
         images = _by_stem(ImageFolder(self.files, IMAGES).names() or (), IMAGES)
         masks = _by_stem(

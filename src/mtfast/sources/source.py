@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, ClassVar, NamedTuple, TypeVar
 
 from mtfast.errors import SourceError, no_such
-from mtfast.sources.bad_records import BadRecords, Ledger, Policy, refusal
+from mtfast.sources.bad_records import BadRecords, Ledger, LedgerPolicy, Policy, refusal
 from mtfast.sources.coco.read import Reading, read_coco
 from mtfast.sources.coco.records import Records
 from mtfast.sources.files import FileTree
@@ -517,7 +517,7 @@ class Source(ABC):
     def _mask_folder(self, split: str) -> ImageFolder | None:
         return None
 
-    def _read(self, split: str, file: str, policy: Policy) -> Reading:
+    def _read(self, split: str, file: str, policy: LedgerPolicy) -> Reading:
         def size_of(name: str) -> tuple[int, int] | None:
             try:
                 size = read_size(self.read_image(split, name), name)

@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
 from mtfast.errors import MtfastError, SourceError
-from mtfast.sources.bad_records import BadRecords, Ledger, Policy, refusal
+from mtfast.sources.bad_records import BadRecords, Ledger, LedgerPolicy, refusal
 from mtfast.sources.categories import settle_categories
 from mtfast.sources.coco.foreign import name_foreign
 from mtfast.sources.coco.mend import SizeOf, load_json, mend
@@ -41,7 +41,7 @@ class Reading(NamedTuple):
 def read_coco(
     stream: BinaryIO,
     file: str,
-    policy: Policy = "refuse",
+    policy: LedgerPolicy = "refuse",
     mapping: Mapping[int, int] | None = None,
     size_of: SizeOf = lambda name: None,
 ) -> Reading:
