@@ -41,7 +41,7 @@ class ImageFile(NamedTuple):
     @property
     def shown(self) -> tuple[int, int] | None:
         """Height and width of the upright image."""
-        return self.size[::-1] if self.size and self.orientation >= 5 else self.size
+        return self.size[::-1] if self.size and self.orientation >= SIDEWAYS else self.size
 
 
 class Instances(NamedTuple):

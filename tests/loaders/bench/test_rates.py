@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import mtfast
-from mixed_sets import make_mixed_set
 from mtfast.errors import MtfastError
 from mtfast.loaders.bench.plain import PlainReader
 from mtfast.loaders.bench.rates import measure_rates
@@ -42,27 +41,24 @@ def test_both_readers_make_the_same_samples(store, tmp_path, crop):
             assert np.array_equal(a, b)
 
 
-@pytest.fixture(scope="module")
-def shallow_store(tmp_path_factory):
-    """Images of several sizes and kinds, all of 8 bits."""
-    folder = tmp_path_factory.mktemp("shallow")
-    made = make_mixed_set(folder, deep=False)
-    return mtfast.convert(made.annotations, folder / "set.zarr")
-
-
 @pytest.fixture(params=["as installed", "Pillow"])
 def decoder(request, monkeypatch):
     if request.param == "Pillow":
         monkeypatch.setattr("mtfast.loaders.bench.plain.find_spec", lambda name: None)
 
 
-@pytest.mark.parametrize("crop", [None, 24])
-def test_both_readers_make_the_same_samples_of_a_mixed_set(shallow_store, tmp_path, crop, decoder):
-    """Of several sizes and kinds, turned or not by EXIF."""
-    reader = Reader(shallow_store, crop=crop, augment=Augment(mirror=False, turn=False))
+@pytest.mark.parametrize("crop", [None, 24, (48, 64)])
+@pytest.mark.parametrize("intensity", [None, (1000, 50_000)])
+def test_both_readers_make_the_same_samples_of_a_mixed_set(
+    mixed_store, tmp_path, crop, intensity, decoder
+):
+    """Of all kinds and depths, turned or not by EXIF, padded where the crop is larger."""
+    windows = Augment(mirror=False, turn=False)
+    reader = Reader(mixed_store, crop=crop, intensity=intensity, augment=windows)
     plain = PlainReader(reader, tmp_path)
     for position, name in enumerate(reader.split.names.tolist()):
         found, expected = (r.read(SampleKey(1, position)) for r in (reader, plain))
+        assert found.image.dtype == expected.image.dtype
         np.testing.assert_array_equal(found.image, expected.image, name)
         np.testing.assert_array_equal(found.semantic, expected.semantic, name)
         np.testing.assert_array_equal(found.instances.masks, expected.instances.masks, name)
@@ -76,12 +72,12 @@ def test_the_plain_reader_reads_all_kinds(mixed_set, mixed_store, tmp_path, deco
         np.testing.assert_array_equal(found, expected, name)
 
 
-def test_rates_of_whole_images_of_several_sizes(shallow_store):
-    rates = measure_rates(shallow_store, crop=None, n_samples=99)
+def test_rates_of_whole_images_of_several_sizes(mixed_store):
+    rates = measure_rates(mixed_store, crop=None, n_samples=99)
     assert rates.crop is None
-    assert rates.n_samples == len(mtfast.open(shallow_store)["train"])
-    assert measure_rates(shallow_store, crop=None, n_samples=1).crop is not None
-    command = [sys.executable, "-m", "mtfast", "bench", str(shallow_store), "--crop", "0"]
+    assert rates.n_samples == len(mtfast.open(mixed_store)["train"])
+    assert measure_rates(mixed_store, crop=None, n_samples=1).crop is not None
+    command = [sys.executable, "-m", "mtfast", "bench", str(mixed_store), "--crop", "0"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "whole images of several sizes, one process" in done.stdout
@@ -121,10 +117,11 @@ def test_bad_numbers(store, name):
         measure_rates(store, **{name: -1})
 
 
-def test_workers_need_pytorch(store, monkeypatch):
+def test_workers_need_pytorch(store, mixed_store, monkeypatch):
     pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
     rates = measure_rates(store, crop=64, n_samples=6, batch_size=2, workers=1)
     assert rates.workers == 1
+    assert measure_rates(mixed_store, crop=None, n_samples=6, workers=1).crop is None
     monkeypatch.delitem(sys.modules, "mtfast.loaders.torch")
     monkeypatch.setitem(sys.modules, "torch.distributed", None)
     with pytest.raises(MtfastError, match=r"pip install 'mtfast\[torch\]'"):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mtfast import image_files
 from mtfast.loaders.reader import Reader, TrainingSample, boxes_of
 from mtfast.loaders.sampler import SampleKey
+from mtfast.loaders.views import View
 from mtfast.painting.instance_targets import InstanceTargets
 
 __all__ = ["Annotation", "PlainReader", "WholeImage", "decode_file"]
@@ -116,27 +117,26 @@ class PlainReader(Reader):
         key = SampleKey(*key) if isinstance(key, tuple) else SampleKey(0, key)
         position, pixels, annotations = self.load(key.position)
         index, _, view = self.view_of(key._replace(position=position))
-        window = slice(view.y, view.y + view.h), slice(view.x, view.x + view.w)
-        semantic, instances = self._decode(annotations, window)
+        semantic, instances = self._decode(annotations, view, self.split.size(index))
         return TrainingSample(
             index,
             str(self.split.names[index]),
             view,
-            None if pixels is None else np.ascontiguousarray(pixels[window]),
+            None if pixels is None else cut_window(self._as_sample(pixels), view),
             semantic if "semantic" in self.targets else None,
             instances if "instances" in self.targets else None,
         )
 
     def _decode(
-        self, annotations: list[Annotation], window: tuple[slice, slice]
+        self, annotations: list[Annotation], view: View, size: tuple[int, int]
     ) -> tuple[NDArray[Any], InstanceTargets]:
         from pycocotools import mask as coco_mask
 
-        shape = tuple(side.stop - side.start for side in window)
-        semantic = np.zeros(shape, self.semantic_dtype)
+        shape = view.h, view.w
+        semantic = cut_window(np.zeros(size, self.semantic_dtype), view, self.ignore_value)
         masks, labels, ids = [], [], []
         for rle, label, number in annotations:
-            mask = coco_mask.decode(rle)[window].astype(bool)
+            mask = cut_window(coco_mask.decode(rle), view).astype(bool)
             if mask.any():
                 semantic[mask] = label
                 masks.append(mask)
@@ -150,6 +150,38 @@ class PlainReader(Reader):
             stacked.sum((1, 2)),
             np.array(ids, np.int64),
         )
+
+
+def cut_window(frame: NDArray[Any], view: View, padding: int = 0) -> NDArray[Any]:
+    """Copy a window of a frame, padded where it goes beyond.
+
+    Parameters
+    ----------
+    frame : (height, width) or (height, width, channels) array
+    view : View
+        Its first row and column may be negative.
+    padding : int
+        Value of pixels beyond the frame.
+
+    Returns
+    -------
+    (h, w) or (h, w, channels) array, C order
+
+    Examples
+    --------
+    >>> cut_window(np.array([[1, 2], [3, 4]]), View(-1, 1, 3, 2, 3, 2), 9)
+    array([[9, 9],
+           [2, 9],
+           [4, 9]])
+    """
+    y, x, h, w = view[:4]
+    top, left = max(y, 0), max(x, 0)
+    inside = frame[top : y + h, left : x + w]
+    if inside.shape[:2] == (h, w):
+        return np.ascontiguousarray(inside)
+    window = np.full((h, w, *frame.shape[2:]), padding, frame.dtype)
+    window[top - y :, left - x :][: inside.shape[0], : inside.shape[1]] = inside
+    return window
 
 
 def decode_file(file: Path) -> NDArray[Any]:

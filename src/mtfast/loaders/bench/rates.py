@@ -121,19 +121,23 @@ def measure_rates(
         plain = PlainReader(reader, Path(folder))
         rate = _time(reader, batch_size, workers, "timing mtfast", progress)
         plain_rate = _time(plain, batch_size, workers, f"timing {plain.method}", progress)
-    sizes = {reader.split.size(index) for index in reader.indices.tolist()}
-    size = reader.crop or (sizes.pop() if len(sizes) == 1 else None)
     return LoaderRates(
         str(store),
         split,
         reader.variant,
-        size,
+        _size_of(reader),
         workers,
         len(reader),
         rate,
         plain_rate,
         plain.method,
     )
+
+
+def _size_of(reader: Reader) -> tuple[int, int] | None:
+    """Return the size of all samples; None where they differ."""
+    sizes = {reader.split.size(index) for index in reader.indices.tolist()}
+    return reader.crop or (sizes.pop() if len(sizes) == 1 else None)
 
 
 def _time(
@@ -143,7 +147,9 @@ def _time(
     if workers:
         from mtfast.loaders.torch import Dataset, Loader
 
-        with Loader(Dataset.of(reader), batch_size, workers=workers) as loader:
+        # Lists, as whole images of several sizes fit into no batch of one shape.
+        form = "dicts" if _size_of(reader) is None else "tensors"
+        with Loader(Dataset.of(reader, form), batch_size, workers=workers) as loader:
             return _rate(lambda: loader, len(reader), what, progress)
 
     def epoch() -> Iterable[object]:
