@@ -15,7 +15,7 @@ import zarr
 import mtfast
 from mtfast.errors import MtfastError, StoreError
 from mtfast.store import schema
-from mtfast.store.consolidated import CHECKSUM, attributes_checksum
+from mtfast.store.consolidated import CHECKSUM, metadata_checksum
 from mtfast.store.file_frames import seal
 from mtfast.store.reading import files as files_module
 from mtfast.store.reading.chunks import ShardedChunks, is_sharded
@@ -23,6 +23,7 @@ from mtfast.store.reading.columns import StoredColumn, TextArray, read_column
 from mtfast.store.reading.files import LocalFiles
 from mtfast.store.reading.metadata import read_array, read_attributes
 from mtfast.store.shard import MISSING, index_bytes, shard_is_whole, write_shard
+from stores import reseal
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,12 @@ def change(path: Path, **changes) -> None:
     file.write_text(json.dumps(metadata))
 
 
+def change_array(store: Path, key: str, **changes) -> None:
+    """Change the metadata of an array, where the root repeats them; the checksum with them."""
+    change(store / key, **changes)
+    reseal(store)
+
+
 def change_group(store: Path, key: str, sealed: bool = True, **attributes) -> None:
     """Change attributes of a group, where the root repeats them; the checksum with them."""
     file = store / "zarr.json"
@@ -61,8 +68,7 @@ def change_group(store: Path, key: str, sealed: bool = True, **attributes) -> No
     for name, value in attributes.items():
         nodes[key]["attributes"][name] = value
     if sealed:
-        root = {"node_type": "group", "attributes": metadata["attributes"]}
-        metadata["attributes"][CHECKSUM] = attributes_checksum({"": root, **nodes})
+        metadata["attributes"][CHECKSUM] = metadata_checksum({"": metadata, **nodes})
     file.write_text(json.dumps(metadata))
 
 
@@ -112,7 +118,7 @@ def test_arrays_are_what_zarr_says_they_are(store_path):
     ],
 )
 def test_damaged_metadata_of_an_array(broken, changes, words):
-    change(broken / "train" / "semantic", **changes)
+    change_array(broken, "train/semantic", **changes)
     with pytest.raises(StoreError, match=f"semantic/zarr.json is damaged .*{words}") as error:
         mtfast.open(broken)["train"].semantic(0)
     assert one_line(error)
@@ -145,7 +151,7 @@ def test_attributes_are_an_object(broken, attributes):
 def test_changed_attributes_are_noticed(broken, key, changes):
     """No chunk's checksum covers them, and they say what the other bytes mean."""
     change_group(broken, key, sealed=False, **changes)
-    with pytest.raises(StoreError, match="the attributes of .* are damaged: their checksum"):
+    with pytest.raises(StoreError, match="the metadata of .* are damaged: their checksum"):
         mtfast.open(broken)
     assert mtfast.open(broken, verify=False).splits == ("train", "test")
 
@@ -167,7 +173,7 @@ def test_the_root_repeats_all_metadata(store_path):
             }
             assert found == {"kind": "inline", "must_understand": False, "metadata": below}
     nodes = {"" if key == "." else key: node for key, node in files.items()}
-    assert files["."]["attributes"][CHECKSUM] == attributes_checksum(nodes)
+    assert files["."]["attributes"][CHECKSUM] == metadata_checksum(nodes)
 
 
 @pytest.mark.parametrize("names", [None, "train", [1], ["../other"], [".."], ["a\\b"], [""]])
@@ -207,7 +213,7 @@ def test_shapes_that_contradict_each_other(broken):
         shape = [
             n - 1 if k == len(metadata["shape"]) - 1 else n for k, n in enumerate(metadata["shape"])
         ]
-        change(broken / "train" / name, shape=shape)
+        change_array(broken, f"train/{name}", shape=shape)
         with pytest.raises(StoreError, match=words):
             getattr(mtfast.open(broken)["train"], kind)(0)
 
@@ -242,7 +248,7 @@ def test_other_forms_are_left_to_zarr(broken, changes, monkeypatch, caplog):
         return np.full((10, 96, 128), 7, np.uint8).view(Array)
 
     assert is_sharded(read_array(LocalFiles(broken), "train/semantic"))
-    change(broken / "train" / "semantic", **changes)
+    change_array(broken, "train/semantic", **changes)
     monkeypatch.setattr(LocalFiles, "open_with_zarr", open_with_zarr)
     with caplog.at_level("WARNING", logger="mtfast"):
         mask = mtfast.open(broken)["train"].semantic(0)
@@ -297,7 +303,7 @@ def test_big_endian_columns_are_read_through_zarr(tmp_path):
 
 def test_a_column_of_more_than_memory(broken):
     """Metadata that promise it are damaged, and no memory is taken for them."""
-    change(broken / "train" / "instances" / "id", shape=[10**15])
+    change_array(broken, "train/instances/id", shape=[10**15])
     tracemalloc.start()
     with pytest.raises(StoreError, match="is damaged|cannot be read") as error:
         mtfast.open(broken)["train"].instances(0)
@@ -414,8 +420,8 @@ def test_everything_is_read_through_the_files(store_path, monkeypatch):
             fetched.append((start, length))
 
     class MemoryFiles:
-        def __init__(self, root, marker=None):
-            pass
+        def __init__(self, root, marker=None, nodes=None):
+            self.nodes = nodes
 
         def where(self, key):
             return f"memory:{key}"

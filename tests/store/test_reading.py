@@ -29,6 +29,7 @@ from mtfast.store.reading.columns import read_column
 from mtfast.store.reading.files import OPEN_FILES, LocalFiles
 from mtfast.store.reading.split import Split
 from mtfast.store.shard import index_bytes, read_index, write_shard
+from stores import reseal
 from tables import read_only_frames
 
 SPLITS = ("train", "test")
@@ -338,6 +339,7 @@ def test_other_codecs_are_read_through_zarr(broken, store):
             compressors=BloscCodec(typesize=1),
             dimension_names=dims,
         )[...] = data
+    reseal(broken)
     for i in range(20):
         ours, theirs = mtfast.open(broken)["train"], store["train"]
         assert ours.names[i] == theirs.names[i]
@@ -509,10 +511,14 @@ def test_damaged_columns_are_errors(broken, column):
     wrong = values.copy()
     wrong[-1] = 10**9
     array[...] = wrong
+    with pytest.raises(StoreError, match="its checksum does not match"):
+        read_all()
+    reseal(broken)
     if column not in ("instances/area", "variants/position"):
         with pytest.raises(StoreError, match="is damaged; expected"):
             read_all()
     array.resize((len(values) - 1,))
+    reseal(broken)
     with pytest.raises(StoreError, match="expected"):
         read_all()
 
@@ -524,6 +530,7 @@ def test_offsets_before_the_beginning(broken, column):
     """They would be read from the end."""
     array = zarr.open_array(broken / "train" / column, mode="r+")
     array[0] = -1
+    reseal(broken)
     train = mtfast.open(broken)["train"]
     with pytest.raises(StoreError, match="is damaged; expected ascending offsets from 0"):
         train.table(train.variants[0])
@@ -537,6 +544,7 @@ def test_indices_outside(broken, column):
     array = zarr.open_array(broken / "train" / column, mode="r+")
     for wrong in (-1, n):
         array[0] = wrong
+        reseal(broken)
         train = mtfast.open(broken)["train"]
         with pytest.raises(StoreError, match=f"is damaged; expected indices from 0 to {n - 1}"):
             train.table(train.variants[0])
@@ -546,6 +554,7 @@ def test_indices_outside(broken, column):
 def test_offsets_that_descend(broken, column):
     array = zarr.open_array(broken / "train" / column, mode="r+")
     array[1] = array[2] + 1
+    reseal(broken)
     train = mtfast.open(broken)["train"]
     with pytest.raises(StoreError, match="is damaged; expected ascending offsets"):
         train.table(train.variants[0])

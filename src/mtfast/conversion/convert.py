@@ -50,7 +50,7 @@ from mtfast.store.writing.arrays import (
     shard_path,
     write_columns,
 )
-from mtfast.store.writing.crop_index import IndexShard, write_steps
+from mtfast.store.writing.crop_index import IndexShard, write_rows
 from mtfast.store.writing.crop_index import declare as declare_index
 from mtfast.store.writing.masks import mask_chunks
 from mtfast.store.writing.replace import refuse_existing, replacing
@@ -210,10 +210,10 @@ class _Job:
 
 
 class _Written(NamedTuple):
-    """Of each image of a shard: columns of the store, and the step of its crop index if any."""
+    """Of each image of a shard: columns of the store, and of its crop index if any."""
 
     columns: dict[str, list[Any]]
-    steps: list[int]
+    index: list[tuple[int, int]]
 
 
 def _write(
@@ -232,7 +232,7 @@ def _write(
     columns: dict[str, dict[str, list[Any]]] = {
         split.name: {name: [None] * len(split.names) for name in _ALL_COLUMNS} for split in inputs
     }
-    steps = {split.name: np.zeros(len(split.names), np.uint16) for split in inputs}
+    index = {split.name: np.zeros((len(split.names), 2), np.int64) for split in inputs}
     sizes = [shard.stop - shard.start for shard in shards]
     # Columns keep the interpreter busy and shards do not: they are written side by side.
     with ThreadPoolExecutor(1) as aside:
@@ -243,14 +243,14 @@ def _write(
                 shard = shards[number]
                 for name, values in written.columns.items():
                     columns[shard.split][name][shard.start : shard.stop] = values
-                if written.steps:
-                    steps[shard.split][shard.start : shard.stop] = written.steps
+                if written.index:
+                    index[shard.split][shard.start : shard.stop] = written.index
         annotations.result()
     for split in inputs:
         _write_columns(groups[split.name], split, columns[split.name])
         _tell(split, columns[split.name])
         if options.crop_index:
-            write_steps(target / split.name / schema.CROP_GROUP, steps[split.name])
+            write_rows(target / split.name / schema.CROP_GROUP, index[split.name])
     writer.finish()
 
 
@@ -402,7 +402,7 @@ def _write_shard(job: _Job) -> _Written:
         write_shard(path, chunks, slots * n_pieces)
         if index:
             index.write(job.store / job.split / schema.CROP_GROUP, job.number, slots)
-            written.steps.extend(index.steps)
+            written.index.extend(index.rows)
     return written
 
 

@@ -6,7 +6,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from mtfast.atomic import move, sync_tree
 from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.progress import Progress, track
 from mtfast.store import schema
+from mtfast.store.reading.root import StoreRoot
 from mtfast.store.reading.store import Split, Store, open_store
 from mtfast.store.writing.consolidated import consolidate
-from mtfast.store.writing.crop_index import IndexShard, declare, write_steps
+from mtfast.store.writing.crop_index import IndexShard, declare, write_rows
 from mtfast.store.writing.replace import writing
 
 __all__ = ["IndexedSplit", "add_crop_index"]
@@ -117,18 +118,28 @@ def _index_split(
     parent = zarr.open_group(partial, mode="a")
     declare(parent, split.name, n_images, split.mask_chunk, slots)
     jobs = [_Job(split, made, number, slots) for number in range(-(-n_images // slots))]
-    steps = np.zeros(n_images, np.uint16)
+    rows = np.zeros((n_images, 2), np.int64)
     what = f"indexing images of {split.name}"
     with run_jobs(_index_shard, jobs, "index-shard", scheduler, workers) as results:
         indexed = track(results, what, progress, n_images, lambda r: len(r[1]))
         for number, of_shard in indexed:
-            steps[number * slots : (number + 1) * slots] = of_shard
-    write_steps(made, steps)
+            rows[number * slots : (number + 1) * slots] = of_shard
+    write_rows(made, rows)
     sync_tree(made)
     n_bytes = sum(file.stat().st_size for file in made.rglob("*") if file.is_file())
     _put(made, place, partial / f".{split.name}.replaced")
-    consolidate(split.store.path, complete=True)
-    return IndexedSplit(split.name, n_images, int(np.count_nonzero(steps)), n_bytes)
+    consolidate(split.store.path, complete=True, known=_known(split.store))
+    return IndexedSplit(split.name, n_images, int(np.count_nonzero(rows[:, 0])), n_bytes)
+
+
+def _known(store: StoreRoot) -> dict[str, Any]:
+    """Return the metadata that were checked, without those of a crop index."""
+    groups = [f"{split}/{schema.CROP_GROUP}" for split in store.splits]
+    return {
+        key: node
+        for key, node in store.nodes.items()
+        if not any(f"{key}/".startswith(f"{group}/") for group in groups)
+    }
 
 
 def _put(made: Path, place: Path, aside: Path) -> None:
@@ -143,8 +154,8 @@ def _put(made: Path, place: Path, aside: Path) -> None:
         raise
 
 
-def _index_shard(job: _Job) -> list[int]:
-    """Index one shard; return the step of each of its images."""
+def _index_shard(job: _Job) -> list[tuple[int, int]]:
+    """Index one shard; return the step and the checksum of each of its images."""
     split, first = job.split, job.number * job.slots
     chosen = range(first, min(first + job.slots, len(split)))
     shard = IndexShard(map(split.size, chosen), split.mask_chunk)
@@ -152,4 +163,4 @@ def _index_shard(job: _Job) -> list[int]:
     for _ in shard.watch(images):
         pass
     shard.write(job.folder, job.number, job.slots)
-    return shard.steps
+    return shard.rows

@@ -1,8 +1,8 @@
 """The metadata of a whole store in one place, with a checksum.
 
 The ``zarr.json`` of a group also holds those of all groups and arrays below it, so that a reader
-opens a store with one read. The root has the CRC-32C of the attributes of all groups: they decide
-what the other bytes mean, and no chunk's checksum covers them.
+opens a store with one read. The root has the CRC-32C of them all: they decide what the other bytes
+mean, and no chunk's checksum covers them.
 
 Source: ``consolidated_metadata`` as zarr-python reads and writes it (kind ``inline``).
 """
@@ -15,14 +15,15 @@ from typing import Any
 
 import google_crc32c
 
-__all__ = ["CHECKSUM", "COMPLETE", "attributes_checksum", "with_children"]
+__all__ = ["CHECKSUM", "COMPLETE", "INLINE", "metadata_checksum", "own", "with_children"]
 
-CHECKSUM = "attributes_crc32c"
+CHECKSUM = "metadata_crc32c"
 COMPLETE = "complete"
+INLINE = "consolidated_metadata"
 
 
-def attributes_checksum(nodes: Mapping[str, Mapping[str, Any]]) -> int:
-    """Return the checksum of the attributes of all groups.
+def metadata_checksum(nodes: Mapping[str, Mapping[str, Any]]) -> int:
+    """Return the checksum of the metadata of all groups and arrays.
 
     Parameters
     ----------
@@ -33,22 +34,35 @@ def attributes_checksum(nodes: Mapping[str, Mapping[str, Any]]) -> int:
     -------
     int
         CRC-32C of their JSON with sorted keys and no spaces, in UTF-8: an object of key ->
-        attributes. The checksum itself is left out, and ``complete`` of the root.
+        metadata. What groups repeat of those below them is left out, and of the root's attributes
+        the checksum itself and ``complete``.
 
     Examples
     --------
-    >>> attributes_checksum({"": {"node_type": "group", "attributes": {"shard": 64}}})
-    2951793618
+    >>> metadata_checksum({"": {"node_type": "group", "attributes": {"shard": 64}}})
+    3037829402
     """
-    attributes = {
-        key: dict(node.get("attributes", {}))
-        for key, node in nodes.items()
-        if node.get("node_type") == "group"
-    }
-    for name in (CHECKSUM, COMPLETE):
-        attributes.get("", {}).pop(name, None)
-    text = json.dumps(attributes, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    covered = {key: own(node) for key, node in nodes.items()}
+    attributes = covered.get("", {}).get("attributes", {})
+    if attributes:
+        kept = {k: v for k, v in attributes.items() if k not in (CHECKSUM, COMPLETE)}
+        covered[""]["attributes"] = kept
+    text = json.dumps(covered, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return int(google_crc32c.value(text.encode()))
+
+
+def own(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata of a group or array without what it repeats of those below it.
+
+    Parameters
+    ----------
+    node : mapping
+
+    Returns
+    -------
+    dict
+    """
+    return {name: value for name, value in node.items() if name != INLINE}
 
 
 def with_children(key: str, nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -72,4 +86,4 @@ def with_children(key: str, nodes: Mapping[str, Mapping[str, Any]]) -> dict[str,
         if name and name != key and name.startswith(below)
     }
     inline = {"kind": "inline", "must_understand": False, "metadata": children}
-    return {**nodes[key], "consolidated_metadata": inline}
+    return {**nodes[key], INLINE: inline}

@@ -23,6 +23,7 @@ from mtfast.errors import MtfastError
 __all__ = [
     "CHECKSUM_BYTES",
     "chunk_range",
+    "decoded_bytes",
     "frame",
     "is_whole",
     "seal",
@@ -134,6 +135,37 @@ def unframe(data: bytes, start: int, stop: int) -> bytes:
         at += n + _BLOCK_HEADER_BYTES
         byte += n
     return b"".join(pieces)
+
+
+def decoded_bytes(chunk: bytes) -> int | None:
+    """Return what a zstd frame says that it decodes to.
+
+    Parameters
+    ----------
+    chunk : bytes
+        A frame, and anything after it.
+
+    Returns
+    -------
+    int or None
+        Bytes; None if it does not say, or is no frame.
+
+    Examples
+    --------
+    >>> import imagecodecs
+    >>> decoded_bytes(imagecodecs.zstd_encode(bytes(1000))), decoded_bytes(b"abc")
+    (1000, None)
+    """
+    if len(chunk) < _HEADER_BYTES or int.from_bytes(chunk[:4], "little") != _MAGIC:
+        return None
+    descriptor = chunk[4]
+    is_single = descriptor >> 5 & 1
+    length = (is_single, 2, 4, 8)[descriptor >> 6]
+    if not length:
+        return None
+    at = 5 + (not is_single) + (0, 1, 2, 4)[descriptor & 3]
+    found = int.from_bytes(chunk[at : at + length], "little")
+    return found + 256 if length == 2 else found
 
 
 def seal(chunk: bytes) -> bytes:

@@ -45,6 +45,10 @@ CROP_STEP = "step"
 CROP_BITS = "bits"
 CROP_DCS = "dc"
 CROP_CHECKS = "crc32c"
+CROP_SUMS = "index_crc32c"
+
+CHUNK_SUMS = "chunk_crc32c"
+"""Attribute of a column: CRC-32C of each of its chunks as stored."""
 
 # Level of zstd: columns are written once, unlike masks.
 COLUMN_LEVEL = 5
@@ -118,6 +122,7 @@ INSTANCES = {
 
 CROP_INDEX = {
     CROP_STEP: Column("uint16", (IMAGE,)),
+    CROP_SUMS: Column("uint32", (IMAGE,)),
 }
 """One entry an image; the rest of the crop index is in shards."""
 

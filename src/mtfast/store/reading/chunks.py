@@ -8,16 +8,17 @@ without checks.
 from __future__ import annotations
 
 import logging
+import math
 import os
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import StoreError
-from mtfast.store.file_frames import CHECKSUM_BYTES, is_whole
-from mtfast.store.reading.files import StoreFile, StoreFiles
+from mtfast.store.file_frames import CHECKSUM_BYTES, decoded_bytes, is_whole, sum_of
+from mtfast.store.reading.files import StoreFile, StoreFiles, explain_zarr
 from mtfast.store.reading.metadata import StoredArray
 from mtfast.store.shard import MISSING, index_bytes, read_index
 
@@ -167,11 +168,60 @@ class ShardedChunks:
         if self.verify:
             found = int.from_bytes(data[-CHECKSUM_BYTES:], "little")
             if not is_whole(data) or expected not in (None, found):
-                raise StoreError(
-                    f"image {image} in {self._files.where(self._key)} is damaged: its checksum "
-                    f"does not match; expected the bytes that were written; convert the set again"
-                )
+                raise self._changed(image)
         return data
+
+    def read_several(self, image: int, chunks: Iterable[int], expected: int) -> Iterator[bytes]:
+        """Read all chunks that an image has.
+
+        Parameters
+        ----------
+        image : int
+        chunks : iterable of int
+        expected : int
+            Checksum of them all, as the columns of the store have it. It is compared after the last
+            chunk: what is made of the chunks is valid once the iterator has ended.
+
+        Yields
+        ------
+        bytes
+            As :meth:`read`.
+
+        Raises
+        ------
+        StoreError
+            As :meth:`read`.
+        """
+        sums = []
+        for chunk in chunks:
+            data = self.read(image, chunk)
+            sums.append(data[-CHECKSUM_BYTES:])
+            yield data
+        if self.verify and sum_of(sums) != expected:
+            raise self._changed(image)
+
+    def expect_sum(self, image: int, n_chunks: int, expected: int) -> None:
+        """Compare the stored checksums of an image's chunks, of which not all is read.
+
+        Parameters
+        ----------
+        image : int
+        n_chunks : int
+            It has the first so many.
+        expected : int
+            Checksum of them all, as the columns of the store have it.
+
+        Raises
+        ------
+        StoreError
+            If it is another one.
+        """
+        if not self.verify:
+            return
+        places = (self.place(image, chunk) for chunk in range(n_chunks))
+        ends = ((file, start + length - CHECKSUM_BYTES) for file, start, length in places)
+        if sum_of([file.read(end, CHECKSUM_BYTES) for file, end in ends]) != expected:
+            raise self._changed(image)
 
     def decode(self, image: int, chunk: int = 0, out: Any = None, expected: Any = None) -> Any:
         """Decode a chunk.
@@ -194,9 +244,12 @@ class ShardedChunks:
         StoreError
             As :meth:`read`, or if it does not decode.
         """
-        data = self.read(image, chunk, expected)
+        return self.unpack(image, self.read(image, chunk, expected), out)
+
+    def unpack(self, image: int, data: bytes, out: Any = None) -> Any:
+        """Decode the stored bytes of a chunk; see :meth:`decode`."""
         if out is None:
-            out = np.empty(self.chunk, self.dtype)
+            out = self._room(image, data)
         flat = out.reshape(-1).view(np.uint8)
         try:
             whole = len(self._decode(data[:-CHECKSUM_BYTES], out=flat)) == flat.size
@@ -205,6 +258,23 @@ class ShardedChunks:
         if not whole:
             raise self.damaged(image, "another size than the array's")
         return out
+
+    def _room(self, image: int, data: bytes) -> NDArray[Any]:
+        """Take memory for a chunk, unless its frame is of another size than the metadata say."""
+        n_bytes = math.prod(self.chunk) * self.dtype.itemsize
+        claimed = decoded_bytes(data)
+        if claimed not in (None, n_bytes):
+            raise self.damaged(image, f"{claimed} bytes instead of {n_bytes}")
+        try:
+            return np.empty(self.chunk, self.dtype)
+        except (ValueError, MemoryError) as error:
+            raise self.damaged(image, str(error)) from error
+
+    def _changed(self, image: int) -> StoreError:
+        return StoreError(
+            f"image {image} in {self._files.where(self._key)} is damaged: its checksum does not "
+            f"match; expected the bytes that were written; convert the set again"
+        )
 
     def fetch_ahead(self, image: int) -> None:
         """Start to fetch the chunks of an image, which will be read soon.
@@ -249,6 +319,7 @@ class ZarrRows:
             files.where(key),
         )
         self._array = files.open_with_zarr(key)
+        self._where = files.where(key)
         self.shape = tuple(self._array.shape)
         self.dtype = np.dtype(self._array.dtype)
 
@@ -265,4 +336,5 @@ class ZarrRows:
         array
             In C order.
         """
-        return np.ascontiguousarray(self._array[(image, *(slice(0, side) for side in sides))])
+        with explain_zarr(self._where):
+            return np.ascontiguousarray(self._array[(image, *(slice(0, side) for side in sides))])

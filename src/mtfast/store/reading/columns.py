@@ -5,17 +5,24 @@ An array in a form that is not known here (another codec, another chunk shape) i
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any
 
+import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import StoreError
-from mtfast.store.reading.files import StoreFiles
-from mtfast.store.reading.metadata import read_array
+from mtfast.store import schema
+from mtfast.store.file_frames import decoded_bytes
+from mtfast.store.reading.files import StoreFiles, explain_zarr
+from mtfast.store.reading.metadata import StoredArray, read_array
 
 __all__ = ["StoredColumn", "TextArray", "read_column"]
+
+# A block of zstd that repeats one byte has four bytes for up to 128 KiB.
+_MOST_BYTES_A_BYTE = 1 << 15
 
 _FORMS = {("bytes",), ("bytes", "zstd"), ("vlen-utf8",), ("vlen-utf8", "zstd")}
 
@@ -54,6 +61,11 @@ class StoredColumn:
         self._files = files
         self._stored = read_array(files, key)
         self.shape = self._stored.shape
+        if not self.shape:
+            raise StoreError(
+                f"{files.where(key)} is a single value; expected a column; convert the set again"
+            )
+        self._sums = self._stored.attributes.get(schema.CHUNK_SUMS)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -78,7 +90,8 @@ class StoredColumn:
         stored = self._stored
         stop = self.shape[0] if stop is None else stop
         if stored.codecs not in _FORMS or stored.inner or not stored.has_whole_rows:
-            return np.asarray(self._files.open_with_zarr(stored.key)[start:stop])
+            with explain_zarr(self._files.where(stored.key)):
+                return np.asarray(self._files.open_with_zarr(stored.key)[start:stop])
         rows = stored.chunk[0]
         numbers = range(start // rows, -(-stop // rows)) if start < stop else ()
         # Before memory is taken for what the metadata promise.
@@ -97,7 +110,14 @@ class StoredColumn:
         n = min(stored.chunk[0], self.shape[0] - number * stored.chunk[0])
         file = stored.file_name.format(number)
         try:
-            data = _decompress(self._files.read(file), stored.codecs[-1] == "zstd")
+            data = self._files.read(file)
+            if self._sums is not None and google_crc32c.value(data) != self._sums[number]:
+                raise StoreError(
+                    f"{self._files.where(file)} is damaged: its checksum does not match; expected "
+                    f"the bytes that were written; convert the set again"
+                )
+            if stored.codecs[-1] == "zstd":
+                data = _decompress(data, stored)
             if stored.codecs[0] == "vlen-utf8":
                 values: Any = _unpack_strings(data)
             else:
@@ -106,7 +126,7 @@ class StoredColumn:
                 raise ValueError(f"{len(values)} values")
         except StoreError:
             raise
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, TypeError, LookupError, RuntimeError, MemoryError) as error:
             raise StoreError(
                 f"{self._files.where(file)} is damaged ({error}); expected {n} values; "
                 f"convert the set again"
@@ -156,10 +176,18 @@ class TextArray:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _decompress(data: bytes, compressed: bool) -> bytes:
+def _decompress(data: bytes, stored: StoredArray) -> bytes:
     import imagecodecs
 
-    return bytes(imagecodecs.zstd_decode(data)) if compressed else data
+    # Before memory is taken for what the frame or the metadata promise.
+    claimed = decoded_bytes(data) or 0
+    if claimed > len(data) * _MOST_BYTES_A_BYTE:
+        raise ValueError(f"{len(data)} bytes that claim to be {claimed}")
+    decoded = bytes(imagecodecs.zstd_decode(data))
+    expected = math.prod(stored.chunk) * stored.dtype.itemsize
+    if stored.codecs[0] == "bytes" and len(decoded) != expected:
+        raise ValueError(f"{len(decoded)} bytes instead of {expected}")
+    return decoded
 
 
 def _unpack_strings(data: bytes) -> list[str]:

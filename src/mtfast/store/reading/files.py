@@ -8,14 +8,15 @@ methods. What a file is called is its key: its path below the store, with "/" be
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from mtfast.errors import StoreError
 
-__all__ = ["LocalFile", "LocalFiles", "StoreFile", "StoreFiles"]
+__all__ = ["LocalFile", "LocalFiles", "StoreFile", "StoreFiles", "explain_zarr"]
 
 OPEN_FILES = 256
 """Shard files that one opened store keeps open at most."""
@@ -63,6 +64,13 @@ class StoreFile(Protocol):
 
 class StoreFiles(Protocol):
     """Read access to the files of a store."""
+
+    @property
+    def nodes(self) -> Mapping[str, Any] | None:
+        """Key of each group and array -> its metadata, as they were checked; None if they were not.
+
+        Without them the ``zarr.json`` of an array is read.
+        """
 
     def where(self, key: str) -> str:
         """Return where a file is, for messages.
@@ -193,10 +201,15 @@ class LocalFiles:
         Folder of the store.
     marker : str
         Key of a file that tells whether it is still the same store: it stays as long as the store.
+    nodes : mapping, optional
+        Metadata that were checked, see :attr:`StoreFiles.nodes`.
     """
 
-    def __init__(self, root: Path, marker: str = "zarr.json") -> None:
+    def __init__(
+        self, root: Path, marker: str = "zarr.json", nodes: Mapping[str, Any] | None = None
+    ) -> None:
         self.root = root
+        self.nodes = nodes
         marker = f"{root}{os.sep}{marker}"
         identity = _identify(marker)
 
@@ -233,10 +246,39 @@ class LocalFiles:
             raise _unreadable(path, error) from error
 
     def open_with_zarr(self, key: str) -> Any:
-        """Open an array with zarr, read only."""
+        """Open an array with zarr, read only; by the metadata that were checked, if they were."""
         import zarr
 
-        return zarr.open_array(self._locate(key), mode="r")
+        path = self._locate(key)
+        with explain_zarr(path):
+            if self.nodes is None:
+                return zarr.open_array(path, mode="r")
+            return zarr.open_group(self.root, mode="r", use_consolidated=True)[key]
+
+
+@contextmanager
+def explain_zarr(where: str) -> Iterator[None]:
+    """Turn whatever zarr and its codecs raise in a block into an error of the store.
+
+    Parameters
+    ----------
+    where : str
+        What is read, for the message.
+
+    Raises
+    ------
+    StoreError
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise StoreError(
+            f"{where} cannot be read by zarr ({reason}); expected an array that it reads; "
+            f"convert the set again"
+        ) from error
 
 
 def _unreadable(path: str, error: OSError) -> StoreError:

@@ -47,6 +47,11 @@ class FileReader:
                 f"{files.where(key)} has shape {stored.shape}; expected ({len(lengths)}, "
                 f"{longest}), as the columns of the split have it; convert the set again"
             )
+        if lengths.min(initial=1) < 1:
+            raise StoreError(
+                f"{files.where(key)} has a file of {lengths.min()} bytes; expected at least one; "
+                f"convert the set again"
+            )
         self._where = files.where(key)
         self._lengths, self._sums = lengths, sums
         self._rows = None if is_sharded(stored) else ZarrRows(files, key)
@@ -73,13 +78,17 @@ class FileReader:
         n = int(self._lengths[image])
         if self._rows is not None:
             return self._rows.read(image, n).tobytes()
-        expected = int(self._sums[image]) if n <= self._piece else None
+        n_chunks = -(-n // self._piece)
+        chunks = self._chunks.read_several(image, range(n_chunks), int(self._sums[image]))
         parts = []
-        for number, start in enumerate(range(0, n, self._piece)):
-            stop = min(n - start, self._piece)
+        for number, chunk in enumerate(chunks):
+            stop = min(n - number * self._piece, self._piece)
             first, last = chunk_range(0, stop)
-            parts.append(unframe(self._chunks.read(image, number, expected)[first:last], 0, stop))
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            parts.append(unframe(chunk[first:last], 0, stop))
+        data = parts[0] if n_chunks == 1 else b"".join(parts)
+        if len(data) != n:
+            raise self._cut_off(image, len(data), n)
+        return data
 
     def ranges(self, image: int, ranges: Sequence[tuple[int, int]]) -> bytes:
         """Return ranges of a file, joined. Their checksums are not compared.
@@ -105,21 +114,49 @@ class FileReader:
                 f"ranges beyond the {n} bytes of image {image} in {self._where}; expected them "
                 f"inside; run 'mtfast index --overwrite'"
             )
-        if self._rows is not None or n > self._piece:
+        if self._rows is not None:
             data = self.read(image)
             return b"".join([data[start:stop] for start, stop in ranges])
-        file, begin, length = self._chunks.place(image)
         parts = []
         for start, stop in ranges:
-            if start < stop:
-                first, last = chunk_range(start, stop)
-                if last > length:
-                    raise StoreError(
-                        f"image {image} in {self._where} has {length} bytes; expected {last}; "
-                        f"convert the set again"
-                    )
-                parts.append(unframe(file.read(begin + first, last - first), start, stop))
+            while start < stop:
+                number, first = divmod(start, self._piece)
+                n = min(stop - start, self._piece - first)
+                parts.append(self._part(image, number, first, first + n))
+                start += n
         return b"".join(parts)
+
+    def _part(self, image: int, number: int, start: int, stop: int) -> bytes:
+        """Read bytes start .. stop - 1 of what a chunk has of a file."""
+        file, begin, length = self._chunks.place(image, number)
+        first, last = chunk_range(start, stop)
+        if last > length:
+            raise self._cut_off(image, length, last)
+        return unframe(file.read(begin + first, last - first), start, stop)
+
+    def expect_sum(self, image: int) -> None:
+        """Make sure that a file is the one that was converted, before ranges of it are read.
+
+        Its checksum in the shard is compared with that in the columns, and none of its bytes.
+
+        Parameters
+        ----------
+        image : int
+
+        Raises
+        ------
+        StoreError
+            If the two differ.
+        """
+        if self._rows is None:
+            n_chunks = -(-int(self._lengths[image]) // self._piece)
+            self._chunks.expect_sum(image, n_chunks, int(self._sums[image]))
+
+    def _cut_off(self, image: int, found: int, expected: int) -> StoreError:
+        return StoreError(
+            f"image {image} in {self._where} has {found} bytes; expected {expected}; "
+            f"convert the set again"
+        )
 
     def fetch_ahead(self, image: int) -> None:
         """Start to fetch a file that will be read soon, if that is possible.

@@ -88,16 +88,16 @@ class MaskReader:
                 return pixels
             out[...] = pixels
             return out
-        if out is None:
-            out = np.empty(size, self.dtype)
+        expected = int(self._sums[image])
         if size == self._grid.chunk:
-            self._chunks.decode(image, 0, out, int(self._sums[image]))
-            return out
-        windows = self._grid.windows(*size)
-        expected = int(self._sums[image]) if sum(map(bool, windows)) == 1 else None
-        for number, window in enumerate(windows):
-            if window is not None:
-                y, x, h, w = window
-                chunk = self._chunks.decode(image, number, None, expected)
-                out[y : y + h, x : x + w] = chunk[:h, :w]
+            return self._chunks.decode(image, 0, out, expected)
+        # The index of the shard has room for all chunks, so there are not too many.
+        self._chunks.place(image)
+        windows = {k: window for k, window in enumerate(self._grid.windows(*size)) if window}
+        chunks = self._chunks.read_several(image, windows, expected)
+        for data, (y, x, h, w) in zip(chunks, windows.values(), strict=True):
+            pixels = self._chunks.unpack(image, data)
+            if out is None:
+                out = np.empty(size, self.dtype)
+            out[y : y + h, x : x + w] = pixels[:h, :w]
         return out

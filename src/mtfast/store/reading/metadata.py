@@ -5,16 +5,18 @@ Source: the core specification of Zarr v3 and its codec ``sharding_indexed``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
 
 from mtfast.errors import StoreError
+from mtfast.store.consolidated import own
 from mtfast.store.reading.files import StoreFiles
 
-__all__ = ["StoredArray", "read_array", "read_attributes", "read_children"]
+__all__ = ["StoredArray", "read_array", "read_attributes", "read_nodes"]
 
 _Size = Annotated[int, msgspec.Meta(ge=0)]
 _Side = Annotated[int, msgspec.Meta(ge=1)]
@@ -33,7 +35,7 @@ class _Named(msgspec.Struct):
 
 
 class _Inline(msgspec.Struct):
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, dict[str, Any]] = {}
 
 
 class _Group(msgspec.Struct):
@@ -51,6 +53,7 @@ class _Array(msgspec.Struct):
     chunk_grid: _Named
     chunk_key_encoding: _Named
     codecs: list[_Named]
+    attributes: dict[str, Any] = {}
     storage_transformers: list[Any] = []
 
 
@@ -84,6 +87,7 @@ class StoredArray:
         Names of the codecs of a chunk, in the order of encoding; empty if only zarr knows the form.
     separator : str
         Between the numbers in the name of a file.
+    attributes : mapping
     """
 
     key: str
@@ -93,6 +97,7 @@ class StoredArray:
     inner: tuple[int, ...] = ()
     codecs: tuple[str, ...] = ()
     separator: str = "/"
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def has_whole_rows(self) -> bool:
@@ -124,11 +129,11 @@ def read_attributes(files: StoreFiles, key: str = "") -> dict[str, Any]:
     StoreError
         If there is no group, or its metadata are damaged.
     """
-    return _read(files, key, _Group).attributes
+    return _check(files, key, _read(files, key), _Group).attributes
 
 
-def read_children(files: StoreFiles) -> dict[str, Any]:
-    """Read the metadata of all groups and arrays below the root, which it repeats.
+def read_nodes(files: StoreFiles) -> dict[str, dict[str, Any]]:
+    """Read the metadata of the root, and of all groups and arrays, which it repeats.
 
     Parameters
     ----------
@@ -137,23 +142,25 @@ def read_children(files: StoreFiles) -> dict[str, Any]:
     Returns
     -------
     dict
-        Key of each group and array -> its metadata.
+        Key of each group and array, "" for the root -> its metadata.
 
     Raises
     ------
     StoreError
         If there is no root, or its metadata are damaged.
     """
-    found = _read(files, "", _Group).consolidated_metadata
-    return found.metadata if found else {}
+    root = _read(files, "")
+    inline = _check(files, "", root, _Group).consolidated_metadata
+    return {"": own(root)} | (inline.metadata if inline else {})
 
 
 def read_array(files: StoreFiles, key: str) -> StoredArray:
-    """Read how an array is stored.
+    """Return how an array is stored.
 
     Parameters
     ----------
     files : StoreFiles
+        Its metadata are those of ``files.nodes``; without these, its ``zarr.json`` is read.
     key : str
         Of the array.
 
@@ -166,7 +173,7 @@ def read_array(files: StoreFiles, key: str) -> StoredArray:
     StoreError
         If there is no array, or its metadata are damaged.
     """
-    found = _read(files, key, _Array)
+    found = _check(files, key, _node(files, key), _Array)
     shape = tuple(found.shape)
     if not _is_plain(found):
         return StoredArray(key, shape)
@@ -187,7 +194,19 @@ def read_array(files: StoreFiles, key: str) -> StoredArray:
         inner=tuple(inner),
         codecs=() if _is_big_endian(codecs) else _names(codecs),
         separator=str(found.chunk_key_encoding.configuration.get("separator", "/")),
+        attributes=found.attributes,
     )
+
+
+def _node(files: StoreFiles, key: str) -> Any:
+    if files.nodes is None:
+        return _read(files, key)
+    if key not in files.nodes:
+        raise StoreError(
+            f"{files.where(_file_of(''))} has no metadata of {key!r}; expected those of every "
+            f"array; convert the set again"
+        )
+    return files.nodes[key]
 
 
 def _is_plain(found: _Array) -> bool:
@@ -218,18 +237,25 @@ def _names(codecs: list[_Named]) -> tuple[str, ...]:
     return tuple(codec.name for codec in codecs)
 
 
-def _read(files: StoreFiles, key: str, kind: type[_Json]) -> _Json:
+def _read(files: StoreFiles, key: str) -> Any:
     """Read the ``zarr.json`` of a group or array."""
     path = _file_of(key)
     try:
-        return msgspec.json.decode(files.read(path), type=kind)
+        return msgspec.json.decode(files.read(path))
     except StoreError:
         if files.exists(path):
             raise
         raise StoreError(
             f"no zarr.json in {files.where(key)}; expected a Zarr v3 store; check the path"
         ) from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise _damaged(files, key, str(error)) from error
+
+
+def _check(files: StoreFiles, key: str, node: Any, kind: type[_Json]) -> _Json:
+    try:
+        return msgspec.convert(node, kind)
+    except msgspec.ValidationError as error:
         raise _damaged(files, key, str(error)) from error
 
 

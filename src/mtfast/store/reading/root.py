@@ -10,9 +10,9 @@ from typing import Any
 from mtfast.errors import StoreError
 from mtfast.paths import base_name, local_path
 from mtfast.store import schema
-from mtfast.store.consolidated import CHECKSUM, attributes_checksum
+from mtfast.store.consolidated import CHECKSUM, metadata_checksum
 from mtfast.store.reading.files import LocalFiles, StoreFiles
-from mtfast.store.reading.metadata import read_attributes, read_children
+from mtfast.store.reading.metadata import read_nodes
 
 __all__ = ["StoreRoot", "open_root"]
 
@@ -88,7 +88,8 @@ def open_root(path: str | os.PathLike[str], verify: bool = True) -> StoreRoot:
             f"{f' (one that was to be replaced is {old})' if old.exists() else ''}"
         )
     files = LocalFiles(path)
-    attributes = read_attributes(files)
+    nodes = read_nodes(files)
+    attributes: dict[str, Any] = nodes[""].get("attributes", {})
     version = attributes.get("mtfast_format")
     if version is None:
         raise StoreError(
@@ -113,32 +114,20 @@ def open_root(path: str | os.PathLike[str], verify: bool = True) -> StoreRoot:
             f"convert the set again"
         )
     splits = _names_of_splits(path, attributes)
-    nodes = _nodes(files, attributes, path)
-    if verify and attributes.get(CHECKSUM) != attributes_checksum(nodes):
+    if verify and attributes.get(CHECKSUM) != metadata_checksum(nodes):
         raise StoreError(
-            f"the attributes of {path} are damaged: their checksum does not match; expected those "
+            f"the metadata of {path} are damaged: their checksum does not match; expected those "
             f"that were written; convert the set again"
         )
-    if splits:
-        # The metadata of the root change when a crop index is added to a store that is in use.
-        files = LocalFiles(path, f"{splits[0]}/{schema.NAME}/zarr.json")
+    # The metadata of the root change when a crop index is added to a store that is in use.
+    marker = f"{splits[0]}/{schema.NAME}/zarr.json" if splits else "zarr.json"
+    files = LocalFiles(path, marker, nodes)
     return StoreRoot(path, attributes, splits, shard, verify, nodes, files)
 
 
 def is_newer(version: Any) -> bool:
     """Return whether a version of the layout is one that this release cannot know."""
     return isinstance(version, int) and version > schema.FORMAT
-
-
-def _nodes(files: StoreFiles, attributes: dict[str, Any], path: Path) -> dict[str, dict[str, Any]]:
-    """Return the metadata of all groups and arrays, which the root repeats."""
-    children = read_children(files)
-    if not all(isinstance(node, dict) for node in children.values()):
-        raise StoreError(
-            f"the consolidated metadata of {path} is damaged; expected an object for each group "
-            f"and array; convert the set again"
-        )
-    return {"": {"node_type": "group", "attributes": attributes}, **children}
 
 
 def _names_of_splits(path: Path, attributes: dict[str, Any]) -> tuple[str, ...]:

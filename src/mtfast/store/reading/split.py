@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mtfast import image_files
 from mtfast.arguments import Window, check_window
 from mtfast.caching import cached_property
-from mtfast.errors import MtfastError, StoreError, no_such
+from mtfast.errors import MtfastError, StoreError, no_such, shown
 from mtfast.painting.crop import crop_table
 from mtfast.painting.frame import check_out
 from mtfast.painting.paint import semantic
@@ -166,12 +166,12 @@ class Split:
     @cached_property
     def heights(self) -> NDArray[np.int64]:
         """Height of each image in pixels, (n_images,) int64."""
-        return self._column("height").astype(np.int64)
+        return self._sides("height")
 
     @cached_property
     def widths(self) -> NDArray[np.int64]:
         """Width of each image in pixels, (n_images,) int64."""
-        return self._column("width").astype(np.int64)
+        return self._sides("width")
 
     @property
     def height(self) -> int:
@@ -325,28 +325,21 @@ class Split:
         size = self.size(index)
         data = self._image_files.read(index)
         try:
-            if self._is_plain_jpeg(index):
-                return self._decode_jpeg(data, (*size, 3), out)
-            header = image_files.read_header(data)
+            if out is not None and self._is_plain_jpeg(index):
+                check_out(out, (*size, 3), (np.dtype(np.uint8),), error=StoreError)
+                return image_files.decode(data, out)
             pixels = image_files.turn(image_files.decode(data), int(self.orientations[index]))
         except (MtfastError, ValueError, RuntimeError, MemoryError) as error:
             if isinstance(error, StoreError):
                 raise
             raise self._damaged(index, str(error)) from error
         if pixels.shape[:2] != size:
-            raise self._damaged(index, f"it has {header.height} x {header.width} pixels")
+            raise self._damaged(index, f"it has {pixels.shape[0]} x {pixels.shape[1]} pixels")
         if out is None:
             return np.ascontiguousarray(pixels)
         check_out(out, pixels.shape, (pixels.dtype,), error=StoreError)
         out[...] = pixels
         return out
-
-    def _decode_jpeg(self, data: bytes, shape: tuple[int, ...], out: Any) -> NDArray[np.uint8]:
-        if out is None:
-            out = np.empty(shape, np.uint8)
-        else:
-            check_out(out, shape, (np.dtype(np.uint8),), error=StoreError)
-        return image_files.decode(data, out)
 
     def _damaged(self, index: int, reason: str) -> StoreError:
         return StoreError(
@@ -515,7 +508,10 @@ class Split:
     @property
     def semantic_variant(self) -> str:
         """The variant that the semantic masks were painted from."""
-        return str(self.attributes["semantic_variant"])
+        variant = self.attributes.get("semantic_variant")
+        if not isinstance(variant, str):
+            raise self._bad_attribute("semantic_variant", "the name of a variant")
+        return variant
 
     def categories(self, variant: str | None = None) -> tuple[Category, ...]:
         """Return the categories of a variant.
@@ -621,11 +617,24 @@ class Split:
     def _number(self, attribute: str) -> int:
         value = self.attributes.get(attribute)
         if not isinstance(value, int) or value < 0:
-            raise StoreError(
-                f"{self._files.where(self.name)} is damaged: its attribute {attribute!r} is "
-                f"{value!r}; expected a number of at least 0; convert the set again"
-            )
+            raise self._bad_attribute(attribute, "a number of at least 0")
         return value
+
+    def _bad_attribute(self, attribute: str, expected: str) -> StoreError:
+        return StoreError(
+            f"{self._files.where(self.name)} is damaged: its attribute {attribute!r} is "
+            f"{shown(self.attributes.get(attribute))}; expected {expected}; convert the set again"
+        )
+
+    def _sides(self, name: str) -> NDArray[np.int64]:
+        sides = self._column(name).astype(np.int64)
+        if sides.min(initial=1) < 1:
+            key = f"{self.name}/{schema.COLUMN_GROUP}/{name}"
+            raise StoreError(
+                f"{self._files.where(key)} is damaged: it has {sides.min()} pixels; expected at "
+                f"least one; convert the set again"
+            )
+        return sides
 
     def _column(self, name: str) -> NDArray[Any]:
         return self._read_column(f"{schema.COLUMN_GROUP}/{name}")

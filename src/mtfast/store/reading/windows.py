@@ -14,6 +14,7 @@ from mtfast.jpeg.crop import DamagedFileError, cut_window
 from mtfast.jpeg.index import N_COMPONENTS, CropIndex
 from mtfast.jpeg.layout import CannotCutError
 from mtfast.store import schema
+from mtfast.store.file_frames import sum_of
 from mtfast.store.reading.chunks import ShardedChunks, is_sharded
 from mtfast.store.reading.columns import read_column
 from mtfast.store.reading.image_files import FileReader
@@ -68,16 +69,18 @@ class WindowReader:
         self._told: set[str] = set()
         if not has_crop_index(store, split):
             return
-        arrays = []
+        self._arrays = []
         for name in (schema.CROP_BITS, schema.CROP_DCS, schema.CROP_CHECKS):
             stored = read_array(files, f"{group}/{name}")
             if not is_sharded(stored) or stored.shape[0] != n_images:
                 raise self._unfit(f"{name} is of another form, or of {stored.shape[0]} images")
-            arrays.append(ShardedChunks(files, stored, verify))
-        self._bits, self._dcs, self._checks = arrays
+            self._arrays.append(ShardedChunks(files, stored, verify))
+        _, dcs, _ = self._arrays
         steps = read_column(files, f"{group}/{schema.CROP_STEP}")
-        if len(steps) != n_images or self._dcs.chunk[:1] != (N_COMPONENTS,):
-            raise self._unfit(f"it is one of {len(steps)} images")
+        self._sums = read_column(files, f"{group}/{schema.CROP_SUMS}")
+        n_rows = min(len(steps), len(self._sums))
+        if n_rows != n_images or dcs.chunk[:1] != (N_COMPONENTS,):
+            raise self._unfit(f"it is one of {n_rows} images")
         self._steps = steps
 
     def read(self, image: int, window: Window) -> NDArray[np.uint8] | None:
@@ -108,9 +111,9 @@ class WindowReader:
         return self._cut(image, step, window) if step else None
 
     def _cut(self, image: int, step: int, window: Window) -> NDArray[np.uint8] | None:
-        positions = np.cumsum(self._bits.decode(image), dtype=np.int64)
-        sums = self._checks.decode(image) if self._verify else None
-        index = CropIndex(step, positions, self._dcs.decode(image), sums)
+        index = self._entries(image, step)
+        # Another file, whole and with its own index in the place of this one's, fits itself.
+        self._images.expect_sum(image)
         try:
             small = cut_window(partial(self._images.ranges, image), index, window)
             pixels = self._decode(small.data, outcolorspace="RGB")
@@ -128,6 +131,16 @@ class WindowReader:
             raise self._unfit(f"a window of image {image} decodes to another size")
         y, x, height, width = small.y, small.x, window.height, window.width
         return np.ascontiguousarray(pixels[y : y + height, x : x + width])
+
+    def _entries(self, image: int, step: int) -> CropIndex:
+        chunks = [array.read(image) for array in self._arrays]
+        if self._verify and sum_of(chunks) != self._sums[image]:
+            raise self._unfit(f"the entries of image {image} are those of another one")
+        bits, dcs, sums = (
+            array.unpack(image, chunk) for array, chunk in zip(self._arrays, chunks, strict=True)
+        )
+        positions = np.cumsum(bits, dtype=np.int64)
+        return CropIndex(step, positions, dcs, sums if self._verify else None)
 
     def _tell(self, which: str, why: str) -> None:
         """Log once which images are decoded whole for their windows, and why."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,6 +137,19 @@ def write_columns(
         )
         if data.size:
             array[...] = data
+        if column.compressed:
+            array.update_attributes({schema.CHUNK_SUMS: _chunk_sums(array)})
+
+
+def _chunk_sums(array: zarr.Array[Any]) -> list[int]:
+    """Return the checksum of each chunk of a column, as it is stored."""
+    import google_crc32c
+    from zarr.storage import LocalStore
+
+    folder = cast(LocalStore, array.store).root / array.path
+    zeros = ["0"] * (array.ndim - 1)
+    files = (folder.joinpath("c", str(k), *zeros) for k in range(array.cdata_shape[0]))
+    return [google_crc32c.value(file.read_bytes()) for file in files]
 
 
 def declare_masks(

@@ -21,14 +21,14 @@ from mtfast.jpeg.index import N_COMPONENTS, build_index
 from mtfast.jpeg.layout import Layout, read_layout
 from mtfast.painting.encode import ZSTD_LEVEL
 from mtfast.store import schema
-from mtfast.store.file_frames import seal
+from mtfast.store.file_frames import seal, sum_of
 from mtfast.store.shard import write_shard
 from mtfast.store.writing.arrays import declare_crop_index, shard_path, write_columns
 
 if TYPE_CHECKING:
     import zarr
 
-__all__ = ["IndexShard", "declare", "encode_index", "write_steps"]
+__all__ = ["IndexShard", "declare", "encode_index", "write_rows"]
 
 logger = logging.getLogger(__name__)
 
@@ -77,19 +77,24 @@ def declare(parent: zarr.Group, name: str, n_images: int, size: Size, shard: int
     declare_crop_index(group, n_images, n_entries(size), N_COMPONENTS, shard)
 
 
-def write_steps(folder: Path, steps: NDArray[np.uint16]) -> None:
-    """Write the steps of all images of a split.
+def write_rows(folder: Path, rows: NDArray[np.int64]) -> None:
+    """Write the columns of an index.
 
     Parameters
     ----------
     folder : Path
         Of the index.
-    steps : (n_images,) uint16
-        MCUs from entry to entry of each image; 0 for those without an index.
+    rows : (n_images, 2) int64
+        Of each image, MCUs from entry to entry, 0 for those without an index; and the checksum of
+        its chunks.
     """
     import zarr
 
-    write_columns(zarr.open_group(folder, mode="r+"), schema.CROP_INDEX, {"step": steps})
+    columns = {
+        name: column.astype(schema.CROP_INDEX[name].dtype)
+        for name, column in zip(schema.CROP_INDEX, rows.T, strict=True)
+    }
+    write_columns(zarr.open_group(folder, mode="r+"), schema.CROP_INDEX, columns)
 
 
 class IndexShard:
@@ -104,12 +109,12 @@ class IndexShard:
 
     Attributes
     ----------
-    steps : list of int
-        MCUs from entry to entry of each image so far; 0 for those without an index.
+    rows : list of (int, int)
+        As for :func:`write_rows`, of each image so far.
     """
 
     def __init__(self, sizes: Iterable[Size], usual: Size) -> None:
-        self.steps: list[int] = []
+        self.rows: list[tuple[int, int]] = []
         self._sizes = sizes
         self._capacity = n_entries(usual)
         self._chunks: dict[str, list[bytes]] = {name: [] for name in _ARRAYS}
@@ -128,7 +133,7 @@ class IndexShard:
         """
         for data, size in zip(images, self._sizes, strict=False):
             step, *chunks = encode_index(data, size, self._capacity)
-            self.steps.append(step)
+            self.rows.append((step, sum_of(chunks)))
             for name, chunk in zip(_ARRAYS, chunks, strict=True):
                 self._chunks[name].append(chunk)
             yield data
