@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import google_crc32c
+import numpy as np
 
 from mtfast.store import schema
 from mtfast.store.writing.consolidated import consolidate
@@ -24,3 +26,26 @@ def reseal(store: Path) -> None:
             node["attributes"][schema.CHUNK_SUMS] = sums
             file.write_text(json.dumps(node))
     consolidate(store, complete=True)
+
+
+def exchange_slots(
+    shard: bytes, choose: Callable[[list[int]], list[int]], n_slots: int | None = None
+) -> bytes | None:
+    """Give two chunks of a shard each other's place, in an index whose checksum fits.
+
+    ``choose`` returns two of the slots that have a chunk; None if fewer have one. Where their
+    number is not given, it is tried out.
+    """
+    for n in [n_slots] if n_slots else range(1, 1024):
+        raw = shard[-16 * n - 4 : -4]
+        if google_crc32c.value(raw).to_bytes(4, "little") != shard[-4:]:
+            continue
+        index = np.frombuffer(raw, "<u8").reshape(-1, 2).copy()
+        there = np.flatnonzero(index[:, 0] != 2**64 - 1).tolist()
+        if len(there) < 2:
+            return None
+        pair = choose(there)
+        index[pair] = index[pair[::-1]]
+        raw = index.tobytes()
+        return shard[: -len(raw) - 4] + raw + google_crc32c.value(raw).to_bytes(4, "little")
+    raise AssertionError("no index of a shard")

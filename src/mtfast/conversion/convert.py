@@ -213,7 +213,7 @@ class _Written(NamedTuple):
     """Of each image of a shard: columns of the store, and of its crop index if any."""
 
     columns: dict[str, list[Any]]
-    index: list[tuple[int, int]]
+    entries: list[tuple[int, int]]
 
 
 def _write(
@@ -243,8 +243,8 @@ def _write(
                 shard = shards[number]
                 for name, values in written.columns.items():
                     columns[shard.split][name][shard.start : shard.stop] = values
-                if written.index:
-                    index[shard.split][shard.start : shard.stop] = written.index
+                if written.entries:
+                    index[shard.split][shard.start : shard.stop] = written.entries
         annotations.result()
     for split in inputs:
         _write_columns(groups[split.name], split, columns[split.name])
@@ -402,7 +402,7 @@ def _write_shard(job: _Job) -> _Written:
         write_shard(path, chunks, slots * n_pieces)
         if index:
             index.write(job.store / job.split / schema.CROP_GROUP, job.number, slots)
-            written.index.extend(index.rows)
+            written.entries.extend(index.rows)
     return written
 
 

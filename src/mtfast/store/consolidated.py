@@ -40,7 +40,7 @@ def metadata_checksum(nodes: Mapping[str, Mapping[str, Any]]) -> int:
     Examples
     --------
     >>> metadata_checksum({"": {"node_type": "group", "attributes": {"shard": 64}}})
-    3037829402
+    551939845
     """
     covered = {key: own(node) for key, node in nodes.items()}
     attributes = covered.get("", {}).get("attributes", {})

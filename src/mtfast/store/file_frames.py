@@ -156,7 +156,7 @@ def decoded_bytes(chunk: bytes) -> int | None:
     >>> decoded_bytes(imagecodecs.zstd_encode(bytes(1000))), decoded_bytes(b"abc")
     (1000, None)
     """
-    if len(chunk) < _HEADER_BYTES or int.from_bytes(chunk[:4], "little") != _MAGIC:
+    if len(chunk) < 6 or int.from_bytes(chunk[:4], "little") != _MAGIC:
         return None
     descriptor = chunk[4]
     is_single = descriptor >> 5 & 1

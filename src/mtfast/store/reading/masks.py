@@ -90,14 +90,18 @@ class MaskReader:
             return out
         expected = int(self._sums[image])
         if size == self._grid.chunk:
-            return self._chunks.decode(image, 0, out, expected)
+            whole: NDArray[Any] = self._chunks.decode(image, 0, out, expected)
+            return whole
         # The index of the shard has room for all chunks, so there are not too many.
         self._chunks.place(image)
         windows = {k: window for k, window in enumerate(self._grid.windows(*size)) if window}
         chunks = self._chunks.read_several(image, windows, expected)
+        found = out
         for data, (y, x, h, w) in zip(chunks, windows.values(), strict=True):
             pixels = self._chunks.unpack(image, data)
-            if out is None:
-                out = np.empty(size, self.dtype)
-            out[y : y + h, x : x + w] = pixels[:h, :w]
-        return out
+            if found is None:
+                found = np.empty(size, self.dtype)
+            found[y : y + h, x : x + w] = pixels[:h, :w]
+        if found is None:
+            raise self._chunks.damaged(image, "no pixels")
+        return found
