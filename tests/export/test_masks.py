@@ -654,3 +654,15 @@ def test_command(small_set, tmp_path):
         runner.invoke(command, [*arguments, "--map", "2=1"], catch_exceptions=False)
     page = runner.invoke(command, ["--help"]).stdout
     assert "larger than PX pixels (area > PX)" in " ".join(page.split())
+
+
+@pytest.mark.parametrize("mask_format", ["zarr", "png", "tiff"])
+def test_a_split_without_images(tmp_path, mask_format):
+    image = {"id": 1, "file_name": "a.jpg", "height": 5, "width": 6}
+    for split, images in (("train", [image]), ("val", [])):
+        content = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "a"}]}
+        (tmp_path / f"instances_{split}.json").write_text(json.dumps(content))
+    with pytest.raises(mtfast.MtfastError, match="split 'val' has no images; .* --split"):
+        mtfast.export_masks(tmp_path, tmp_path / "masks", format=mask_format)
+    found = mtfast.export_masks(tmp_path, tmp_path / "masks", splits=["train"], format=mask_format)
+    assert found.n_written == 1

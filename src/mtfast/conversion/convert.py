@@ -108,7 +108,7 @@ def convert(
     images : bool, "keep" or "none"
         Whether to store the image files.
     shard : int
-        Images in a shard file.
+        Images in a shard file, up to 1,048,576.
     decode_check : bool
         Decode every image, to find those that the decoder refuses; otherwise only the markers of
         a file are checked. Damage that libjpeg conceals passes either way.
@@ -154,7 +154,11 @@ def convert(
     if orientation is not None:
         one_of("orientation", orientation, ("stored", "shown"))
     options = _Options(
-        wants_images(images), as_integer("shard", shard, 1), decode_check, crop_index, orientation
+        wants_images(images),
+        as_integer("shard", shard, 1, schema.LARGEST_SHARD),
+        decode_check,
+        crop_index,
+        orientation,
     )
     if crop_index and not options.images:
         raise MtfastError(

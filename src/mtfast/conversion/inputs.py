@@ -19,6 +19,7 @@ from mtfast.ragged import offsets_of
 from mtfast.sources import Source
 from mtfast.sources.bad_records import BadRecords
 from mtfast.sources.variants import default_variant
+from mtfast.store import schema
 from mtfast.store.mask_grid import MaskGrid
 from mtfast.store.writing.annotations import VariantTable, align
 from mtfast.table import RunTable
@@ -186,6 +187,12 @@ def _sizes(
                 f"another file of {known[k, 0]} x {known[k, 1]}; expected one size; correct it"
             )
         sizes[index] = found
+    if np.any(sizes > schema.LARGEST_SIDE):
+        k = int(np.argmax(sizes.max(axis=1)))
+        raise SourceError(
+            f"image {names[k]!r} is {sizes[k, 0]} x {sizes[k, 1]} pixels; expected at most "
+            f"{schema.LARGEST_SIDE} on either side; correct its size in the annotations"
+        )
     return sizes[:, 0], sizes[:, 1]
 
 

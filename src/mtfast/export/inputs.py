@@ -56,8 +56,8 @@ def read_splits(
     SourceError, RLEError, StoreError
         If there is no such split or variant, or its annotations are malformed.
     MtfastError
-        If the selection names categories that do not exist, instances overlap that must not, or
-        the format cannot hold the masks.
+        If a split has no images, the selection names categories that do not exist, instances
+        overlap that must not, or the format cannot hold the masks.
     """
     names = tuple(dict.fromkeys(splits)) if splits else tuple(dataset.splits)
     views = [dataset.split(name) for name in names]
@@ -78,6 +78,10 @@ def read_splits(
 def _read(view: SplitView, variant: str, progress: Progress | None) -> RunTable:
     with step(f"reading annotations of {view.name}", progress):
         table = view.table(variant)
+    if not table.n_images:
+        raise MtfastError(
+            f"split {view.name!r} has no images; expected at least one; leave it out with --split"
+        )
     return _without_stated(table)
 
 

@@ -123,7 +123,8 @@ def make_tile(pixels: UInt8, left: str, right: str) -> Image.Image:
     tile = Image.new("RGB", (TILE, height + CAPTION), PAPER)
     tile.paste(Image.fromarray(pixels), (0, 0))
     draw = ImageDraw.Draw(tile)
-    left = left[:44]
+    # A name may have line breaks, which cannot be measured.
+    left = " ".join(left.split())[:44]
     while left and draw.textlength(f"{left} {right}", font) > TILE:
         left = left[:-1]
     draw.text((0, height + 6), left, FAINT, font)

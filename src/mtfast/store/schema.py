@@ -27,6 +27,12 @@ FORMAT = 2
 SHARD = 64
 """Images in a shard, unless the user asks for another number."""
 
+LARGEST_SHARD = 1 << 20
+"""Images in a shard, at most: 16 MiB of index."""
+
+LARGEST_SIDE = 2**31 - 1
+"""Rows or columns of an image, at most: sizes are int32."""
+
 IMAGE = "name"
 """The dimension of images; it is called as the array of their names, which makes it an index."""
 

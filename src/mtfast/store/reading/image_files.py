@@ -84,11 +84,10 @@ class FileReader:
         for number, chunk in enumerate(chunks):
             stop = min(n - number * self._piece, self._piece)
             first, last = chunk_range(0, stop)
+            if last > len(chunk):
+                raise self._cut_off(image, len(chunk), last)
             parts.append(unframe(chunk[first:last], 0, stop))
-        data = parts[0] if n_chunks == 1 else b"".join(parts)
-        if len(data) != n:
-            raise self._cut_off(image, len(data), n)
-        return data
+        return parts[0] if n_chunks == 1 else b"".join(parts)
 
     def ranges(self, image: int, ranges: Sequence[tuple[int, int]]) -> bytes:
         """Return ranges of a file, joined. Their checksums are not compared.
@@ -154,8 +153,8 @@ class FileReader:
 
     def _cut_off(self, image: int, found: int, expected: int) -> StoreError:
         return StoreError(
-            f"image {image} in {self._where} has {found} bytes; expected {expected}; "
-            f"convert the set again"
+            f"image {image} in {self._where} has a chunk of {found} bytes; expected at least "
+            f"{expected}; convert the set again"
         )
 
     def fetch_ahead(self, image: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mtfast.errors import StoreError
+from mtfast.errors import StoreError, shown
 from mtfast.paths import base_name, local_path
 from mtfast.store import schema
 from mtfast.store.consolidated import CHECKSUM, metadata_checksum
@@ -108,10 +108,10 @@ def open_root(path: str | os.PathLike[str], verify: bool = True) -> StoreRoot:
             f"{f' (the store it was to replace is {old})' if old.exists() else ''}"
         )
     shard = attributes.get("shard")
-    if not isinstance(shard, int) or shard < 1:
+    if not isinstance(shard, int) or not 1 <= shard <= schema.LARGEST_SHARD:
         raise StoreError(
-            f"{path} is damaged: its attribute 'shard' is {shard!r}; expected a number of images; "
-            f"convert the set again"
+            f"{path} is damaged: its attribute 'shard' is {shown(shard)}; expected a number of "
+            f"images, up to {schema.LARGEST_SHARD}; convert the set again"
         )
     splits = _names_of_splits(path, attributes)
     if verify and attributes.get(CHECKSUM) != metadata_checksum(nodes):
@@ -137,8 +137,8 @@ def _names_of_splits(path: Path, attributes: dict[str, Any]) -> tuple[str, ...]:
         isinstance(name, str) and name == base_name(name) and name not in ("", ".", "..")
         for name in names
     ):
-        return tuple(names)
+        return tuple(dict.fromkeys(names))
     raise StoreError(
-        f"{path} is damaged: its attribute 'splits' is {names!r}; expected a list of names of "
+        f"{path} is damaged: its attribute 'splits' is {shown(names)}; expected a list of names of "
         f"folders in it; convert the set again"
     )
