@@ -55,7 +55,7 @@ class TrainingSample:
     name : str
         Of the image.
     view : View
-    image : (h, w, 3) uint8, RGB, C order
+    image : (h, w, 3) uint8, or (h, w, 1) or (h, w, 3) uint16; RGB or grey, C order
     semantic : (h, w) uint8 or uint16, C order
         Number of the class of each pixel, 0 is background; uint16 from 255 classes on.
     instances : InstanceTargets
@@ -67,7 +67,7 @@ class TrainingSample:
     index: int
     name: str
     view: View
-    image: NDArray[np.uint8] | None = None
+    image: NDArray[Any] | None = None
     semantic: NDArray[Any] | None = None
     instances: InstanceTargets | None = None
     member: int | None = None
@@ -133,7 +133,7 @@ class Reader:
     StoreError
         If there is no such store, split or variant, or it holds no images.
     MtfastError
-        If another argument makes no sense, or the crop does not fit into the images.
+        If another argument makes no sense, or the crop does not fit into any image.
 
     Examples
     --------
@@ -375,13 +375,12 @@ class Reader:
         table : RunTable
             The instances of the image, see :meth:`with_class_numbers`.
         view : View
+            It goes beyond an image that is smaller than the crop.
 
         Raises
         ------
         IndexError, TypeError
             If there is no such position, or it is not an integer.
-        MtfastError
-            If the image is smaller than the crop.
         """
         key = SampleKey(*key) if isinstance(key, tuple) else SampleKey(0, key)
         index = int(self.indices[self.position(key.position)])
@@ -401,13 +400,15 @@ class Reader:
         Returns
         -------
         TrainingSample
+            Beyond an image that is smaller than the crop, pixels are black, masks of instances
+            empty, and the semantic mask has :attr:`ignore_value`.
 
         Raises
         ------
         IndexError, TypeError
             If there is no such position, or it is not an integer.
-        MtfastError
-            If the image is smaller than the crop.
+        StoreError
+            If the store is damaged.
         """
         index, table, view = self.view_of(key)
         cut, inside = self._cut(table, view)
