@@ -20,6 +20,7 @@ import mtfast
 from image_samples import exif, pixels
 from mtfast.store import schema
 from mtfast.synth import make_set
+from own_sets import make_own_sets
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,6 +46,12 @@ def session(tmp_path_factory):
         )
         assert done.returncode == 0, done.stderr
         said[command] = done.stdout
+    make_own_sets(folder)
+    own = (ROOT / "README.md").read_text().partition("## Your own set")[2].partition("\n## ")[0]
+    for command in re.findall(r"^mtfast ([^#\n]*)", own, re.MULTILINE):
+        arguments = [sys.executable, "-m", "mtfast", *shlex.split(command)]
+        done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
     return folder, console, said
 
 

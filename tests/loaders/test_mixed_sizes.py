@@ -114,7 +114,7 @@ def test_padded_samples_are_turned_and_scaled(mixed):
 
 def test_a_crop_that_fits_no_image_is_refused(mixed):
     for crop in (81, (65, 65), (13, 81)):
-        with pytest.raises(MtfastError, match="expected one that fits into it"):
+        with pytest.raises(MtfastError, match="into none of which it fits; expected one"):
             Reader(mixed, crop=crop)
 
 
@@ -150,3 +150,70 @@ def test_images_of_16_bits(deep):
     for bad in ((3, 3), (5, 2), (0, float("inf")), 7, "ab", (1, 2, 3)):
         with pytest.raises(MtfastError, match=r"intensity is .*; expected \(low, high\)"):
             Reader(deep, intensity=bad)
+
+
+def noise(*shape):
+    return np.random.default_rng(8).integers(0, 256, shape, np.uint8)
+
+
+ODD = {
+    "one pixel": {"a.png": noise(1, 1, 3), "b.jpg": noise(64, 64, 3), "c.jpg": noise(64, 1, 3)},
+    "a row": {"a.png": noise(1, 200, 3), "b.jpg": noise(64, 64, 3)},
+    "grey": {"a.png": noise(20, 30), "b.jpg": noise(64, 64), "c.jpg": noise(64, 64, 3)},
+    "flat": {
+        "a.tif": np.full((64, 64), 777, np.uint16),
+        "b.tif": np.full((30, 64, 3), 12_345, np.uint16),
+        "c.jpg": noise(64, 64, 3),
+    },
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+@pytest.mark.parametrize("n_classes", [3, 300])
+def test_odd_images_are_padded(case, n_classes, tmp_path):
+    """Of one pixel, one row, grey among colour, all pixels alike; with masks of both widths."""
+    store = make_odd_set(tmp_path / "set", ODD[case], n_classes)
+    train = mtfast.open(store)["train"]
+    reader = Reader(store, crop=48, intensity=(100, 5000), augment=Augment(0.5, False, False))
+    assert reader.ignore_value == (255 if n_classes < 255 else 65535)
+    for epoch in range(3):
+        for position in range(len(reader)):
+            sample = reader.read((epoch, position, 0))
+            image, mask = train.image(sample.index), train.semantic(sample.index)
+            if image.dtype == np.uint16:
+                shades = np.rint(np.clip((image.astype(float) - 100) / 4900, 0, 1) * 255)
+                image = np.broadcast_to(np.atleast_3d(shades), (*mask.shape, 3)).astype(np.uint8)
+            assert np.array_equal(sample.image, padded(image, sample.view, 0))
+            wide = mask.astype(reader.semantic_dtype)
+            assert np.array_equal(sample.semantic, padded(wide, sample.view, reader.ignore_value))
+            assert len(sample.instances.labels) == len(np.unique(sample.instances.ids))
+
+
+def make_odd_set(folder, pixels, n_classes):
+    """A set of given images with one instance in each but the last, of the last class."""
+    (folder / "images").mkdir(parents=True)
+    images, annotations = [], []
+    for number, (name, image) in enumerate(pixels.items(), 1):
+        if name.endswith(".tif"):
+            tifffile.imwrite(folder / "images" / name, image)
+        else:
+            Image.fromarray(image).save(folder / "images" / name)
+        h, w = image.shape[:2]
+        images.append({"id": number, "file_name": name, "height": h, "width": w})
+        runs = {"size": [h, w], "counts": [0, h * w // 2 or 1, h * w - (h * w // 2 or 1)]}
+        row = {"id": number, "image_id": number, "category_id": n_classes, "segmentation": runs}
+        annotations.append({**row, "area": 1, "bbox": [0, 0, 1, 1], "iscrowd": 0})
+    categories = [{"id": k, "name": f"class {k}"} for k in range(1, n_classes + 1)]
+    content = {"images": images, "annotations": annotations[:-1], "categories": categories}
+    (folder / "annotations.json").write_text(json.dumps(content))
+    return mtfast.convert(folder / "annotations.json", folder / "set.zarr", crop_index=True)
+
+
+def test_a_batch_of_8_and_16_bits_is_told_of_intensity(deep):
+    pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
+    from mtfast.loaders.torch import Dataset, Loader
+
+    with pytest.raises(MtfastError, match="give intensity= for 8 bits"):
+        list(Loader(Dataset(deep, crop=32), 2))
+    (batch,) = Loader(Dataset(deep, crop=32, intensity=(0, 4095)), 2)
+    assert batch["image"].shape == (2, 3, 32, 32)

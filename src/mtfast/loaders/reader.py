@@ -230,8 +230,14 @@ class Reader:
             for h, w in sizes.tolist()
         ]
         if not any(fits):
-            check_fits(crop, self._frame, turned)
-            check_fits(crop, tuple(sizes[-1].tolist()), turned)
+            if len(sizes) == 1:
+                check_fits(crop, self._frame, turned)
+            height, width = self._frame
+            raise MtfastError(
+                f"a crop of {crop[0]} x {crop[1]} from images of up to {height} rows and {width} "
+                f"columns, into none of which it fits; expected one that fits into some, as only "
+                f"smaller images are padded; crop less"
+            )
 
     @property
     def _sizes(self) -> Int64:

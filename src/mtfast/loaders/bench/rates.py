@@ -96,7 +96,7 @@ def measure_rates(
     StoreError
         If there is no such store, split or variant.
     MtfastError
-        If an argument makes no sense, the images are smaller than the crop, or there is no
+        If an argument makes no sense, the crop fits into none of the images, or there is no
         PyTorch for workers.
 
     Examples

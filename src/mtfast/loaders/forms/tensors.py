@@ -82,9 +82,11 @@ def _check_alike(key: str, tensors: list[torch.Tensor]) -> None:
     for tensor in tensors:
         if (tensor.shape, tensor.dtype) != (tensors[0].shape, tensors[0].dtype):
             found = [f"{tuple(t.shape)} {str(t.dtype)[6:]}" for t in (tensors[0], tensor)]
+            deep = torch.uint16 in (tensor.dtype, tensors[0].dtype)
+            advice = "intensity= for 8 bits" if deep else "crop=, resize in the transform"
             raise MtfastError(
                 f"a batch with {key} {found[0]} and {key} {found[1]}; expected one size and type; "
-                f'give crop=, resize in the transform, or take form="dicts"'
+                f'give {advice}, or take form="dicts"'
             )
 
 

@@ -1,0 +1,91 @@
+"""Sets as users have them, in the layouts of the README's section on own sets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+Images = dict[str, np.ndarray]
+
+
+def make_own_sets(folder: Path) -> None:
+    """Make ``fruits`` as of Roboflow, ``coco`` as of COCO, and ``cells`` as of a microscope."""
+    rng = np.random.default_rng(4)
+    for split, n in (("train", 5), ("valid", 2), ("test", 2)):
+        place = folder / "fruits" / split
+        named = {f"{split}_{k}_jpg.rf.{k:032x}.jpg": noise(rng, (400, 640)) for k in range(n)}
+        named |= {f"{split}_tall_jpg.rf.{n:032x}.jpg": noise(rng, (640, 416))}
+        # Roboflow lists a supercategory as category 0, which no annotation uses.
+        categories = ["fruits", "apple", "pear"]
+        write(place, place / "_annotations.coco.json", named, dict(enumerate(categories)), (1, 2))
+    named = {f"{k:012d}.jpg": noise(rng, size) for k, size in enumerate([(427, 640), (640, 480)])}
+    categories = {1: "person", 2: "bicycle", 13: "stop sign", 90: "toothbrush"}
+    file = folder / "coco" / "annotations" / "instances_val2017.json"
+    write(folder / "coco" / "val2017", file, named, categories, (1, 13, 90), crowds=True)
+    named = {f"{name}.tif": deep(rng, (700, 900)) for name in "ab"}
+    named |= {"c.png": noise(rng, (520, 600))}
+    file = folder / "cells" / "annotations.json"
+    write(folder / "cells" / "images", file, named, {1: "cell"}, (1,))
+
+
+def noise(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    return rng.integers(0, 256, (*size, 3), np.uint8)
+
+
+def deep(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """Make pixels of 12 bits, as cameras give them."""
+    return rng.integers(0, 4096, size, np.uint16)
+
+
+def write(
+    place: Path,
+    file: Path,
+    named: Images,
+    categories: dict[int, str],
+    used: tuple[int, ...],
+    crowds: bool = False,
+) -> None:
+    """Write images into a folder, and a COCO file with a polygon of each used category."""
+    place.mkdir(parents=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, (name, pixels) in enumerate(named.items(), 1):
+        if name.endswith(".tif"):
+            tifffile.imwrite(place / name, pixels)
+        else:
+            Image.fromarray(pixels).save(place / name)
+        height, width = pixels.shape[:2]
+        images.append({"id": number, "file_name": name, "height": height, "width": width})
+        for k, category in enumerate(used):
+            x, y = 20.5 + 60 * k, 30.25 + 20 * k
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": category,
+                    "segmentation": [[x, y, x + 90, y + 10, x + 40, y + 120]],
+                    "area": 5250,
+                    "bbox": [x, y, 90, 120],
+                    "iscrowd": 0,
+                }
+            )
+    if crowds:
+        height, width = images[0]["height"], images[0]["width"]
+        runs = [height * 100, height * 50, height * (width - 150)]
+        annotations[-1] |= {
+            "image_id": 1,
+            "iscrowd": 1,
+            "segmentation": {"size": [height, width], "counts": runs},
+            "area": height * 50,
+            "bbox": [100, 0, 50, height],
+        }
+    listed = [{"id": k, "name": name, "supercategory": "none"} for k, name in categories.items()]
+    file.write_text(
+        json.dumps({"images": images, "annotations": annotations, "categories": listed})
+    )
