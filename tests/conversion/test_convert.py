@@ -169,7 +169,7 @@ def test_options(small_set, tmp_path):
         ({"splits": ["val"]}, "no split 'val'"),
         ({"variant": "annotations_9"}, "no variant 'annotations_9'"),
         ({"images": "png"}, "images is 'png'"),
-        ({"shard": 0}, "shard is 0; expected an integer of at least 1"),
+        ({"shard": 0}, "shard is 0; expected an integer from 1 to 1048576"),
     ]:
         with pytest.raises(MtfastError, match=words):
             mtfast.convert(small_set, tmp_path / "bad.zarr", **options)

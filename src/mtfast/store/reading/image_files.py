@@ -80,13 +80,17 @@ class FileReader:
             return self._rows.read(image, n).tobytes()
         n_chunks = -(-n // self._piece)
         chunks = self._chunks.read_several(image, range(n_chunks), int(self._sums[image]))
-        parts = []
+        parts, missing = [], None
         for number, chunk in enumerate(chunks):
             stop = min(n - number * self._piece, self._piece)
             first, last = chunk_range(0, stop)
             if last > len(chunk):
-                raise self._cut_off(image, len(chunk), last)
-            parts.append(unframe(chunk[first:last], 0, stop))
+                # Told only after the checksums, which name the cause of it.
+                missing = self._cut_off(image, len(chunk), last)
+            else:
+                parts.append(unframe(chunk[first:last], 0, stop))
+        if missing:
+            raise missing
         return parts[0] if n_chunks == 1 else b"".join(parts)
 
     def ranges(self, image: int, ranges: Sequence[tuple[int, int]]) -> bytes:
