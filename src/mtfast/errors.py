@@ -113,3 +113,26 @@ def no_such(what: str, given: str, known: Collection[str], where: str) -> str:
     listed = ", ".join(islice(known, _LISTED)) or "none"
     advice = f"did you mean {near[0]!r}?" if near else "pick one of them"
     return f"no {what} {given!r} in {where}; expected one of: {listed}{more}; {advice}"
+
+
+def counted(n: int, what: str, several: str = "") -> str:
+    """Return a number of things in words.
+
+    Parameters
+    ----------
+    n : int
+    what : str
+        One of them.
+    several : str
+        Several of them; by default with an "s" at the end.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> counted(1, "image"), counted(4000, "image"), counted(2, "is", "are")
+    ('1 image', '4,000 images', '2 are')
+    """
+    return f"{n:,} {what if n == 1 else several or f'{what}s'}"

@@ -80,7 +80,7 @@ def test_arrays_that_do_not_fit(data):
 def test_other_kinds_have_one_page(kind):
     assert read_header(FILES[kind], 0).n_pages == 1
     for function in (read_header, lambda data, page: decode(data, page=page)):
-        with pytest.raises(MtfastError, match="page 1 of .* of 1 pages; expected a page from 0 to"):
+        with pytest.raises(MtfastError, match="page 1 of .* of 1 page; expected a page from 0 to"):
             function(FILES[kind], 1)
 
 

@@ -278,7 +278,7 @@ def test_orientations_that_are_none(orientation):
 def test_a_page_of_several_has_to_be_stated():
     data = pages(4)
     for function in (read_header, decode):
-        with pytest.raises(MtfastError, match="a TIFF of 4 pages; expected one image; state which"):
+        with pytest.raises(MtfastError, match="a TIFF of 4 pages; expected one image; name the"):
             function(data)
     for page in range(4):
         assert read_header(data, page)[8:] == (page, 4)

@@ -11,13 +11,15 @@
 :mod:`mtfast.image_files.others`    names for files of other kinds
 :mod:`mtfast.image_files.exif`      EXIF orientation, and pixels turned upright
 :mod:`mtfast.image_files.pixels`    samples of any layout -> RGB or 16-bit pixels
+:mod:`mtfast.image_files.tiff_page` a page of a TIFF stack -> a file of its own
 ``jpeg``, ``png``, ``tiff``,        one kind each: ``recognises``, ``read_header`` and ``decode``
 ``webp``, ``bmp``
 ==================================  ===============================================================
 """
 
-from mtfast.image_files.exif import turn
+from mtfast.image_files.exif import shown_size, turn
 from mtfast.image_files.files import KINDS, decode, read_header
 from mtfast.image_files.header import ImageHeader
+from mtfast.image_files.tiff_page import cut_page
 
-__all__ = ["KINDS", "ImageHeader", "decode", "read_header", "turn"]
+__all__ = ["KINDS", "ImageHeader", "cut_page", "decode", "read_header", "shown_size", "turn"]

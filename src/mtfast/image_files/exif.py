@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from mtfast.arguments import as_integer
 
-__all__ = ["read_orientation", "turn"]
+__all__ = ["read_orientation", "shown_size", "turn"]
 
 _PREFIX = b"Exif\0\0"
 _ORIENTATION = 0x0112
+# Orientations from this one on exchange height and width.
+_SIDEWAYS = 5
 # Formats of one value by type: BYTE, SHORT and LONG. Cameras write SHORT.
 _FORMATS = {1: "B", 3: "H", 4: "I"}
 
@@ -66,6 +68,28 @@ def _find(exif: bytes, order: str, entries: range) -> int:
     return 1
 
 
+def shown_size(height: int, width: int, orientation: int) -> tuple[int, int]:
+    """Return the size of an image that is turned upright.
+
+    Parameters
+    ----------
+    height, width : int
+        As stored.
+    orientation : int
+        1 to 8.
+
+    Returns
+    -------
+    height, width : int
+
+    Examples
+    --------
+    >>> shown_size(120, 192, 3), shown_size(120, 192, 6)
+    ((120, 192), (192, 120))
+    """
+    return (width, height) if orientation >= _SIDEWAYS else (height, width)
+
+
 def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Turn stored pixels upright.
 
@@ -97,7 +121,7 @@ def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     if orientation == 1:
         return np.ascontiguousarray(pixels)
     cells = _cells(pixels)
-    if orientation >= 5:
+    if orientation >= _SIDEWAYS:
         cells = cells.T
     if orientation in (2, 3, 6, 7):
         cells = cells[:, ::-1]

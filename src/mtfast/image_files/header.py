@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mtfast.errors import MtfastError
+from mtfast.errors import MtfastError, counted
 
 __all__ = [
     "UINT8",
@@ -158,13 +158,13 @@ def check_page(what: str, page: int | None, n_pages: int) -> int:
     """
     if page is None and n_pages > 1:
         raise MtfastError(
-            f"{what} of {n_pages:,} pages; expected one image; state which page it is, from 0 to "
-            f"{n_pages - 1}, or save each page as a file"
+            f"{what} of {n_pages:,} pages; expected one image; name the page, from NAME.tif[0] to "
+            f"NAME.tif[{n_pages - 1}], or save each page as a file"
         )
     if page is not None and not 0 <= page < n_pages:
         raise MtfastError(
-            f"page {page} of {what} of {n_pages:,} pages; expected a page from 0 to "
-            f"{n_pages - 1}; state another one"
+            f"page {page} of {what} of {counted(n_pages, 'page')}; expected a page from 0 to "
+            f"{n_pages - 1}; name another one"
         )
     return page or 0
 

@@ -1,7 +1,7 @@
 """TIFF files, through tifffile: strips and tiles, compressed or not, and pages of stacks.
 
-A file is a list of directories, one a page, each a table of tags. A directory also describes
-reduced copies and masks of other pages, which are not counted here. Source: TIFF 6.0.
+A file is a list of directories, one a page, each a table of tags; see
+:mod:`mtfast.image_files.tiff_directories`. Source: TIFF 6.0.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from mtfast.image_files.header import (
     decoding,
 )
 from mtfast.image_files.pixels import fill, fill_from_cmyk, fill_from_palette
+from mtfast.image_files.tiff_directories import Directory, read_directories
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -42,9 +43,7 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _WHAT = "a TIFF"
 
-_SUBFILE_TYPE, _SUB_DIRECTORIES, _ORIENTATION, _UIC2, _DNG_VERSION = 254, 330, 274, 33629, 50706
-# Bits of the subfile type.
-_REDUCED, _MASK = 1, 4
+_SUB_DIRECTORIES, _ORIENTATION, _UIC2, _DNG_VERSION = 330, 274, 33629, 50706
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _CFA, _LINEAR_RAW = 32803, 34892
@@ -70,15 +69,6 @@ _MOST_BYTES_A_BYTE = {
     50000: _DENSE,  # zstd
 }
 _LOWEST_BIT_FIRST = 2
-
-_TAG_BYTES = {False: 12, True: 20}
-
-
-class _Directory(NamedTuple):
-    """A directory of the file: its number, and the bits of its subfile type."""
-
-    number: int
-    subfile_type: int
 
 
 class _Layout(NamedTuple):
@@ -228,7 +218,7 @@ def _is_direct(page: TiffPage, layout: _Layout, out: NDArray[Any]) -> bool:
 
 
 @contextmanager
-def _opened(data: bytes, directory: _Directory) -> Iterator[TiffPage]:
+def _opened(data: bytes, directory: Directory) -> Iterator[TiffPage]:
     """Open a page; whatever tifffile raises about it is one line."""
     from tifffile import TiffFile
 
@@ -236,43 +226,8 @@ def _opened(data: bytes, directory: _Directory) -> Iterator[TiffPage]:
         yield file.pages[directory.number].aspage()
 
 
-def _read_directories(data: bytes) -> list[_Directory]:
-    """Walk the directories; returns those of pages, or all of them where none says it is one."""
-    order = "<" if data[:1] == b"I" else ">"
-    is_big = data[2:4] in (b"+\0", b"\0+")
-    first, counts, links = (8, "Q", "Q") if is_big else (4, "H", "I")
-    found: list[_Directory] = []
-    seen: set[int] = set()
-    try:
-        (at,) = struct.unpack_from(order + links, data, first)
-        while at:
-            if at in seen:
-                raise MtfastError(
-                    "a TIFF whose pages go round in a circle; expected a last one; "
-                    "copy the file again or remove it"
-                )
-            seen.add(at)
-            (n,) = struct.unpack_from(order + counts, data, at)
-            tags = at + struct.calcsize(counts)
-            found.append(_Directory(len(found), _read_subfile_type(data, tags, n, order, is_big)))
-            (at,) = struct.unpack_from(order + links, data, tags + n * _TAG_BYTES[is_big])
-    # OverflowError: a place beyond 2**63, which a BigTIFF can state.
-    except (struct.error, OverflowError) as error:
-        raise cut_off(_WHAT, len(data), "the tables of all its pages") from error
-    if not found:
-        raise MtfastError(
-            "a TIFF without pages; expected at least one; copy the file again or remove it"
-        )
-    return [d for d in found if not d.subfile_type & (_REDUCED | _MASK)] or found
-
-
-def _read_subfile_type(data: bytes, tags: int, n: int, order: str, is_big: bool) -> int:
-    """Read the tag with the smallest number of those in use, so it comes first if it is there."""
-    if not n:
-        return 0
-    (tag,) = struct.unpack_from(f"{order}H", data, tags)
-    value = tags + (12 if is_big else 8)
-    return int(struct.unpack_from(f"{order}I", data, value)[0]) if tag == _SUBFILE_TYPE else 0
+def _read_directories(data: bytes) -> list[Directory]:
+    return read_directories(lambda at, n: data[at : at + n], len(data))
 
 
 def _check_hidden(page: TiffPage, n_pages: int) -> None:
