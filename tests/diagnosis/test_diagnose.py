@@ -459,8 +459,10 @@ def test_folders_of_labels(tmp_path):
     assert mtfast.diagnose(tmp_path).findings == ()
     (tmp_path / "instance_masks" / "1.png").unlink()
     diagnosis = mtfast.diagnose(tmp_path)
-    assert above_notes(diagnosis) == {("unreadable file", "train"): 1}
-    assert finding(diagnosis, "file without image").count == 2
+    assert diagnosis.is_sound
+    assert finding(diagnosis, "image without mask").examples == ("annotations: '1.jpg'",)
+    (tmp_path / "images" / "0.jpg").unlink()
+    assert above_notes(mtfast.diagnose(tmp_path)) == {("mask without image", "train"): 1}
 
 
 def test_a_store_is_refused(tiny_set, tmp_path):
@@ -669,3 +671,12 @@ def test_the_command_takes_several_files(tmp_path):
     found = {(f["check"], f["split"]) for f in said["findings"] if f["severity"] == "error"}
     assert found == {("no segmentation and no box", "val"), ("identical across splits", None)}
     assert done.returncode == 1
+
+
+def test_images_without_annotations(tmp_path):
+    Image.new("RGB", (6, 4)).save(tmp_path / "a.png")
+    found = mtfast.diagnose(tmp_path)
+    assert found.is_sound
+    assert finding(found, "image without annotations").count == 1
+    (tmp_path / "b.png").touch()
+    assert above_notes(mtfast.diagnose(tmp_path)) == {("unreadable image", "train"): 1}

@@ -124,23 +124,92 @@ def test_absurd_sizes_are_refused(mode, side):
 )
 def test_bad_masks(folder, data, found):
     (folder / "instance_masks" / "a.png").write_bytes(data)
-    with pytest.raises(SourceError) as caught:
+    for bad in ("refuse", "repair"):
+        with pytest.raises(SourceError) as caught:
+            mtfast.open_source(folder, bad=bad).table("train", "annotations")
+        assert "1 x unreadable mask (instance_masks/a.png " in str(caught.value)
+        assert found in str(caught.value)
+    reading = mtfast.open_source(folder, bad="skip").read("train", "annotations")
+    assert reading.table.names.tolist() == ["b.JPG", "c.jpg"]
+    assert [(bad.kind, bad.places, bad.done) for bad in reading.found] == [
+        ("unreadable mask", ("a.png",), "skipped")
+    ]
+
+
+def test_an_image_without_a_mask_is_no_negative(folder, labels):
+    (folder / "instance_masks" / "b.png").unlink()
+    for bad in ("refuse", "skip", "repair"):
+        reading = mtfast.open_source(folder, bad=bad).read("train", "annotations")
+        assert reading.table.names.tolist() == ["a.jpeg", "c.jpg"]
+        assert [(bad.kind, bad.places, bad.done) for bad in reading.found] == [
+            ("image without mask", ("b.JPG",), "dropped")
+        ]
+
+
+def test_a_mask_without_an_image(folder):
+    (folder / "images" / "b.JPG").unlink()
+    with pytest.raises(SourceError, match=r"1 x mask without image \('b.png'\)"):
         mtfast.open_source(folder).table("train", "annotations")
-    assert found in str(caught.value)
-    assert str(caught.value).startswith("instance_masks/a.png")
-
-
-def test_images_and_masks_come_in_pairs(folder):
-    src = mtfast.open_source(folder)
-    (folder / "images" / "b.JPG").rename(folder / "images" / "z.jpg")
-    with pytest.raises(SourceError, match=r"'z.jpg' has no mask; expected instance_masks/z.png"):
-        src.table("train", "annotations")
-    (folder / "images" / "z.jpg").unlink()
-    with pytest.raises(SourceError, match=r"mask 'b.png' has no image; expected images/b.jpg"):
-        src.table("train", "annotations")
+    reading = mtfast.open_source(folder, bad="skip").read("train", "annotations")
+    assert reading.table.names.tolist() == ["a.jpeg", "c.jpg"]
     (folder / "images" / "c.jpeg").write_bytes(b"")
     with pytest.raises(SourceError, match=r"'c.jpeg' and 'c.jpg' in images/ have one stem"):
-        src.table("train", "annotations")
+        mtfast.open_source(folder).table("train", "annotations")
+
+
+@pytest.fixture
+def materials(tmp_path: Path) -> Path:
+    """As MaskTerial ships its demo: materials as folders, masks for some of some."""
+    root = tmp_path / "demo"
+    rng = np.random.default_rng(4)
+    for material, masks in {"WSe2": "ab", "GrapheneH": "abc", "hBN_Thin": ""}.items():
+        for kind in ("images", "instance_masks"):
+            (root / kind / material).mkdir(parents=True)
+        for stem in "abc":
+            pixels = rng.integers(0, 256, (9, 14, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(root / "images" / material / f"{stem}.jpg")
+        for stem in masks:
+            found = rng.integers(0, 4, (9, 14)).astype(np.uint8)
+            (root / "instance_masks" / material / f"{stem}.png").write_bytes(png(found))
+    (root / "instance_masks" / "hBN_Thin").rmdir()
+    return root
+
+
+def test_materials_are_splits(materials, tmp_path):
+    src = mtfast.open_source(materials)
+    assert src.splits == ("GrapheneH", "WSe2")
+    assert src.variant_file("WSe2", "annotations") == "instance_masks/WSe2"
+    store = mtfast.open(mtfast.convert(materials, tmp_path / "s.zarr"))
+    for split, stems in {"GrapheneH": "abc", "WSe2": "ab"}.items():
+        assert list(store[split].names) == [f"{stem}.jpg" for stem in stems]
+        for stem in stems:
+            file = materials / "images" / split / f"{stem}.jpg"
+            np.testing.assert_array_equal(store[split].image(stem), np.asarray(Image.open(file)))
+            with Image.open(materials / "instance_masks" / split / f"{stem}.png") as mask:
+                found = store[split].semantic(stem)
+                np.testing.assert_array_equal(found, np.asarray(mask) > 0)
+    findings = store.attributes["findings"]
+    assert [(f["kind"], f["n"], f["examples"]) for f in findings["GrapheneH"]] == [
+        ("image without mask", 3, ["'hBN_Thin/a.jpg'", "'hBN_Thin/b.jpg'", "'hBN_Thin/c.jpg'"])
+    ]
+    assert [(f["kind"], f["n"], f["examples"]) for f in findings["WSe2"]] == [
+        ("image without mask", 1, ["'c.jpg'"])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ("images", "images holds images whose masks are in instance_masks/; .* give the path"),
+        ("images/WSe2", "WSe2 holds images whose masks are in instance_masks/; .* give the path"),
+        ("instance_masks", "instance_masks holds masks, as instance_masks/ says; .* give the path"),
+        ("instance_masks/WSe2", "WSe2 holds masks, as instance_masks/ says; expected images; give"),
+    ],
+)
+def test_a_part_of_a_set_is_refused(materials, part, words):
+    """All masks of its images would be empty, or masks would be images."""
+    with pytest.raises(SourceError, match=f"{words}.*{materials}$"):
+        mtfast.open_source(materials / part)
 
 
 def test_other_splits_and_masks_are_refused(folder):

@@ -27,11 +27,66 @@ def test_no_such_path(tmp_path):
         mtfast.open_source(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("name", ["set.zip", "README"])
-def test_files_that_are_no_json(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("set.zip", "an archive; .*; unpack it"),
+        ("README", "a file that does not end in .json; .*; check the path"),
+        ("data.yaml", "a YAML file, as of a YOLO dataset; .*; export it as COCO"),
+        ("annotations.XML", "an XML file, as of CVAT or Pascal VOC; .*; export it as COCO"),
+        ("a.jpg", "an image; .*; give the path of its folder"),
+    ],
+)
+def test_files_that_are_no_json(tmp_path, name, words):
     (tmp_path / name).touch()
-    with pytest.raises(SourceError, match=rf"^{name} is a file that .*; expected .*; unpack it"):
+    with pytest.raises(SourceError, match=f"^{name} is {words}"):
         mtfast.open_source(tmp_path / name)
+
+
+OTHER_FORMATS = {
+    "YOLO labels \\(labels/\\)": {"labels/a.txt": "0 0.1 0.1 0.2 0.2 0.3 0.3", "images/a.jpg": ""},
+    "YOLO labels \\(labels/\\) ": {"labels/train/a.txt": "0 0.1", "images/train/a.jpg": ""},
+    "YOLO labels \\(train/labels/\\)": {"train/labels/a.txt": "0", "train/images/a.jpg": ""},
+    "a YOLO dataset \\(data.yaml\\)": {"data.yaml": "train: x\nnames: [a]", "images/a.jpg": ""},
+    "a CVAT export \\(annotations.xml\\)": {
+        "annotations.xml": "<?xml version='1.0'?>\n<annotations>",
+        "images/a.jpg": "",
+    },
+    "Pascal VOC annotations \\(Annotations/a.xml\\)": {
+        "Annotations/a.xml": "<annotation>",
+        "JPEGImages/a.jpg": "",
+    },
+    "GeoJSON \\(a.geojson\\)": {"a.geojson": "{}", "a.jpg": ""},
+    "COCO files without instances: annotations/captions_val2017.json;": {
+        "annotations/captions_val2017.json": "{}",
+        "val2017/a.jpg": "",
+    },
+}
+
+
+@pytest.mark.parametrize("words", OTHER_FORMATS)
+def test_annotations_of_other_formats_are_not_overlooked(tmp_path, words):
+    """Their images would pass for a set without any instance."""
+    for name, text in OTHER_FORMATS[words].items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    with pytest.raises(SourceError, match=f" holds {words.strip()}"):
+        mtfast.open_source(tmp_path)
+
+
+def test_metadata_beside_images_is_no_annotation(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "a_metadata.xml").write_text("<Image><Pixels/></Image>")
+    (tmp_path / "camera.yaml").write_text("exposure: 3")
+    assert mtfast.open_source(tmp_path).kind == "images"
+
+
+def test_persons_alone_are_instances(tmp_path):
+    (tmp_path / "annotations").mkdir()
+    for name in ("captions_val2017", "person_keypoints_val2017"):
+        (tmp_path / "annotations" / f"{name}.json").write_text(EMPTY)
+    source = mtfast.open_source(tmp_path)
+    assert source.variant_file("val2017", "annotations").endswith("person_keypoints_val2017.json")
 
 
 def test_addresses_are_refused(tmp_path):
@@ -65,7 +120,7 @@ def test_a_folder_without_a_dataset(tmp_path):
             "maskterial",
             "is a MaskTerial set: RLE_annotations/ has annotation files of train (1), val (1)",
         ),
-        (["images/a.jpg", "instance_masks/a.png"], "", "label_png", "a mask for each image"),
+        (["images/a.jpg", "instance_masks/a.png"], "", "label_png", "masks of train"),
         (["a.json", "images/a.jpg"], "a.json", "coco", "images of a.json taken from "),
         (["a.json"], "a.json", "coco", "no folder of images beside a.json; looked for a_images/"),
     ],

@@ -71,7 +71,8 @@ def convert(
 
     SRC is a MaskTerial folder, a COCO .json file beside its images, a folder of such files as COCO,
     Roboflow or Label Studio write it, a folder with images/ and instance_masks/, or a folder of
-    images. Several COCO files are given as train=a.json val=b.json.
+    images. Several COCO files are given as train=a.json val=b.json. An image called stack.tif[3] is
+    a page of a TIFF stack, counted from 0.
     """
     from mtfast.conversion.convert import convert as convert_dataset
     from mtfast.progress import ProgressDisplay
@@ -107,4 +108,5 @@ def convert(
             examples = ", ".join(found["examples"])
             line = f"{found['n']:,} x {found['kind']} ({examples}{more}): {found['done']}"
             click.echo(f"{found['file']}: {line}")
-    click.echo(f"{made}: {counts} images; open it with mtfast.open({str(made)!r})")
+    noun = "image" if sum(len(opened[name]) for name in opened) == 1 else "images"
+    click.echo(f"{made}: {counts} {noun}; open it with mtfast.open({str(made)!r})")

@@ -20,22 +20,27 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast import image_files
 from mtfast.arguments import ImagesOption, as_integer, wants_images
-from mtfast.conversion.inputs import SplitInput, read_split
-from mtfast.errors import MtfastError, SourceError, one_of
-from mtfast.image_files import ImageHeader, read_header
+from mtfast.conversion.image_checks import (
+    BadImageError,
+    ImageChecks,
+    Orientation,
+    check_image,
+    read_image,
+)
+from mtfast.conversion.inputs import SplitInput, read_splits, refusal_of_files
+from mtfast.errors import MtfastError, SourceError, counted, one_of
 from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.paths import local_path
 from mtfast.progress import Progress, track
 from mtfast.ragged import as_strings
 from mtfast.sources import Source, SourcePath, open_source
-from mtfast.sources.bad_records import BadRecords, Policy
+from mtfast.sources.bad_records import BadRecords, Policy, printable
 from mtfast.sources.source import chosen_splits
 from mtfast.store import schema
 from mtfast.store.file_frames import frame, seal, sum_of
@@ -62,9 +67,6 @@ if TYPE_CHECKING:
 __all__ = ["Orientation", "convert"]
 
 logger = logging.getLogger(__name__)
-
-Orientation = Literal["stored", "shown"]
-"""Which frame masks are in, of images that EXIF turns without changing their size."""
 
 
 def convert(
@@ -99,12 +101,13 @@ def convert(
     store : path-like
         Where to write the store; must not exist.
     splits : sequence of str, optional
-        Which splits to convert; all by default.
+        Which splits to convert; by default all that list images.
     variant : str, optional
         What semantic masks are painted from; by default the with-class variant with threshold 200,
         see :func:`mtfast.sources.variants.default_variant`.
     bad, mapping, image_folder
-        As for :func:`mtfast.open_source`; an opened source has its own.
+        As for :func:`mtfast.open_source`; an opened source has its own. With ``bad`` "skip", images
+        whose files are missing, damaged or of another size are left out, too.
     images : bool, "keep" or "none"
         Whether to store the image files.
     shard : int
@@ -156,9 +159,8 @@ def convert(
     options = _Options(
         wants_images(images),
         as_integer("shard", shard, 1, schema.LARGEST_SHARD),
-        decode_check,
         crop_index,
-        orientation,
+        ImageChecks(decode_check, orientation),
     )
     if crop_index and not options.images:
         raise MtfastError(
@@ -175,14 +177,17 @@ def convert(
             "opened; give them to open_source"
         )
     opened = source
-    inputs = [
-        read_split(opened, split, variant or semantic, options.images, progress)
-        for split in chosen_splits(opened, splits)
-    ]
+    checks = options.checks if options.images else None
+    names = chosen_splits(opened, splits) if splits else None
+    inputs = read_splits(opened, names, variant or semantic, checks, workers, progress)
 
     run = partial(run_jobs, _write_shard, name="write-shard", scheduler=scheduler, workers=workers)
-    with replacing(target):
-        _write(target, opened, inputs, options, run, progress)
+    try:
+        with replacing(target):
+            _write(target, opened, inputs, options, run, progress)
+    except BadImageError:
+        refusal_of_files(opened, inputs, options.checks, workers, progress)
+        raise
     return Path(store)
 
 
@@ -192,9 +197,8 @@ class _Options:
 
     images: bool
     shard: int
-    decode_check: bool
     crop_index: bool
-    orientation: Orientation | None
+    checks: ImageChecks
 
 
 @dataclass(frozen=True)
@@ -284,7 +288,14 @@ def _as_json(found: BadRecords) -> dict[str, Any]:
         "done": found.done,
         "examples": list(found.examples),
         "mapping": [list(pair) for pair in found.mapping],
+        "places": _places(found) if found.done in ("skipped", "repaired", "dropped") else [],
     }
+
+
+def _places(found: BadRecords) -> list[int | str]:
+    """Return the ids of annotations and the names of images, each once."""
+    firsts = [place[0] if isinstance(place, tuple) else place for place in found.places]
+    return list(dict.fromkeys(p if isinstance(p, int) else printable(str(p)) for p in firsts))
 
 
 def _declare(writer: StoreWriter, split: SplitInput, options: _Options) -> zarr.Group:
@@ -354,21 +365,19 @@ def _write_columns(group: zarr.Group, split: SplitInput, found: Mapping[str, lis
 
 def _tell(split: SplitInput, found: Mapping[str, list[Any]]) -> None:
     """Say what was left out or turned."""
-    n_alpha, n_turned = (
-        sum(map(bool, found["has_alpha"])),
-        sum(o not in (None, 1) for o in found["orientation"]),
-    )
+    n_alpha = sum(map(bool, found["has_alpha"]))
+    n_turned = sum(o not in (None, 1) for o in found["orientation"])
     if n_alpha:
         logger.warning(
-            "%s: %s images have an alpha channel; it is stored, but not part of their pixels",
+            "%s: %s an alpha channel, which is stored but is not part of the pixels",
             split.name,
-            f"{n_alpha:,}",
+            counted(n_alpha, "image has", "images have"),
         )
     if n_turned:
         logger.warning(
-            "%s: %s images are turned as their EXIF orientation says, as their masks are",
+            "%s: %s turned by EXIF orientation, as the masks are",
             split.name,
-            f"{n_turned:,}",
+            counted(n_turned, "image is", "images are"),
         )
 
 
@@ -436,74 +445,16 @@ def _checked_images(job: _Job, source: Source, columns: Mapping[str, list[Any]])
     """Read the image files of a shard; note what is known of each."""
     sizes = zip(job.table.heights.tolist(), job.table.widths.tolist(), strict=True)
     for name, size in zip(job.names, sizes, strict=True):
-        what = f"image {name} of split {job.split!r}"
-        data = _read_image(source, job.split, name, what)
+        data = read_image(source, job.split, name)
         if len(data) > job.longest:
             raise SourceError(
-                f"{what} has {len(data)} bytes; expected at most {job.longest}, as at the start; "
-                f"leave the images as they are while they are converted"
+                f"image {name} of split {job.split!r} has {len(data)} bytes; expected at most "
+                f"{job.longest}, as at the start; leave the images as they are while they are "
+                f"converted"
             )
-        header = _check_image(data, what, job.options.decode_check)
-        orientation = _orientation(header, size, job.options.orientation, what)
+        header, orientation = check_image(data, name, size, job.options.checks)
         columns["kind"].append(header.kind)
         columns["orientation"].append(orientation)
         columns["file_bytes"].append(len(data))
         columns["has_alpha"].append(header.has_alpha)
         yield data
-
-
-def _read_image(source: Source, split: str, name: str, what: str) -> bytes:
-    try:
-        return source.read_image(split, name)
-    except OSError as error:
-        # Further out it would pass for an error of the file that is written.
-        raise SourceError(
-            f"{what} cannot be read: {error.strerror or error}; expected the file that was there "
-            f"at the start; check it and its disk"
-        ) from error
-
-
-def _check_image(data: bytes, what: str, decode: bool) -> ImageHeader:
-    try:
-        header = read_header(data)
-        if decode:
-            image_files.decode(data)
-    except MtfastError as error:
-        raise SourceError(f"{what} is {error}") from error
-    return header
-
-
-def _orientation(
-    header: ImageHeader, size: tuple[int, int], chosen: Orientation | None, what: str
-) -> int:
-    """Return how an image is turned for its masks, which have a size; 1 for not at all.
-
-    Masks may have been drawn on the image as it is stored, or as viewers show it. Their size tells
-    which, unless it is the same both ways.
-    """
-    stored = header.height, header.width
-    shown = stored[::-1] if header.orientation >= _TURNED else stored
-    fits = {"stored": size == stored, "shown": size == shown}
-    if not any(fits.values()):
-        exif = ""
-        if header.orientation > 1:
-            exif = f" (EXIF orientation {header.orientation} shows it as {shown[0]} x {shown[1]})"
-        raise SourceError(
-            f"{what} is {stored[0]} x {stored[1]} pixels{exif}; expected {size[0]} x {size[1]} as "
-            f"in the annotations; correct either"
-        )
-    if header.orientation == 1:
-        return 1
-    if all(fits.values()):
-        if chosen is None:
-            raise SourceError(
-                f"{what} has EXIF orientation {header.orientation}, and its masks fit it as it is "
-                f"stored and as it is shown; expected to be told which; give --orientation stored "
-                f"or --orientation shown"
-            )
-        return header.orientation if chosen == "shown" else 1
-    return header.orientation if fits["shown"] else 1
-
-
-# EXIF orientations from this one on exchange height and width.
-_TURNED = 5

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mtfast.conversion.image_checks import ImageChecks, ImageFault, find_faults
 from mtfast.errors import SourceError, no_such
 from mtfast.painting.paint import semantic_dtype
 from mtfast.paths import base_name, stem_of
 from mtfast.progress import Progress, track
 from mtfast.ragged import offsets_of
 from mtfast.sources import Source
-from mtfast.sources.bad_records import BadRecords
+from mtfast.sources.bad_records import TOO_LARGE, BadRecords, Ledger, refusal
+from mtfast.sources.stated import annotation_name
 from mtfast.sources.variants import default_variant
 from mtfast.store import schema
 from mtfast.store.mask_grid import MaskGrid
 from mtfast.store.writing.annotations import VariantTable, align
 from mtfast.table import RunTable
 
-__all__ = ["SplitInput", "read_split"]
+__all__ = ["SplitInput", "read_splits", "refusal_of_files"]
 
 logger = logging.getLogger(__name__)
+
+MOST_CATEGORIES = 65535
 
 
 @dataclass(frozen=True)
@@ -74,65 +76,198 @@ class SplitInput:
     findings: tuple[BadRecords, ...]
 
 
-def read_split(
-    source: Source, split: str, variant: str | None, with_images: bool, progress: Progress | None
-) -> SplitInput:
-    """Read all annotation files of a split and make sure that they fit together.
+class _Annotations(NamedTuple):
+    """The annotation files of a split, and what they say of its images together.
+
+    ``sizes`` holds the height and width of each image, by the first file that lists it.
+    """
+
+    name: str
+    semantic_variant: str
+    tables: list[VariantTable]
+    findings: list[BadRecords]
+    sizes: dict[str, tuple[int, int]]
+    faults: list[ImageFault]
+
+
+def read_splits(
+    source: Source,
+    splits: Sequence[str] | None,
+    variant: str | None,
+    checks: ImageChecks | None,
+    workers: int | None,
+    progress: Progress | None,
+) -> list[SplitInput]:
+    """Read all annotation files of some splits and make sure that they fit together.
 
     Parameters
     ----------
     source : Source
-    split : str
+        With ``bad`` "skip", images that cannot be stored are left out; otherwise they are refused.
+    splits : sequence of str, optional
+        By default all that list images.
     variant : str, optional
         What the masks are painted from; by default that of
         :func:`mtfast.sources.variants.default_variant`.
-    with_images : bool
-        Whether the images are stored: then all of them must be there.
+    checks : ImageChecks or None
+        What is asked of image files; None if they are not stored.
+    workers : int, optional
+        Threads, where image files have to be read.
     progress : callable, optional
         Called as (what, done, total).
 
     Returns
     -------
-    SplitInput
+    list of SplitInput
 
     Raises
     ------
     SourceError, RLEError
-        If there is no such variant, an image is missing, sizes differ, or a file is malformed.
+        If there is no such variant, a file is malformed, or images are refused; the message counts
+        these by kind.
     """
+    named = splits or source.splits
+    read = [_read_annotations(source, split, variant, checks, progress) for split in named]
+    if not splits:
+        # Exports of tools have a split for nothing, such as a test split without images.
+        read = _with_images(read)
+    faults = [fault for split in read for fault in split.faults]
+    if checks and (faults or source.bad == "skip" or _some_missing(source, read)):
+        faults += _faults_of_files(source, read, checks, workers, progress)
+    left_out = _settle(source, faults)
+    return [_split_input(source, split, left_out.get(split.name, ()), checks) for split in read]
+
+
+def refusal_of_files(
+    source: Source,
+    inputs: Sequence[SplitInput],
+    checks: ImageChecks,
+    workers: int | None,
+    progress: Progress | None,
+) -> None:
+    """Check all image files, and raise the error that counts those that cannot be stored.
+
+    Parameters
+    ----------
+    source : Source
+    inputs : sequence of SplitInput
+        One of whose images turned out to be bad.
+    checks, workers, progress
+        As for :func:`read_splits`.
+
+    Raises
+    ------
+    SourceError
+        If any is bad.
+    """
+    faults: list[ImageFault] = []
+    for split in inputs:
+        sides = zip(split.table.heights.tolist(), split.table.widths.tolist(), strict=True)
+        sizes = list(zip(split.names, sides, strict=True))
+        faults += find_faults(source, split.name, sizes, checks, workers, progress)
+    _settle(source, faults)
+
+
+def _read_annotations(
+    source: Source,
+    split: str,
+    variant: str | None,
+    checks: ImageChecks | None,
+    progress: Progress | None,
+) -> _Annotations:
     variants = source.variants(split)
     chosen = variant or default_variant(variants)
     if chosen not in variants:
         raise SourceError(no_such("variant", chosen, variants, f"split {split!r}"))
-    tables, findings = _read_tables(source, split, with_images, progress)
-    names = tuple(dict.fromkeys(name for t in tables for name in t.table.names.tolist()))
-    if with_images:
-        names, missing = source.present(split, names)
-        findings += missing
-        tables = [table._replace(table=_of_images(table.table, names)) for table in tables]
-    if not names:
-        raise SourceError(
-            f"split {split!r} of {source.path} has no images; expected at least one; "
-            f"leave it out with --split"
-        )
-    heights, widths = _sizes(tables, names)
-    longest = _longest_file(source, split, names) if with_images else 0
-    runs = source.set_names(split)
-    table = align(tables[variants.index(chosen)].table, names, heights, widths)
+    tables, findings = _read_tables(source, split, checks is not None, progress)
+    sizes, faults = _sizes(split, tables)
     logger.info("%s: masks are painted from %s, one of %d variants", split, chosen, len(variants))
+    return _Annotations(split, chosen, tables, findings, sizes, faults)
+
+
+def _with_images(read: list[_Annotations]) -> list[_Annotations]:
+    """Leave out splits that list no images, unless all are so."""
+    kept = [split for split in read if split.sizes]
+    for split in read:
+        if kept and not split.sizes:
+            logger.warning("%s: no images are listed; the split is left out", split.name)
+    return kept or read
+
+
+def _some_missing(source: Source, read: Sequence[_Annotations]) -> bool:
+    return any(len(source.find_images(s.name, list(s.sizes))) < len(s.sizes) for s in read)
+
+
+def _faults_of_files(
+    source: Source,
+    read: Sequence[_Annotations],
+    checks: ImageChecks,
+    workers: int | None,
+    progress: Progress | None,
+) -> list[ImageFault]:
+    """Check the files of all images that have no fault yet."""
+    found: list[ImageFault] = []
+    for split in read:
+        known = {fault.name for fault in split.faults}
+        sizes = [(name, size) for name, size in split.sizes.items() if name not in known]
+        found += find_faults(source, split.name, sizes, checks, workers, progress)
+    return found
+
+
+def _settle(source: Source, faults: Sequence[ImageFault]) -> dict[str, tuple[BadRecords, ...]]:
+    """Refuse images that cannot be stored, or say of each split which are left out."""
+    splits = list(dict.fromkeys(fault.split for fault in faults))
+    several = len(splits) > 1
+    everything = Ledger(source.name if several else "".join(splits), source.bad)
+    ledgers = {split: Ledger(split, source.bad) for split in splits}
+    for split, name, kind, words in faults:
+        everything.keep(kind, (split, name), f"{split}: {words}" if several else words)
+        ledgers[split].keep(kind, name, words)
+    if message := refusal(everything, everything.found()):
+        raise SourceError(message)
+    return {split: ledger.found() for split, ledger in ledgers.items()}
+
+
+def _split_input(
+    source: Source,
+    split: _Annotations,
+    left_out: tuple[BadRecords, ...],
+    checks: ImageChecks | None,
+) -> SplitInput:
+    gone = {name for bad in left_out for name in bad.places}
+    names = tuple(name for name in split.sizes if name not in gone)
+    findings = (*split.findings, *left_out)
+    if not names:
+        raise SourceError(_no_images(source, split.name, findings))
+    if checks:
+        findings += source.matched(split.name, names)
+    heights, widths = np.array([split.sizes[name] for name in names], np.int64).T
+    runs = source.set_names(split.name)
+    tables = [table._replace(table=_of_images(table.table, names)) for table in split.tables]
+    (painted,) = [t.table for t in tables if t.variant == split.semantic_variant]
+    table = align(painted, names, heights, widths)
     return SplitInput(
-        name=split,
+        name=split.name,
         names=names,
         grid=MaskGrid.of(heights, widths),
-        longest=longest,
+        longest=source.longest_image(split.name, names) if checks else 0,
         set_names=tuple(runs.members.get(stem_of(name), "") for name in names),
         sets=runs.sets,
-        semantic_variant=chosen,
+        semantic_variant=split.semantic_variant,
         semantic_dtype=semantic_dtype(table.category_ids),
         table=table,
         tables=tuple(tables),
-        has_images=with_images,
-        findings=tuple(findings),
+        has_images=checks is not None,
+        findings=findings,
+    )
+
+
+def _no_images(source: Source, split: str, findings: Sequence[BadRecords]) -> str:
+    lost = ", ".join(map(str, findings))
+    why = f"no image left ({lost})" if lost else "no images"
+    return (
+        f"split {split!r} of {source.path} has {why}; expected at least one; "
+        f"leave it out with --split"
     )
 
 
@@ -143,13 +278,31 @@ def _read_tables(
     findings: list[BadRecords] = []
     for variant in track(source.variants(split), f"reading annotations of {split}", progress):
         table, found, _ = source.read(split, variant)
-        findings += found
-        tables.append(VariantTable(variant, source.variant_file(split, variant), table))
+        file = source.variant_file(split, variant)
+        table, large = _with_small_classes(table, Ledger(file, source.bad))
+        findings += (*found, *large)
+        tables.append(VariantTable(variant, file, table))
         if with_images and len(tables) == 1:
             # The other files of a large set take a minute to read: see first whether there are
             # images at all.
             _require_folder(source, split, table.names.tolist())
     return tables, findings
+
+
+def _with_small_classes(table: RunTable, ledger: Ledger) -> tuple[RunTable, tuple[BadRecords, ...]]:
+    """Refuse or leave out instances of classes that masks cannot hold."""
+    ids = table.category_ids
+    large = (ids < 0) | (ids > MOST_CATEGORIES)
+    for k in np.flatnonzero(large).tolist():
+        words = f"{annotation_name(table, k)} of class {ids[k]}"
+        ledger.keep(TOO_LARGE, int(table.instance_ids[k]), words)
+    found = ledger.found()
+    if message := refusal(ledger, found):
+        raise SourceError(message)
+    if not found:
+        return table, ()
+    kept = tuple(c for c in table.categories if 0 <= c.id <= MOST_CATEGORIES)
+    return replace(table.select(~large), categories=kept), found
 
 
 def _of_images(table: RunTable, names: Sequence[str]) -> RunTable:
@@ -170,30 +323,29 @@ def _of_images(table: RunTable, names: Sequence[str]) -> RunTable:
 
 
 def _sizes(
-    tables: Sequence[VariantTable], names: Sequence[str]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the height and width of each image, in which all annotation files must agree."""
-    order = {name: i for i, name in enumerate(names)}
-    sizes = np.full((len(names), 2), -1)
-    for _, file, table in tables:
-        index = np.array([order[name] for name in table.names.tolist()], np.int64)
-        found = np.stack([table.heights, table.widths], axis=1)
-        known = sizes[index]
-        differs = np.any((known != found) & (known >= 0), axis=1)
-        if np.any(differs):
-            k = int(np.argmax(differs))
+    split: str, tables: Sequence[VariantTable]
+) -> tuple[dict[str, tuple[int, int]], list[ImageFault]]:
+    """Return the height and width of each image, and the images of which files disagree.
+
+    Images are in the order of the first file that lists each.
+    """
+    sizes: dict[str, tuple[int, int]] = {}
+    words: dict[str, str] = {}
+    for _, _, table in tables:
+        sides = zip(table.heights.tolist(), table.widths.tolist(), strict=True)
+        for name, size in zip(table.names.tolist(), sides, strict=True):
+            known = sizes.setdefault(name, size)
+            if known != size:
+                (a, b), (c, d) = sorted((known, size))
+                words.setdefault(name, f"{name}: {a} x {b} and {c} x {d}")
+    faults = [ImageFault(split, name, "sizes disagree", said) for name, said in words.items()]
+    for name, (height, width) in sizes.items():
+        if max(height, width) > schema.LARGEST_SIDE:
             raise SourceError(
-                f"{file} has image {table.names[k]} of {found[k, 0]} x {found[k, 1]} pixels and "
-                f"another file of {known[k, 0]} x {known[k, 1]}; expected one size; correct it"
+                f"image {name!r} is {height} x {width} pixels; expected at most "
+                f"{schema.LARGEST_SIDE} on either side; correct its size in the annotations"
             )
-        sizes[index] = found
-    if np.any(sizes > schema.LARGEST_SIDE):
-        k = int(np.argmax(sizes.max(axis=1)))
-        raise SourceError(
-            f"image {names[k]!r} is {sizes[k, 0]} x {sizes[k, 1]} pixels; expected at most "
-            f"{schema.LARGEST_SIDE} on either side; correct its size in the annotations"
-        )
-    return sizes[:, 0], sizes[:, 1]
+    return sizes, faults
 
 
 def _require_folder(source: Source, split: str, names: Sequence[str]) -> None:
@@ -203,9 +355,3 @@ def _require_folder(source: Source, split: str, names: Sequence[str]) -> None:
             f"split {split!r} of {source.path} has no image folder; expected one with "
             f"the images of its annotations; add it or convert with --images none"
         )
-
-
-def _longest_file(source: Source, split: str, names: Sequence[str]) -> int:
-    """Return the bytes of the longest image file."""
-    paths = source.find_images(split, names)
-    return max(os.stat(paths[name]).st_size for name in names)  # noqa: PTH116

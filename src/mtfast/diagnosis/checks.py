@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from mtfast.diagnosis.facts import Instances, SplitFacts
 from mtfast.paths import base_name
 from mtfast.rles import class_overlaps
-from mtfast.sources.bad_records import KINDS, OF_IMAGE_FILES, BadRecords, Kind, advice_on
+from mtfast.sources.bad_records import (
+    KINDS,
+    OF_IMAGE_FILES,
+    TOO_LARGE,
+    BadRecords,
+    Kind,
+    advice_on,
+)
 from mtfast.sources.stated import (
     annotation_name,
     area_differs,
@@ -213,7 +220,12 @@ def unclear_orientation(split: SplitFacts) -> Found:
 
 def other_spellings(split: SplitFacts) -> Found:
     """Other tools may not find such files."""
-    return Found(*next(((bad.places, bad.examples) for bad in split.spelled), ((), ())))
+    return _of_kind("file of another spelling")(split.matched)
+
+
+def pages_of_stacks(split: SplitFacts) -> Found:
+    """Other tools may read the first page for each of them."""
+    return _of_kind("page of a TIFF stack")(split.matched)
 
 
 def several_sizes(split: SplitFacts) -> Found:
@@ -243,6 +255,7 @@ def files_without_image(split: SplitFacts) -> Found:
 def unreadable_images(split: SplitFacts) -> Found:
     """Decoders fill missing pixels with grey, or fail in the middle of an epoch."""
     faults = {name: file.fault for name, file in split.images.items() if file.fault}
+    faults |= split.lost
     return _named(faults, faults.values())
 
 
@@ -352,7 +365,7 @@ def _look_up(ids: Int64, among: Int64) -> tuple[Int64, NDArray[np.bool_]]:
     return place, there
 
 
-_OF_RECORDS = [k for k in KINDS.values() if k.is_bad and k.name not in OF_IMAGE_FILES]
+_OF_RECORDS = [k for k in KINDS.values() if k.is_bad and k.name not in (*OF_IMAGE_FILES, TOO_LARGE)]
 
 # fmt: off
 CHECKS: tuple[Check, ...] = (
@@ -364,10 +377,15 @@ CHECKS: tuple[Check, ...] = (
     *map(_check_of, _OF_RECORDS),
     Check("unused category 0", "note", "records", _of_kind("unused category 0"),
           "0 is background in masks; the class is left out, as no annotation uses it"),
+    Check("image without mask", "note", "records", _of_kind("image without mask"),
+          "the image is left out, as it may show instances or not; add a mask, all 0 if it shows "
+          "none"),
+    Check("image without annotations", "note", "records", _of_kind("image without annotations"),
+          "images to predict on: all masks are empty; pass the annotation file if there is one"),
     Check("iscrowd", "note", "records", _of_kind("iscrowd"),
           "evaluation needs crowds as they are, and training code leaves them out; a single flake "
           "that is marked as a crowd is not trained on"),
-    Check("category id beyond 65535", "error", "file", large_category,
+    Check(TOO_LARGE, "error", "file", large_category,
           "expected class numbers of 16 bits, as semantic masks hold them; map the class to a free "
           "number with --map"),
     Check("mostly crowds", "warning", "file", mostly_crowds,
@@ -406,6 +424,8 @@ CHECKS: tuple[Check, ...] = (
     Check("file of another spelling", "note", "split", other_spellings,
           "the file is found by its slashes, the end of its path, Unicode form or case; other "
           "tools may not find it"),
+    Check("page of a TIFF stack", "note", "split", pages_of_stacks,
+          "a store holds each page as a file of its own; other tools may not find it"),
     Check("file without image", "note", "split", files_without_image,
           "the file is not used here; keep it if another annotation file lists it"),
     Check("unreadable image", "error", "split", unreadable_images,

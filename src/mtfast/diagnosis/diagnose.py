@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -215,6 +215,10 @@ def _read_annotations(
         except MtfastError as error:
             facts.unreadable[variant] = str(error)
             continue
+        for bad in found:
+            if bad.kind == "unreadable image":
+                names = list(map(str, bad.places))
+                facts.lost |= dict(zip_longest(names, bad.examples, fillvalue=""))
         for name, *size in zip(
             table.names.tolist(), table.heights.tolist(), table.widths.tolist(), strict=True
         ):
@@ -250,7 +254,7 @@ def _read_images(
     """Read every image file that the annotations list."""
     facts.image_files = source.image_names(facts.name)
     facts.paths = source.find_images(facts.name, list(facts.sizes))
-    facts.spelled = source.matched(facts.name, list(facts.paths))
+    facts.matched = source.matched(facts.name, list(facts.paths))
     names = list(facts.paths)
     jobs = [
         _ImageJob(source, facts.name, names[start : start + IMAGES_PER_JOB], decode)

@@ -8,14 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.image_files import shown_size
 from mtfast.sources import BadRecords
 
 __all__ = ["ImageFile", "Instances", "SplitFacts"]
 
 Int64 = NDArray[np.int64]
-
-# EXIF orientations from this one on exchange height and width.
-SIDEWAYS = 5
 
 
 class ImageFile(NamedTuple):
@@ -41,7 +39,7 @@ class ImageFile(NamedTuple):
     @property
     def shown(self) -> tuple[int, int] | None:
         """Height and width of the upright image."""
-        return self.size[::-1] if self.size and self.orientation >= SIDEWAYS else self.size
+        return shown_size(*self.size, self.orientation) if self.size else None
 
 
 class Instances(NamedTuple):
@@ -74,8 +72,11 @@ class SplitFacts:
         The image files that were found, by the names that the annotations have for them.
     paths : dict
         Where these are.
-    spelled : tuple of BadRecords
-        Those that are found under another name than the listed one.
+    matched : tuple of BadRecords
+        Those that are found under another name than the listed one, or in a stack.
+    lost : dict
+        Why images could not be listed, by their files: where there are no annotations, the files
+        say how large they are.
     shared : frozenset of str
         Paths that other splits use of the same folder of images.
     sets : tuple of str
@@ -89,6 +90,7 @@ class SplitFacts:
     image_files: tuple[str, ...] | None = None
     images: dict[str, ImageFile] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)
-    spelled: tuple[BadRecords, ...] = ()
+    matched: tuple[BadRecords, ...] = ()
+    lost: dict[str, str] = field(default_factory=dict)
     shared: frozenset[str] = frozenset()
     sets: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ from mtfast.sources.coco.layouts import find_coco
 from mtfast.sources.coco.names import is_json
 from mtfast.sources.coco.source import open_coco, open_coco_files
 from mtfast.sources.files import FileTree, Folder
+from mtfast.sources.foreign import name_file, name_folder
 from mtfast.sources.images_only import find_images
 from mtfast.sources.label_png import IMAGES, MASKS, find_label_png
 from mtfast.sources.maskterial import ANNOTATION_FOLDERS, find_maskterial, no_annotation_file
@@ -56,8 +57,9 @@ def open_source(
         A MaskTerial folder (with ``RLE_annotations/`` or the older ``annotations/``; it may be
         inside the folder given), a COCO ``.json`` or ``.json.gz`` file, a folder of such files as
         COCO, Roboflow, Label Studio or the MaskTerial trainer write it, a folder with ``images/``
-        and ``instance_masks/``, or a folder of images alone. Several COCO files are given as a
-        mapping of splits to paths.
+        and ``instance_masks/``, which may have a folder for each material, or a folder of images
+        alone. Several COCO files are given as a mapping of splits to paths. The page of a TIFF
+        stack is an image called ``stack.tif[3]``, counted from 0.
     image_folder : str or path-like, optional
         The folder of the images of a COCO file, if they are not beside it.
     images : str or path-like, optional
@@ -132,9 +134,10 @@ def _existing(given: str | os.PathLike[str]) -> Path:
 
 def _expect_json(path: Path) -> Path:
     if not is_json(path.name):
+        found, advice = name_file(path.name)
         raise SourceError(
-            f"{path.name} is a file that does not end in .json; expected a folder with a "
-            f"dataset or a COCO .json file; unpack it if it is an archive"
+            f"{path.name} is {found}; expected a folder with a dataset or a COCO .json file; "
+            f"{advice}"
         )
     return path
 
@@ -158,7 +161,7 @@ def _json_files(given: Mapping[str, str | os.PathLike[str]]) -> dict[str, Path]:
 
 
 def _nothing_known(files: FileTree) -> str:
-    if message := no_annotation_file(files):
+    if message := no_annotation_file(files) or name_folder(files):
         return message
     names = files.names() or []
     expected = (

@@ -15,11 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal, NamedTuple
+
+from mtfast.errors import counted
 
 __all__ = [
     "KINDS",
     "OF_IMAGE_FILES",
+    "TOO_LARGE",
+    "UNCLEAR",
     "BadRecords",
     "Done",
     "Kind",
@@ -27,12 +32,15 @@ __all__ = [
     "LedgerPolicy",
     "Policy",
     "advice_on",
+    "printable",
     "refusal",
 ]
 
 Policy = Literal["refuse", "skip", "repair"]
 LedgerPolicy = Policy | Literal["examine"]
-Done = Literal["refused", "skipped", "repaired", "dropped", "mapped", "matched", "kept"]
+Done = Literal[
+    "refused", "skipped", "repaired", "dropped", "mapped", "matched", "rewritten", "kept"
+]
 
 MOST_EXAMPLES = 3
 
@@ -60,6 +68,13 @@ class Kind(NamedTuple):
     is_safe: bool = False
     is_bad: bool = True
 
+
+UNCLEAR = "EXIF orientation unclear"
+"""An image that fits its masks as it is stored and as it is shown: never left out unasked, as all
+images of a camera may be so."""
+
+TOO_LARGE = "category id beyond 65535"
+"""A class that masks of 16 bits cannot hold; counted where masks are painted."""
 
 _NUMBERED = "numbers them in file order"
 _LEFT_OUT = "leaves them out"
@@ -92,8 +107,16 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (
     Kind("area or bbox not a number", "ignores such values", is_safe=True),
     Kind("category id 0"),
     Kind("category not listed", "lists classes under their numbers"),
+    Kind(TOO_LARGE),
     Kind("image without file"),
     Kind("unreadable image"),
+    Kind("sizes disagree"),
+    Kind(UNCLEAR),
+    Kind("mask without image"),
+    Kind("unreadable mask"),
+    Kind("image without mask", done="dropped", is_bad=False),
+    Kind("image without annotations", done="kept", is_bad=False),
+    Kind("page of a TIFF stack", done="rewritten", is_bad=False),
     Kind("unused category 0", done="dropped", is_bad=False),
     Kind("category mapped", done="mapped", is_bad=False),
     Kind("iscrowd", done="kept", is_bad=False),
@@ -102,8 +125,10 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (
 # fmt: on
 """All kinds by their names, in the order in which they are reported."""
 
-OF_IMAGE_FILES = ("image without file", "unreadable image")
+OF_IMAGE_FILES = ("image without file", "unreadable image", "sizes disagree", UNCLEAR)
 """The kinds that are about the files of images, not about annotation files."""
+
+_OF_MASK_FILES = ("mask without image", "unreadable mask")
 
 _ORDER = {name: k for k, name in enumerate(KINDS)}
 
@@ -124,7 +149,7 @@ class BadRecords:
         The first of them, in words.
     done : str
         "refused", "skipped" (left out), "repaired", "dropped" (left out by repairing), "mapped",
-        "matched", or "kept" (as it is).
+        "matched", "rewritten" (as another file of the same pixels), or "kept" (as it is).
     mapping : tuple of (old, new)
         The numbers that records got, where they got others.
     """
@@ -204,7 +229,11 @@ class Ledger:
         what = KINDS[kind]
         repairs = bool(what.repair) and can_repair
         done: Done
-        if self.policy == "refuse" or (self.policy == "repair" and not repairs):
+        if (
+            self.policy == "refuse"
+            or (self.policy == "repair" and not repairs)
+            or (self.policy == "skip" and kind == UNCLEAR)
+        ):
             done = "refused"
         elif self.policy == "skip" and not (repairs and what.is_safe):
             done = "skipped"
@@ -236,7 +265,8 @@ class Ledger:
             return
         entry = self._entries.setdefault((kind, KINDS[kind].done), _Entry())
         entry.places += places
-        entry.examples += list(examples)[: MOST_EXAMPLES - len(entry.examples)]
+        more = islice(examples, MOST_EXAMPLES - len(entry.examples))
+        entry.examples += map(printable, more)
         if mapped:
             entry.mapping += places  # type: ignore[arg-type]
 
@@ -265,13 +295,13 @@ class Ledger:
         """
         for (name, done), entry in self._entries.items():
             if name == kind and done in ("repaired", "refused"):
-                entry.mapping.append((old, new))
+                entry.mapping.append((printable(old), new))
 
     def _count(self, kind: str, done: Done, place: Hashable, example: str) -> None:
         entry = self._entries.setdefault((kind, done), _Entry())
         entry.places.append(place)
         if len(entry.examples) < MOST_EXAMPLES:
-            entry.examples.append(example)
+            entry.examples.append(printable(example))
 
     def found(self) -> tuple[BadRecords, ...]:
         """Return all that was counted, in the order of :data:`KINDS`.
@@ -285,6 +315,27 @@ class Ledger:
             BadRecords(kind, self.file, tuple(e.places), tuple(e.examples), done, tuple(e.mapping))
             for (kind, done), e in entries
         )
+
+
+def printable(text: str) -> str:
+    r"""Escape what breaks a line, commands a terminal or is no Unicode: names come from strangers.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(printable("a\nb.jpg"))
+    a\nb.jpg
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def refusal(ledger: Ledger, found: Sequence[BadRecords]) -> str | None:
@@ -309,12 +360,23 @@ def refusal(ledger: Ledger, found: Sequence[BadRecords]) -> str | None:
         f"{bad.n:,} x {bad.kind} ({bad.examples[0]}{', …' if bad.n > 1 else ''})" for bad in refused
     )
     what = " that cannot be repaired" if ledger.policy == "repair" else ""
-    of_files = all(bad.kind in OF_IMAGE_FILES for bad in refused)
-    expected = "the file of every image" if of_files else "records as COCO describes them"
     return (
-        f"{ledger.file}: {n:,} bad record{'' if n == 1 else 's'}{what}: {words}; "
-        f"expected {expected}; {_advice(refused, ledger)}"
+        f"{ledger.file}: {counted(n, 'bad record')}{what}: {words}; "
+        f"expected {_expected(refused)}; {_advice(refused, ledger)}"
     )
+
+
+def _expected(refused: Sequence[BadRecords]) -> str:
+    kinds = {bad.kind for bad in refused}
+    if kinds == {"image without file"}:
+        return "the file of every image"
+    if kinds == {UNCLEAR}:
+        return "to be told on which of both the masks lie"
+    if kinds <= {*OF_IMAGE_FILES}:
+        return "a whole file of every image, of the size that is stated for it"
+    if kinds <= {*_OF_MASK_FILES}:
+        return "a grey or palette PNG of labels for each mask, beside its image"
+    return "records as COCO describes them"
 
 
 def advice_on(kinds: Sequence[Kind]) -> str:
@@ -343,15 +405,24 @@ def advice_on(kinds: Sequence[Kind]) -> str:
     hopeless = ", ".join(kind.name for kind in kinds if not kind.repair)
     refuses = f"{'and ' if mends else ''}refuses {hopeless}" if hopeless else ""
     repair = " ".join(part for part in (mends, refuses) if part)
+    if skip == repair:
+        return f"--bad skip and --bad repair each {skip}"
     return f"--bad skip {skip}; --bad repair {repair}"
 
 
 def _advice(refused: Sequence[BadRecords], ledger: Ledger) -> str:
+    kinds = {bad.kind for bad in refused}
+    told = "give --orientation stored or --orientation shown, " * (UNCLEAR in kinds)
+    if kinds == {UNCLEAR}:
+        return told.removesuffix(", ")
     zero = (
         f"map class 0 to a free number with --map 0={ledger.free_category}, "
-        if any(bad.kind == "category id 0" for bad in refused)
+        if "category id 0" in kinds
         else ""
     )
+    large = "map such classes to free numbers with --map, " * (TOO_LARGE in kinds)
+    without = ", or convert with --images none" if kinds <= {*OF_IMAGE_FILES} else ""
     if ledger.policy == "repair":
-        return f"correct them, {zero}or leave them out with --bad skip"
-    return f"correct them, {zero}or go on: {advice_on([KINDS[bad.kind] for bad in refused])}"
+        return f"correct them, {told}{zero}{large}or leave them out with --bad skip{without}"
+    others = [KINDS[bad.kind] for bad in refused if bad.kind != UNCLEAR]
+    return f"correct them, {told}{zero}{large}or go on: {advice_on(others)}{without}"

@@ -1,4 +1,8 @@
-"""A folder of images or masks, and where files are looked up that something lists by name."""
+"""A folder of images or masks, and where files are looked up that something lists by name.
+
+A name such as ``stack.tif[3]`` is that of a page of a TIFF stack, see
+:func:`mtfast.paths.split_page`, unless a file is called so.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from mtfast.errors import SourceError
+from mtfast.errors import MtfastError, SourceError
+from mtfast.image_files import cut_page
+from mtfast.paths import split_page
 from mtfast.sources.files import FileTree
 
 __all__ = ["FilePlace", "ImageFolder", "find_first", "read_first", "spellings"]
@@ -46,10 +52,34 @@ def spellings(name: str) -> list[str]:
 
 
 class FilePlace(NamedTuple):
-    """A file that may be there: a path in a tree."""
+    """A file that may be there: a path in a tree, and which page of it if it is a stack."""
 
     files: FileTree
     path: str
+    page: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The path, with the page."""
+        return self.path if self.page is None else f"{self.path}[{self.page}]"
+
+    def read(self) -> bytes:
+        """Read the file; of a stack, the page as a file of its own.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        SourceError
+            If it cannot be read, or has no such page.
+        """
+        if self.page is None:
+            return self.files.read(self.path)
+        with self.files.open(self.path) as stream:
+            try:
+                return cut_page(stream, self.page)
+            except MtfastError as error:
+                raise SourceError(f"{self.name} is {error}") from error
 
 
 class ImageFolder(NamedTuple):
@@ -75,9 +105,15 @@ class ImageFolder(NamedTuple):
         Returns
         -------
         list of FilePlace
-            The name as it is, then without the folders in it, the outermost first.
+            The name as it is, then without the folders in it, the outermost first; then those of
+            the stack, if it names a page.
         """
-        return [FilePlace(self.files, self._path(spelling)) for spelling in spellings(name)]
+        file, page = split_page(name)
+        pages = [] if page is None else spellings(file)
+        return [
+            *(FilePlace(self.files, self._path(spelling)) for spelling in spellings(name)),
+            *(FilePlace(self.files, self._path(spelling), page) for spelling in pages),
+        ]
 
     def alike(self, name: str) -> FilePlace | None:
         """Find a file whose name differs in Unicode form or in case.
@@ -91,6 +127,13 @@ class ImageFolder(NamedTuple):
         FilePlace or None
             None if there is no such file, or there are several.
         """
+        file, page = split_page(name)
+        found = self._alike(name)
+        if found is None and page is not None and (stack := self._alike(file)):
+            return stack._replace(page=page)
+        return found
+
+    def _alike(self, name: str) -> FilePlace | None:
         for spelling in spellings(name):
             folder, _, base = spelling.rpartition("/")
             here = self._path(folder)
@@ -166,9 +209,9 @@ def read_first(places: Sequence[FilePlace]) -> bytes | None:
     SourceError
         If it cannot be read.
     """
-    for files, path in places:
+    for place in places:
         try:
-            return files.read(path)
+            return place.read()
         except FileNotFoundError:
             continue
     return None

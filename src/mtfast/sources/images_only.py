@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from mtfast.errors import SourceError
+from mtfast.errors import SourceError, counted
 from mtfast.sources.bad_records import Ledger, LedgerPolicy, refusal
 from mtfast.sources.coco.read import Reading
 from mtfast.sources.coco.records import Records, records_of
 from mtfast.sources.files import FileTree
+from mtfast.sources.foreign import name_folder
 from mtfast.sources.image_folder import ImageFolder
 from mtfast.sources.image_size import read_size
 from mtfast.sources.source import Source
@@ -53,6 +55,7 @@ class ImagesOnly(Source):
                 continue
             names.append(name)
             sizes.append((size.height, size.width))
+        ledger.say("image without annotations", names, map(repr, names))
         found = ledger.found()
         if message := refusal(ledger, found):
             raise SourceError(message)
@@ -83,9 +86,49 @@ def find_images(files: FileTree) -> ImagesOnly | None:
     -------
     ImagesOnly or None
         None if there are none.
+
+    Raises
+    ------
+    SourceError
+        If they are the images or the masks of a dataset that the folder is part of, are in several
+        folders, or have annotations of another format: all their masks would be empty.
     """
     for folder in ("", "images"):
         if names := ImageFolder(files, folder).names():
-            logger.info("%s holds %d images and no annotations", files.root.name, len(names))
+            _expect_no_part(files, folder)
+            if message := name_folder(files):
+                raise SourceError(message)
+            logger.info(
+                "%s holds %s and no annotations", files.root.name, counted(len(names), "image")
+            )
             return ImagesOnly(files, folder)
+    inside = [f"{name}/" for name in files.folders() if ImageFolder(files, name).names()]
+    if inside:
+        _expect_no_part(files, "")
+        if message := name_folder(files):
+            raise SourceError(message)
+        raise SourceError(
+            f"{files.root.name} holds folders of images and no annotations: {', '.join(inside)}; "
+            f"expected one folder of images; give the path of one of them"
+        )
     return None
+
+
+def _expect_no_part(files: FileTree, folder: str) -> None:
+    """Refuse a folder of masks, and one of images whose masks lie beside it."""
+    path = files.root / folder
+    for inner in (path, path.parent):
+        if _OF_MASKS.search(inner.name):
+            raise SourceError(
+                f"{path.name} holds masks, as {inner.name}/ says; expected images; "
+                f"give the path of the dataset, {inner.parent}"
+            )
+        beside = inner.with_name("instance_masks")
+        if inner.name == "images" and beside.is_dir():
+            raise SourceError(
+                f"{path.name} holds images whose masks are in {beside.name}/; expected the folder "
+                f"of both; give the path {inner.parent}"
+            )
+
+
+_OF_MASKS = re.compile(r"(^|_)masks?$", re.IGNORECASE)

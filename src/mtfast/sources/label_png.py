@@ -1,10 +1,15 @@
-"""A folder of images with one PNG of instance labels for each.
+"""A folder of images with PNGs of instance labels.
 
 ::
 
-    NAME/
-      images/            STEM.jpg
-      instance_masks/    STEM.png: 0 is background, every other value one instance
+    NAME/                                 NAME/                     as MaskTerial's demo
+      images/          STEM.jpg             images/MATERIAL/          STEM.jpg
+      instance_masks/  STEM.png             instance_masks/MATERIAL/  STEM.png
+
+0 is background, every other value one instance. Each folder of masks is a split: "train" is that of
+``instance_masks/`` itself, the others have the names of their folders, as a material has flakes
+of its own. An image without a mask is left out and counted: it may show flakes, so it is no
+negative.
 """
 
 from __future__ import annotations
@@ -25,13 +30,13 @@ from mtfast.paths import stem_of
 from mtfast.ragged import offsets_of
 from mtfast.rles import Rles
 from mtfast.rles.label_map import scan_labels
-from mtfast.sources.bad_records import Ledger, LedgerPolicy
+from mtfast.sources.bad_records import Ledger, LedgerPolicy, refusal
 from mtfast.sources.categories import settle_categories
 from mtfast.sources.coco.read import Reading
 from mtfast.sources.coco.records import Records, records_of
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import ImageFolder
-from mtfast.sources.source import Source
+from mtfast.sources.source import Source, in_order
 from mtfast.table import Category, RunTable
 
 __all__ = ["IMAGES", "MASKS", "LabelPng", "decode_labels", "find_label_png"]
@@ -48,37 +53,76 @@ class LabelPng(Source):
     """A folder of images and instance-mask PNGs; see :class:`mtfast.sources.Source`.
 
     All instances are of category 1, and their ids count from 1 in the order of image and label.
+
+    Attributes
+    ----------
+    found : dict
+        The folder of each split, in both ``images/`` and ``instance_masks/``.
+    without : tuple of str
+        Folders in ``images/`` that have no masks.
     """
 
+    found: dict[str, str]
+    without: tuple[str, ...] = ()
     kind: ClassVar[str] = "label_png"
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits, "train" and "test" before others."""
+        return tuple(self.found)
+
     def _annotations_at(self, split: str, variant: str) -> str:
-        return MASKS
+        return _inside(MASKS, self.found[split])
 
     def _image_folder(self, split: str) -> ImageFolder:
-        return ImageFolder(self.files, IMAGES)
+        return ImageFolder(self.files, _inside(IMAGES, self.found[split]))
 
     def _read(self, split: str, file: str, policy: LedgerPolicy) -> Reading:
         """Turn the masks into a table, each PNG in one pass."""
-        images = _by_stem(ImageFolder(self.files, IMAGES).names() or (), IMAGES)
-        masks = _by_stem(
-            (n for n in self.files.names(MASKS) or () if n.lower().endswith(".png")), MASKS
-        )
-        _expect_pairs(images, masks)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            scans = list(pool.map(self._scan, (masks[stem] for stem in images)))
         ledger = Ledger(file, policy)
-        table = _table(tuple(images.values()), scans)
-        return Reading(settle_categories(table, dict(self.mapping), ledger), ledger.found())
+        folder = self._image_folder(split)
+        images = _by_stem(folder.names() or (), folder.folder)
+        masks = _by_stem(_pngs(self.files, file), file)
+        for stem, mask in masks.items():
+            if stem not in images:
+                ledger.keep("mask without image", mask, repr(mask))
+        lost = [image for stem, image in images.items() if stem not in masks]
+        if split == self.splits[0]:
+            lost += [f"{f}/{name}" for f in self.without for name in self._names(f)]
+        ledger.say("image without mask", lost, map(repr, lost))
+        paired = [stem for stem in images if stem in masks]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            scans = list(pool.map(_scan, [(self.files, f"{file}/{masks[s]}") for s in paired]))
+        names, sound = [], []
+        for stem, scan in zip(paired, scans, strict=True):
+            if isinstance(scan, SourceError):
+                fault = str(scan).partition(";")[0]
+                ledger.keep("unreadable mask", masks[stem], fault)
+            else:
+                names.append(images[stem])
+                sound.append(scan)
+        table = settle_categories(_table(tuple(names), sound), dict(self.mapping), ledger)
+        if message := refusal(ledger, ledger.found()):
+            raise SourceError(message)
+        return Reading(table, ledger.found())
 
     def _read_records(self, split: str, file: str) -> Records:
         return records_of(self._read(split, file, self.bad).table, file)
 
-    def _scan(self, mask: str) -> tuple[tuple[int, int], Rles]:
-        file = f"{MASKS}/{mask}"
-        with self._open(file) as stream:
-            labels = decode_labels(stream.read(), file)
-        return (labels.shape[0], labels.shape[1]), scan_labels(labels)[1]
+    def _names(self, folder: str) -> tuple[str, ...]:
+        return ImageFolder(self.files, _inside(IMAGES, folder)).names() or ()
+
+
+def _scan(mask: tuple[FileTree, str]) -> tuple[tuple[int, int], Rles] | SourceError:
+    """Read a mask: its size and its instances, or what is wrong with it."""
+    files, file = mask
+    try:
+        labels = decode_labels(files.read(file), file)
+    except SourceError as error:
+        return error
+    except FileNotFoundError:
+        return SourceError(f"{file} is missing; expected it where it was; open the dataset again")
+    return (labels.shape[0], labels.shape[1]), scan_labels(labels)[1]
 
 
 def find_label_png(files: FileTree) -> LabelPng | None:
@@ -95,8 +139,21 @@ def find_label_png(files: FileTree) -> LabelPng | None:
     """
     if not {IMAGES, MASKS} <= set(files.folders()):
         return None
-    logger.info("%s has %s/ and %s/: a mask for each image", files.root.name, IMAGES, MASKS)
-    return LabelPng(files)
+    materials = [f for f in files.folders(MASKS) if _pngs(files, f"{MASKS}/{f}")]
+    found = {material: material for material in materials}
+    if _pngs(files, MASKS) or not found:
+        found = {"train": "", **found}
+    without = tuple(folder for folder in files.folders(IMAGES) if folder not in found)
+    logger.info("%s has %s/ and %s/: masks of %s", files.root.name, IMAGES, MASKS, ", ".join(found))
+    return LabelPng(files, in_order(found), without)
+
+
+def _pngs(files: FileTree, folder: str) -> list[str]:
+    return [name for name in files.names(folder) or () if name.lower().endswith(".png")]
+
+
+def _inside(folder: str, inner: str) -> str:
+    return f"{folder}/{inner}" if inner else folder
 
 
 def decode_labels(data: bytes, file: str) -> NDArray[Any]:
@@ -156,21 +213,6 @@ def _decode_any(data: bytes) -> NDArray[Any]:
             return np.asarray(image)
     except Image.DecompressionBombError as error:
         raise ValueError(error) from error
-
-
-def _expect_pairs(images: dict[str, str], masks: dict[str, str]) -> None:
-    for stem, image in images.items():
-        if stem not in masks:
-            raise SourceError(
-                f"image {image!r} has no mask; expected {MASKS}/{stem}.png, all 0 if it shows no "
-                f"instance; add it, or remove the image"
-            )
-    for stem, mask in masks.items():
-        if stem not in images:
-            raise SourceError(
-                f"mask {mask!r} has no image; expected {IMAGES}/{stem}.jpg; "
-                f"add it, or remove the mask"
-            )
 
 
 def _by_stem(names: Iterable[str], folder: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ A layout is a subclass of :class:`Source` that says where its files are.
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, ClassVar, NamedTuple, TypeVar
 
 from mtfast.errors import SourceError, no_such
-from mtfast.sources.bad_records import BadRecords, Ledger, LedgerPolicy, Policy, refusal
+from mtfast.sources.bad_records import BadRecords, Ledger, LedgerPolicy, Policy
 from mtfast.sources.coco.read import Reading, read_coco
 from mtfast.sources.coco.records import Records
 from mtfast.sources.files import FileTree
@@ -218,7 +219,7 @@ class Source(ABC):
         return (*found, *self.matched(split, list(names)))
 
     def matched(self, split: str, names: Sequence[str]) -> tuple[BadRecords, ...]:
-        """Return which images are found under another name than the listed one.
+        """Return which images are found under another name than the listed one, or in a stack.
 
         Parameters
         ----------
@@ -229,7 +230,7 @@ class Source(ABC):
         Returns
         -------
         tuple of BadRecords
-            None or one.
+            Files of another spelling, and pages of stacks.
 
         Raises
         ------
@@ -237,13 +238,13 @@ class Source(ABC):
             If there is no such split.
         """
         ledger = Ledger(split, self.bad)
-        spelled = {
-            name: place.path
-            for name, place in self._found(split, names).items()
-            if not _is_exact(place, name)
-        }
+        found = self._found(split, names)
+        spelled = {n: place.name for n, place in found.items() if not _is_exact(place, n)}
         words = [f"{name!r} is {path}" for name, path in spelled.items()]
         ledger.say("file of another spelling", list(spelled), words)
+        pages = {n: place for n, place in found.items() if place.page is not None}
+        words = [f"page {place.page} of {place.path}" for place in pages.values()]
+        ledger.say("page of a TIFF stack", list(pages), words)
         return ledger.found()
 
     def find_images(self, split: str, names: Sequence[str]) -> dict[str, str]:
@@ -258,8 +259,9 @@ class Source(ABC):
         Returns
         -------
         dict
-            The absolute path of each image whose file is there. A file that several names lead to
-            is the one that is called so; where that is none of them, all of these are left out.
+            The absolute path of each image whose file is there, of a page that of its stack. A file
+            that several names lead to is the one that is called so; where that is none of them, all
+            of these are left out.
 
         Raises
         ------
@@ -269,37 +271,32 @@ class Source(ABC):
         found = self._found(split, names)
         return {name: str(place.files.root / place.path) for name, place in found.items()}
 
-    def present(
-        self, split: str, names: Sequence[str]
-    ) -> tuple[tuple[str, ...], tuple[BadRecords, ...]]:
-        """Return the images whose files are there, for whoever needs them all.
+    def longest_image(self, split: str, names: Sequence[str]) -> int:
+        """Return the length of the longest of some images, as :meth:`read_image` reads them.
 
         Parameters
         ----------
         split : str
         names : sequence of str
-            As the annotations have them.
+            Of images whose files are there.
 
         Returns
         -------
-        names : tuple of str
-            All, or with :attr:`bad` "skip" those whose files are there.
-        found : tuple of BadRecords
-            The others, and files of another spelling.
+        int
+            Bytes.
 
         Raises
         ------
         SourceError
-            If there is no such split, or files are missing and :attr:`bad` is not "skip".
+            If there is no such split, or a page of a stack cannot be read.
         """
-        there = self._found(split, names)
-        ledger = Ledger(split, self.bad)
-        for name in names:
-            if name not in there:
-                ledger.keep("image without file", name, repr(name))
-        if message := refusal(ledger, ledger.found()):
-            raise SourceError(message)
-        return tuple(there), (*ledger.found(), *self.matched(split, list(there)))
+        places = self._found(split, names).values()
+        return max(
+            os.stat(place.files.root / place.path).st_size  # noqa: PTH116
+            if place.page is None
+            else len(place.read())
+            for place in places
+        )
 
     def records(self, split: str, variant: str) -> Records:
         """Read the annotations of a variant as JSON text, with all that a table leaves out.
@@ -372,13 +369,14 @@ class Source(ABC):
         split : str
         name : str
             As the annotations have it. It is looked up as it is, then with normalised slashes, by
-            its trailing parts if it is a path or an address, in another Unicode form, and in
-            another case where only one file has that.
+            its trailing parts if it is a path or an address, as a page of a stack if it is like
+            ``stack.tif[3]``, in another Unicode form, and in another case where only one file has
+            that.
 
         Returns
         -------
         bytes
-            The file, not decoded.
+            The file, not decoded; of a stack, the page as a file of its own.
 
         Raises
         ------
@@ -539,13 +537,14 @@ class Source(ABC):
         """Find the files of images; see :meth:`find_images`."""
         listed = set(self.image_names(split) or ())
         folder = self._image_folder(split)
-        taken: dict[Path, dict[str, FilePlace]] = {}
+        taken: dict[tuple[Path, int | None], dict[str, FilePlace]] = {}
         for name in dict.fromkeys(names):
             # What is listed needs no look at the disk.
             here = folder is not None and name in listed
             place = folder.places(name)[0] if folder and here else self._find(split, name)
             if place is not None:
-                taken.setdefault(place.files.root / place.path, {})[name] = place
+                at = place.files.root / place.path, place.page
+                taken.setdefault(at, {})[name] = place
         found: dict[str, FilePlace] = {}
         for claims in taken.values():
             exact = {name: place for name, place in claims.items() if _is_exact(place, name)}
@@ -620,7 +619,7 @@ def _unpacked(stream: BinaryIO, file: str) -> BinaryIO:
 
 def _is_exact(place: FilePlace, name: str) -> bool:
     """Whether a file is called as it is listed."""
-    return f"/{place.path}".endswith(f"/{name}")
+    return f"/{place.name}".endswith(f"/{name}")
 
 
 def chosen_splits(source: Source, wanted: Sequence[str] | None) -> tuple[str, ...]:

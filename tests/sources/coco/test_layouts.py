@@ -14,6 +14,7 @@ from PIL import Image
 
 import mtfast
 from mtfast.errors import MtfastError, SourceError
+from mtfast.sources.bad_records import Ledger
 from mtfast.sources.coco.names import split_named
 from mtfast.sources.image_folder import spellings
 
@@ -284,19 +285,31 @@ def test_a_file_is_that_of_one_image(tmp_path):
     path = write(tmp_path / "coco.json", *names)
     source = mtfast.open_source(path)
     assert source.find_images("train", names) == {"b.jpg": str(tmp_path / "images" / "b.jpg")}
-    for bad in ("refuse", "repair"):
-        with pytest.raises(
-            SourceError,
-            match=r"^train: 4 bad records.*: 4 x image without file \('x/a.jpg', …\); .*--bad skip",
-        ):
-            mtfast.open_source(path, bad=bad).present("train", names)
-    kept, (lost,) = mtfast.open_source(path, bad="skip").present("train", names)
-    assert kept == ("b.jpg",)
-    assert (lost.places, lost.done) == (("x/a.jpg", "y/a.jpg", "z/b.jpg", "c.jpg"), "skipped")
-    kept, (said,) = source.present("train", ["z/b.jpg", "a.jpg"])
-    assert kept == ("z/b.jpg", "a.jpg")
-    assert said.kind == "file of another spelling"
+    (said,) = source.matched("train", ["z/b.jpg", "a.jpg"])
+    assert (said.kind, said.places) == ("file of another spelling", ("z/b.jpg",))
     found = {f.check: f.count for f in mtfast.diagnose(path).findings}
     assert found["image without file"] == 4
     # One of them beside the JSON file, the other in the folder of images: the same file.
     assert source.find_images("train", ["a.jpg", "images/a.jpg"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ([{"version": 0, "tags": [], "shapes": [], "tracks": []}], "a backup of a CVAT task"),
+        ({"info": {}, "categories": {}, "items": []}, "a Datumaro dataset"),
+        ([{"type": "Feature", "geometry": {}, "properties": {}}], "GeoJSON"),
+        ([{"image": "a.jpg", "annotation_id": 1, "lead_time": 2}], "a Label Studio export"),
+        ([], "an empty list"),
+    ],
+)
+def test_other_json_is_called_by_its_name(tmp_path, content, name):
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(SourceError, match=rf"^a\.json is {name}; expected a COCO JSON file"):
+        mtfast.open_source(tmp_path / "a.json").table("train", "annotations")
+
+
+def test_names_that_command_a_terminal_are_escaped():
+    ledger = Ledger("a.json", "skip")
+    ledger.keep("unreadable image", "x", "\x1b[31m\n.jpg is damaged")
+    assert ledger.found()[0].examples == ("\\x1b[31m\\n.jpg is damaged",)

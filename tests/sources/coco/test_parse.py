@@ -237,7 +237,8 @@ whole = document(annotation(7), annotation(8, segmentation=TWO_PARTS))
 def test_a_file_cut_off(length):
     error = failure(whole[:length])
     assert isinstance(error, SourceError)
-    assert f"cut off: its JSON ends unfinished after {length} bytes" in str(error)
+    found = f"cut off: its JSON ends unfinished after {length} bytes" if length else "is empty"
+    assert found in str(error)
 
 
 @pytest.mark.parametrize(
@@ -250,9 +251,14 @@ def test_a_file_cut_off(length):
         (b"hello", "not valid JSON: invalid character (byte 0) at 'hello'"),
         (whole + b"x", "not valid JSON: trailing characters"),
         (whole.replace(b"125", b"NaN"), "at 'NaN, \"bbox\": [5, 5, '"),
-        (b'{"x":' + b"[" * 100_000, "not valid JSON: maximum recursion depth"),
-        (b"\x00" * 100, "not valid JSON"),
-        (b"\x1f\x8b\x08", "not valid JSON"),
+        (b'{"x":' + b"[" * 100_000, "is nested too deep"),
+        (b"\x00" * 100, "is a file of zeros"),
+        (b"\x1f\x8b\x08", "is a gzip archive"),
+        (b"PK\x03\x04", "is a zip archive"),
+        (b" \r\n", "is empty"),
+        (b"\n<!DOCTYPE html><html>", "is a web page"),
+        (b"<?xml version='1.0'?>", "is XML"),
+        (b"version https://git-lfs.github.com/spec/v1", "is a Git LFS pointer"),
     ],
 )
 def test_not_a_coco_file(data, found):

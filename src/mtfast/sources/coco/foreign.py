@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["name_foreign"]
+__all__ = ["name_bytes", "name_foreign"]
 
 # fmt: off
 _WHAT_TO_DO = {
@@ -24,6 +24,9 @@ _WHAT_TO_DO = {
     "a Supervisely annotation": "export the project as COCO",
     "a Labelbox export": "export the project as COCO",
     "a notebook": "pass an annotation file",
+    "a backup of a CVAT task": "export the task from CVAT as COCO 1.0",
+    "a Datumaro dataset": "export it as COCO",
+    "an empty list": "pass the annotation file",
 }
 # fmt: on
 
@@ -57,9 +60,49 @@ def name_foreign(content: Any, file: str) -> str | None:
     )
 
 
+def name_bytes(data: bytes) -> tuple[str, str] | None:
+    """Say what the bytes of a file are that are no JSON.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Returns
+    -------
+    (found, advice) or None
+        None if nothing tells it.
+
+    Examples
+    --------
+    >>> name_bytes(b"<!doctype html>")
+    ('a web page', 'download the file again, as what came was a page')
+    """
+    text = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not text:
+        return "empty", "copy or unpack it again"
+    if not any(data[:512]):
+        return "a file of zeros", "copy it again"
+    return next((what for start, what in _STARTS.items() if text.startswith(start)), None)
+
+
+_STARTS = {
+    b"<!doctype html": ("a web page", "download the file again, as what came was a page"),
+    b"<html": ("a web page", "download the file again, as what came was a page"),
+    b"<": ("XML", "export it as COCO"),
+    b"version https://git-lfs": (
+        "a Git LFS pointer, not the file",
+        "fetch it with 'git lfs pull'",
+    ),
+    b"pk\3\4": ("a zip archive", "unpack it"),
+    b"\x1f\x8b": ("a gzip archive", "call it .json.gz"),
+}
+
+
 def _name(content: Any) -> str | None:
     if isinstance(content, list):
-        return _name_of_list(content[0]) if content and isinstance(content[0], dict) else None
+        if not content:
+            return "an empty list"
+        return _name_of_list(content[0]) if isinstance(content[0], dict) else None
     if not isinstance(content, dict):
         return None
     keys = content.keys()
@@ -73,6 +116,7 @@ def _name(content: Any) -> str | None:
         ({"features", "type"}, "GeoJSON"),
         ({"objects", "size"}, "a Supervisely annotation"),
         ({"cells", "nbformat"}, "a notebook"),
+        ({"items", "categories"}, "a Datumaro dataset"),
     ):
         if needed <= keys:
             return name
@@ -98,6 +142,12 @@ def _name_of_list(first: dict[str, Any]) -> str | None:
     keys = first.keys()
     if {"image_id", "score"} <= keys:
         return "a list of COCO results"
+    if {"shapes", "tracks"} <= keys:
+        return "a backup of a CVAT task"
+    if {"type", "geometry"} <= keys:
+        return "GeoJSON"
+    if "annotation_id" in keys and {"annotator", "lead_time"} & keys:
+        return "a Label Studio export"
     if "data" in keys and {"annotations", "predictions", "completions"} & keys:
         return "a Label Studio export"
     if {"image", "annotations"} <= keys and isinstance(first["annotations"], list):

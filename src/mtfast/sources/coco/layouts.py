@@ -58,10 +58,14 @@ def find_coco(files: FileTree) -> CocoFiles | None:
         return None
     found = _roboflow(files)
     several: list[str] = []
+    others: list[str] = []
     for folder in () if found else _FOLDERS:
         names = [name for name in files.names(folder) or () if is_json(name)]
         chosen = [name for name in names if _INSTANCES.fullmatch(name)]
         chosen = chosen or [name for name in names if not _OTHERS.fullmatch(name)]
+        # Those have masks, too, of persons alone.
+        chosen = chosen or [name for name in names if name.startswith("person_keypoints_")]
+        others += [f"{folder}/{name}" if folder else name for name in names if name not in chosen]
         found = _by_split(chosen, f"{folder}/" if folder else "", files.root.name)
         if found:
             break
@@ -72,6 +76,11 @@ def find_coco(files: FileTree) -> CocoFiles | None:
         return CocoFiles(files, in_order(splits))
     if several:
         raise SourceError(_several(files, several))
+    if others:
+        raise SourceError(
+            f"{files.root.name} holds COCO files without instances: {', '.join(others)}; "
+            f"expected instances_….json; get that of the same images, or pass the folder of images"
+        )
     return None
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, RLEError, SourceError
 from mtfast.ragged import gather_texts, offsets_of
+from mtfast.sources.coco.foreign import name_bytes
 from mtfast.sources.coco.segmentations import Rings, Rle, texts_of
 from mtfast.sources.coco.stream import BAD_INPUT, BOM, Document, RecordFile, UnreadableError
 from mtfast.table import MAX_PIXELS, Category, RunTable
@@ -319,6 +320,10 @@ def _split(data: bytes, file: str) -> Document:
     except msgspec.ValidationError as error:
         found = _found(error, "the file")
     except BAD_INPUT as error:
+        if named := name_bytes(data):
+            raise SourceError(f"{file} is {named[0]}; {expected}; {named[1]}") from error
+        if isinstance(error, RecursionError):
+            raise SourceError(f"{file} is nested too deep; {expected}; correct it") from error
         if "truncated" in str(error):
             raise SourceError(
                 f"{file} is cut off: its JSON ends unfinished after {len(data)} bytes; "
