@@ -7,7 +7,7 @@ Every function that takes a dataset goes through :func:`open_dataset`, or throug
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from mtfast import image_files
 from mtfast.errors import MtfastError, SourceError, no_such
 from mtfast.paths import local_path
 from mtfast.sources import Source, open_source
+from mtfast.sources.coco.read import Reading
 from mtfast.sources.variants import default_variant
 from mtfast.store.reading.store import Store, open_store
 from mtfast.table import RunTable
@@ -30,6 +31,7 @@ __all__ = [
     "SplitView",
     "count_categories",
     "decode_image",
+    "examine",
     "expect_source",
     "open_dataset",
 ]
@@ -134,12 +136,21 @@ class DatasetView:
         "store", or the layout of a source such as "maskterial".
     splits : mapping
         Each :class:`SplitView`, by its name.
+    findings : mapping
+        What a store says of the records that were bad when it was made, by split.
     """
 
-    def __init__(self, path: Path, kind: str, splits: Mapping[str, SplitView]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        kind: str,
+        splits: Mapping[str, SplitView],
+        findings: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    ) -> None:
         self.path = path
         self.kind = kind
         self.splits = splits
+        self.findings = findings or {}
 
     @property
     def name(self) -> str:
@@ -235,7 +246,8 @@ def _is_store(path: Path) -> bool:
 
 
 def _view_of_store(store: Store, path: Path) -> DatasetView:
-    return DatasetView(path, "store", {name: store[name] for name in store})
+    splits = {name: store[name] for name in store}
+    return DatasetView(path, "store", splits, store.attributes.get("findings"))
 
 
 def _view_of_source(source: Source, path: Path) -> DatasetView:
@@ -272,11 +284,37 @@ class _SourceSplit:
         self._listed = _sizes_of(table)
         return table
 
+    def examine(self, variant: str) -> Reading:
+        return self._source.examine(self.name, variant)
+
     def image(self, image: str) -> NDArray[Any]:
         names, heights, widths = self._listed or _sizes_of(self.table())
         (found,) = np.nonzero(names == image)
         size = (int(heights[found[0]]), int(widths[found[0]])) if found.size else None
         return decode_image(self._source, self.name, image, size)
+
+
+def examine(split: SplitView, variant: str) -> Reading:
+    """Read what can be read of a variant, and what is wrong with the rest.
+
+    Parameters
+    ----------
+    split : SplitView
+    variant : str
+
+    Returns
+    -------
+    Reading
+        Of a store, whose records were settled when it was made, the table alone.
+
+    Raises
+    ------
+    MtfastError
+        If there is no such variant, or its file cannot be read at all.
+    """
+    if isinstance(split, _SourceSplit):
+        return split.examine(variant)
+    return Reading(split.table(variant))
 
 
 def decode_image(

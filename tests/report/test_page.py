@@ -208,7 +208,7 @@ def test_images_that_do_not_decode_are_left_out(small_set, tmp_path, caplog):
     out = write_plots(read_instances(tmp_path / "a.json"), tmp_path / "a.html", title="a")
     words = Page(out.read_text()).words
     assert "instances alone: image a.jpg of split 'train' is a text file" in words
-    assert "1 empty ones are not shown" in words
+    assert "1 empty one is not shown" in words
     assert "the examples of train are without images: image a.jpg" in caplog.text
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 import mtfast
 from image_samples import HEIGHT, WIDTH, an_image, exif, pixels, saved
 from mtfast.dataset import open_dataset
+from mtfast.errors import MtfastError
 from mtfast.pictures.sheet import (
     CAPTION,
     GAP,
@@ -23,6 +24,7 @@ from mtfast.pictures.sheet import (
 )
 from mtfast.pictures.tiles import _draw_outlines, _spread, as_8_bits, draw_tiles, tile_size
 from mtfast.report.preview import preview
+from mtfast.sources import open_source
 from tables import make_table
 
 
@@ -205,3 +207,38 @@ def test_bad_options(small_set, tmp_path, options, words):
     out = tmp_path / options.pop("out", "sheet.png")
     with pytest.raises(mtfast.MtfastError, match=words):
         preview(small_set, out, **options)
+
+
+def test_names_that_break_lines(tmp_path):
+    """Names of images and classes come from strangers; Pillow refuses to draw several lines."""
+    content = {
+        "images": [{"id": 1, "file_name": "a\nb.png", "height": 4, "width": 6}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[0, 0, 4, 0, 4, 3, 0, 3]]}
+        ],
+        "categories": [{"id": 1, "name": "mono\nlayer\x1b[31m"}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    assert preview(tmp_path / "a.json", tmp_path / "sheet.png").stat().st_size > 0
+
+
+def test_images_that_cannot_be_read_are_skipped_where_asked(tmp_path):
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (6, 4), (9, 99, 9)).save(tmp_path / "images" / "a.png")
+    (tmp_path / "images" / "b.png").write_text("damaged")
+    ring = [[0, 0, 4, 0, 4, 3, 0, 3]]
+    content = {
+        "images": [
+            {"id": k, "file_name": f"{name}.png", "height": 4, "width": 6}
+            for k, name in enumerate("abc", 1)
+        ],
+        "annotations": [
+            {"id": k, "image_id": k, "category_id": 1, "segmentation": ring} for k in (1, 2, 3)
+        ],
+        "categories": [{"id": 1, "name": "flake"}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(MtfastError, match="b.png"):
+        preview(tmp_path / "a.json", tmp_path / "sheet.png")
+    source = open_source(tmp_path / "a.json", bad="skip")
+    assert preview(source, tmp_path / "sheet.png").stat().st_size > 0

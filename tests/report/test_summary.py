@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import statistics
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as coco_mask
 
 import mtfast
+from commands import run
 from mtfast.dataset import count_categories, open_dataset
 from mtfast.report.summary import summarise
 from tables import make_table
@@ -118,3 +121,91 @@ def test_categories_that_are_listed_or_used():
         (2, "(not listed)", 2),
         (9, "nine", 0),
     ]
+
+
+def write_bad(folder: Path, name: str = "train.json") -> Path:
+    """A file with four instances, of which one can be repaired and two cannot."""
+    ring, short = [[0, 0, 4, 0, 4, 3, 0, 3]], {"size": [4, 6], "counts": [0, 5]}
+    found = ([*ring], ring[0], short, "none")
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "height": 4, "width": 6}],
+        "annotations": [
+            {"id": k, "image_id": 1, "category_id": 1, "segmentation": segmentation}
+            for k, segmentation in enumerate(found, 1)
+        ],
+        "categories": [{"id": 1, "name": "flake"}],
+    }
+    (folder / name).write_text(json.dumps(content))
+    return folder / name
+
+
+def test_bad_records_are_counted_and_the_rest_is_shown(tmp_path):
+    path = write_bad(tmp_path)
+    (split,) = summarise(path).splits
+    assert split.variants[0].n_instances == 2
+    assert split.variants[0].area_max == 12
+    assert [(bad.kind, bad.n, bad.done) for bad in split.bad_records] == [
+        ("flat polygon", 1, "repaired"),
+        ("RLE that does not fill its frame", 1, "skipped"),
+        ("malformed segmentation", 1, "skipped"),
+    ]
+    doctor = {f.check: f.count for f in mtfast.diagnose(path).findings}
+    assert all(doctor[bad.kind] == bad.n for bad in split.bad_records)
+    done = run("info", path)
+    assert done.returncode == 0, done.stderr
+    said = "train.json: 1 x flat polygon (annotation 2 (number 1)): repaired here"
+    assert said in done.stdout.splitlines()
+
+
+def test_a_store_says_what_was_bad_when_it_was_made(tmp_path):
+    path = write_bad(tmp_path)
+    store = mtfast.convert(path, tmp_path / "s.zarr", bad="skip", images="none")
+    (split,) = summarise(store).splits
+    assert [(bad.kind, bad.file, bad.n, bad.done) for bad in split.bad_records] == [
+        ("flat polygon", "train.json", 1, "skipped"),
+        ("RLE that does not fill its frame", "train.json", 1, "skipped"),
+        ("malformed segmentation", "train.json", 1, "skipped"),
+    ]
+
+
+def test_what_can_be_read_is_shown_beside_what_cannot(damaged):
+    (path,) = (damaged / "RLE_annotations").glob("test_annotations_with_class_200.json")
+    path.write_bytes(path.read_bytes()[:100])
+    (_, test) = summarise(damaged).splits
+    assert list(test.unreadable) == ["annotations_with_class_200"]
+    assert len(test.variants) == 3
+    done = run("info", damaged)
+    assert done.returncode == 2
+    assert "annotations_with_class_300" in done.stdout
+    (line,) = [line for line in done.stderr.splitlines() if "error" in line]
+    assert "test_annotations_with_class_200.json is cut off" in line
+    assert run("info", path).returncode == 2
+
+
+def test_commands_that_are_told_what_becomes_of_bad_records(tmp_path):
+    path = write_bad(tmp_path)
+    for line in (
+        ("preview", path, tmp_path / "a.png"),
+        ("masks", path, tmp_path / "masks", "--format", "png"),
+        ("info", path, "--areas", tmp_path / "a.csv"),
+    ):
+        for bad, status in (("refuse", 2), ("repair", 2), ("skip", 0)):
+            done = run(*line, "--bad", bad)
+            assert done.returncode == status, done.stderr
+            assert ("3 bad records" in done.stderr) == (bad == "refuse")
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 2
+
+
+def test_class_0_gets_another_number_in_masks(tmp_path):
+    path = write_bad(tmp_path)
+    content = json.loads(path.read_text())
+    content["categories"] = [{"id": 0, "name": "mono"}]
+    content["annotations"] = [content["annotations"][0] | {"category_id": 0}]
+    path.write_text(json.dumps(content))
+    done = run("masks", path, tmp_path / "masks", "--format", "png")
+    assert done.returncode == 2
+    assert "--map 0=" in done.stderr
+    done = run("masks", path, tmp_path / "masks", "--format", "png", "--map", "0=5")
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "masks" / "train_semantic_masks" / "a.png") as mask:
+        assert np.bincount(np.asarray(mask).ravel()).tolist() == [12, 0, 0, 0, 0, 12]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from mtfast.cli.options import LocalPath, images_option
+from mtfast.errors import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,8 +126,8 @@ def derive(
             progress=progress,
         )
     click.echo(
-        f"{out}: {done.n_made:,} annotation files made, {done.n_kept:,} carried over, "
-        f"{done.n_images:,} images and {done.n_masks:,} masks linked"
+        f"{out}: {counted(done.n_made, 'annotation file')} made, {done.n_kept:,} carried over, "
+        f"{counted(done.n_images, 'image')} and {counted(done.n_masks, 'mask')} linked"
     )
     for note in done.notes:
         click.echo(f"note: {note}")

@@ -15,6 +15,7 @@ from mtfast.cli.options import (
     workers_option,
 )
 from mtfast.cli.tables import echo_json, make_console
+from mtfast.errors import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,5 +84,5 @@ def _print_diagnosis(diagnosis: Diagnosis) -> None:
         console.print()
         console.print(table)
     counts = {kind: sum(f.severity == kind for f in diagnosis.findings) for kind in STYLES}
-    words = [f"{n} {kind}{'' if n == 1 else 's'}" for kind, n in counts.items()]
+    words = [counted(n, kind) for kind, n in counts.items()]
     console.print(", ".join(words))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtfast.cli.options import LocalPath, overwrite_option, scheduler_option, workers_option
+from mtfast.errors import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ def index(store: Path, scheduler: str, workers: int | None, overwrite: bool) -> 
         )
     for split in found:
         click.echo(
-            f"{split.name}: {split.n_indexed:,} of {split.n_images:,} images indexed, "
+            f"{split.name}: {split.n_indexed:,} of {counted(split.n_images, 'image')} indexed, "
             f"{split.n_bytes / 1e6:.1f} MB"
         )
     if not found:

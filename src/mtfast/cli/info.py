@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtfast.cli.options import DATASET, LocalPath, json_option
+from mtfast.cli.options import DATASET, LocalPath, bad_option, dataset_of, json_option, map_option
 from mtfast.cli.tables import echo_json, make_console, make_table
+from mtfast.errors import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mtfast.report.summary import DatasetSummary, SplitSummary
+    from mtfast.sources import Source
+    from mtfast.sources.bad_records import Policy
 
 
 @click.command()
@@ -36,17 +39,35 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0, min_open=True),
     help="Area of a pixel in square micrometres, for --areas and --plots.",
 )
+@bad_option
+@map_option
 def info(
-    dataset: Path, as_json: bool, areas: Path | None, plots: Path | None, um2_per_px: float | None
-) -> None:
-    """Show the splits, annotation files and classes of a dataset."""
+    dataset: Path,
+    as_json: bool,
+    areas: Path | None,
+    plots: Path | None,
+    um2_per_px: float | None,
+    bad: Policy,
+    mapping: tuple[tuple[int, int], ...],
+) -> int:
+    """Show the splits, annotation files and classes of a dataset.
+
+    Bad records are counted, and shown as if they were repaired or left out; --bad and --map are for
+    --areas and --plots. Exits with status 2 if an annotation file cannot be read at all.
+    """
     from mtfast.progress import ProgressDisplay
 
     if areas or plots:
         if as_json:
             raise click.UsageError("--json with --areas or --plots")
-        _write_report(dataset, areas, plots, um2_per_px)
-        return
+        _write_report(
+            dataset_of(dataset, None, bad, mapping),
+            dataset.resolve().name,
+            areas,
+            plots,
+            um2_per_px,
+        )
+        return 0
     if um2_per_px is not None:
         raise click.UsageError("--um2-per-px without --areas or --plots")
     from mtfast.report.summary import summarise
@@ -57,10 +78,18 @@ def info(
         echo_json(summary.as_dict())
     else:
         _print_summary(summary)
+    unreadable = [reason for split in summary.splits for reason in split.unreadable.values()]
+    for reason in unreadable:
+        click.echo(f"mtfast: error: {reason}", err=True)
+    return 2 if unreadable else 0
 
 
 def _write_report(
-    dataset: Path, areas: Path | None, plots: Path | None, um2_per_px: float | None
+    dataset: Path | Source,
+    title: str,
+    areas: Path | None,
+    plots: Path | None,
+    um2_per_px: float | None,
 ) -> None:
     from mtfast.progress import ProgressDisplay
     from mtfast.report import check_plots, read_instances, write_area_table, write_plots
@@ -73,7 +102,6 @@ def _write_report(
         if areas:
             made.append(write_area_table(splits, areas, um2_per_px))
         if plots:
-            title = dataset.resolve().name
             made.append(
                 write_plots(splits, plots, title=title, um2_per_px=um2_per_px, progress=progress)
             )
@@ -88,7 +116,7 @@ def _print_summary(summary: DatasetSummary) -> None:
     console.print(Text.assemble((summary.path, "bold"), f"  {summary.kind}"))
     for split in summary.splits:
         pictures = "with images" if split.has_images else "without images"
-        about = f"  {split.n_images:,} images{_sizes(split)}, {pictures}"
+        about = f"  {counted(split.n_images, 'image')}{_sizes(split)}, {pictures}"
         console.print(Text.assemble("\n", (split.name, "bold"), about))
         numbers = ("images", "empty", "instances", "area min", "median", "max")
         table = make_table("variant", *numbers)
@@ -103,11 +131,17 @@ def _print_summary(summary: DatasetSummary) -> None:
                 *("-" if area is None else f"{area:,.0f}" for area in areas),
             )
         console.print(table)
-        (painted,) = [v for v in split.variants if v.name == split.semantic_variant]
-        classes = ", ".join(f"{c.id} {c.name} ({c.n_instances:,})" for c in painted.categories)
-        console.print(f"classes of *: {classes or 'none listed'}")
+        for painted in (v for v in split.variants if v.name == split.semantic_variant):
+            classes = ", ".join(f"{c.id} {c.name} ({c.n_instances:,})" for c in painted.categories)
+            console.print(Text(f"classes of *: {classes or 'none listed'}"))
+        for bad in split.bad_records:
+            console.print(Text(f"{bad.file}: {bad}: {_DONE.get(bad.done, bad.done)}"))
         if split.n_shot_variants:
-            console.print(f"and {len(split.n_shot_variants)} n-shot subsets")
+            console.print(f"and {counted(len(split.n_shot_variants), 'n-shot subset')}")
+
+
+# What is not done by info, but could be.
+_DONE = {"skipped": "left out here", "dropped": "left out", "repaired": "repaired here"}
 
 
 def _sizes(split: SplitSummary) -> str:

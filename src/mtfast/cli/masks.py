@@ -9,6 +9,8 @@ import click
 from mtfast.cli.options import (
     DATASET,
     LocalPath,
+    bad_option,
+    dataset_of,
     min_area_option,
     overlap_option,
     overwrite_option,
@@ -20,6 +22,8 @@ from mtfast.cli.options import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mtfast.sources.bad_records import Policy
 
 
 class CategoryPair(click.ParamType[tuple[int, int]]):
@@ -79,6 +83,7 @@ class CategoryPair(click.ParamType[tuple[int, int]]):
 )
 @click.option("--palette", is_flag=True, help="png: pixels are indices into a colour palette.")
 @click.option("--file-per-image", is_flag=True, help="tiff: a file for each image, not a stack.")
+@bad_option
 @scheduler_option
 @workers_option
 @overwrite_option
@@ -95,6 +100,7 @@ def masks(
     kind: Any,
     palette: bool,
     file_per_image: bool,
+    bad: Policy,
     scheduler: str,
     workers: int | None,
     overwrite: bool,
@@ -120,16 +126,20 @@ def masks(
         raise MtfastError(
             f"category {twice[0]} is mapped twice; expected one --map for each; leave one out"
         )
+    # Class 0 has to get another number before it is read: it is background in masks.
+    zero = [pair for pair in mapping if pair[0] == 0]
+    source = dataset_of(dataset, None, bad, zero)
+    others = mapping if source is dataset else [pair for pair in mapping if pair not in zero]
     with ProgressDisplay() as progress:
         made = export_masks(
-            dataset,
+            source,
             out,
             format=format,
             splits=splits or None,
             variant=variant,
             min_area=min_area,
             categories=categories or None,
-            mapping=dict(mapping),
+            mapping=dict(others),
             overlap=overlap,
             kind=kind,
             palette=palette,

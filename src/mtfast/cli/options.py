@@ -25,6 +25,7 @@ __all__ = [
     "Pixels",
     "Size",
     "bad_option",
+    "dataset_of",
     "decode_check_option",
     "image_folder_option",
     "images_option",
@@ -233,6 +234,33 @@ def source_of(
     return open_source(path, image_folder, bad=bad, mapping=dict(mapping))
 
 
+def dataset_of(
+    dataset: Path,
+    image_folder: Path | None = None,
+    bad: Policy = "refuse",
+    mapping: Sequence[tuple[int, int]] = (),
+) -> Path | Source:
+    """Open what a command is given as a source or a store.
+
+    Parameters
+    ----------
+    dataset : Path
+    image_folder, bad, mapping
+        As for :func:`mtfast.open_source`. A store takes none of them: its records were settled when
+        it was made.
+
+    Returns
+    -------
+    Path or Source
+    """
+    is_asked = bad != "refuse" or image_folder is not None or mapping
+    if not is_asked or (dataset / "zarr.json").is_file():
+        return dataset
+    from mtfast.sources import open_source
+
+    return open_source(dataset, image_folder, bad=bad, mapping=dict(mapping))
+
+
 def path_or_files(given: Sequence[str]) -> str | dict[str, str]:
     """Return what a command is given as a path, or as a COCO file for each split.
 
@@ -293,8 +321,9 @@ bad_option = click.option(
     type=click.Choice(["refuse", "skip", "repair"]),
     default="refuse",
     show_default=True,
-    help="What becomes of bad records in annotation files: refuse the file, leave them out, or "
-    "repair them. Refusing says how many of which kind there are.",
+    help="What becomes of bad records and of images that are missing, damaged or of another size: "
+    "refuse the set, leave them out, or repair what can be. Refusing says how many of which kind "
+    "there are.",
 )
 map_option = click.option(
     "--map",

@@ -6,10 +6,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtfast.cli.options import DATASET, LocalPath, number_option
+from mtfast.cli.options import (
+    DATASET,
+    LocalPath,
+    bad_option,
+    dataset_of,
+    image_folder_option,
+    map_option,
+    number_option,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mtfast.sources.bad_records import Policy
 
 
 @click.command()
@@ -18,8 +28,18 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", "older_out", type=LocalPath(), hidden=True)
 @click.option("--split", metavar="S", show_default="the first", help="Split to draw.")
 @number_option("-n", default=12, least=1, about="Images, spread evenly over those with instances.")
+@bad_option
+@map_option
+@image_folder_option
 def preview(
-    dataset: Path, out: Path | None, older_out: Path | None, split: str | None, n: int
+    dataset: Path,
+    out: Path | None,
+    older_out: Path | None,
+    split: str | None,
+    n: int,
+    bad: Policy,
+    mapping: tuple[tuple[int, int], ...],
+    image_folder: Path | None,
 ) -> None:
     """Draw a contact sheet of a dataset into OUT.
 
@@ -33,5 +53,6 @@ def preview(
     if picture is None:
         raise click.UsageError("Missing argument 'OUT'")
     with ProgressDisplay() as progress:
-        made = draw_preview(dataset, picture, split=split, n=n, progress=progress)
+        source = dataset_of(dataset, image_folder, bad, mapping)
+        made = draw_preview(source, picture, split=split, n=n, progress=progress)
     click.echo(str(made))

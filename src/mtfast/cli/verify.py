@@ -18,6 +18,7 @@ from mtfast.cli.options import (
     workers_option,
 )
 from mtfast.cli.tables import echo_json, make_console, make_table
+from mtfast.errors import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +101,8 @@ def _print_verification(found: Verification) -> None:
             Text.assemble(
                 "\n",
                 (split.name, "bold"),
-                f"  {split.n_masks:,} masks of {split.n_images:,} images, {split.n_equal:,} equal",
+                f"  {counted(split.n_masks, 'mask')} of {counted(split.n_images, 'image')}, "
+                f"{split.n_equal:,} equal",
             )
         )
         console.print(f"compared with {split.rule}")

@@ -123,13 +123,17 @@ def make_tile(pixels: UInt8, left: str, right: str) -> Image.Image:
     tile = Image.new("RGB", (TILE, height + CAPTION), PAPER)
     tile.paste(Image.fromarray(pixels), (0, 0))
     draw = ImageDraw.Draw(tile)
-    # A name may have line breaks, which cannot be measured.
-    left = " ".join(left.split())[:44]
+    left = _one_line(left)[:44]
     while left and draw.textlength(f"{left} {right}", font) > TILE:
         left = left[:-1]
     draw.text((0, height + 6), left, FAINT, font)
     draw.text((TILE, height + 6), right, FAINT, font, anchor="ra")
     return tile
+
+
+def _one_line(text: str) -> str:
+    """Leave out what would end a line: names come from strangers, and Pillow refuses several."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def compose(
@@ -164,6 +168,7 @@ def compose(
     height = HEADER + body + len(lines) * LEGEND_LINE + GAP
     sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
+    title = _one_line(title)
     draw.text((GAP, 14), title, INK, _font(24))
     left = GAP + draw.textlength(title, _font(24)) + 16
     draw.text((left, 22), about, FAINT, _font(16))
@@ -176,7 +181,7 @@ def compose(
         y = HEADER + body + number * LEGEND_LINE
         for colour, text, step in line:
             draw.rounded_rectangle((x, y + 4, x + 16, y + 20), 3, fill=colour)
-            draw.text((x + 24, y + 3), text, INK, _font(16))
+            draw.text((x + 24, y + 3), _one_line(text), INK, _font(16))
             x += step
     return sheet
 

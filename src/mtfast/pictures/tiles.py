@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mtfast.dataset import SplitView, count_categories
+from mtfast.errors import MtfastError, counted
 from mtfast.painting.paint import semantic
 from mtfast.pictures.sheet import NO_IMAGE, RGB, TILE, class_palette, make_tile
 from mtfast.progress import Progress, track
@@ -26,6 +27,8 @@ def draw_tiles(
     n: int,
     progress: Progress | None,
     on_image: bool | None = None,
+    *,
+    skip_bad: bool = False,
 ) -> list[Image.Image]:
     """Draw up to n images of a table, small, with the outlines of their instances.
 
@@ -41,6 +44,8 @@ def draw_tiles(
         Called as (what, done, total).
     on_image : bool, optional
         Whether to draw on the images or on plain grey; by default on the images if there are any.
+    skip_bad : bool
+        Draw on plain grey where an image cannot be read, and say so.
 
     Returns
     -------
@@ -50,13 +55,13 @@ def draw_tiles(
     Raises
     ------
     MtfastError
-        If an image is missing or does not decode.
+        If an image is missing or does not decode, and is not skipped.
     """
     chosen = _spread(np.diff(table.image_offsets), n)
     colours = class_colours(table)
     drawn_on = view.has_images if on_image is None else on_image
     return [
-        _draw_tile(view, table[index], colours, drawn_on)
+        _draw_tile(view, table[index], colours, drawn_on, skip_bad)
         for index in track(chosen.tolist(), f"drawing images of {view.name}", progress)
     ]
 
@@ -86,20 +91,32 @@ def class_colours(table: RunTable) -> dict[int, RGB]:
 
 
 def _draw_tile(
-    view: SplitView, table: RunTable, colours: dict[int, RGB], on_image: bool
+    view: SplitView, table: RunTable, colours: dict[int, RGB], on_image: bool, skip_bad: bool
 ) -> Image.Image:
     name = str(table.names[0])
     rows, columns = tile_size(int(table.heights[0]), int(table.widths[0]))
     thumbnail = np.full((rows, columns, 3), NO_IMAGE, np.uint8)
-    about = f"{table.n_instances} instance{'s' if table.n_instances != 1 else ''}"
-    if on_image:
-        pixels, scaled = as_8_bits(view.image(name))
+    about = counted(table.n_instances, "instance")
+    found = _image_of(view, name, skip_bad) if on_image else None
+    if on_image and found is None:
+        about += ", image cannot be read"
+    if found is not None:
+        pixels, scaled = as_8_bits(found)
         picture = Image.fromarray(pixels).convert("RGB")
         shrunk = picture.resize((columns, rows), Image.Resampling.LANCZOS, reducing_gap=2.0)
         thumbnail = np.array(shrunk)
         about += f", {scaled}" if scaled else ""
     _draw_outlines(thumbnail, table, colours)
     return make_tile(thumbnail, name, about)
+
+
+def _image_of(view: SplitView, name: str, skip_bad: bool) -> NDArray[Any] | None:
+    try:
+        return view.image(name)
+    except MtfastError:
+        if not skip_bad:
+            raise
+        return None
 
 
 def tile_size(height: int, width: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from mtfast.dataset import CategorySummary
-from mtfast.errors import MtfastError
+from mtfast.errors import MtfastError, counted
 from mtfast.pictures.sheet import PALETTE
 from mtfast.pictures.tiles import class_colours
 from mtfast.report.instances import SplitInstances
@@ -187,7 +187,10 @@ def _classes(split: SplitInstances) -> Panel:
         ax.xaxis.set_major_locator(_whole_numbers())
         ax.xaxis.set_major_formatter("{x:,.0f}")
 
-    caption = f"{split.table.n_instances:,} instances of {len(split.categories)} classes"
+    caption = (
+        f"{counted(split.table.n_instances, 'instance')} of "
+        f"{counted(len(split.categories), 'class', 'classes')}"
+    )
     return Panel(
         "Instances of each class",
         f"{caption}, the {MAX_BARS} most frequent." if left_out else f"{caption}.",
@@ -203,7 +206,9 @@ def _areas(split: SplitInstances, um2_per_px: float | None) -> Panel:
         shares = ", ".join(f"{np.mean(areas > px):.0%} more than {px}" for px in THRESHOLDS)
         caption = f"Half have {np.median(areas):,.0f} pixels or more; {shares}."
     if seen.size < areas.size:
-        caption += f" {areas.size - seen.size:,} empty ones are not shown."
+        caption += (
+            f" {counted(areas.size - seen.size, 'empty one is', 'empty ones are')} not shown."
+        )
 
     def draw(ax: Axes) -> None:
         if not seen.size:
@@ -254,7 +259,8 @@ def _per_image(split: SplitInstances) -> Panel:
 
     caption = (
         f"{counts.mean():.1f} on average, {counts.max():,} at most; "
-        f"{np.count_nonzero(counts == 0):,} of {counts.size:,} images have none."
+        f"{np.count_nonzero(counts == 0):,} of "
+        f"{counted(counts.size, 'image has', 'images have')} none."
         if counts.size
         else ""
     )

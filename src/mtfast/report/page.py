@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from mtfast.atomic import new_file
-from mtfast.errors import MtfastError, SourceError
+from mtfast.errors import MtfastError, SourceError, counted
 from mtfast.paths import local_path
 from mtfast.pictures.sheet import compose
 from mtfast.pictures.tiles import draw_tiles, legend
@@ -146,7 +146,7 @@ def _about(split: SplitInstances) -> str:
     sizes = set(zip(table.heights.tolist(), table.widths.tolist(), strict=True))
     size = "several sizes" if len(sizes) != 1 else "{} x {} pixels".format(*next(iter(sizes)))
     return (
-        f"{table.n_images:,} images of {size}, {table.n_instances:,} instances "
+        f"{counted(table.n_images, 'image')} of {size}, {counted(table.n_instances, 'instance')} "
         f"in {split.variant}; areas are counted in the masks"
     )
 

@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 from mtfast.dataset import DatasetLike, open_dataset
-from mtfast.errors import MtfastError, SourceError
+from mtfast.errors import MtfastError, SourceError, counted
 from mtfast.pictures.sheet import compose, picture_path, save_sheet
 from mtfast.pictures.tiles import draw_tiles, legend
 from mtfast.progress import Progress
+from mtfast.sources import Source
 
 __all__ = ["preview"]
 
@@ -27,7 +28,8 @@ def preview(
     Parameters
     ----------
     dataset : path-like, Source or Store
-        A source or a store; see :func:`mtfast.dataset.open_dataset`.
+        A source or a store; see :func:`mtfast.dataset.open_dataset`. Of a source that was opened
+        with ``bad="skip"``, images that cannot be read are drawn without their pixels.
     out : path-like
         The picture to write, .png or .jpg.
     split : str, optional
@@ -63,10 +65,11 @@ def preview(
         raise SourceError(
             f"split {view.name!r} of {opened.path} has no images; expected one; pick another"
         )
-    tiles = draw_tiles(view, table, n, progress)
+    skip_bad = isinstance(dataset, Source) and dataset.bad == "skip"
+    tiles = draw_tiles(view, table, n, progress, skip_bad=skip_bad)
     about = (
-        f"{view.name}  ·  {table.n_images:,} images  ·  {table.n_instances:,} instances  ·  "
-        f"{view.semantic_variant}"
+        f"{view.name}  ·  {counted(table.n_images, 'image')}  ·  "
+        f"{counted(table.n_instances, 'instance')}  ·  {view.semantic_variant}"
     )
     sheet = compose(tiles, opened.name, about, legend(table))
     save_sheet(sheet, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,13 +13,16 @@ from mtfast.dataset import (
     DatasetLike,
     SplitView,
     count_categories,
+    examine,
     open_dataset,
 )
+from mtfast.errors import MtfastError, SourceError
 from mtfast.progress import Progress, track
 from mtfast.sources.variants import is_n_shot
 from mtfast.table import RunTable
 
 __all__ = [
+    "BadRecordSummary",
     "DatasetSummary",
     "SplitSummary",
     "VariantSummary",
@@ -52,6 +56,37 @@ class VariantSummary:
 
 
 @dataclass(frozen=True)
+class BadRecordSummary:
+    """Records of a file that have one thing wrong with them, or that are worth a note.
+
+    Attributes
+    ----------
+    kind : str
+        In the words of ``mtfast doctor``.
+    file : str
+        The annotation file.
+    n : int
+        Number of records.
+    examples : tuple of str
+        The first of them, in words.
+    done : str
+        What was done with them here: "repaired" and "skipped" are those that ``--bad`` can repair
+        or only skip. In a store, what was done when it was made.
+    """
+
+    kind: str
+    file: str
+    n: int
+    examples: tuple[str, ...]
+    done: str
+
+    def __str__(self) -> str:
+        """In one line."""
+        more = ", …" if self.n > len(self.examples) else ""
+        return f"{self.n:,} x {self.kind} ({', '.join(self.examples)}{more})"
+
+
+@dataclass(frozen=True)
 class SplitSummary:
     """One split, in numbers.
 
@@ -73,6 +108,10 @@ class SplitSummary:
     variants : tuple of VariantSummary
     n_shot_variants : tuple of str
         Names of the n-shot subsets, which are not counted.
+    bad_records : tuple of BadRecordSummary
+        What is wrong with records, or with those that a store was made from.
+    unreadable : dict
+        Of each variant that cannot be read at all, why.
     """
 
     name: str
@@ -86,6 +125,8 @@ class SplitSummary:
     semantic_variant: str
     variants: tuple[VariantSummary, ...]
     n_shot_variants: tuple[str, ...]
+    bad_records: tuple[BadRecordSummary, ...]
+    unreadable: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -124,11 +165,12 @@ def summarise(dataset: DatasetLike, progress: Progress | None = None) -> Dataset
     Returns
     -------
     DatasetSummary
+        Of what can be read; bad records are left out or repaired, and counted.
 
     Raises
     ------
     MtfastError
-        If there is no dataset, or its annotations are malformed.
+        If there is no dataset, or none of its annotation files can be read at all.
 
     Examples
     --------
@@ -136,21 +178,33 @@ def summarise(dataset: DatasetLike, progress: Progress | None = None) -> Dataset
     10
     """
     opened = open_dataset(dataset)
-    return DatasetSummary(
-        path=str(opened.path),
-        kind=opened.kind,
-        splits=tuple(_summarise_split(split, progress) for split in opened.splits.values()),
-    )
+    splits = [
+        _summarise_split(split, opened.findings.get(split.name, ()), progress)
+        for split in opened.splits.values()
+    ]
+    reasons = [reason for split in splits for reason in split.unreadable.values()]
+    if reasons and not any(split.variants for split in splits):
+        raise SourceError(reasons[0])
+    return DatasetSummary(path=str(opened.path), kind=opened.kind, splits=tuple(splits))
 
 
-def _summarise_split(split: SplitView, progress: Progress | None) -> SplitSummary:
+def _summarise_split(
+    split: SplitView, noted: Sequence[Mapping[str, Any]], progress: Progress | None
+) -> SplitSummary:
     counted = [v for v in split.variants if not is_n_shot(v) or v == split.semantic_variant]
     variants = []
+    bad = [_summarise_noted(found) for found in noted]
+    unreadable: dict[str, str] = {}
     names: set[str] = set()
     sizes: set[tuple[int, int]] = set()
     what = f"reading annotations of {split.name}"
     for variant in track(counted, what, progress):
-        table = split.table(variant)
+        try:
+            table, found, _ = examine(split, variant)
+        except MtfastError as error:
+            unreadable[variant] = str(error)
+            continue
+        bad += [BadRecordSummary(f.kind, f.file, f.n, f.examples, f.done) for f in found]
         names.update(table.names.tolist())
         sizes.update(zip(table.heights.tolist(), table.widths.tolist(), strict=True))
         variants.append(_summarise_variant(variant, table))
@@ -168,7 +222,16 @@ def _summarise_split(split: SplitView, progress: Progress | None) -> SplitSummar
         semantic_variant=split.semantic_variant,
         variants=tuple(variants),
         n_shot_variants=tuple(v for v in split.variants if v not in counted),
+        bad_records=tuple(bad),
+        unreadable=unreadable,
     )
+
+
+def _summarise_noted(found: Mapping[str, Any]) -> BadRecordSummary:
+    """Take what a store's report has of records; see docs/FORMAT.md."""
+    examples = tuple(map(str, found.get("examples", ())))
+    words = [str(found.get(key, "")) for key in ("kind", "file", "done")]
+    return BadRecordSummary(words[0], words[1], int(found.get("n", 0)), examples, words[2])
 
 
 def _summarise_variant(name: str, table: RunTable) -> VariantSummary:
