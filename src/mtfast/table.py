@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtfast.caching import cached_property
-from mtfast.errors import MtfastError, RLEError
+from mtfast.errors import MtfastError, RLEError, counted
 from mtfast.ragged import as_strings, gather_texts, offsets_of
 
 __all__ = [
@@ -114,7 +114,7 @@ class RunTable:
 
     >>> table = RunTable.of_texts((1, 6), [[b"132", b"231"], []])
     >>> table
-    RunTable(2 images, 2 instances, 1 categories)
+    RunTable(2 images, 2 instances, 1 category)
     >>> table[0].area(), table.image_offsets
     (array([3, 3]), array([0, 2, 2]))
 
@@ -240,8 +240,8 @@ class RunTable:
 
     def __repr__(self) -> str:
         return (
-            f"RunTable({self.n_images} images, {self.n_instances} instances, "
-            f"{len(self.categories)} categories)"
+            f"RunTable({counted(self.n_images, 'image')}, {counted(self.n_instances, 'instance')}, "
+            f"{counted(len(self.categories), 'category', 'categories')})"
         )
 
     @property
@@ -289,7 +289,7 @@ class RunTable:
         else:
             start = images + self.n_images if images < 0 else images
             if not 0 <= start < self.n_images:
-                raise IndexError(f"image {images} of a table of {self.n_images} images")
+                raise IndexError(f"image {images} of a table of {counted(self.n_images, 'image')}")
             stop = start + 1
         first, last = int(self.image_offsets[start]), int(self.image_offsets[stop])
         begin, end = int(self.rle_offsets[first]), int(self.rle_offsets[last])
@@ -327,7 +327,7 @@ class RunTable:
         >>> table.select([1, 0]).instance_ids
         array([2, 1])
         >>> table.select(table.area() > 0)
-        RunTable(2 images, 2 instances, 1 categories)
+        RunTable(2 images, 2 instances, 1 category)
         """
         chosen = np.asarray(instances)
         chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)

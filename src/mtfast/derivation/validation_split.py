@@ -17,7 +17,7 @@ from mtfast.arguments import ImagesOption
 from mtfast.atomic import new_folder
 from mtfast.dataset import expect_source
 from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names
-from mtfast.errors import MtfastError
+from mtfast.errors import MtfastError, counted
 from mtfast.paths import local_path, stem_of
 from mtfast.progress import Progress, track
 from mtfast.sources import Source
@@ -107,7 +107,7 @@ def _note_what_is_special(new: NewSet, source: Source, sides: dict[str, list[str
         )
     if any(map(is_n_shot, source.variants(TRAIN))):
         new.note("n-shot subsets were left out; draw new ones with --n-shot seeded")
-    new.note(f"{n_images[TRAIN]:,} images in train, {n_images[VALIDATION]:,} in val")
+    new.note(f"{counted(n_images[TRAIN], 'image')} in train, {n_images[VALIDATION]:,} in val")
 
 
 def choose_runs(runs: Sequence[str], fraction: float, seed: int) -> NDArray[np.bool_]:

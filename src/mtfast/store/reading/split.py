@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mtfast import image_files
 from mtfast.arguments import Window, check_window
 from mtfast.caching import cached_property
-from mtfast.errors import MtfastError, StoreError, no_such, shown
+from mtfast.errors import MtfastError, StoreError, counted, no_such, shown
 from mtfast.painting.crop import crop_table
 from mtfast.painting.frame import check_out
 from mtfast.painting.paint import semantic
@@ -72,7 +72,7 @@ class Split:
     def __repr__(self) -> str:
         sizes = np.unique(np.stack([self.heights, self.widths]), axis=1).shape[1]
         size = "several sizes" if sizes > 1 else f"{self.height} x {self.width}"
-        return f"<{self.name}: {self.n_images} images of {size}>"
+        return f"<{self.name}: {counted(self.n_images, 'image')} of {size}>"
 
     def __len__(self) -> int:
         return self.n_images
@@ -283,7 +283,7 @@ class Split:
         if number < 0:
             number += self.n_images
         if not 0 <= number < self.n_images:
-            raise IndexError(f"image {image} of a split of {self.n_images} images")
+            raise IndexError(f"image {image} of a split of {counted(self.n_images, 'image')}")
         return number
 
     @cached_property
