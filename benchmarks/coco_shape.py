@@ -34,7 +34,15 @@ from benchmarks import data
 from benchmarks.measuring import Usage, in_fresh_process, processes_in_turns, race
 from benchmarks.table import Row, amounts_parser, collected, markdown
 from mtfast.loaders.reader import Reader
+from mtfast.loaders.sampler import SampleKey
+from mtfast.store.mask_grid import MaskGrid
 from mtfast.store.reading.split import Split
+from mtfast.store.writing.masks import mask_chunks
+from mtfast.table import RunTable
+
+IMPORTS = (
+    "import mtfast.export, mtfast.kernels.operations.row_runs, mtfast.kernels.files.zstd_frame"
+)
 
 
 # COCO's: 80 of 1 to 90.
@@ -337,3 +345,170 @@ def _window(height: int, width: int) -> tuple[int, int, int, int]:
     """Return a window in the middle of an image."""
     h, w = min(WINDOW, height), min(WINDOW, width)
     return (height - h) // 2, (width - w) // 2, h, w
+
+
+def measure(shape: Shape, rounds: int) -> Iterator[Row]:
+    """Time the set beside the plain loop, then reads of it beside an outlier, an image each."""
+    file = make_set(shape)
+    yield from _whole_set(file, shape.images, rounds)
+    yield from _random_reads(file, rounds)
+    for one_size in (False, True):
+        yield from _beside_outlier(replace(shape, one_size=one_size), rounds)
+
+
+def _whole_set(file: Path, n: int, rounds: int) -> Iterator[Row]:
+    """Time all masks of a file, from its JSON, each way in a process of its own."""
+    lines = {
+        "paint the masks": (
+            f"t = mtfast.open_source(a[0]).table({SPLIT!r}, {VARIANT!r})\n"
+            "for i in range(t.n_images): mtfast.semantic(t[i])"
+        ),
+        **{f"masks to {f}": f"mtfast.export_masks(a[0], a[1], format={f!r})" for f in FORMATS},
+        "convert images and masks": "mtfast.convert(a[0], a[1])",
+        "the same with a crop index": "mtfast.convert(a[0], a[1], crop_index=True)",
+    }
+    plain = "import benchmarks.coco_shape as b\n---\nfor _ in b.paint_plainly(a[0]): pass"
+    *found, loop = processes_in_turns(
+        [partial(_fresh, f"{IMPORTS}\n---\n{line}", file) for line in lines.values()]
+        + [partial(_fresh, plain, file)],
+        rounds,
+    )
+    for job, usage in zip(lines, found, strict=True):
+        seconds = usage.seconds / n, "COCO(), annToMask, paint", loop.seconds / n
+        yield Row(f"{job}, from JSON", *seconds, usage.peak_bytes, loop.peak_bytes)
+
+
+def _fresh(job: str, file: Path) -> Usage:
+    with data.scratch() as folder:
+        usage = in_fresh_process(job, file, Path(folder) / "out")
+    # Writes of one job must not slow down the next.
+    os.sync()
+    return usage
+
+
+def _random_reads(file: Path, rounds: int) -> Iterator[Row]:
+    with data.scratch() as folder, contextlib.redirect_stdout(None):
+        coco = COCO(file)
+        train = mtfast.open(mtfast.convert(file, Path(folder) / "set.zarr"))[SPLIT]
+        images = coco.dataset["images"]
+        order = np.random.default_rng(data.SEED).permutation(len(images)).tolist()
+
+        def annotations(k: int) -> list[Any]:
+            image = images[order[k % len(order)]]
+            return list(map(coco.annToMask, coco.loadAnns(coco.getAnnIds(imgIds=image["id"]))))
+
+        def painted(k: int) -> None:
+            image = images[order[k % len(order)]]
+            frame = np.zeros((image["height"], image["width"]), np.uint8)
+            for annotation in coco.loadAnns(coco.getAnnIds(imgIds=image["id"])):
+                frame[coco.annToMask(annotation) > 0] = annotation["category_id"]
+
+        def pillow(k: int) -> None:
+            with Image.open(
+                file.parents[1] / SPLIT / images[order[k % len(order)]]["file_name"]
+            ) as i:
+                np.asarray(i.convert("RGB"))
+
+        def instances(k: int) -> None:
+            table = train.instances(order[k % len(order)])
+            size = table.common_size()
+            mtfast.mask.decode(
+                [{"size": size, "counts": table.text(j)} for j in range(table.n_instances)]
+            )
+
+        for job, ours, way, plain in (
+            (
+                "semantic mask",
+                lambda k: train.semantic(order[k % len(order)]),
+                "annToMask",
+                painted,
+            ),
+            ("masks of all instances", instances, "annToMask", annotations),
+            ("image", lambda k: train.image(order[k % len(order)]), "PIL", pillow),
+        ):
+            seconds, other = race([ours, plain], rounds, turn=TURN)
+            yield Row(f"{job} of a random image", seconds, way, other)
+
+
+def _beside_outlier(shape: Shape, rounds: int) -> Iterator[Row]:
+    """Compare reads of the same images, in a store with an outlier and in one without."""
+    kind = "one size" if shape.one_size else "several sizes"
+    way = f"without an image of {OUTLIER} x {OUTLIER}"
+    files = [make_set(replace(shape, outlier=side)) for side in (OUTLIER, 0)]
+    with data.scratch() as folder:
+        line = "mtfast.convert(a[0], a[1], crop_index=True)"
+        job = f"import benchmarks.data\n{IMPORTS}\n---\n{line}"
+        found = processes_in_turns([partial(_fresh, job, file) for file in files], rounds)
+        stores = [
+            mtfast.convert(file, Path(folder) / f"{k}.zarr", crop_index=True)
+            for k, file in enumerate(files)
+        ]
+        tables = [mtfast.open_source(file).table(SPLIT, VARIANT) for file in files]
+        reads = [_reads(*pair) for pair in zip(stores, tables, strict=True)]
+        seconds = [usage.seconds for usage in found], [usage.peak_bytes for usage in found]
+        yield Row(f"{kind}: convert the set", seconds[0][0], way, seconds[0][1], *seconds[1])
+        for name, read in reads[0].items():
+            taken = race([read, reads[1][name]], 4 * rounds, turn=TURN)
+            yield Row(f"{kind}: {name}", taken[0], way, taken[1])
+
+
+def _reads(store: Path, table: RunTable) -> dict[str, Callable[[int], object]]:
+    """Return ways to read an image of a store by a number that counts all but an outlier."""
+    train = mtfast.open(store)[SPLIT]
+    usual = np.flatnonzero(train.heights <= LONGEST)
+    order = usual[np.random.default_rng(data.SEED).permutation(usual.size)].tolist()
+    readers = {
+        f"loader sample, {what}": Reader(store, SPLIT, crop=crop)
+        for what, crop in (("a window", WINDOW), ("whole", None))
+    }
+    grid = MaskGrid.of(table.heights, table.widths)
+
+    def at(k: int) -> int:
+        return order[k % len(order)]
+
+    def sample(k: int) -> object:
+        one = train[at(k)]
+        return one.image, one.semantic, one.instances
+
+    def crop(k: int) -> object:
+        one = train.crop(at(k), *_window(*train.size(at(k))))
+        return one.image, one.semantic
+
+    return {
+        "semantic(i)": lambda k: train.semantic(at(k)),
+        "image(i)": lambda k: train.image(at(k)),
+        "instances(i)": lambda k: train.instances(at(k)),
+        "train[i]": sample,
+        f"crop of {WINDOW} x {WINDOW}": crop,
+        **{
+            name: lambda k, reader=reader: reader.read(SampleKey(0, at(k)))
+            for name, reader in readers.items()
+        },
+        "encode the mask for zarr": lambda k: list(mask_chunks(table[at(k)], np.uint8, grid)),
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = amounts_parser(
+        "benchmarks.coco_shape",
+        __doc__,
+        quick="few images, few rounds",
+        full="more rounds",
+    )
+    given = parser.parse_args(arguments)
+    shape = QUICK if given.quick else VAL2017
+    with data.scratch() as folder:
+        found = differences(make_set(shape), Path(folder))
+    print("images that differ:", ", ".join(f"{what} {n}" for what, n in found.items()))
+    rows = collected(measure(shape, 2 if given.quick else 2 * ROUNDS if given.full else ROUNDS))
+    text = markdown(rows)
+    print(text)
+    if given.markdown:
+        given.markdown.write_text(text, encoding="utf-8")
+    print(f"The sets are kept in {data.cache()}.", file=sys.stderr)
+    if found.total():
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive
-from mtfast.kernels.files.zstd_frame import MAX_BLOCK, frame_capacity, write_frame, write_frames
+from mtfast.kernels.files.zstd_frame import (
+    MAX_BLOCK,
+    frame_capacity,
+    read_corner,
+    write_frame,
+    write_frames,
+)
 
 GUARD = 0xA5
 
@@ -122,3 +128,54 @@ def test_a_gap_between_equal_runs():
     frame = frame_of_runs(runs, 12)
     assert imagecodecs.zstd_decode(frame) == pixels_of_runs(runs, 12)
     assert naive.zstd_stretches(frame)[1] == [(2, 0), (2, 7), (1, 0), (5, 7), (2, 0)]
+
+
+def corner_of(frame: bytes, down: int, across: int, height: int, width: int) -> np.ndarray | None:
+    out = np.full(height * width + 2, GUARD, np.uint8)
+    data = np.frombuffer(frame, np.uint8)
+    painted = read_corner(data, down, across, width, out[1:-1])
+    assert out[0] == out[-1] == GUARD
+    return out[1:-1].reshape(height, width) if painted else None
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(0, 600), max_size=30),
+    st.lists(st.integers(0, 255), min_size=30, max_size=30),
+    st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    st.data(),
+)
+def test_corners_are_read(cuts, values, shape, drawn):
+    n_pixels = shape[0] * shape[1]
+    runs = runs_of_cuts([min(cut, n_pixels) for cut in cuts], values)
+    frame = frame_of_runs(runs, n_pixels)
+    height, width = (drawn.draw(st.integers(1, side)) for side in shape)
+    pixels = np.frombuffer(imagecodecs.zstd_decode(frame), np.uint8).reshape(shape)
+    assert np.array_equal(corner_of(frame, *shape, height, width), pixels[:height, :width])
+
+
+def test_corner_of_a_large_frame():
+    shape = 900, 700
+    pixels = np.zeros(shape, np.uint8)
+    pixels[400:, 10:600] = 7
+    rows = [(y * 700 + 10, y * 700 + 600, 7) for y in range(400, 900)]
+    frame = frame_of_runs(rows, pixels.size)
+    assert np.array_equal(corner_of(frame, *shape, 500, 300), pixels[:500, :300])
+    assert np.array_equal(corner_of(frame, *shape, *shape), pixels)
+
+
+def test_other_frames_are_not_read_as_corners():
+    pixels = np.random.default_rng(0).integers(0, 255, (8, 9), np.uint8)
+    frame = frame_of_runs([(2, 5, 7), (5, 6, 1)], 72)
+    assert corner_of(frame, 8, 9, 4, 4) is not None
+    assert corner_of(frame, 9, 9, 4, 4) is None
+    assert corner_of(frame + b"\0", 8, 9, 4, 4) is None
+    assert corner_of(imagecodecs.zstd_encode(pixels, level=1), 8, 9, 4, 4) is None
+    for end in range(len(frame)):
+        assert corner_of(frame[:end], 8, 9, 4, 4) is None
+    for at in range(len(frame)):
+        # All but the values of blocks, which mean other pixels.
+        if at not in (17, 21, 25, 29):
+            damaged = bytearray(frame)
+            damaged[at] ^= 0x80
+            assert corner_of(bytes(damaged), 8, 9, 4, 4) is None

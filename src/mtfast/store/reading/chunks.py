@@ -247,7 +247,26 @@ class ShardedChunks:
         return self.unpack(image, self.read(image, chunk, expected), out)
 
     def unpack(self, image: int, data: bytes, out: Any = None) -> Any:
-        """Decode the stored bytes of a chunk; see :meth:`decode`."""
+        """Decode what :meth:`read` returned.
+
+        Parameters
+        ----------
+        image : int
+            For messages.
+        data : bytes
+        out : array of the chunk's shape, optional
+            As for :meth:`decode`.
+
+        Returns
+        -------
+        array
+            ``out`` if given.
+
+        Raises
+        ------
+        StoreError
+            If it does not decode.
+        """
         if out is None:
             out = self._room(image, data)
         flat = out.reshape(-1).view(np.uint8)
@@ -259,12 +278,28 @@ class ShardedChunks:
             raise self.damaged(image, "another size than the array's")
         return out
 
-    def _room(self, image: int, data: bytes) -> NDArray[Any]:
-        """Take memory for a chunk, unless its frame is of another size than the metadata say."""
+    def expect_size(self, image: int, data: bytes) -> None:
+        """Compare the size that a frame claims with that of a chunk, before memory is taken.
+
+        Parameters
+        ----------
+        image : int
+            For messages.
+        data : bytes
+            As from :meth:`read`.
+
+        Raises
+        ------
+        StoreError
+            If it is another one.
+        """
         n_bytes = math.prod(self.chunk) * self.dtype.itemsize
         claimed = decoded_bytes(data)
         if claimed not in (None, n_bytes):
             raise self.damaged(image, f"{claimed} bytes instead of {n_bytes}")
+
+    def _room(self, image: int, data: bytes) -> NDArray[Any]:
+        self.expect_size(image, data)
         try:
             return np.empty(self.chunk, self.dtype)
         except (ValueError, MemoryError) as error:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import StoreError
+from mtfast.store.file_frames import CHECKSUM_BYTES
 from mtfast.store.mask_grid import MaskGrid
 from mtfast.store.reading.chunks import ShardedChunks, ZarrRows, is_sharded
 from mtfast.store.reading.files import StoreFiles
@@ -98,10 +99,24 @@ class MaskReader:
         chunks = self._chunks.read_several(image, windows, expected)
         found = out
         for data, (y, x, h, w) in zip(chunks, windows.values(), strict=True):
-            pixels = self._chunks.unpack(image, data)
             if found is None:
+                self._chunks.expect_size(image, data)
                 found = np.empty(size, self.dtype)
-            found[y : y + h, x : x + w] = pixels[:h, :w]
+            self._read_corner(image, data, found[y : y + h, x : x + w])
         if found is None:
             raise self._chunks.damaged(image, "no pixels")
         return found
+
+    def _read_corner(self, image: int, data: bytes, out: NDArray[Any]) -> None:
+        """Decode the part of a chunk that shows the image."""
+        from mtfast.kernels.files.zstd_frame import read_corner
+
+        if out.dtype == np.uint8:
+            frame = np.frombuffer(data, np.uint8)[:-CHECKSUM_BYTES]
+            corner = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
+            if read_corner(frame, *self._grid.chunk, out.shape[1], corner.reshape(-1)):
+                if corner is not out:
+                    out[...] = corner
+                return
+        # Compressed masks, or damage, which zstd finds.
+        out[...] = self._chunks.unpack(image, data)[: out.shape[0], : out.shape[1]]
