@@ -9,9 +9,12 @@ from importlib import import_module
 from itertools import product
 from pathlib import Path
 
-import benchmarks
 import numpy as np
 import pytest
+
+import benchmarks
+import mtfast
+import mtfast.mask
 from benchmarks import (
     data,
     export,
@@ -25,9 +28,6 @@ from benchmarks import (
     startup,
     table,
 )
-
-import mtfast
-import mtfast.mask
 
 MODULES = [m.name for m in pkgutil.iter_modules(benchmarks.__path__, "benchmarks.")]
 CLASSES = [

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["as_strings", "gather_texts", "offsets_of"]
+__all__ = ["as_strings", "gather_texts", "offsets_of", "stretches"]
 
 Int64 = NDArray[np.int64]
 
@@ -86,3 +87,27 @@ def as_strings(values: Sequence[str]) -> NDArray[Any]:
     (2,)
     """
     return np.array(values, dtype=np.dtypes.StringDType())
+
+
+def stretches(*columns: NDArray[Any]) -> Iterator[tuple[int, int]]:
+    """Cut rows into stretches in which each column has one value.
+
+    Parameters
+    ----------
+    *columns : (n,) array
+        At least one.
+
+    Yields
+    ------
+    start, stop : int
+        Rows start .. stop - 1; as many of them as there are alike.
+
+    Examples
+    --------
+    >>> list(stretches(np.array([480, 480, 640]), np.array([640, 640, 640])))
+    [(0, 2), (2, 3)]
+    """
+    changes = [column[1:] != column[:-1] for column in columns]
+    starts = np.flatnonzero(np.logical_or.reduce(changes)) + 1
+    n = len(columns[0])
+    yield from pairwise([0, *starts.tolist(), n] if n else [])

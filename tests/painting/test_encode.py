@@ -18,6 +18,7 @@ from mtfast.painting import encode
 from mtfast.painting.encode import encode_masks
 from mtfast.painting.paint import semantic
 from mtfast.store.shard import write_shard
+from mtfast.table import RunTable
 from tables import make_table, random_masks
 
 RLE_FRAME = b"\x28\xb5\x2f\xfd\xc0\x38"
@@ -102,6 +103,35 @@ def test_a_chunk_does_not_depend_on_the_others(rng):
     assert all(type(chunk) is bytes for chunk in chunks)
 
 
+def of_several_sizes(rng):
+    """Make a table of images whose sizes change and stay, and the mask of each."""
+    sizes = [(6, 7), (6, 7), (23, 5), (4, 31), (4, 31), (6, 7)]
+    masks = [random_masks(rng, size, 4) for size in sizes]
+    values = [3, 1, 2, 5]
+    texts = [[naive.text_of_mask(mask) for mask in of_image] for of_image in masks]
+    joined = RunTable.of_texts((1, 1), texts, np.tile(values, len(sizes)))
+    heights, widths = zip(*sizes, strict=True)
+    painted = [naive.semantic(m, values, size) for m, size in zip(masks, sizes, strict=True)]
+    return replace(joined, heights=heights, widths=widths), painted
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_images_of_several_sizes(rng, dtype):
+    table, masks = of_several_sizes(rng)
+    for chunk, mask in zip(encode_masks(table, dtype), masks, strict=True):
+        np.testing.assert_array_equal(decoded([chunk], mask.shape, dtype)[0], mask)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("canvas", [(23, 31), (40, 50)])
+def test_masks_on_a_canvas(rng, dtype, canvas, few_runs):
+    table, masks = of_several_sizes(rng)
+    for chunk, mask in zip(encode_masks(table, dtype, canvas=canvas), masks, strict=True):
+        expected = np.zeros(canvas, dtype)
+        expected[: mask.shape[0], : mask.shape[1]] = mask
+        np.testing.assert_array_equal(decoded([chunk], canvas, dtype)[0], expected)
+
+
 def test_ids_above_a_byte(rng):
     table = make_table([random_masks(rng, (19, 27), 3)], (19, 27))
     table = replace(table, category_ids=[1, 65535, 256])
@@ -150,9 +180,9 @@ def test_ids_that_do_not_fit(dtype, value, rng):
 
 def test_sizes_and_types_that_do_not_fit(rng):
     table = make_table([random_masks(rng, (6, 7), 1)] * 2, (6, 7))
-    odd = replace(table, widths=[7, 8])
-    with pytest.raises(MtfastError, match="6 x 7 and .* 6 x 8|two sizes|one size"):
-        list(encode_masks(odd, np.uint8))
+    for canvas in ((5, 7), (6, 6)):
+        with pytest.raises(MtfastError, match="an image of 6 x 7 on a canvas of"):
+            list(encode_masks(table, np.uint8, canvas=canvas))
     with pytest.raises(MtfastError, match=r"int32; expected .* uint8 or uint16"):
         list(encode_masks(table, np.int32))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +103,7 @@ class MaskBatch:
             As :func:`mtfast.painting.encode.encode_masks` does.
         """
         table = self.selection.select(self.images)
-        changes = np.flatnonzero(np.diff(table.heights) | np.diff(table.widths)) + 1
-        for start, stop in pairwise([0, *changes.tolist(), table.n_images]):
-            yield from encode_masks(table[start:stop], self.dtype, make_encoder(self.largest))
+        return encode_masks(table, self.dtype, make_encoder(self.largest))
 
 
 @dataclass(frozen=True)

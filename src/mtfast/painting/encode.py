@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from mtfast.errors import MtfastError
 from mtfast.painting.paint import semantic
+from mtfast.ragged import stretches
 from mtfast.table import RunTable
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "cut_at",
     "encode_masks",
 ]
+
+Size = tuple[int, int]
 
 ZSTD_LEVEL = 1
 """Level of masks that are painted and compressed; low, as they are written by the thousand."""
@@ -48,6 +51,7 @@ class MaskRowRuns(NamedTuple):
     ends : (n_images,) int64
         Where the runs of each image end; those of the first start at 0.
     size : (height, width)
+        Of the frames.
     """
 
     starts: NDArray[np.int64]
@@ -133,7 +137,10 @@ class ZstdFrames:
 
 
 def encode_masks(
-    table: RunTable, dtype: DTypeLike, encoder: MaskEncoder | None = None
+    table: RunTable,
+    dtype: DTypeLike,
+    encoder: MaskEncoder | None = None,
+    canvas: Size | None = None,
 ) -> Iterator[bytes]:
     r"""Encode the semantic mask of every image.
 
@@ -144,10 +151,12 @@ def encode_masks(
     Parameters
     ----------
     table : RunTable
-        Its images must all have one size.
     dtype : uint8 or uint16
     encoder : MaskEncoder, optional
         By default :class:`ZstdFrames`.
+    canvas : (height, width), optional
+        Of the encoded masks, in pixels: below and to the right of an image they are 0. By default
+        each has the size of its image.
 
     Yields
     ------
@@ -156,8 +165,8 @@ def encode_masks(
     Raises
     ------
     RLEError, MtfastError
-        As :func:`mtfast.painting.paint.semantic` does; masks of earlier images may have been
-        yielded by then.
+        As :func:`mtfast.painting.paint.semantic` does, or if an image is larger than the canvas;
+        masks of earlier images may have been yielded by then.
 
     Examples
     --------
@@ -167,20 +176,28 @@ def encode_masks(
     [b'\x00\x01\x02\x02\x02\x00']
     """
     encoder = encoder or ZstdFrames()
-    size = table.common_size()
-    reader = _RunReader(table, size) if np.dtype(dtype) == np.uint8 else None
-    frame: NDArray[Any] | None = None
-    image = 0
-    while image < table.n_images:
-        runs = reader.read(image) if reader else None
-        if runs and len(runs.ends):
-            chunks = encoder.encode_runs(runs)
-        else:
-            frame = np.empty((1, *size), dtype) if frame is None else frame
-            _paint(table, image, frame)
-            chunks = [encoder.encode_pixels(frame[0])]
-        yield from chunks
-        image += len(chunks)
+    reader = _RunReader(table) if np.dtype(dtype) == np.uint8 else None
+    for start, stop in stretches(table.heights, table.widths):
+        size = int(table.heights[start]), int(table.widths[start])
+        frame = _check_canvas(canvas or size, size)
+        image = start
+        while image < stop:
+            runs = reader.read(image, stop, size, frame) if reader else None
+            if runs and len(runs.ends):
+                chunks = encoder.encode_runs(runs)
+            else:
+                chunks = [encoder.encode_pixels(_paint(table, image, size, frame, dtype))]
+            yield from chunks
+            image += len(chunks)
+
+
+def _check_canvas(canvas: Size, size: Size) -> Size:
+    if size[0] > canvas[0] or size[1] > canvas[1]:
+        raise MtfastError(
+            f"an image of {size[0]} x {size[1]} on a canvas of {canvas[0]} x {canvas[1]}; expected "
+            f"a canvas as large as the images; make it larger"
+        )
+    return canvas
 
 
 def cut_at(data: NDArray[np.uint8], ends: NDArray[np.int64]) -> list[bytes]:
@@ -207,19 +224,17 @@ def cut_at(data: NDArray[np.uint8], ends: NDArray[np.int64]) -> list[bytes]:
 class _RunReader:
     """Turns the texts of a table into row runs, of many images in each call; holds the scratch."""
 
-    def __init__(self, table: RunTable, size: tuple[int, int]) -> None:
+    def __init__(self, table: RunTable) -> None:
         from mtfast.kernels.operations import row_runs
 
         self._table = table
-        self._size = size
-        self._scratch = np.empty(
-            row_runs.scratch_size(table.scratch().size, size[0], MAX_RUNS), np.int64
-        )
+        longest, height = table.scratch().size, int(table.heights.max(initial=0))
+        self._scratch = np.empty(row_runs.scratch_size(longest, height, MAX_RUNS), np.int64)
         self._runs = np.empty((3, _BATCH_RUNS + 2 * MAX_RUNS), np.int64)
         self._ends = np.empty(table.n_images, np.int64)
 
-    def read(self, first: int) -> MaskRowRuns:
-        """Return the runs of image ``first`` and some after it; of none if it must be painted.
+    def read(self, first: int, stop: int, size: Size, canvas: Size) -> MaskRowRuns:
+        """Return the runs of image ``first`` and some up to ``stop``; none if it must be painted.
 
         The next call overwrites them.
         """
@@ -229,10 +244,10 @@ class _RunReader:
         n = row_runs.runs_of_images(
             table.rle,
             table.rle_offsets,
-            table.image_offsets,
+            table.image_offsets[: stop + 1],
             table.category_ids,
             first,
-            *self._size,
+            *size,
             MAX_RUNS,
             self._scratch,
             self._runs.reshape(-1),
@@ -240,14 +255,25 @@ class _RunReader:
         )
         ends = self._ends[:n]
         starts, stops, values = self._runs[:, : ends[-1] if n else 0]
-        return MaskRowRuns(starts, stops, values, ends, self._size)
+        if size[1] < canvas[1]:
+            # A run ends with its row, so that it moves with it.
+            padding = starts // size[1] * (canvas[1] - size[1])
+            starts += padding
+            stops += padding
+        return MaskRowRuns(starts, stops, values, ends, canvas)
 
 
-def _paint(table: RunTable, image: int, frame: NDArray[Any]) -> None:
-    """Paint the mask of one image into a frame (1, height, width)."""
+def _paint(table: RunTable, image: int, size: Size, canvas: Size, dtype: DTypeLike) -> NDArray[Any]:
+    """Paint the mask of one image into the upper left corner of a canvas."""
+    frame: NDArray[Any] = np.empty((1, *size), dtype)
     try:
         semantic(table[image], out=frame)
     except MtfastError:
         # semantic() of the whole table would have raised for a bad RLE of any image first.
         table.check()
         raise
+    pixels: NDArray[Any] = frame[0]
+    if size != canvas:
+        pixels = np.zeros(canvas, dtype)
+        pixels[: size[0], : size[1]] = frame[0]
+    return pixels

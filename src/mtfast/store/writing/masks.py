@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mtfast.arguments import Window
-from mtfast.painting.crop import crop_table, pad_table
+from mtfast.painting.crop import crop_table
 from mtfast.painting.encode import encode_masks
+from mtfast.ragged import stretches
 from mtfast.store.file_frames import seal
 from mtfast.store.mask_grid import MaskGrid
 from mtfast.table import RunTable
@@ -37,18 +37,15 @@ def mask_chunks(table: RunTable, dtype: DTypeLike, grid: MaskGrid) -> Iterator[l
     RLEError, MtfastError
         As :func:`mtfast.painting.encode.encode_masks`.
     """
-    fits = (table.heights == grid.chunk[0]) & (table.widths == grid.chunk[1])
-    image = 0
-    while image < table.n_images:
-        if grid.n_chunks == 1 and fits[image]:
-            # Images that fill a chunk are encoded together.
-            stop = image + int(np.argmin(np.append(fits[image:], False)))
-            for chunk in encode_masks(table[image:stop], dtype):
-                yield [seal(chunk)]
-            image = stop
+    fits = (table.heights <= grid.chunk[0]) & (table.widths <= grid.chunk[1])
+    beyond: list[bytes | None] = [None] * (grid.n_chunks - 1)
+    for start, stop in stretches(fits):
+        if fits[start]:
+            for chunk in encode_masks(table[start:stop], dtype, canvas=grid.chunk):
+                yield [seal(chunk), *beyond]
         else:
-            yield _chunks_of_image(table[image], dtype, grid)
-            image += 1
+            for image in range(start, stop):
+                yield _chunks_of_image(table[image], dtype, grid)
 
 
 def places_of(table: RunTable, grid: MaskGrid) -> NDArray[np.bool_]:
@@ -63,19 +60,17 @@ def places_of(table: RunTable, grid: MaskGrid) -> NDArray[np.bool_]:
     -------
     (n_images * grid.n_chunks,) bool
     """
-    sizes = zip(table.heights.tolist(), table.widths.tolist(), strict=True)
-    return np.array([w is not None for size in sizes for w in grid.windows(*size)], bool)
+    (height, width), (down, across) = grid.chunk, grid.shape
+    rows = np.arange(down) * height < table.heights[:, None]
+    columns = np.arange(across) * width < table.widths[:, None]
+    return (rows[:, :, None] & columns[:, None, :]).reshape(-1)
 
 
 def _chunks_of_image(table: RunTable, dtype: DTypeLike, grid: MaskGrid) -> list[bytes | None]:
-    size = table.common_size()
-    windows = grid.windows(*size)
-    return [None if w is None else _chunk(table, size, w, dtype, grid) for w in windows]
+    windows = grid.windows(*table.common_size())
+    return [None if w is None else _chunk(crop_table(table, w), dtype, grid) for w in windows]
 
 
-def _chunk(
-    table: RunTable, size: tuple[int, int], window: Window, dtype: DTypeLike, grid: MaskGrid
-) -> bytes:
-    part = table if window[2:] == size else crop_table(table, window)
-    (chunk,) = encode_masks(pad_table(part, *grid.chunk), dtype)
+def _chunk(part: RunTable, dtype: DTypeLike, grid: MaskGrid) -> bytes:
+    (chunk,) = encode_masks(part, dtype, canvas=grid.chunk)
     return seal(chunk)
