@@ -13,6 +13,7 @@ import google_crc32c
 import numpy as np
 import pytest
 import zarr
+from imagecodecs import zstd_decode
 
 import mtfast
 from folders import names_in
@@ -284,6 +285,18 @@ def test_an_index_stays_small():
     assert step >= 60
     step, *chunks = crop_index.encode_index(data, (600, 960), 38)
     assert (step, max(map(len, chunks))) < (1, 60)
+
+
+def test_an_index_has_no_more_entries_for_a_larger_image_beside_it():
+    data = encoded(photograph(random.Random(1), 600, 960), "420", 100)
+    alone, beside = (
+        crop_index.encode_index(data, (600, 960), crop_index.n_entries(size))
+        for size in ((600, 960), (2500, 2500))
+    )
+    assert alone[0] == beside[0]
+    for dtype, one, other in zip(("<u4", "<i2", "<u4"), alone[1:], beside[1:], strict=True):
+        found, expected = (np.frombuffer(zstd_decode(c[:-4]), dtype) for c in (other, one))
+        assert np.array_equal(found[found != 0], expected[expected != 0])
 
 
 def test_an_index_of_another_version_is_left_alone(broken):

@@ -180,7 +180,8 @@ def encode_index(data: bytes, size: Size, capacity: int) -> tuple[int, bytes, by
         layout = read_layout(data)
         if (layout.height, layout.width) != size:
             raise MtfastError("a JPEG of another size; expected that of the split; remove it")
-        step = _first_step(layout, capacity)
+        # A larger image in the set leaves room for more entries than this one should have.
+        step = _first_step(layout, min(capacity, n_entries(size)))
         index = build_index(data, step, layout)
     except MtfastError as error:
         logger.info("an image without a crop index, whose windows are decoded whole: %s", error)
