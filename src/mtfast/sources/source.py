@@ -516,6 +516,11 @@ class Source(ABC):
         return None
 
     def _read(self, split: str, file: str, policy: LedgerPolicy) -> Reading:
+        return self._read_coco(split, file, policy)
+
+    def _read_coco(
+        self, split: str, file: str, policy: LedgerPolicy, *, keep_text: bool = False
+    ) -> Reading:
         def size_of(name: str) -> tuple[int, int] | None:
             try:
                 size = read_size(self.read_image(split, name), name)
@@ -524,10 +529,12 @@ class Source(ABC):
             return size.height, size.width
 
         with self._open(file) as stream:
-            return read_coco(stream, file, policy, dict(self.mapping), size_of)
+            return read_coco(stream, file, policy, dict(self.mapping), size_of, keep_text=keep_text)
 
     def _read_records(self, split: str, file: str) -> Records:
-        text = None if self.bad == "refuse" else self._read(split, file, self.bad).text
+        text = None
+        if self.bad != "refuse":
+            text = self._read_coco(split, file, self.bad, keep_text=True).text
         if text is None:
             with self._open(file) as stream:
                 text = stream.read()

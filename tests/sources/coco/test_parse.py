@@ -120,7 +120,7 @@ def test_many_polygons_are_cut_into_batches(monkeypatch, rng):
     data = document(*(annotation(k, segmentation=mask) for k, mask in enumerate(masks)))
     whole = texts(data)
     monkeypatch.setattr(polygons, "_BATCH", 200)
-    monkeypatch.setattr(parse, "_CHUNK", 23)
+    monkeypatch.setattr(parse, "CHUNK", 23)
     assert texts(data) == whole
 
 

@@ -1,15 +1,17 @@
-"""A COCO file with bad records -> one that the strict parser reads, and a list of what was wrong.
+"""Bad records of a COCO file -> records that the strict parser reads, and a list of what was wrong.
 
-Only files that the strict parser refused come here: everything is a Python object, which takes
-five times as long. Each record is looked at on its own; what is wrong with it is told to a
-:class:`~mtfast.sources.bad_records.Ledger`, which says whether it is mended or left out.
+Each record is a Python object here, which takes ten times as long as in the strict parser: of large
+files only those come here that it refuses, see :mod:`mtfast.sources.coco.sift`. What is wrong with
+one is told to a :class:`~mtfast.sources.bad_records.Ledger`, which says whether it is mended or
+left out.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,7 +25,16 @@ from mtfast.sources.coco.segmentations import Rings, Rle, texts_of
 from mtfast.sources.coco.stream import BOM
 from mtfast.table import MAX_PIXELS, explain
 
-__all__ = ["SizeOf", "load_json", "mend"]
+__all__ = [
+    "Annotations",
+    "Categories",
+    "Images",
+    "Record",
+    "SizeOf",
+    "load_json",
+    "mend",
+    "numbers_of",
+]
 
 SizeOf = Callable[[str], tuple[int, int] | None]
 """Returns the height and width of an image file, None if it is missing or no image."""
@@ -79,13 +90,14 @@ def mend(document: Any, ledger: Ledger, size_of: SizeOf) -> bytes | None:
     categories = _records(document.get("categories") or [])
     if images is None or annotations is None or categories is None:
         return None
-    kept_images = _Images(images, ledger, size_of)
-    kept_categories = _Categories(categories, ledger)
-    kept = _Annotations(kept_images, kept_categories, ledger).mend(annotations)
+    kept_images = Images(images, ledger, size_of)
+    kept_categories = Categories(categories, ledger)
+    taken = numbers_of(annotations)
+    kept = Annotations(kept_images, kept_categories, ledger, taken).mend(enumerate(annotations))
     mended = document | {
         "images": kept_images.kept,
         "categories": kept_categories.kept,
-        "annotations": kept,
+        "annotations": [record for _, record in kept],
     }
     try:
         return msgspec.json.encode(mended)
@@ -128,11 +140,32 @@ def _id_of(value: Any) -> _Id | None:
     return None
 
 
+def numbers_of(records: Iterable[Any]) -> set[int | None]:
+    """Return the numbers that ids of records stand for.
+
+    Parameters
+    ----------
+    records : iterable of object
+        As they are in a file.
+
+    Returns
+    -------
+    set of int or None
+        Numbers written as whole floats, too. None is there for ids that are no numbers.
+    """
+    return {_number_of(record.get("id")) for record in records if isinstance(record, dict)}
+
+
+def _number_of(value: Any) -> int | None:
+    found = _id_of(value)
+    return int(found.key) if found and _is_int64(found.key) else None
+
+
 class _Numbers:
     """Free numbers, counted from 1, for records whose ids are none."""
 
-    def __init__(self, ids: Sequence[Any]) -> None:
-        self._taken = {i.key for value in ids if (i := _id_of(value)) and _is_int64(i.key)}
+    def __init__(self, taken: Container[int | None]) -> None:
+        self._taken = taken
         self._last = 0
 
     def next(self) -> int:
@@ -156,7 +189,7 @@ class _Listed:
         self.kept: list[Record] = []
         self.ids: dict[Any, int] = {}
         self._ledger = ledger
-        self._numbers = _Numbers([r.get("id") for r in records if isinstance(r, dict)])
+        self._numbers = _Numbers(numbers_of(records))
 
     def place(self, record: Any, number: int) -> tuple[str, str]:
         """Name a record: for counting, and in words."""
@@ -202,7 +235,28 @@ def _is_decimal(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) < 20
 
 
-class _Images(_Listed):
+class Images(_Listed):
+    """The images of a file, mended.
+
+    Parameters
+    ----------
+    records : sequence of object
+        As they are in the file.
+    ledger : Ledger
+    size_of : callable
+        Looks up the size of an image file.
+
+    Attributes
+    ----------
+    kept : list of dict
+    ids : dict
+        The new id of each image that is kept, by its old one.
+    sizes : dict
+        Height and width of each, by its new id.
+    left_out : set
+        Old ids of the others.
+    """
+
     what, key = "image", "file_name"
 
     def __init__(self, records: Sequence[Any], ledger: Ledger, size_of: SizeOf) -> None:
@@ -220,6 +274,25 @@ class _Images(_Listed):
         }
         for number, record in enumerate(records):
             self._add(record, number)
+
+    @classmethod
+    def sound(cls, sizes: Mapping[int, tuple[int, int]], ledger: Ledger) -> Images:
+        """Return images with which nothing is wrong, without their records.
+
+        Parameters
+        ----------
+        sizes : mapping
+            Height and width of each, by its id.
+        ledger : Ledger
+
+        Returns
+        -------
+        Images
+        """
+        images = cls([], ledger, lambda name: None)
+        images.sizes.update(sizes)
+        images.ids.update(zip(sizes, sizes, strict=True))
+        return images
 
     def _add(self, record: Any, number: int) -> None:
         place, words = self.place(record, number)
@@ -326,7 +399,22 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and _is_int64(value)
 
 
-class _Categories(_Listed):
+class Categories(_Listed):
+    """The categories of a file, mended.
+
+    Parameters
+    ----------
+    records : sequence of object
+        As they are in the file.
+    ledger : Ledger
+
+    Attributes
+    ----------
+    kept : list of dict
+    ids : dict
+        The new id of each category that is kept, by its old one.
+    """
+
     what, key = "category", "name"
 
     def __init__(self, records: Sequence[Any], ledger: Ledger) -> None:
@@ -364,26 +452,52 @@ class _Categories(_Listed):
             self.ids[found.key] = id_
 
 
-class _Annotations:
-    """Mends the annotations of a file."""
+class Annotations:
+    """Mends annotations of a file.
 
-    def __init__(self, images: _Images, categories: _Categories, ledger: Ledger) -> None:
+    Parameters
+    ----------
+    images : Images
+    categories : Categories
+    ledger : Ledger
+    taken : container of int
+        The numbers that are ids of annotations of the file, see :func:`numbers_of`.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        categories: Categories,
+        ledger: Ledger,
+        taken: Container[int | None],
+    ) -> None:
         self._images = images
         self._categories = categories
         self._ledger = ledger
-
-    def mend(self, records: Sequence[Any]) -> list[Record]:
-        """Return those that are kept."""
-        self._numbers = _Numbers([r.get("id") for r in records if isinstance(r, dict)])
+        self._numbers = _Numbers(taken)
         self._seen: set[int] = set()
-        kept: list[Record] = []
-        for start in range(0, len(records), _BLOCK):
-            block = [
-                mended
-                for number, record in enumerate(records[start : start + _BLOCK], start)
-                if (mended := self._one(record, number)) is not None
+
+    def mend(self, records: Iterable[tuple[int, Any]]) -> list[tuple[int, Record]]:
+        """Mend records, or leave them out.
+
+        Parameters
+        ----------
+        records : iterable of (int, object)
+            With their numbers in the file, ascending. The ids of others must not be theirs.
+
+        Returns
+        -------
+        list of (int, dict)
+            Those that are kept, with their numbers.
+        """
+        kept: list[tuple[int, Record]] = []
+        for _, block in groupby(records, lambda numbered: numbered[0] // _BLOCK):
+            mended = [
+                (number, *found)
+                for number, record in block
+                if (found := self._one(record, number)) is not None
             ]
-            kept += self._with_sound_masks(block)
+            kept += self._with_sound_masks(mended)
         return kept
 
     def _one(self, record: Any, number: int) -> tuple[Record, str] | None:
@@ -536,16 +650,17 @@ class _Annotations:
         x, y, w, h = box
         return [[x, y, x, y + h, x + w, y + h, x + w, y]]
 
-    def _with_sound_masks(self, block: list[tuple[Record, str]]) -> list[Record]:
+    def _with_sound_masks(self, block: list[tuple[int, Record, str]]) -> list[tuple[int, Record]]:
         """Leave out annotations whose mask cannot be read, block by block."""
         kept = []
-        for (record, words), reason in zip(block, self._reasons(block), strict=True):
+        reasons = self._reasons([(record, words) for _, record, words in block])
+        for (number, record, words), reason in zip(block, reasons, strict=True):
             if reason:
                 rle = isinstance(record["segmentation"], dict)
                 kind = "RLE that does not fill its frame" if rle else "malformed segmentation"
                 self._ledger.keep(kind, record["id"], f"{words}: {reason}")
             else:
-                kept.append(record)
+                kept.append((number, record))
         return kept
 
     def _reasons(self, block: list[tuple[Record, str]]) -> list[str]:

@@ -12,7 +12,9 @@ from mtfast.sources.bad_records import BadRecords, Ledger, LedgerPolicy, refusal
 from mtfast.sources.categories import settle_categories
 from mtfast.sources.coco.foreign import name_foreign
 from mtfast.sources.coco.mend import SizeOf, load_json, mend
-from mtfast.sources.coco.parse import parse_coco
+from mtfast.sources.coco.parse import parse_coco, read_sound
+from mtfast.sources.coco.sift import sift
+from mtfast.sources.coco.stream import UnreadableError
 from mtfast.table import RunTable
 
 __all__ = ["Reading", "read_coco"]
@@ -30,7 +32,7 @@ class Reading(NamedTuple):
     found : tuple of BadRecords
         What was wrong with others, and what is worth saying.
     text : bytes or None
-        The mended file; None where nothing had to be mended.
+        The mended file, if it was asked for; None where nothing had to be mended.
     """
 
     table: RunTable
@@ -44,6 +46,8 @@ def read_coco(
     policy: LedgerPolicy = "refuse",
     mapping: Mapping[int, int] | None = None,
     size_of: SizeOf = lambda name: None,
+    *,
+    keep_text: bool = False,
 ) -> Reading:
     """Read a COCO file, whatever its records are like.
 
@@ -59,6 +63,8 @@ def read_coco(
         New ids of classes by old ones.
     size_of : callable, optional
         Looks up the size of an image file, for images without a size.
+    keep_text : bool
+        Whether the text of a mended file is wanted, which takes ten times as long as its table.
 
     Returns
     -------
@@ -69,43 +75,85 @@ def read_coco(
     SourceError, RLEError
         If it is no COCO file, or has records that are refused.
     """
-    ledger = Ledger(file, policy)
-    text = None
-    error: MtfastError | None = None
-    try:
-        # Nearly every file is read here, at ten times the speed of what follows.
-        table = parse_coco(stream, file)
-    except MtfastError as strict:
-        error = strict
-        logger.info("%s is read again, record by record: %s", file, strict)
-        stream.seek(0)
-        text, table = _mended(stream.read(), ledger, size_of, strict)
+    reading = _Reader(stream, file, policy, size_of)
+    table, text = reading.read(keep_text)
+    ledger = reading.ledger
     table = settle_categories(table, mapping or {}, ledger)
     found = ledger.found()
     if message := refusal(ledger, found):
+        error = reading.error() if reading.is_bad else None
         raise (SourceError if error is None else type(error))(message) from error
     for bad in found:
         logger.info("%s: %s", file, bad)
     return Reading(table, found, text)
 
 
-def _mended(
-    data: bytes, ledger: Ledger, size_of: SizeOf, error: MtfastError
-) -> tuple[bytes, RunTable]:
-    content = load_json(data)
-    if message := name_foreign(content, ledger.file):
-        raise SourceError(message) from error
-    text = mend(content, ledger, size_of)
-    if text is None:
-        raise error
-    try:
-        table = parse_coco(BytesIO(text), ledger.file)
-    except MtfastError as again:
-        message = refusal(ledger, ledger.found()) or str(again)
-        raise type(again)(message) from error
-    if not table.n_images and ledger.policy in ("skip", "repair") and ledger.found():
+class _Reader:
+    """Reads a file in the fastest way that its records allow.
+
+    Attributes
+    ----------
+    ledger : Ledger
+        Of what was met.
+    is_bad : bool
+        Whether the strict parser refuses the file.
+    """
+
+    def __init__(self, stream: BinaryIO, file: str, policy: LedgerPolicy, size_of: SizeOf) -> None:
+        self.ledger = Ledger(file, policy)
+        self.is_bad = False
+        self._stream = stream
+        self._file = file
+        self._size_of = size_of
+
+    def read(self, keep_text: bool) -> tuple[RunTable, bytes | None]:
+        """Return the table, and the text of a mended file if it is wanted."""
+        try:
+            return read_sound(self._stream, self._file), None
+        except (UnreadableError, MtfastError):
+            self.is_bad = True
+            logger.info("%s has bad records, which are looked at one by one", self._file)
+        text, table = None, None if keep_text else self._sifted()
+        if table is None:
+            text, table = self._mended()
+        ledger = self.ledger
+        if not table.n_images and ledger.policy in ("skip", "repair") and ledger.found():
+            raise SourceError(
+                f"{self._file}: no image is left of those that it lists: "
+                f"{', '.join(map(str, ledger.found()))}; expected one; correct the file"
+            ) from self.error()
+        return table, text
+
+    def error(self) -> MtfastError:
+        """Return what the strict parser says of a bad file."""
+        self._stream.seek(0)
+        try:
+            parse_coco(self._stream, self._file)
+        except MtfastError as error:
+            return error
         raise SourceError(
-            f"{ledger.file}: no image is left of those that it lists: "
-            f"{', '.join(map(str, ledger.found()))}; expected one; correct the file"
-        ) from error
-    return text, table
+            f"{self._file} has changed while it was read; expected it to stay; read it again"
+        )
+
+    def _sifted(self) -> RunTable | None:
+        ledger = Ledger(self._file, self.ledger.policy)
+        table = sift(self._stream, ledger, self._size_of)
+        if table is not None:
+            self.ledger = ledger
+        return table
+
+    def _mended(self) -> tuple[bytes, RunTable]:
+        """Mend the file as a whole."""
+        ledger, error = self.ledger, self.error()
+        self._stream.seek(0)
+        content = load_json(self._stream.read())
+        if message := name_foreign(content, self._file):
+            raise SourceError(message) from error
+        text = mend(content, ledger, self._size_of)
+        if text is None:
+            raise error
+        try:
+            return text, parse_coco(BytesIO(text), self._file)
+        except MtfastError as again:
+            message = refusal(ledger, ledger.found()) or str(again)
+            raise type(again)(message) from error

@@ -119,16 +119,48 @@ class RecordFile:
         UnreadableError
             If a record does not decode.
         """
-        pieces = self._pieces.get(name, [])
-        for piece in pieces:
+        for number, text in enumerate(self.texts(name)):
             try:
-                records = decoder.decode(b"[%b]" % self._read(piece.start, piece.stop))
+                records = decoder.decode(text)
             except BAD_INPUT as error:
                 raise UnreadableError from error
-            # A stray comma where a piece begins or ends would otherwise pass.
-            if len(records) != piece.n_records and (records or len(pieces) > 1):
-                raise UnreadableError
+            self.expect_whole(name, number, len(records))
             yield records
+
+    def texts(self, name: str) -> Iterator[bytes]:
+        """Read a list as JSON text, piece by piece.
+
+        Parameters
+        ----------
+        name : str
+
+        Yields
+        ------
+        bytes
+            A list of the records of a piece.
+        """
+        for piece in self._pieces.get(name, ()):
+            yield b"[%b]" % self._read(piece.start, piece.stop)
+
+    def expect_whole(self, name: str, piece: int, n_records: int) -> None:
+        """Refuse a stray comma where a piece begins or ends, which would otherwise pass.
+
+        Parameters
+        ----------
+        name : str
+        piece : int
+            Its number.
+        n_records : int
+            How many its text decoded to.
+
+        Raises
+        ------
+        UnreadableError
+            If there should be more or fewer.
+        """
+        pieces = self._pieces[name]
+        if n_records != pieces[piece].n_records and (n_records or len(pieces) > 1):
+            raise UnreadableError
 
     def _read(self, start: int, stop: int) -> bytes:
         self._stream.seek(start)
