@@ -9,7 +9,8 @@ An annotation is sound if mending it would change nothing and say nothing. That 
 it is asked of each alone; only ids that are there twice concern several. What is set aside goes
 through :mod:`mtfast.sources.coco.mend` in file order, and so makes the same findings as if all did.
 
-Measured on 400,000 annotations in 176 MB, one of them bad: 2.6 s, where mending all takes 22.7 s.
+Measured on 400,000 annotations in 176 MB, one of them bad: 1.8 to 2.7 s, by where it is;
+mending all takes 22.7 s, and a file that is all sound 1.4 s.
 """
 
 from __future__ import annotations
