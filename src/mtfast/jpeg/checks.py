@@ -35,6 +35,7 @@ def _table() -> list[int]:
 
 
 _TABLE = _table()
+_TABLE_COLUMN = np.array(_TABLE, np.uint32)
 
 
 def sums_before(data: bytes, positions: NDArray[np.int64]) -> NDArray[np.uint32]:
@@ -57,13 +58,19 @@ def sums_before(data: bytes, positions: NDArray[np.int64]) -> NDArray[np.uint32]
     >>> sums.tolist() == [google_crc32c.value(text) for text in (b"a", b"a\x60", b"ab")]
     True
     """
-    sums = np.empty(len(positions), np.uint32)
+    ends, bits = np.divmod(positions, 8)
+    whole = []
     state, at = 0, 0
-    for k, position in enumerate(positions.tolist()):
-        byte, bits = divmod(position, 8)
-        state = google_crc32c.extend(state, data[at:byte])
-        at = byte
-        sums[k] = google_crc32c.extend(state, _head(data[byte], bits)) if bits else state
+    for end in ends.tolist():
+        state = google_crc32c.extend(state, data[at:end])
+        at = end
+        whole.append(state)
+    sums = np.array(whole, np.uint32)
+    # Of those inside a byte, its first bits are added by the table.
+    inside = bits > 0
+    heads = np.frombuffer(data, np.uint8)[ends[inside]] & (0xFF00 >> bits[inside] & 0xFF)
+    states = ~sums[inside]
+    sums[inside] = ~(_TABLE_COLUMN[(states ^ heads) & 0xFF] ^ states >> 8)
     return sums
 
 

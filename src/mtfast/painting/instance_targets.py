@@ -77,8 +77,11 @@ def instance_targets(table: RunTable, window: Sequence[int] | None = None) -> In
             f"a table of {table.n_images} images; expected one; take table[i] for image i"
         )
     if window is not None:
+        # Cropping measures them.
         table = crop_table(table, window)
-    areas, boxes = table.area(), table.bbox()
+        areas, boxes = table.stated_area.astype(np.int64), table.stated_bbox.copy()
+    else:
+        areas, boxes = table.area(), table.bbox()
     if not areas.all():
         table, areas, boxes = table.select(areas > 0), areas[areas > 0], boxes[areas > 0]
     height, width = table.common_size()

@@ -249,30 +249,39 @@ class Annotations:
 
     def _checked_text(self, chosen: Int64, low: int, high: int) -> bytes:
         """Read the text low .. high - 1, and compare the checksums of the images it is of."""
-        shared, offsets = self._instances, self._instance_offsets
-        images = np.unique(shared["image"][chosen])
-        bounds = shared["rle_offsets"][offsets[[images[0], images[-1] + 1]]].tolist()
-        text = self._text(*bounds)
-        starts = (shared["rle_offsets"][offsets[images]] - bounds[0]).tolist()
-        stops = (shared["rle_offsets"][offsets[images + 1]] - bounds[0]).tolist()
-        sums = shared["rle_crc32c"][images].tolist()
-        for image, start, stop, expected in zip(images, starts, stops, sums, strict=True):
-            if google_crc32c.value(text[start:stop]) != expected:
-                raise StoreError(
-                    f"the masks of image {image} in {self._files.where(self._instances_key)} are "
-                    f"damaged: their checksum does not match; expected the text that was written; "
-                    f"convert the set again"
-                )
-        return text[low - bounds[0] : high - bounds[0]]
+        column, offsets = self._instances["image"], self._text_offsets
+        first = int(column[chosen[0]])
+        start, stop = offsets[first : first + 2].tolist()
+        if start <= low and high <= stop:
+            # Of one image, as nearly always.
+            text = self._text(start, stop)
+            self._expect_sum(first, text)
+            return text[low - start : high - start]
+        images = np.unique(column[chosen])
+        start, stop = offsets[[images[0], images[-1] + 1]].tolist()
+        text = self._text(start, stop)
+        bounds = ((offsets[images] - start).tolist(), (offsets[images + 1] - start).tolist())
+        for image, a, b in zip(images.tolist(), *bounds, strict=True):
+            self._expect_sum(image, text[a:b])
+        return text[low - start : high - start]
+
+    def _expect_sum(self, image: int, text: bytes) -> None:
+        if google_crc32c.value(text) != self._instances["rle_crc32c"][image]:
+            raise StoreError(
+                f"the masks of image {image} in {self._files.where(self._instances_key)} are "
+                f"damaged: their checksum does not match; expected the text that was written; "
+                f"convert the set again"
+            )
 
     @cached_property
-    def _instance_offsets(self) -> Int64:
-        """The instances of image i are those from place i to place i + 1."""
+    def _text_offsets(self) -> Int64:
+        """The text of image i is that from place i to place i + 1."""
         image = self._instances["image"]
         if np.any(np.diff(image) < 0):
             raise self._damaged(f"{self._instances_key}/image", "instances in the order of images")
         self._expect_below(f"{self._instances_key}/image", image, self._names.size)
-        found: Int64 = np.searchsorted(image, np.arange(self._names.size + 1))
+        instances = np.searchsorted(image, np.arange(self._names.size + 1))
+        found: Int64 = self._instances["rle_offsets"][instances]
         return found
 
     def _variant(self, name: str) -> _Variant:
