@@ -21,14 +21,10 @@ from mtfast.atomic import (
     locked,
     move,
     new_file,
-    new_folder,
-    remove_partials,
     sync_tree,
     write_file,
-    write_files,
 )
 from mtfast.errors import MtfastError, StoreError
-from mtfast.export.image_files import PngFolder
 from mtfast.export.manifest import write_record
 from mtfast.pictures.sheet import save_sheet
 from mtfast.store.shard import write_shard
@@ -51,15 +47,6 @@ def file_of_bytes(folder: Path, fail) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "write_bytes", lambda path, data: path.touch() or fail())
         write_file(folder / "out.txt", b"whole")
-
-
-def small_files(folder: Path, fail) -> None:
-    def files():
-        yield "out.txt", b"whole"
-        yield "b.txt", b"whole"
-        fail()
-
-    write_files(folder, files())
 
 
 def shard(folder: Path, fail) -> None:
@@ -85,36 +72,12 @@ def picture(folder: Path, fail) -> None:
     save_sheet(Sheet(), folder / "out.jpg")
 
 
-def masks_of_a_batch(folder: Path, fail) -> None:
-    class Batch:
-        out, split = folder, "train"
-        images = type("images", (), {"names": np.array(["a.jpg", "b.jpg"])})
-
-        def encode(self, form):
-            yield b"first"
-            fail()
-
-    way = PngFolder("semantic")
-    (folder / way.name_of("train")).mkdir()
-    way.write(Batch())
-
-
-def folder_of_a_block(folder: Path, fail) -> None:
-    with new_folder(folder / "set") as made:
-        (made / "deep").mkdir()
-        (made / "deep" / "a.txt").touch()
-        fail()
-
-
 WRITES = [
     file_of_a_block,
     file_of_bytes,
-    small_files,
     shard,
     record,
     picture,
-    masks_of_a_batch,
-    folder_of_a_block,
 ]
 ERRORS = [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device"), ValueError("x")]
 
@@ -153,16 +116,11 @@ def test_bytes_are_on_the_disk_before_their_name_is(tmp_path, monkeypatch, at_on
 
     monkeypatch.setattr(atomic, "_sync", fail)
     monkeypatch.setattr(atomic, "_syncfs", lambda: fail if at_once else None)
-    for write in (
-        lambda: write_file(tmp_path / "out.txt", b"after"),
-        lambda: write_files(tmp_path, [("out.txt", b"after")]),
-    ):
-        with pytest.raises(MtfastError, match="Input/output error"):
-            write()
-        assert tree(tmp_path) == {"out.txt": b"before"}
-    with pytest.raises(MtfastError, match="Input/output error"), new_folder(tmp_path / "set"):
-        pass
-    assert names_in(tmp_path) == ["out.txt"]
+    with pytest.raises(MtfastError, match="Input/output error"):
+        write_file(tmp_path / "out.txt", b"after")
+    assert tree(tmp_path) == {"out.txt": b"before"}
+    with pytest.raises(OSError, match="Input/output error"):
+        sync_tree(tmp_path)
 
 
 class Journal:
@@ -204,24 +162,6 @@ def test_the_order_of_syncs_and_renames(tmp_path, monkeypatch):
     write_shard(folder / "c.0", [b"chunk"], 1)
     assert journal.events == file
     journal.events.clear()
-    write_files(folder, [(name, b"x") for name in "bc"])
-    assert journal.events == [file[0]] * 2 + [file[1]] * 2 + [file[2]]
-    journal.events.clear()
-    with new_folder(folder / "set") as made:
-        (made / "a.json").write_text("a")
-    # The folder's own names and its files, in any order, before it is renamed.
-    assert sorted(journal.events[:2]) == [("sync", "a.json"), ("sync", "partial")]
-    assert journal.events[2:] == [("rename", "partial"), ("sync", "here")]
-    journal.events.clear()
-    (folder / "empty").mkdir()
-    with new_folder(folder / "empty") as made:
-        for name in ("train_images", "RLE_annotations", "meta_data"):
-            (made / name).mkdir()
-    # Annotations come last: a set is known by them.
-    moved = [name for event, name in journal.events if event == "rename"]
-    assert moved == ["train_images", "meta_data", "RLE_annotations"]
-    assert journal.events[-1] == ("sync", "empty")
-    journal.events.clear()
     (folder / "other").mkdir()
     move(folder / "a.txt", folder / "other" / "a.txt")
     assert journal.events[0] == ("rename", "a.txt")
@@ -241,20 +181,8 @@ def test_a_file_system_is_synced_at_once(tmp_path, monkeypatch):
     assert called == [tmp_path.stat().st_ino]
     monkeypatch.setattr(atomic, "_syncfs", lambda: lambda descriptor: -1)
     monkeypatch.setattr("ctypes.get_errno", lambda: errno.EIO)
-    with pytest.raises(MtfastError, match="cannot be written: Input/output error"):
-        write_files(tmp_path, [("a.txt", b"a")])
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_write_that_takes_fewer_bytes(tmp_path):
-    taken = []
-
-    def write(rest):
-        taken.append(bytes(rest[:2]))
-        return 2
-
-    atomic._write_all(write, b"abcde")
-    assert b"".join(taken)[:5] == b"abcde"
+    with pytest.raises(OSError, match="Input/output error"):
+        sync_tree(tmp_path)
 
 
 # --- files
@@ -279,68 +207,7 @@ def test_partial_names_differ(tmp_path):
     assert (tmp_path / "a.txt").read_text() == "first"
 
 
-def test_many_small_files(tmp_path):
-    assert write_files(tmp_path, []) == 0
-    names = [f"{k}.txt" for k in range(70)]
-    (tmp_path / "3.txt").write_text("before")
-    assert write_files(tmp_path, ((name, name.encode()) for name in names)) == 70
-    assert tree(tmp_path) == {name: name.encode() for name in names}
-
-
 # --- folders
-
-
-def test_a_new_folder(tmp_path):
-    with new_folder(tmp_path / "set") as folder:
-        assert folder.parent == tmp_path
-        (folder / "deep").mkdir()
-        (folder / "deep" / "a.txt").write_text("a")
-        assert not (tmp_path / "set").exists()
-    assert tree(tmp_path) == {"set/deep/a.txt": b"a"}
-    with pytest.raises(MtfastError, match="is not empty"), new_folder(tmp_path / "set"):
-        pass
-
-
-def test_an_empty_folder_stays_the_same_one(tmp_path):
-    (tmp_path / "set").mkdir()
-    inode = (tmp_path / "set").stat().st_ino
-    with new_folder(tmp_path / "set") as folder:
-        (folder / "a.txt").write_text("a")
-        assert folder.parent == tmp_path / "set"
-    assert (tmp_path / "set").stat().st_ino == inode
-    assert tree(tmp_path) == {"set/a.txt": b"a"}
-    assert names_in(tmp_path / "set") == ["a.txt"]
-
-
-def test_a_folder_that_is_filled_half_is_emptied_again(tmp_path, monkeypatch):
-    (tmp_path / "set").mkdir()
-    rename = Path.rename
-
-    def fail_on_a(path, target):
-        if path.name == "a":
-            raise OSError(errno.EIO, "Input/output error", str(path))
-        return rename(path, target)
-
-    monkeypatch.setattr(Path, "rename", fail_on_a)
-
-    def make() -> None:
-        with new_folder(tmp_path / "set") as folder:
-            for name in "ab":
-                (folder / name).mkdir()
-                (folder / name / "file").touch()
-
-    with pytest.raises(MtfastError, match="set cannot be written: Input/output error"):
-        make()
-    assert names_in(tmp_path / "set") == []
-
-
-def test_partials_of_killed_runs_are_removed(tmp_path):
-    (tmp_path / "deep" / f"{PARTIAL}0123").mkdir(parents=True)
-    (tmp_path / "deep" / f"{PARTIAL}0123" / "a.txt").touch()
-    (tmp_path / "deep" / f"{PARTIAL}4567.png").touch()
-    (tmp_path / "deep" / "kept.png").touch()
-    remove_partials(tmp_path)
-    assert [p.name for p in tmp_path.rglob("*")] == ["deep", "kept.png"]
 
 
 # --- what an error is about
@@ -375,12 +242,11 @@ def test_errors_say_whether_a_read_or_a_write_failed(tmp_path):
 
 def test_a_block_that_cannot_read_its_source(tmp_path):
     gone = tmp_path / "elsewhere" / "gone.jpg"
-    for make in (new_file, new_folder):
-        with (
-            pytest.raises(MtfastError, match=r"gone.jpg cannot be read: No such"),
-            make(tmp_path / "out"),
-        ):
-            gone.read_bytes()
+    with (
+        pytest.raises(MtfastError, match=r"gone.jpg cannot be read: No such"),
+        new_file(tmp_path / "out"),
+    ):
+        gone.read_bytes()
     assert names_in(tmp_path) == []
 
 

@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 
 import dask
 import pytest
@@ -442,6 +444,50 @@ def test_ctrl_c_while_processes_are_idle(tmp_path):
     assert process.stdout.readline() == "idle\n"
     os.killpg(process.pid, signal.SIGINT)
     assert process.communicate(timeout=60) == ("interrupted\n", "")
+
+
+WORKERS = """
+import os, signal, sys, time
+from mtfast.parallel import run_jobs
+
+def work(number):
+    time.sleep(0.2 if number < 2 else 600)
+    return os.getpid()
+
+if __name__ == "__main__":
+    n = 4 if sys.argv[1] == "busy" else 2
+    with run_jobs(work, range(n), scheduler="processes", workers=2) as results:
+        print(*{pid for _, pid in (next(results), next(results))}, flush=True)
+        signal.pause()
+"""
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there; one that nobody has waited for has ended."""
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at /proc")
+@pytest.mark.parametrize("state", ["idle", "busy", "frozen"])
+def test_worker_processes_end_with_a_parent_that_is_killed(tmp_path, state):
+    process = start(tmp_path / "workers.py", WORKERS, "busy" if state == "frozen" else state)
+    workers = [int(pid) for pid in process.stdout.readline().split()]
+    assert workers
+    assert all(map(is_running, workers))
+    if state == "frozen":
+        os.kill(workers[0], signal.SIGSTOP)
+    process.kill()
+    process.wait(timeout=60)
+    if state == "frozen":
+        os.kill(workers[0], signal.SIGCONT)
+    deadline = time.monotonic() + 60
+    while any(map(is_running, workers)):
+        assert time.monotonic() < deadline
+        os.sched_yield()
+    process.communicate(timeout=60)
 
 
 # --- what is imported

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mtfast.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from mtfast import mask as mask
     from mtfast.conversion.convert import convert as convert
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from mtfast.table import RunTable as RunTable
     from mtfast.verification.verify import verify as verify
 
-__version__ = "0.1.0"
 
 # Names are loaded when they are first asked for: `import mtfast` costs nothing, numba is imported
 # when a kernel is needed and zarr when a store is written.

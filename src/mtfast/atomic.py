@@ -27,11 +27,8 @@ __all__ = [
     "locked",
     "move",
     "new_file",
-    "new_folder",
-    "remove_partials",
     "sync_tree",
     "write_file",
-    "write_files",
 ]
 
 PARTIAL = ".partial-"
@@ -105,123 +102,6 @@ def write_file(
         partial.write_bytes(data)
 
 
-def write_files(
-    folder: Path, files: Iterable[tuple[str, bytes]], error: type[MtfastError] = MtfastError
-) -> int:
-    """Write many small files into a folder; all take their names when all of them are whole.
-
-    They share one sync: 0.1 ms a file where one each takes 6 ms (ext4 on a virtual disk).
-
-    Parameters
-    ----------
-    folder : Path
-    files : iterable of (name, bytes)
-        Consumed one by one, so that one is in memory at a time.
-    error : type
-        What an OSError becomes.
-
-    Returns
-    -------
-    int
-        How many were written.
-
-    Raises
-    ------
-    MtfastError
-        Or ``error``, if one of them cannot be made or written. Nothing unfinished is left behind.
-    """
-    written: list[tuple[str, str]] = []
-    try:
-        with explain_errors(folder, folder, error):
-            for name, data in files:
-                out = folder / name
-                partial = str(_partial(out))
-                written.append((partial, str(out)))
-                # Half the time of Path.open.
-                with open(partial, "wb", buffering=0) as file:  # noqa: PTH123
-                    _write_all(file.write, data)
-            if written:
-                _sync_all([Path(partial) for partial, _ in written], folder)
-                for partial, place in written:
-                    os.replace(partial, place)  # noqa: PTH105 - paths are plain strings
-                _sync(folder)
-    except BaseException:
-        for partial, _ in written:
-            _remove(Path(partial))
-        raise
-    return len(written)
-
-
-@contextmanager
-def new_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
-    """Make a folder whose content takes its place when the block ends without an error.
-
-    Parameters
-    ----------
-    out : path
-        A new name, or an empty folder, which stays the same folder.
-
-    Yields
-    ------
-    Path
-        An empty folder on the same disk, to be filled.
-
-    Raises
-    ------
-    MtfastError
-        If ``out`` is not empty, or for an OSError in the block; nothing is left behind.
-
-    Examples
-    --------
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as parent:
-    ...     with new_folder(Path(parent) / "set") as folder:
-    ...         _ = (folder / "note.txt").write_text("whole")
-    ...     os.listdir(parent)
-    ['set']
-    """
-    out = Path(out)
-    place = out.resolve()
-    partial = _make_partial_folder(out, place)
-    moved: list[Path] = []
-    try:
-        with explain_errors(out, partial, MtfastError):
-            yield partial
-            sync_tree(partial)
-            if partial.parent == place:
-                # Annotations go last: until then nothing takes the folder for a set.
-                for child in sorted(partial.iterdir(), reverse=True):
-                    child.rename(place / child.name)
-                    moved.append(place / child.name)
-                partial.rmdir()
-                _sync(place)
-            else:
-                moved.append(partial.rename(place))
-                _sync(place.parent)
-    except BaseException:
-        for path in (partial, *moved):
-            _remove(path)
-        raise
-
-
-def _make_partial_folder(out: Path, place: Path) -> Path:
-    """Make the folder that is filled: inside an empty one, else beside the new one."""
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise MtfastError(
-            f"{out} is not empty; expected an empty folder or a new name; "
-            "choose another folder or remove this one"
-        )
-    partial = _partial(place / place.name if place.exists() else place)
-    try:
-        partial.mkdir(parents=True)
-    except OSError as error:
-        raise MtfastError(
-            f"{partial.parent} cannot be written to ({error.strerror}); expected a folder with the "
-            "right to write; choose another one"
-        ) from error
-    return partial
-
-
 def move(source: Path, target: Path) -> None:
     """Rename a file or folder within one disk, and put both folders' names on the disk.
 
@@ -251,30 +131,19 @@ def sync_tree(folder: Path) -> None:
     _sync_all(inside, folder)
 
 
-def remove_partials(folder: Path) -> None:
-    """Remove what killed runs have left unfinished below a folder that no other run writes to.
-
-    Parameters
-    ----------
-    folder : Path
-    """
-    for at, folders, names in os.walk(folder):
-        for name in (*folders, *names):
-            if name.startswith(PARTIAL):
-                _remove(Path(at, name))
-
-
 @contextmanager
-def locked(target: Path) -> Iterator[None]:
+def locked(target: Path, folder: Path | None = None) -> Iterator[None]:
     """Keep other runs, in this process or another, away from a place while the block runs.
 
-    The lock is the file ``.NAME.lock`` beside it, which is removed at the end. The system frees the
-    lock of a process that dies.
+    The lock is the file ``.NAME.lock``, which is removed at the end. The system frees the lock of a
+    process that dies.
 
     Parameters
     ----------
     target : Path
-        Need not exist; the folder that it is in must.
+        Need not exist.
+    folder : Path, optional
+        Where the lock is; by default beside the target.
 
     Raises
     ------
@@ -283,7 +152,7 @@ def locked(target: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    path = target.with_name(f".{target.name}.lock")
+    path = (folder or target.parent) / f".{target.name}.lock"
     lock = FileLock(path, timeout=0)
     with explain_errors(target, path, StoreError):
         # Where no file can be made, some versions of filelock only say that time is out.
@@ -365,13 +234,6 @@ def _remove(path: Path) -> None:
     else:
         with suppress(OSError):
             path.unlink()
-
-
-def _write_all(write: Callable[[memoryview], int | None], data: bytes) -> None:
-    """Write all bytes: one call of a file without a buffer may take fewer of them."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[write(rest) or 0 :]
 
 
 def _sync(path: Path) -> None:

@@ -10,6 +10,7 @@ only module that imports Dask.
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections import deque
@@ -26,8 +27,9 @@ from contextlib import closing, contextmanager
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 from uuid import uuid4
 
@@ -414,7 +416,8 @@ def worker_processes(n: int) -> ProcessPoolExecutor:
     """Make a pool of n processes that ignore Ctrl-C.
 
     They are spawned, as a fork copies locks that other threads hold. A terminal sends Ctrl-C to
-    all its processes; these block the signal from their start, and the parent stops them.
+    all its processes; these block the signal from their start, and the parent stops them. They end
+    when it does, even if it is killed.
 
     Parameters
     ----------
@@ -424,7 +427,23 @@ def worker_processes(n: int) -> ProcessPoolExecutor:
     -------
     ProcessPoolExecutor
     """
-    return _Processes(n, mp_context=get_context("spawn"))
+    return _Processes(n, mp_context=get_context("spawn"), initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """Have a thread of this process end it when its parent has ended.
+
+    A worker waits for the next task at a pipe of which all workers hold both ends, so it is not
+    told.
+    """
+    parent = parent_process()
+
+    def wait_for_its_end() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=wait_for_its_end, daemon=True, name="end-with-parent").start()
 
 
 class _Processes(ProcessPoolExecutor):

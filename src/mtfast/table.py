@@ -17,6 +17,7 @@ they read a file, and again by every kernel that decodes a text.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -371,6 +372,31 @@ class RunTable:
         """
         start, stop = self.rle_offsets[instance : instance + 2]
         return self.rle[start:stop].tobytes()
+
+    def digest(self, columns: Sequence[str] = tuple(_DTYPES)) -> str:
+        """Return what differs where a column does.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            All by default.
+
+        Returns
+        -------
+        str
+            SHA-256 of the columns one after another, names ended by NUL, in hexadecimal.
+
+        Examples
+        --------
+        >>> table.digest() == table.digest(), table.digest() == table[1:].digest()
+        (True, False)
+        """
+        digest = hashlib.sha256()
+        for column in columns:
+            values = getattr(self, column)
+            text = column == "names"
+            digest.update("\0".join([*values.tolist(), ""]).encode() if text else values.data)
+        return digest.hexdigest()
 
     def area(self) -> Int64:
         """Count the foreground pixels of every instance.

@@ -318,13 +318,11 @@ def test_what_is_said_after_an_interrupt(monkeypatch, command):
         "bench": "nothing was written",
         "demo": "what was finished stays in DIR",
         "doctor": "nothing was written",
-        "index": "splits that were indexed keep their index",
-        "masks": "masks that were finished stay",
     }
     assert kept.get(command, "nothing half-written is left") in line
 
 
-def test_an_index_is_kept_for_splits_that_have_one(tiny_set, tmp_path, monkeypatch):
+def test_an_interrupt_says_what_is_kept(tiny_set, tmp_path, monkeypatch):
     from mtfast.conversion import crop_index
 
     store = mtfast.convert(tiny_set, tmp_path / "s.zarr")
@@ -335,11 +333,17 @@ def test_an_index_is_kept_for_splits_that_have_one(tiny_set, tmp_path, monkeypat
             raise KeyboardInterrupt
         return index_split(split, *rest)
 
-    monkeypatch.setattr(crop_index, "_index_split", interrupt_at_test)
-    assert invoke("index", str(store))[0] == 130
-    opened = mtfast.open(store)
-    assert opened["train"].has_crop_index
-    assert not opened["test"].has_crop_index
+    with monkeypatch.context() as patch:
+        patch.setattr(crop_index, "_index_split", interrupt_at_test)
+        status, _, errors = invoke("index", str(store))
+    assert status == 130
+    (kept,) = [path for path in tmp_path.iterdir() if path != store]
+    said = f"interrupted; what is done is kept in {kept}; run the same again to go on"
+    assert errors.splitlines()[-1] == f"mtfast: error: {said}"
+    assert invoke("index", str(store))[0] == 0
+    assert all(
+        split.has_crop_index for split in map(mtfast.open(store).__getitem__, ("train", "test"))
+    )
     assert names_in(tmp_path) == ["s.zarr"]
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 import mtfast
 from folders import names_in
+from mtfast.atomic import PARTIAL
 from mtfast.errors import MtfastError, SourceError, StoreError
 from mtfast.jpeg import read_header
 from mtfast.sources.variants import default_variant
@@ -91,8 +92,9 @@ def coco(tmp_path):
     return write_coco(tmp_path / "set")
 
 
-def assert_nothing_left(folder: Path) -> None:
-    assert names_in(folder) == ["set"]
+def assert_no_store(folder: Path, *others: str) -> None:
+    """What is done may be kept for the next run, and nothing else."""
+    assert [name for name in names_in(folder) if PARTIAL not in name] == ["set", *others]
 
 
 @pytest.mark.parametrize("scheduler", ["sync", "threads", "processes"])
@@ -132,7 +134,7 @@ def test_cluster(coco, tmp_path):
         words = bad_image(coco.parent, "truncated")
         with pytest.raises(SourceError, match=words):
             mtfast.convert(coco, tmp_path / "b.zarr", shard=1, scheduler=cluster.scheduler_address)
-    assert names_in(tmp_path) == ["set", "store.zarr"]
+    assert_no_store(tmp_path, "store.zarr")
 
 
 def test_no_cluster(coco, tmp_path, monkeypatch):
@@ -141,7 +143,7 @@ def test_no_cluster(coco, tmp_path, monkeypatch):
     monkeypatch.setattr(parallel, "CONNECT_SECONDS", 0.5)
     with pytest.raises(MtfastError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
         mtfast.convert(coco, tmp_path / "store.zarr", scheduler="tcp://127.0.0.1:9")
-    assert_nothing_left(tmp_path)
+    assert_no_store(tmp_path)
     with pytest.raises(MtfastError, match="scheduler 'thread'; expected threads"):
         mtfast.convert(coco, tmp_path / "store.zarr", scheduler="thread")
     with pytest.raises(MtfastError, match="0 workers"):
@@ -285,7 +287,7 @@ def test_bad_images(coco, tmp_path, case):
     with pytest.raises(SourceError, match=words) as caught:
         mtfast.convert(coco, tmp_path / "store.zarr", shard=1)
     assert len(str(caught.value).splitlines()) == 1
-    assert_nothing_left(tmp_path)
+    assert_no_store(tmp_path)
 
 
 @pytest.mark.parametrize("scheduler", ["sync", "threads"])
@@ -323,7 +325,7 @@ def test_an_image_that_cannot_be_read(
         mtfast.convert(source, tmp_path / "store.zarr", scheduler=scheduler)
     assert "store.zarr" not in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
-    assert_nothing_left(tmp_path)
+    assert_no_store(tmp_path)
 
 
 def test_an_image_that_vanishes(coco, tmp_path, monkeypatch):
@@ -339,7 +341,7 @@ def test_an_image_that_vanishes(coco, tmp_path, monkeypatch):
     monkeypatch.setattr(conversion, "read_image", late)
     with pytest.raises(SourceError, match=r"1 x image without file \('1.jpg'\)"):
         mtfast.convert(coco, tmp_path / "store.zarr", scheduler="sync")
-    assert_nothing_left(tmp_path)
+    assert_no_store(tmp_path)
 
 
 def test_a_store_is_complete_last(coco, tmp_path, monkeypatch):
@@ -368,7 +370,7 @@ def test_columns_that_cannot_be_written(coco, tmp_path, monkeypatch):
     monkeypatch.setattr(conversion, "_write_columns", fail)
     with pytest.raises(StoreError, match="cannot be written: No space left on device"):
         mtfast.convert(coco, tmp_path / "store.zarr")
-    assert_nothing_left(tmp_path)
+    assert_no_store(tmp_path)
 
 
 def test_a_missing_image_folder_is_found_early(damaged, tmp_path, monkeypatch):
@@ -405,7 +407,7 @@ def test_the_log_says_what_is_decided(coco, tmp_path, caplog):
         assert "train: masks are painted from annotations, one of 1 variants" in caplog.text
         assert "replaced" not in caplog.text
         mtfast.convert(coco, tmp_path / "store.zarr", overwrite=True)
-    assert f"{tmp_path / 'store.zarr'} is replaced; until the new store is complete" in caplog.text
+    assert f"{tmp_path / 'store.zarr'} is replaced; until the new store has" in caplog.text
 
 
 def test_older_names_of_options(small_set, tmp_path):
@@ -420,7 +422,7 @@ def test_errors_cross_processes(coco, tmp_path):
     with pytest.raises(SourceError, match=words) as caught:
         mtfast.convert(coco, tmp_path / "store.zarr", shard=1, scheduler="processes")
     assert len(str(caught.value).splitlines()) == 1
-    assert_nothing_left(tmp_path)
+    assert_no_store(tmp_path)
 
 
 def test_decode_check_finds_what_markers_hide(coco, tmp_path):
@@ -433,7 +435,7 @@ def test_decode_check_finds_what_markers_hide(coco, tmp_path):
     assert read_header(bytes(data)) == (*SHAPE, 3)
     with pytest.raises(SourceError, match=r"unreadable image \(1.jpg .* does not decode"):
         mtfast.convert(coco, tmp_path / "store.zarr", decode_check=True)
-    assert_nothing_left(tmp_path)
+    assert_no_store(tmp_path)
 
 
 def test_a_target_is_left_alone(coco, tmp_path):
@@ -475,50 +477,97 @@ def test_a_failed_overwrite_keeps_the_old_store(coco, tmp_path):
     with pytest.raises(SourceError):
         mtfast.convert(coco, target, overwrite=True)
     assert mtfast.open(target)["train"].image_bytes(1) == old
+    assert_no_store(tmp_path, "store.zarr")
+
+
+def test_a_kill_before_the_new_store_has_its_place(coco, tmp_path, monkeypatch):
+    """The older one is aside, and the next run has nothing left to do but to put the new one."""
+    target = mtfast.convert(coco, tmp_path / "store.zarr")
+    aside = tmp_path / ".store.zarr.replaced"
+    target.rename(aside)
+    with pytest.raises(StoreError, match=r"one that was to be replaced is .*\.store\.zarr\.repl"):
+        mtfast.open(target)
+    with pytest.raises(StoreError, match="whose replacement was cut short"):
+        mtfast.convert(coco, target)
+    mtfast.convert(coco, target, overwrite=True)
+    assert len(mtfast.open(target)["train"]) == 3
     assert names_in(tmp_path) == ["set", "store.zarr"]
 
 
-def test_a_killed_overwrite_keeps_the_old_store(coco, tmp_path):
-    """What a kill in the middle leaves: a store aside and an incomplete one in its place."""
-    target = mtfast.convert(coco, tmp_path / "store.zarr")
-    target.rename(tmp_path / ".store.zarr.replaced")
-    target.mkdir()
-    metadata = {"zarr_format": 3, "node_type": "group"}
-    metadata["attributes"] = {"mtfast_format": 2, "complete": False}
-    (target / "zarr.json").write_text(json.dumps(metadata))
-    with pytest.raises(StoreError, match=r"it was to replace is .*\.store\.zarr\.replaced"):
-        mtfast.open(target)
-    bad = bad_image(coco.parent, "truncated")
-    with pytest.raises(SourceError, match=bad):
-        mtfast.convert(coco, target, overwrite=True)
-    assert len(mtfast.open(target)["train"]) == 3
-
-
-def test_a_kill_after_the_new_store_is_whole(coco, tmp_path):
-    """The store in its place is the newer one, and stays if the next conversion fails."""
+def test_a_kill_after_the_new_store_has_its_place(coco, tmp_path):
+    """It stays, and the older one goes, when the next conversion fails or not."""
     target = mtfast.convert(coco, tmp_path / "store.zarr")
     shutil.copytree(target, tmp_path / ".store.zarr.replaced")
     (tmp_path / ".store.zarr.replaced" / "older").touch()
-    bad = bad_image(coco.parent, "truncated")
-    with pytest.raises(SourceError, match=bad):
-        mtfast.convert(coco, target, overwrite=True)
+    mtfast.convert(coco, target, overwrite=True)
     assert not (target / "older").exists()
     assert names_in(tmp_path) == ["set", "store.zarr"]
 
 
-def test_two_conversions_to_one_place(coco, tmp_path):
-    """The second fails and leaves the folder of the first alone, even with overwrite."""
-    from mtfast.store.writing.replace import replacing
+def n_shards(store: Path) -> int:
+    return len(list((store / "train" / "semantic").glob("c.*")))
 
-    target = tmp_path / "store.zarr"
-    with replacing(target):
-        metadata = {"zarr_format": 3, "node_type": "group", "attributes": {"mtfast_format": 1}}
-        (target / "zarr.json").write_text(json.dumps(metadata))
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_two_conversions_to_one_place(coco, tmp_path, monkeypatch, overwrite):
+    """The second is refused while the first is at work, even with overwrite."""
+    refused = []
+
+    def convert_again(*arguments):
         with pytest.raises(StoreError, match="being written by another run"):
-            mtfast.convert(coco, target, overwrite=True)
-        assert os.listdir(target) == ["zarr.json"]
-    mtfast.convert(coco, target, overwrite=True)
+            mtfast.convert(coco, tmp_path / "store.zarr", overwrite=overwrite)
+        refused.append(True)
+        return write_columns(*arguments)
+
+    from mtfast.conversion import convert
+
+    write_columns = convert._write_columns
+    monkeypatch.setattr(convert, "_write_columns", convert_again)
+    mtfast.convert(coco, tmp_path / "store.zarr")
+    assert refused
     assert names_in(tmp_path) == ["set", "store.zarr"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("what", ["store", "folder", "file"])
+def test_what_appears_meanwhile_is_left_alone(coco, tmp_path, monkeypatch, what, overwrite):
+    """Nobody waits for a conversion of an hour with the name in mind."""
+    target = tmp_path / "store.zarr"
+
+    def meanwhile(*arguments):
+        if what == "store":
+            shutil.copytree(other, target)
+        elif what == "folder":
+            target.mkdir()
+            (target / "precious.txt").write_text("precious")
+        else:
+            target.write_text("precious")
+        return write_columns(*arguments)
+
+    from mtfast.conversion import convert
+
+    other = mtfast.convert(coco, tmp_path / "other.zarr", shard=2)
+    write_columns = convert._write_columns
+    with monkeypatch.context() as patch:
+        patch.setattr(convert, "_write_columns", meanwhile)
+        if what == "store" and overwrite:
+            # As asked for: a complete store is replaced.
+            mtfast.convert(coco, target, overwrite=True)
+            assert n_shards(target) == 1
+            return
+        with pytest.raises(StoreError, match=f"{target} exists and is .*; run the same again"):
+            mtfast.convert(coco, target, overwrite=overwrite)
+    if what == "store":
+        assert n_shards(target) == 2
+        shutil.rmtree(target)
+    elif what == "folder":
+        assert (target / "precious.txt").read_text() == "precious"
+        shutil.rmtree(target)
+    else:
+        assert target.read_text() == "precious"
+        target.unlink()
+    mtfast.convert(coco, target)
+    assert names_in(tmp_path) == ["other.zarr", "set", "store.zarr"]
 
 
 def test_places_for_a_store(coco, tmp_path):
@@ -554,7 +603,7 @@ def test_a_full_disk(coco, tmp_path, monkeypatch):
     monkeypatch.setattr("mtfast.conversion.convert.write_shard", no_room)
     with pytest.raises(StoreError, match="cannot be written: No space left on device"):
         mtfast.convert(coco, tmp_path / "store.zarr")
-    assert_nothing_left(tmp_path)
+    assert_no_store(tmp_path)
 
 
 SLOW = """
@@ -568,10 +617,10 @@ def slow(*args):
     sys.stdout.write("writing\\n")
     sys.stdout.flush()
     time.sleep(0.4)
-    write(*args)
+    return write(*args)
 conversion.write_shard = slow
 from mtfast.cli import main
-main(["convert", *sys.argv[1:], "--shard", "1"])
+main(["convert", *sys.argv[1:], "--shard", "1", "--workers", "1"])
 """
 
 
@@ -585,19 +634,20 @@ def test_interruption(coco, tmp_path, how):
         text=True,
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == "writing\n"
+    # Two files a shard: the third is begun when the first shard is done.
+    assert [process.stdout.readline() for _ in range(3)] == ["writing\n"] * 3
     process.send_signal(how)
     _, errors = process.communicate(timeout=60)
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert "Traceback" not in errors
-        assert errors.count("mtfast: error: interrupted") == 1
-        assert_nothing_left(tmp_path)
-    else:
-        with pytest.raises(StoreError, match="incomplete"):
-            mtfast.open(target)
-        mtfast.convert(coco, target, overwrite=True)
-        assert len(mtfast.open(target)["train"]) == 3
+        assert errors.count("mtfast: error: interrupted; what is done is kept in") == 1
+    assert all(name == "set" or PARTIAL in name or ".lock" in name for name in names_in(tmp_path))
+    with pytest.raises(StoreError, match=r"no store at .*; run what began .*\.partial-\w+ again"):
+        mtfast.open(target)
+    mtfast.convert(coco, target, shard=1)
+    assert len(mtfast.open(target)["train"]) == 3
+    assert names_in(tmp_path) == ["set", "store.zarr"]
 
 
 def test_demo_images(demo_data, tmp_path):

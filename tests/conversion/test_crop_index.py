@@ -173,22 +173,46 @@ def test_an_index_is_made_again_when_asked_to(broken):
 
 def test_a_run_that_fails_leaves_the_store_as_it_was(copy, monkeypatch):
     before = files_of(copy)
-    left = schema.partial_index_path(copy)
-    left.mkdir()
-    (left / "zarr.json").write_text("of a run that was killed")
 
     def fail(job):
         raise StoreError("no more; expected more; get more")
 
     with monkeypatch.context() as patch:
         patch.setattr("mtfast.conversion.crop_index._index_shard", fail)
-        with pytest.raises(StoreError, match="no more"):
+        with pytest.raises(StoreError, match=r"get more$"):
             add_crop_index(copy, scheduler="sync")
     assert files_of(copy) == before
-    assert not left.exists()
+    assert names_in(copy.parent) == [copy.name]
     assert mtfast.open(copy)["train"].has_crop_index is False
     add_crop_index(copy, scheduler="sync")
     assert mtfast.open(copy)["train"].has_crop_index
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_run_that_was_stopped_goes_on(copy, indexed, monkeypatch, overwrite):
+    from mtfast.conversion import crop_index as adding
+
+    before, index_shard, made = files_of(copy), adding._index_shard, []
+
+    def stop_at_test(job):
+        if job.split.name == "test":
+            raise KeyboardInterrupt
+        made.append(job.number)
+        return index_shard(job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(adding, "_index_shard", stop_at_test)
+        with pytest.raises(KeyboardInterrupt, match=r"what is done is kept in .*; run the same"):
+            add_crop_index(copy, scheduler="sync", overwrite=overwrite)
+        assert made
+        assert files_of(copy) == before
+        made.clear()
+        with pytest.raises(KeyboardInterrupt):
+            add_crop_index(copy, scheduler="sync", overwrite=overwrite)
+        assert not made
+    add_crop_index(copy, scheduler="sync", overwrite=overwrite)
+    assert files_of(copy) == files_of(indexed)
+    assert names_in(copy.parent) == [copy.name]
 
 
 def test_an_old_index_goes_back_where_a_new_one_cannot_go(broken, monkeypatch):
@@ -206,7 +230,15 @@ def test_an_old_index_goes_back_where_a_new_one_cannot_go(broken, monkeypatch):
     with pytest.raises(StoreError, match="cannot be written: Input/output error"):
         add_crop_index(broken, overwrite=True, scheduler="sync")
     assert files_of(broken) == before
-    assert names_in(broken.parent) == [broken.name]
+
+
+def test_an_index_that_another_run_has_added_is_left_alone(copy):
+    opened = mtfast.open(copy)
+    add_crop_index(copy, scheduler="sync")
+    before = files_of(copy)
+    with pytest.raises(StoreError, match="has got a crop index meanwhile"):
+        add_crop_index(opened, scheduler="sync")
+    assert files_of(copy) == before
 
 
 def test_a_store_that_is_open_goes_on(copy):

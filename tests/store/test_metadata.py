@@ -8,6 +8,7 @@ import shutil
 import tracemalloc
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
 import pytest
 import zarr
@@ -22,7 +23,7 @@ from mtfast.store.reading.chunks import ShardedChunks, is_sharded
 from mtfast.store.reading.columns import StoredColumn, TextArray, read_column
 from mtfast.store.reading.files import LocalFiles
 from mtfast.store.reading.metadata import read_array, read_attributes
-from mtfast.store.shard import MISSING, index_bytes, shard_is_whole, write_shard
+from mtfast.store.shard import MISSING, index_bytes, shard_of, write_shard
 from stores import reseal
 
 
@@ -381,24 +382,15 @@ def test_chunks_beyond_the_end_of_a_shard(tmp_path):
             ShardedChunks(files, read_array(files, "a")).read(0)
 
 
-def test_whole_shards_are_told_from_others(tmp_path):
+def test_a_shard_in_memory_is_that_of_a_file(tmp_path):
     path = tmp_path / "c.0"
-    both = np.array([True, True])
-    assert not shard_is_whole(path, 3, both)
-    write_shard(path, [b"ab", b"c"], 3)
-    assert shard_is_whole(path, 3, both)
-    assert shard_is_whole(path, 3, np.array([True, True, False]))
-    for n_chunks, written in ((3, both[:1]), (3, np.ones(3, bool)), (2, both), (4, both)):
-        assert not shard_is_whole(path, n_chunks, written)
-    assert not shard_is_whole(path, 3, np.array([True, False, True]))
-    raw = path.read_bytes()
-    for other in (raw[1:], b"x" + raw, raw[:-1], raw[:-1] + b"x", b""):
-        path.write_bytes(other)
-        assert not shard_is_whole(path, 3, both)
-    write_shard(path, [b"ab", None, b"c"], 3)
-    assert shard_is_whole(path, 3, np.array([True, False, True]))
-    with pytest.raises(IndexError):
-        write_shard(path, [b"a"] * 4, 3)
+    for chunks in ([b"ab", b"c"], [b"ab", None, b"c"], []):
+        written = write_shard(path, chunks, 3)
+        assert shard_of(chunks, 3) == path.read_bytes()
+        assert written == (len(path.read_bytes()), google_crc32c.value(path.read_bytes()))
+    for write in (shard_of, lambda chunks, n: write_shard(path, chunks, n)):
+        with pytest.raises(IndexError):
+            write([b"a"] * 4, 3)
 
 
 # --- the layer of files

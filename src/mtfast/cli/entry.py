@@ -33,8 +33,6 @@ LEFT_AFTER_INTERRUPT = {
     "bench": "nothing was written",
     "demo": f"what was finished stays in DIR; {AGAIN}",
     "doctor": "nothing was written",
-    "index": f"splits that were indexed keep their index; {AGAIN} for the others",
-    "masks": f"masks that were finished stay; {AGAIN} to write the others",
 }
 """What is true after Ctrl-C of commands that do not write one thing, whole or not at all."""
 WHOLE_OR_NOTHING = f"nothing half-written is left; {AGAIN}"
@@ -65,10 +63,12 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         _fail(_usage_line(error))
         status = BAD_INPUT
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
         if debug:
             raise
-        _fail(f"interrupted; {_left_by(rest)}")
+        # click raises its own error from the interrupt, which says what a work folder keeps.
+        told = (error if isinstance(error, KeyboardInterrupt) else error.__cause__ or error).args
+        _fail(f"interrupted; {told[0] if told else _left_by(rest)}")
         status = INTERRUPTED
     except BrokenPipeError:
         # The reader of our output, such as `head`, has what it wanted.

@@ -114,8 +114,8 @@ def masks(
       tiff                    OUT/SPLIT_KIND_masks.tif, a page for each image
       tiff --file-per-image   OUT/SPLIT_KIND_masks/STEM.tif
 
-    Masks that are already there, made with the same options, are left alone: after an interruption,
-    run the same line again.
+    Masks that are there with the very bytes that would be written are left alone. After an
+    interruption, run the same line again.
     """  # noqa: D301 - click reads the backspace
     from mtfast.errors import MtfastError
     from mtfast.export import export_masks

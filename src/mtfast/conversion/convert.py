@@ -14,11 +14,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,7 +33,7 @@ from mtfast.conversion.image_checks import (
 )
 from mtfast.conversion.inputs import SplitInput, read_splits, refusal_of_files
 from mtfast.errors import MtfastError, SourceError, counted, one_of
-from mtfast.parallel import check_scheduler, run_jobs
+from mtfast.parallel import check_scheduler
 from mtfast.paths import local_path
 from mtfast.progress import Progress, track
 from mtfast.ragged import as_strings
@@ -58,8 +56,10 @@ from mtfast.store.writing.arrays import (
 from mtfast.store.writing.crop_index import IndexShard, write_rows
 from mtfast.store.writing.crop_index import declare as declare_index
 from mtfast.store.writing.masks import mask_chunks
-from mtfast.store.writing.replace import refuse_existing, replacing
+from mtfast.store.writing.replace import refuse_existing, writing_store
 from mtfast.table import RunTable
+from mtfast.version import __version__
+from mtfast.work_folder import FileSum, Made, Plan, WorkFolder, stamps
 
 if TYPE_CHECKING:
     import zarr
@@ -93,6 +93,10 @@ def convert(
 
     Image files are stored as they are, byte for byte; semantic masks are painted from the RLE,
     later annotations over earlier ones; all annotation files are kept.
+
+    The store appears when it is complete. A run that is stopped, by Ctrl-C, an error or a kill,
+    leaves what is done in a hidden folder beside it; the next run with the same options and an
+    unchanged source goes on from there.
 
     Parameters
     ----------
@@ -144,7 +148,7 @@ def convert(
     SourceError, RLEError
         If the dataset is missing, malformed, or one of its files cannot be read.
     StoreError
-        If the store exists or cannot be written. What was written so far is removed.
+        If the store exists or cannot be written.
     MtfastError
         If an option has no such value.
 
@@ -167,7 +171,7 @@ def convert(
             "a crop index without images; expected images to index; leave out one of the two"
         )
     check_scheduler(scheduler)
-    target = local_path(store).absolute()
+    target = local_path(store).resolve()
     refuse_existing(target, overwrite)
     if not isinstance(source, Source):
         source = open_source(source, image_folder, bad=bad, mapping=mapping)
@@ -181,13 +185,14 @@ def convert(
     names = chosen_splits(opened, splits) if splits else None
     inputs = read_splits(opened, names, variant or semantic, checks, workers, progress)
 
-    run = partial(run_jobs, _write_shard, name="write-shard", scheduler=scheduler, workers=workers)
-    try:
-        with replacing(target):
-            _write(target, opened, inputs, options, run, progress)
-    except BadImageError:
-        refusal_of_files(opened, inputs, options.checks, workers, progress)
-        raise
+    with writing_store(target, _plan(opened, inputs, options), overwrite) as work:
+        try:
+            _write(work, opened, inputs, options, scheduler, workers, progress)
+        except SourceError as error:
+            work.expect_changes(_images_left(work, opened, inputs, options))
+            if isinstance(error, BadImageError):
+                refusal_of_files(opened, inputs, options.checks, workers, progress)
+            raise
     return Path(store)
 
 
@@ -224,18 +229,38 @@ class _Written(NamedTuple):
     entries: list[tuple[int, int]]
 
 
+def _plan(source: Source, inputs: Sequence[SplitInput], options: _Options) -> Plan:
+    """Return what decides about the shards of a store."""
+    chosen = {
+        "splits": [split.name for split in inputs],
+        "variant": [split.semantic_variant for split in inputs],
+        "bad": source.bad,
+        "map": source.mapping,
+        **asdict(options),
+    }
+    found: dict[str, Any] = {}
+    for split in inputs:
+        found |= {table.file: table.table.digest() for table in split.tables}
+        if split.has_images:
+            paths = source.find_images(split.name, split.names)
+            found |= stamps(paths[name] for name in split.names)
+    return Plan("convert", chosen, found)
+
+
 def _write(
-    target: Path,
+    work: WorkFolder,
     source: Source,
     inputs: Sequence[SplitInput],
     options: _Options,
-    run: Callable[[Sequence[_Job]], AbstractContextManager[Iterator[tuple[int, _Written]]]],
+    scheduler: str,
+    workers: int | None,
     progress: Progress | None,
 ) -> None:
+    target = work.content
     writer = StoreWriter(target, _attributes(source, inputs, options))
     groups = {split.name: _declare(writer, split, options) for split in inputs}
     by_name = {split.name: split for split in inputs}
-    shards = plan({split.name: len(split.names) for split in inputs}, options.shard)
+    shards = _shards(inputs, options)
     jobs = [_job(target, source, by_name[shard.split], shard, options) for shard in shards]
     columns: dict[str, dict[str, list[Any]]] = {
         split.name: {name: [None] * len(split.names) for name in _ALL_COLUMNS} for split in inputs
@@ -245,10 +270,11 @@ def _write(
     # Columns keep the interpreter busy and shards do not: they are written side by side.
     with ThreadPoolExecutor(1) as aside:
         annotations = aside.submit(_write_annotations, groups, inputs)
-        with run(jobs) as results:
+        keys = [_key(shard) for shard in shards]
+        with work.run_jobs(_write_shard, jobs, keys, "write-shard", scheduler, workers) as results:
             shown = track(results, "writing images", progress, sum(sizes), lambda r: sizes[r[0]])
-            for number, written in shown:
-                shard = shards[number]
+            for number, result in shown:
+                shard, written = shards[number], _Written(*result)
                 for name, values in written.columns.items():
                     columns[shard.split][name][shard.start : shard.stop] = values
                 if written.entries:
@@ -262,10 +288,27 @@ def _write(
     writer.finish()
 
 
+def _shards(inputs: Sequence[SplitInput], options: _Options) -> tuple[Shard, ...]:
+    return plan({split.name: len(split.names) for split in inputs}, options.shard)
+
+
+def _key(shard: Shard) -> str:
+    return f"{shard.split}/{shard.number}"
+
+
+def _images_left(
+    work: WorkFolder, source: Source, inputs: Sequence[SplitInput], options: _Options
+) -> Iterator[str]:
+    """List the image files that are in no shard yet: whatever was wrong is mended there."""
+    by_name = {split.name: split for split in inputs}
+    for shard in _shards(inputs, options):
+        if options.images and _key(shard) not in work.done | work.before.keys():
+            names = by_name[shard.split].names[shard.start : shard.stop]
+            yield from map(str, source.find_images(shard.split, names).values())
+
+
 def _attributes(source: Source, inputs: Sequence[SplitInput], options: _Options) -> dict[str, Any]:
     """Return those of the root group."""
-    from mtfast import __version__
-
     return {
         "mtfast_version": __version__,
         "source": {"name": source.name, "kind": source.kind},
@@ -397,11 +440,11 @@ def _job(target: Path, source: Source, split: SplitInput, shard: Shard, options:
     )
 
 
-def _write_shard(job: _Job) -> _Written:
+def _write_shard(job: _Job) -> Made:
     """Write one shard of every array."""
     slots = job.options.shard
     written = _Written({"semantic_crc32c": []}, [])
-    _write_masks(job, slots * job.grid.n_chunks, written.columns["semantic_crc32c"])
+    files = _write_masks(job, slots * job.grid.n_chunks, written.columns["semantic_crc32c"])
     if job.source is not None:
         written.columns.update((name, []) for name in _FILE_COLUMNS)
         piece = file_chunk(job.longest)
@@ -412,21 +455,22 @@ def _write_shard(job: _Job) -> _Written:
         index = IndexShard(sizes, job.grid.chunk) if job.options.crop_index else None
         watched = index.watch(images) if index else images
         chunks = _file_chunks(watched, piece, n_pieces, written.columns["file_crc32c"])
-        write_shard(path, chunks, slots * n_pieces)
+        files[path] = write_shard(path, chunks, slots * n_pieces)
         if index:
-            index.write(job.store / job.split / schema.CROP_GROUP, job.number, slots)
+            files |= index.write(job.store / job.split / schema.CROP_GROUP, job.number, slots)
             written.entries.extend(index.rows)
-    return written
+    sums = {path.relative_to(job.store).as_posix(): found for path, found in files.items()}
+    return Made(tuple(written), sums)
 
 
-def _write_masks(job: _Job, n_chunks: int, sums: list[int]) -> None:
+def _write_masks(job: _Job, n_chunks: int, sums: list[int]) -> dict[Path, FileSum]:
     def chunks() -> Iterator[bytes | None]:
         for of_image in mask_chunks(job.table, np.dtype(job.dtype), job.grid):
             sums.append(sum_of([chunk for chunk in of_image if chunk is not None]))
             yield from of_image
 
     path = shard_path(job.store, f"{job.split}/{schema.SEMANTIC}", job.number, 3)
-    write_shard(path, chunks(), n_chunks)
+    return {path: write_shard(path, chunks(), n_chunks)}
 
 
 def _file_chunks(

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
-import shutil
+import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mtfast.atomic import move, sync_tree
-from mtfast.parallel import check_scheduler, run_jobs
+from mtfast.errors import StoreError
+from mtfast.parallel import check_scheduler
 from mtfast.progress import Progress, track
 from mtfast.store import schema
-from mtfast.store.reading.root import StoreRoot
 from mtfast.store.reading.store import Split, Store, open_store
 from mtfast.store.writing.consolidated import consolidate
 from mtfast.store.writing.crop_index import IndexShard, declare, write_rows
-from mtfast.store.writing.replace import writing
+from mtfast.work_folder import Made, Plan, WorkFolder, sum_of_file, working
 
 __all__ = ["IndexedSplit", "add_crop_index"]
 
@@ -42,8 +44,8 @@ def add_crop_index(
 ) -> tuple[IndexedSplit, ...]:
     """Index the images of a store, so that windows of them are decoded without the rest.
 
-    The store stays complete and readable all the time: the index of a split is made beside the
-    store and takes its place when it is whole.
+    The store stays complete and readable all the time: the index is made in a hidden folder beside
+    it and takes its place when it is whole. A run that was stopped is gone on with by the next.
 
     Parameters
     ----------
@@ -78,20 +80,45 @@ def add_crop_index(
     """
     check_scheduler(scheduler)
     opened = store if isinstance(store, Store) else open_store(store)
-    partial = schema.partial_index_path(opened.path)
-    found = []
-
-    with writing(opened.path):
-        # What a killed run has left; no other run is at work here.
-        shutil.rmtree(partial, ignore_errors=True)
-        try:
-            for name in opened:
-                split = opened[name]
-                if split.has_images and (overwrite or not split.has_crop_index):
-                    found.append(_index_split(split, partial, scheduler, workers, progress))
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    path = opened.path.resolve()
+    splits = [
+        split
+        for split in map(opened.__getitem__, opened)
+        if split.has_images and (overwrite or not split.has_crop_index)
+    ]
+    if not splits:
+        return ()
+    with working(
+        path, _plan(splits), partial(_expect_none_new, splits), afresh=overwrite, error=StoreError
+    ) as work:
+        found = [_index_split(split, work, scheduler, workers, progress) for split in splits]
+        sync_tree(work.content)
+        for split in splits:
+            made, place = work.content / split.name, path / split.name / schema.CROP_GROUP
+            _put(made, place, work.folder / f"replaced-{secrets.token_hex(4)}")
+        consolidate(path, complete=True, known=_known(splits))
     return tuple(found)
+
+
+def _plan(splits: Sequence[Split]) -> Plan:
+    options = {"splits": [split.name for split in splits]}
+    # The checksums of all image files.
+    columns = [
+        split.store.path / split.name / schema.COLUMN_GROUP / "file_crc32c" for split in splits
+    ]
+    files = [file for folder in columns for file in sorted(folder.rglob("*")) if file.is_file()]
+    return Plan("index", options, {str(file): sum_of_file(file) for file in files})
+
+
+def _expect_none_new(splits: Sequence[Split]) -> None:
+    """Refuse to replace what another run has added since the store was opened."""
+    now = open_store(splits[0].store.path)
+    for split in splits:
+        if now[split.name].has_crop_index and not split.has_crop_index:
+            raise StoreError(
+                f"split {split.name!r} of {now.path} has got a crop index meanwhile; expected "
+                f"to be alone; nothing is left to do"
+            )
 
 
 @dataclass(frozen=True)
@@ -99,14 +126,14 @@ class _Job:
     """All that a worker needs to index one shard."""
 
     split: Split
-    folder: Path
+    content: Path
     number: int
     slots: int
 
 
 def _index_split(
     split: Split,
-    partial: Path,
+    work: WorkFolder,
     scheduler: str,
     workers: int | None,
     progress: Progress | None,
@@ -114,30 +141,28 @@ def _index_split(
     import zarr
 
     n_images, slots = len(split), split.store.shard
-    made, place = partial / split.name, split.store.path / split.name / schema.CROP_GROUP
-    parent = zarr.open_group(partial, mode="a")
+    made = work.content / split.name
+    parent = zarr.open_group(work.content, mode="a")
     declare(parent, split.name, n_images, split.mask_chunk, slots)
-    jobs = [_Job(split, made, number, slots) for number in range(-(-n_images // slots))]
+    jobs = [_Job(split, work.content, number, slots) for number in range(-(-n_images // slots))]
+    keys = [f"{split.name}/{job.number}" for job in jobs]
     rows = np.zeros((n_images, 2), np.int64)
     what = f"indexing images of {split.name}"
-    with run_jobs(_index_shard, jobs, "index-shard", scheduler, workers) as results:
+    with work.run_jobs(_index_shard, jobs, keys, "index-shard", scheduler, workers) as results:
         indexed = track(results, what, progress, n_images, lambda r: len(r[1]))
         for number, of_shard in indexed:
             rows[number * slots : (number + 1) * slots] = of_shard
     write_rows(made, rows)
-    sync_tree(made)
     n_bytes = sum(file.stat().st_size for file in made.rglob("*") if file.is_file())
-    _put(made, place, partial / f".{split.name}.replaced")
-    consolidate(split.store.path, complete=True, known=_known(split.store))
     return IndexedSplit(split.name, n_images, int(np.count_nonzero(rows[:, 0])), n_bytes)
 
 
-def _known(store: StoreRoot) -> dict[str, Any]:
-    """Return the metadata that were checked, without those of a crop index."""
-    groups = [f"{split}/{schema.CROP_GROUP}" for split in store.splits]
+def _known(splits: Sequence[Split]) -> dict[str, Any]:
+    """Return the metadata of a store that were checked, without those of its new indexes."""
+    groups = [f"{split.name}/{schema.CROP_GROUP}" for split in splits]
     return {
         key: node
-        for key, node in store.nodes.items()
+        for key, node in splits[0].store.nodes.items()
         if not any(f"{key}/".startswith(f"{group}/") for group in groups)
     }
 
@@ -154,13 +179,14 @@ def _put(made: Path, place: Path, aside: Path) -> None:
         raise
 
 
-def _index_shard(job: _Job) -> list[tuple[int, int]]:
-    """Index one shard; return the step and the checksum of each of its images."""
+def _index_shard(job: _Job) -> Made:
+    """Index one shard; the result is the step and the checksum of each of its images."""
     split, first = job.split, job.number * job.slots
     chosen = range(first, min(first + job.slots, len(split)))
     shard = IndexShard(map(split.size, chosen), split.mask_chunk)
     images = map(split.image_bytes, chosen)
     for _ in shard.watch(images):
         pass
-    shard.write(job.folder, job.number, job.slots)
-    return shard.rows
+    files = shard.write(job.content / split.name, job.number, job.slots)
+    sums = {path.relative_to(job.content).as_posix(): found for path, found in files.items()}
+    return Made(shard.rows, sums)

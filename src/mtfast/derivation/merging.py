@@ -13,7 +13,6 @@ from itertools import chain
 from typing import NamedTuple
 
 from mtfast.arguments import ImagesOption
-from mtfast.atomic import new_folder
 from mtfast.dataset import expect_source
 from mtfast.derivation.merge_files import (
     category_names,
@@ -22,7 +21,7 @@ from mtfast.derivation.merge_files import (
     merge_files,
     shifts_of,
 )
-from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names
+from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names, new_set
 from mtfast.errors import MtfastError
 from mtfast.paths import local_path
 from mtfast.progress import Progress, track
@@ -80,8 +79,9 @@ def derive_merged(
     variants = {split: _common_variants(split, some) for split, some in members.items()}
     names = {split: _distinct_names(split, some) for split, some in members.items()}
     matched = _match_categories(len(opened), members, variants)
-    with new_folder(out) as folder:
-        new = NewSet(folder, out, images, progress)
+    with new_set(
+        out, opened, {"merge": [source.name for source in opened]}, images, progress
+    ) as new:
         for split, some in members.items():
             ids = [matched[member.number] for member in some]
             shifts = shifts_of([list(map(member.records, variants[split])) for member in some])

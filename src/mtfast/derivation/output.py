@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import msgspec
 
 from mtfast.arguments import ImagesOption, wants_images
 from mtfast.errors import MtfastError
-from mtfast.paths import base_name, stem_of
+from mtfast.paths import base_name, local_path, stem_of
 from mtfast.progress import Progress, track
 from mtfast.sources import Source
 from mtfast.sources.coco.records import Records
 from mtfast.sources.variants import is_n_shot
+from mtfast.work_folder import (
+    Made,
+    Plan,
+    WorkFolder,
+    refuse_taken,
+    stamps,
+    sum_of_file,
+    working,
+)
 
-__all__ = ["Derived", "NewSet", "layout_variants", "listed_names"]
+__all__ = ["Derived", "NewSet", "layout_variants", "listed_names", "new_set"]
 
 
 @dataclass
@@ -45,13 +57,64 @@ class Derived:
     notes: list[str] = field(default_factory=list)
 
 
+@contextmanager
+def new_set(
+    out: str | os.PathLike[str],
+    sources: Sequence[Source],
+    options: Mapping[str, Any],
+    images: ImagesOption,
+    progress: Progress | None,
+) -> Iterator[NewSet]:
+    """Make a set that appears when the block ends; a run that was stopped is gone on with.
+
+    Parameters
+    ----------
+    out : path-like
+        A new name, or an empty folder.
+    sources : sequence of Source
+        What it is made from.
+    options : mapping
+        How.
+    images : bool, "keep" or "none"
+        Whether images and masks are linked.
+    progress : callable or None
+        See :data:`mtfast.progress.Progress`.
+
+    Yields
+    ------
+    NewSet
+
+    Raises
+    ------
+    MtfastError
+        If there is something already, or the set cannot be written.
+    """
+    path = local_path(out)
+    target = path.resolve()
+    chosen = {"images": wants_images(images), **options}
+    inputs = {name: value for source in sources for name, value in _contents(source)}
+    plan = Plan("derive", chosen, inputs)
+    with working(target, plan, partial(refuse_taken, target)) as work:
+        new = NewSet(work, path, images, progress)
+        yield new
+        work.put(target, last=new.annotations.name)
+
+
+def _contents(source: Source) -> Iterator[tuple[str, Any]]:
+    """Tell what the annotations of a source are in, and what changes when they do."""
+    for split in source.splits:
+        for variant in source.variants(split):
+            path = source.path / source.variant_file(split, variant)
+            files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+            yield from ((str(file), sum_of_file(file)) for file in files)
+
+
 class NewSet:
     """Writes a set into a folder.
 
     Parameters
     ----------
-    folder : Path
-        Empty.
+    work : WorkFolder
     path : Path
         Where the set will be when it is whole.
     images : bool, "keep" or "none"
@@ -68,8 +131,9 @@ class NewSet:
     """
 
     def __init__(
-        self, folder: Path, path: Path, images: ImagesOption, progress: Progress | None
+        self, work: WorkFolder, path: Path, images: ImagesOption, progress: Progress | None
     ) -> None:
+        self._work, folder = work, work.content
         self.annotations = folder / "RLE_annotations"
         self.annotations.mkdir()
         self.done = Derived(path)
@@ -185,13 +249,13 @@ class NewSet:
         missing = []
         for name in track(names, f"linking images of {to}", self._progress):
             if found := source.find_image(split, name) if has_images else None:
-                _link(source.path / found, self._folder / f"{to}_images" / _inside(name))
+                self._link(source.path / found, f"{to}_images/{_inside(name)}")
                 self.done.n_images += 1
             elif has_images:
                 missing.append(name)
             mask = there.get(stem_of(name))
             if masks and mask and (found := source.find_mask(split, mask)):
-                _link(source.path / found, self._folder / f"{to}_semantic_masks" / mask)
+                self._link(source.path / found, f"{to}_semantic_masks/{mask}")
                 self.done.n_masks += 1
         if missing:
             more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
@@ -222,6 +286,32 @@ class NewSet:
         path = self._file(split, variant)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text)
+
+    def _link(self, path: Path, name: str) -> None:
+        """Link a file into the set; copy it, from another disk for instance, where that fails."""
+        target = self._folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # A hard link to a symbolic link would break when the set is moved.
+            os.link(os.path.realpath(path), target)
+        except FileExistsError:
+            # Copying over the file would destroy the source's own one, which it is a link to.
+            raise MtfastError(
+                f"two pictures would both be {name}; expected a name of its own for each; rename "
+                f"one of them"
+            ) from None
+        except OSError:
+            self._copy(path, target, name)
+
+    def _copy(self, path: Path, target: Path, name: str) -> None:
+        """Copy a file, unless an earlier run has, and it has not changed since."""
+        (stamp,) = stamps([path]).values()
+        before = self._work.before.get(name)
+        if before and before.result == stamp and self._work.place.recover(before.files):
+            self._work.record(name, before._replace(was_there=True))
+            return
+        shutil.copyfile(path, target)
+        self._work.record(name, Made(stamp, {name: sum_of_file(target)}))
 
     def _file(self, split: str, variant: str) -> Path:
         path = self.annotations / variant
@@ -273,18 +363,3 @@ def _inside(name: str) -> str:
     """Return where an image is put in its folder; no name leads out of that."""
     parts = PurePosixPath(name).parts
     return base_name(name) if ".." in parts or "/" in parts else name
-
-
-def _link(path: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        # A hard link to a symbolic link would break when the set is moved.
-        os.link(os.path.realpath(path), target)
-    except FileExistsError:
-        # Copying over the file would destroy the source's own one, which it is a link to.
-        raise MtfastError(
-            f"two pictures would both be {target.parent.name}/{target.name}; expected a name of "
-            f"its own for each; rename one of them"
-        ) from None
-    except OSError:
-        shutil.copyfile(path, target)

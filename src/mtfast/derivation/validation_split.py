@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.arguments import ImagesOption
-from mtfast.atomic import new_folder
 from mtfast.dataset import expect_source
-from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names
+from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names, new_set
 from mtfast.errors import MtfastError, counted
 from mtfast.paths import local_path, stem_of
 from mtfast.progress import Progress, track
@@ -79,8 +78,7 @@ def derive_validation(
         split: [name for name, moved in zip(names, moves, strict=True) if moved == to_validation]
         for split, to_validation in ((TRAIN, False), (VALIDATION, True))
     }
-    with new_folder(out) as folder:
-        new = NewSet(folder, out, images, progress)
+    with new_set(out, [source], {"validation": fraction, "seed": seed}, images, progress) as new:
         variants = {v: t for v, t in layout_variants(source, TRAIN).items() if not is_n_shot(v)}
         for variant, there in track(variants.items(), "dividing annotations", progress):
             records = source.records(TRAIN, there)

@@ -10,7 +10,6 @@ from typing import Literal
 import msgspec
 
 from mtfast.arguments import ImagesOption
-from mtfast.atomic import new_folder
 from mtfast.dataset import expect_source
 from mtfast.derivation.n_shot import (
     N_SHOT_VARIANT,
@@ -20,7 +19,7 @@ from mtfast.derivation.n_shot import (
     upstream_subsets,
     write_subsets,
 )
-from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names
+from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names, new_set
 from mtfast.derivation.variant_rules import FLAKE, VariantRule, areas_in_file_order, plan_rules
 from mtfast.errors import MtfastError
 from mtfast.paths import local_path
@@ -66,7 +65,7 @@ def derive_variants(
     Raises
     ------
     MtfastError
-        If the source lacks what is asked for, or the set cannot be written; nothing is left of it.
+        If the source lacks what is asked for, or the set cannot be written.
 
     Examples
     --------
@@ -88,8 +87,16 @@ def derive_variants(
     }
     if draw is not None:
         _expect_n_shot_variant(source, plans[N_SHOT_SPLIT])
-    with new_folder(out) as folder:
-        new = NewSet(folder, out, images, progress)
+    options = {
+        "min_areas": min_areas,
+        "max_categories": max_categories,
+        "class_agnostic": class_agnostic,
+        "n_shot": n_shot,
+        "before": [str(value) for value in before],
+        "seed": seed,
+        "splits": splits,
+    }
+    with new_set(out, [source], options, images, progress) as new:
         for split in source.splits:
             rules = plans.get(split, {})
             draws = draw is not None and split == N_SHOT_SPLIT

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import compress
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.atomic import write_files
-from mtfast.errors import MtfastError, StoreError
+from mtfast.errors import MtfastError
 from mtfast.export.manifest import write_record
 from mtfast.export.mask_format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.export.zlib_files import PngFiles, ZlibStreams
@@ -36,10 +33,6 @@ class _Folder(MaskFormat):
     @abstractmethod
     def encoder(self, largest: int) -> MaskEncoder:
         """Return what encodes masks, for the largest value in any of them."""
-
-    @abstractmethod
-    def is_file_whole(self, path: str) -> bool:
-        """Whether a file is there, to its end."""
 
     def check(self, split: MaskSplit) -> None:
         """Refuse images that would have one file, and sides that no file may have."""
@@ -68,21 +61,18 @@ class _Folder(MaskFormat):
         """Return the folder of the split."""
         return [out / self.name_of(split)]
 
-    def begin(self, out: Path, record: Any, splits: Sequence[MaskSplit]) -> None:
+    def begin(self, content: Path, record: Any, splits: Sequence[MaskSplit]) -> None:
         """Make the folders."""
-        write_record(out, record)
+        write_record(content, record)
         for split in splits:
-            (out / self.name_of(split.name)).mkdir(exist_ok=True)
+            (content / self.name_of(split.name)).mkdir()
 
     def write(self, batch: MaskBatch) -> int:
-        """Write the files of a batch that are not there."""
-        folder = batch.out / self.name_of(batch.split)
-        names = [f"{stem_of(name)}{self.suffix}" for name in batch.images.names.tolist()]
-        missing = [not self.is_file_whole(f"{folder}{os.sep}{name}") for name in names]
-        if not any(missing):
-            return 0
+        """Stage the files of a batch that are not there."""
+        folder = self.name_of(batch.split)
+        names = [f"{folder}/{stem_of(name)}{self.suffix}" for name in batch.images.names.tolist()]
         files = zip(names, batch.encode(self.encoder), strict=True)
-        return write_files(folder, compress(files, missing), StoreError)
+        return sum(batch.stage.put(name, data) for name, data in files)
 
 
 @dataclass(frozen=True)
@@ -132,24 +122,6 @@ class PngFolder(_Folder):
                 f"for a palette; leave the palette out"
             )
 
-    def is_file_whole(self, path: str) -> bool:
-        """Tell whether a file ends as a PNG does.
-
-        Parameters
-        ----------
-        path : str
-
-        Returns
-        -------
-        bool
-        """
-        n = len(PngFiles.ending)
-        try:
-            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - half the time of Path.open
-                return file.seek(0, os.SEEK_END) > n and _tail(file, n) == PngFiles.ending
-        except FileNotFoundError:
-            return False
-
 
 @dataclass(frozen=True)
 class TiffFolder(_Folder):
@@ -170,21 +142,6 @@ class TiffFolder(_Folder):
         MaskEncoder
         """
         return _TiffFiles(largest)
-
-    def is_file_whole(self, path: str) -> bool:
-        """Tell whether all pixels of a file are there.
-
-        Parameters
-        ----------
-        path : str
-
-        Returns
-        -------
-        bool
-        """
-        from mtfast.export.tiff_stack import n_whole_pages
-
-        return n_whole_pages(Path(path)) == 1
 
 
 class _TiffFiles(ZlibStreams):
@@ -231,9 +188,3 @@ def _tiff_file(strip: bytes, size: tuple[int, int], dtype: str) -> bytes:
     file = BytesIO()
     write_pages(file, [strip], [size], dtype)
     return file.getvalue()
-
-
-def _tail(file: Any, n: int) -> bytes:
-    file.seek(-n, os.SEEK_END)
-    data: bytes = file.read(n)
-    return data

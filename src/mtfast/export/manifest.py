@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ from mtfast.export.mask_format import MaskSplit
 from mtfast.painting.mask_kinds import KINDS
 from mtfast.store.reading.files import LocalFiles
 from mtfast.store.reading.metadata import read_attributes
-from mtfast.table import RunTable
 
 __all__ = [
     "ATTRIBUTE",
@@ -29,6 +27,11 @@ RECORD = "masks.json"
 """File of the record; a Zarr group has it among its attributes, under ATTRIBUTE."""
 ATTRIBUTE = "mtfast_masks"
 VERSION = 1
+# Columns that make a difference to masks.
+_SHOWN = (
+    *("names", "heights", "widths", "image_offsets"),
+    *("instance_ids", "category_ids", "rle_offsets", "rle"),
+)
 
 Record = dict[str, Any]
 
@@ -54,7 +57,7 @@ def describe(source: str, settings: Record, splits: Sequence[MaskSplit]) -> Reco
             "variant": split.variant,
             "n_images": split.table.n_images,
             "dtype": split.dtype.name,
-            "annotations_sha256": _digest(split.table),
+            "annotations_sha256": split.table.digest(_SHOWN),
         }
         for split in splits
     }
@@ -163,11 +166,3 @@ def _names_a_child(name: str) -> bool:
 
 def _shown(value: Any) -> str:
     return "unset" if value in (None, [], False) else json.dumps(value)
-
-
-def _digest(table: RunTable) -> str:
-    digest = hashlib.sha256("\0".join(table.names.tolist()).encode())
-    columns = (table.heights, table.widths, table.image_offsets)
-    for column in (*columns, table.instance_ids, table.category_ids, table.rle_offsets, table.rle):
-        digest.update(column.data)
-    return digest.hexdigest()

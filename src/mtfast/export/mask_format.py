@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mtfast.export.staging import Stage
 from mtfast.painting.encode import MaskEncoder, encode_masks
 from mtfast.painting.mask_kinds import Kind, Selection
 from mtfast.table import RunTable
@@ -45,8 +46,8 @@ class MaskBatch:
 
     Attributes
     ----------
-    out : Path
-        Folder that the masks go to.
+    stage : Stage
+        Where the masks go.
     split : str
     number : int
         Batches of a split are numbered from 0.
@@ -62,7 +63,7 @@ class MaskBatch:
         The largest value in any mask of the split.
     """
 
-    out: Path
+    stage: Stage
     split: str
     number: int
     table: RunTable
@@ -110,8 +111,7 @@ class MaskBatch:
 class MaskFormat(ABC):
     """How masks are laid out in a folder.
 
-    It is pickled to the workers. A file that it writes takes its name when it is whole, so that its
-    name alone says so.
+    It is pickled to the workers.
 
     Parameters
     ----------
@@ -162,34 +162,21 @@ class MaskFormat(ABC):
         """
 
     @abstractmethod
-    def begin(self, out: Path, record: Any, splits: Sequence[MaskSplit]) -> None:
-        """Write the record, and make what the batches need unless it is there.
+    def begin(self, content: Path, record: Any, splits: Sequence[MaskSplit]) -> None:
+        """Stage the record, and what the batches need.
 
         Parameters
         ----------
-        out : Path
+        content : Path
+            Empty.
         record : dict
             See :mod:`mtfast.export.manifest`.
         splits : sequence of MaskSplit
         """
 
-    def is_whole(self, out: Path, split: MaskSplit) -> bool:
-        """Tell whether a split is finished, so that no batch of it has to be looked at.
-
-        Parameters
-        ----------
-        out : Path
-        split : MaskSplit
-
-        Returns
-        -------
-        bool
-        """
-        return False
-
     @abstractmethod
     def write(self, batch: MaskBatch) -> int:
-        """Write the masks of a batch that are not there yet.
+        """Stage the masks of a batch that are not there yet.
 
         Parameters
         ----------
@@ -201,17 +188,23 @@ class MaskFormat(ABC):
             How many were written.
         """
 
-    def finish_split(self, out: Path, split: MaskSplit) -> None:  # noqa: B027 - optional
-        """Do what is left once all batches of a split are written.
+    def finish_split(self, stage: Stage, split: MaskSplit) -> bool:
+        """Do what is left once all batches of a split are staged.
 
         Parameters
         ----------
-        out : Path
+        stage : Stage
         split : MaskSplit
+
+        Returns
+        -------
+        bool
+            Whether the masks of the split turn out to be there.
         """
+        return False
 
     def finish(self, out: Path) -> None:  # noqa: B027 - optional
-        """Mark the folder complete once all splits are finished.
+        """Mark the folder complete once all masks are in it.
 
         Parameters
         ----------

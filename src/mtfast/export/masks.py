@@ -12,19 +12,20 @@ only if it would write the same.
 from __future__ import annotations
 
 import os
-import shutil
+import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from mtfast.atomic import PARTIAL, remove_partials
 from mtfast.dataset import DatasetLike, open_dataset
 from mtfast.errors import MtfastError, StoreError
 from mtfast.export.image_files import PngFolder, TiffFolder
 from mtfast.export.inputs import read_splits
 from mtfast.export.manifest import RECORD, describe, expect_same, read_record
 from mtfast.export.mask_format import MaskBatch, MaskFormat, MaskSplit
+from mtfast.export.staging import Stage, move_into
 from mtfast.export.tiff_stack import TiffStack
 from mtfast.export.zarr_arrays import ZarrArrays
 from mtfast.painting.mask_kinds import Kind, Selection
@@ -34,7 +35,8 @@ from mtfast.paths import local_path
 from mtfast.progress import Progress, track
 from mtfast.store import schema
 from mtfast.store.shard import plan
-from mtfast.store.writing.replace import refuse_inside_store, writing
+from mtfast.store.writing.replace import refuse_inside_store
+from mtfast.work_folder import Plan, WorkFolder, has_work, is_free, working
 
 __all__ = ["FORMATS", "ExportedMasks", "export_masks", "find_format"]
 
@@ -84,7 +86,9 @@ def export_masks(
 ) -> ExportedMasks:
     """Write the masks of a dataset, made from its RLE.
 
-    Masks that are there and whole are left alone: the next run finishes one that was cut short.
+    Masks that are there are left alone if they have the very bytes that would be written. New ones
+    come to the folder when all are whole; until then they are in a hidden folder inside of it, from
+    which the next run goes on if this one is stopped.
 
     Parameters
     ----------
@@ -122,7 +126,8 @@ def export_masks(
     workers : int, optional
         Processes, by default as many as there are cores; or threads, by default twice as many.
     overwrite : bool
-        Replace masks that are there, also those made with other options.
+        Replace masks that are there, also those made with other options. They are kept until the
+        new ones are whole.
     progress : callable, optional
         Called as (what, done, total).
 
@@ -154,7 +159,7 @@ def export_masks(
     )
     mask_format = find_format(format, kind, palette=palette, file_per_image=file_per_image)
     check_scheduler(scheduler)
-    target = local_path(out).absolute()
+    target = local_path(out).resolve()
     _refuse_other(target)
     opened = open_dataset(dataset)
     found = read_splits(opened, splits, variant, selection, mask_format, progress)
@@ -162,16 +167,19 @@ def export_masks(
     settings |= {"file_per_image": file_per_image}
     record = describe(opened.name, settings, found)
 
-    with writing(target):
-        target.mkdir(exist_ok=True)
-        remove_partials(target)
+    plan = _plan(record)
+    check = partial(_refuse_other, target)
+    with working(target, plan, check, inside=True, afresh=overwrite, error=StoreError) as work:
         before = read_record(target)
-        if before and overwrite:
-            _remove(target, before)
-        elif before:
+        if before and not overwrite:
             record = expect_same(before, record, target)
-        mask_format.begin(target, record, found)
-        n_written = _write(target, found, selection, mask_format, scheduler, workers, progress)
+        stage = Stage(None if before and overwrite else target, work.place)
+        mask_format.begin(work.content, record, found)
+        n_written = _write(work, stage, found, selection, mask_format, scheduler, workers, progress)
+        if before and overwrite:
+            _set_aside(target, before, work.folder)
+        move_into(work.content, target, last=RECORD)
+        mask_format.finish(target)
     return ExportedMasks(
         path=Path(out),
         n_images={split.name: split.table.n_images for split in found},
@@ -215,35 +223,44 @@ def find_format(
     return TiffFolder(kind) if file_per_image else FORMATS[name](kind)
 
 
+def _plan(record: dict[str, Any]) -> Plan:
+    """Return what decides about the masks, as the record has it."""
+    splits = record["splits"]
+    options = record["settings"] | {
+        "splits": {name: entry["variant"] for name, entry in splits.items()}
+    }
+    inputs = {f"annotations of {name}": e["annotations_sha256"] for name, e in splits.items()}
+    return Plan("masks", options, inputs)
+
+
 def _refuse_other(target: Path) -> None:
     """Refuse a place with anything else than masks of an earlier run."""
     refuse_inside_store(target)
-    if not target.exists() or (target.is_dir() and read_record(target)):
+    if not target.exists():
         return
-    if not target.is_dir() or not all(p.name.startswith(PARTIAL) for p in target.iterdir()):
+    # A run that was killed while it moved its masks there has left its work folder.
+    ours = target.is_dir() and (read_record(target) or is_free(target) or has_work(target))
+    if not ours:
         raise StoreError(
             f"{target} exists and holds no masks of an earlier run; expected a new or empty "
             f"folder; choose another"
         )
 
 
-def _remove(target: Path, record: dict[str, Any]) -> None:
-    """Remove the masks that a record describes, and the record last."""
+def _set_aside(target: Path, record: dict[str, Any], folder: Path) -> None:
+    """Move the masks that a record describes into the work folder, which is removed with them."""
     settings = record["settings"]
     options = {name: bool(settings.get(name)) for name in ("palette", "file_per_image")}
     mask_format = find_format(settings.get("format"), settings.get("kind"), **options)
-    for split in record["splits"]:
-        for path in mask_format.outputs(target, split):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-    for name in (RECORD, "zarr.json"):
-        (target / name).unlink(missing_ok=True)
+    outputs = [path for split in record["splits"] for path in mask_format.outputs(target, split)]
+    for path in (*outputs, target / RECORD, target / "zarr.json"):
+        if path.exists():
+            path.replace(folder / f"replaced-{secrets.token_hex(4)}")
 
 
 def _write(
-    target: Path,
+    work: WorkFolder,
+    stage: Stage,
     splits: Sequence[MaskSplit],
     selection: Selection,
     mask_format: MaskFormat,
@@ -251,10 +268,10 @@ def _write(
     workers: int | None,
     progress: Progress | None,
 ) -> int:
-    """Write all masks that are not there; return how many that were."""
+    """Stage all masks that are not there; return how many that were."""
     batches = [
         MaskBatch(
-            out=target,
+            stage=stage,
             split=split.name,
             number=shard.number,
             table=split.table,
@@ -265,14 +282,16 @@ def _write(
             largest=split.largest,
         )
         for split in splits
-        if not mask_format.is_whole(target, split)
         for shard in plan({split.name: split.table.n_images}, schema.SHARD)
     ]
     sizes = [batch.n_images for batch in batches]
+    n_written = dict.fromkeys((split.name for split in splits), 0)
     with run_jobs(mask_format.write, batches, "write-masks", scheduler, workers) as results:
         written = track(results, "writing masks", progress, sum(sizes), lambda r: sizes[r[0]])
-        n_written = sum(n for _, n in written)
+        for number, n in written:
+            n_written[batches[number].split] += n
+            work.keep()
     for split in splits:
-        mask_format.finish_split(target, split)
-    mask_format.finish(target)
-    return n_written
+        if mask_format.finish_split(stage, split):
+            n_written[split.name] = 0
+    return sum(n_written.values())

@@ -15,17 +15,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mtfast.atomic import new_file, write_file
-from mtfast.errors import StoreError
 from mtfast.export.manifest import write_record
 from mtfast.export.mask_format import MaskBatch, MaskFormat, MaskSplit
+from mtfast.export.staging import Stage
 from mtfast.export.zlib_files import ZlibStreams
 from mtfast.store import schema
-from mtfast.store.shard import index_bytes, read_index, shard_is_whole, write_shard
+from mtfast.store.shard import index_bytes, read_index, shard_of
 
-__all__ = ["TiffStack", "n_whole_pages", "write_pages"]
+__all__ = ["TiffStack", "write_pages"]
 
 
 class TiffStack(MaskFormat):
@@ -45,38 +42,21 @@ class TiffStack(MaskFormat):
         """
         return [self._stack(out, split), self._names(out, split), self._shards(out, split)]
 
-    def begin(self, out: Path, record: Any, splits: Sequence[MaskSplit]) -> None:
-        """Write the record, and make folders for the shards.
+    def begin(self, content: Path, record: Any, splits: Sequence[MaskSplit]) -> None:
+        """Stage the record, and make folders for the shards.
 
         Parameters
         ----------
-        out : Path
+        content : Path
         record : dict
         splits : sequence of MaskSplit
         """
-        write_record(out, record)
+        write_record(content, record)
         for split in splits:
-            if not self.is_whole(out, split):
-                self._shards(out, split.name).mkdir(exist_ok=True)
-
-    def is_whole(self, out: Path, split: MaskSplit) -> bool:
-        """Tell whether the file has all its pages.
-
-        Parameters
-        ----------
-        out : Path
-        split : MaskSplit
-
-        Returns
-        -------
-        bool
-        """
-        n_pages = split.table.n_images
-        stack, names = self._stack(out, split.name), self._names(out, split.name)
-        return n_whole_pages(stack) == n_pages and names.exists()
+            self._shards(content, split.name).mkdir()
 
     def write(self, batch: MaskBatch) -> int:
-        """Write the strips of a batch unless they are there.
+        """Stage the strips of a batch.
 
         Parameters
         ----------
@@ -85,35 +65,35 @@ class TiffStack(MaskFormat):
         Returns
         -------
         int
-            How many were written.
+            How many were not there.
         """
-        n_images = batch.n_images
-        path = self._shards(batch.out, batch.split) / f"c.{batch.number}"
-        if shard_is_whole(path, schema.SHARD, np.ones(n_images, bool)):
-            return 0
-        write_shard(path, batch.encode(ZlibStreams), schema.SHARD)
-        return n_images
+        name = self._shards(Path(), batch.split) / f"c.{batch.number}"
+        data = shard_of(batch.encode(ZlibStreams), schema.SHARD)
+        return batch.n_images * batch.stage.put(name.as_posix(), data)
 
-    def finish_split(self, out: Path, split: MaskSplit) -> None:
+    def finish_split(self, stage: Stage, split: MaskSplit) -> bool:
         """Put the file together and remove the shards.
 
         Parameters
         ----------
-        out : Path
+        stage : Stage
         split : MaskSplit
+
+        Returns
+        -------
+        bool
+            Whether the very file is there.
         """
-        if not self.is_whole(out, split):
-            names = "".join(f"{name}\n" for name in split.table.names)
-            write_file(self._names(out, split.name), names.encode(), StoreError)
-            table = split.table
-            sizes = list(zip(table.heights.tolist(), table.widths.tolist(), strict=True))
-            strips = _read_strips(self._shards(out, split.name), table.n_images)
-            with (
-                new_file(self._stack(out, split.name), StoreError) as partial,
-                partial.open("wb") as file,
-            ):
-                write_pages(file, strips, sizes, split.dtype.name)
-        shutil.rmtree(self._shards(out, split.name), ignore_errors=True)
+        content, table = stage.place.content, split.table
+        names = "".join(f"{name}\n" for name in table.names)
+        stage.put(self._names(Path(), split.name).as_posix(), names.encode())
+        sizes = list(zip(table.heights.tolist(), table.widths.tolist(), strict=True))
+        strips = _read_strips(self._shards(content, split.name), table.n_images)
+        stack = self._stack(content, split.name)
+        with stack.open("wb") as file:
+            write_pages(file, strips, sizes, split.dtype.name)
+        shutil.rmtree(self._shards(content, split.name))
+        return stage.drop_if_there(stack.name)
 
     def _stack(self, out: Path, split: str) -> Path:
         return out / f"{self.name_of(split)}.tif"
@@ -156,29 +136,6 @@ def write_pages(
         shape = (n_pages, *size) if n_pages > 1 else size
         metadata = {"axes": axes}
         writer.write(streams, shape=shape, rowsperstrip=size[0], metadata=metadata, **options)
-
-
-def n_whole_pages(path: Path) -> int:
-    """Count the pages of a TIFF file that is all there.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    int
-        0 if there is no such file, it is not a TIFF, or it was cut short.
-    """
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(path) as file:
-            last = file.pages[-1]
-            end = last.dataoffsets[-1] + last.databytecounts[-1]
-            return len(file.pages) if end <= path.stat().st_size else 0
-    except (OSError, IndexError, ValueError, tifffile.TiffFileError):
-        return 0
 
 
 def _read_strips(folder: Path, n_images: int) -> Iterator[bytes]:

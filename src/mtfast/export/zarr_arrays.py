@@ -7,15 +7,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from mtfast.atomic import sync_tree
 from mtfast.export.manifest import ATTRIBUTE
 from mtfast.export.mask_format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.store import schema
 from mtfast.store.mask_grid import MaskGrid
-from mtfast.store.shard import shard_is_whole, write_shard
+from mtfast.store.shard import shard_of
 from mtfast.store.writing.arrays import declare_masks, declared_grid, shard_path, write_columns
 from mtfast.store.writing.consolidated import consolidate
-from mtfast.store.writing.masks import mask_chunks, places_of
+from mtfast.store.writing.masks import mask_chunks
 
 __all__ = ["ZarrArrays"]
 
@@ -37,31 +36,23 @@ class ZarrArrays(MaskFormat):
         """
         return [out / split]
 
-    def begin(self, out: Path, record: Any, splits: Sequence[MaskSplit]) -> None:
-        """Create groups and arrays without shards; those that are there stay as they are.
+    def begin(self, content: Path, record: Any, splits: Sequence[MaskSplit]) -> None:
+        """Create groups and arrays without shards.
 
         Parameters
         ----------
-        out : Path
+        content : Path
         record : dict
             An attribute of the root group.
         splits : sequence of MaskSplit
         """
         import zarr
 
-        attributes = {ATTRIBUTE: record, "complete": False}
-        if (out / "zarr.json").exists():
-            root = zarr.open_group(out, mode="a").update_attributes(attributes)
-        else:
-            root = zarr.create_group(out, attributes=attributes)
+        root = zarr.create_group(content, attributes={ATTRIBUTE: record, "complete": False})
         for split in splits:
-            # The array is declared last: where it is, the rest of the group is too.
-            if (out / split.name / self.kind / "zarr.json").exists():
-                continue
             grid = MaskGrid.of(split.table.heights, split.table.widths)
             group = root.create_group(
                 split.name,
-                overwrite=True,
                 attributes={
                     "n_images": split.table.n_images,
                     f"{self.kind}_variant": split.variant,
@@ -74,7 +65,7 @@ class ZarrArrays(MaskFormat):
             declare_masks(group, split.table.n_images, grid, split.dtype, schema.SHARD, self.kind)
 
     def write(self, batch: MaskBatch) -> int:
-        """Write the shard of a batch unless it is there.
+        """Stage the shard of a batch unless it is there.
 
         Parameters
         ----------
@@ -85,17 +76,13 @@ class ZarrArrays(MaskFormat):
         int
             How many masks were written.
         """
-        array = f"{batch.split}/{self.kind}"
-        grid = declared_grid(batch.out / array)
-        path = shard_path(batch.out, array, batch.number, 3)
-        images = batch.images
-        n_slots = schema.SHARD * grid.n_chunks
-        if shard_is_whole(path, n_slots, places_of(images, grid)):
-            return 0
-        table = batch.selection.select(images)
+        content, array = batch.stage.place.content, f"{batch.split}/{self.kind}"
+        grid = declared_grid(content / array)
+        table = batch.selection.select(batch.images)
         chunks = chain.from_iterable(mask_chunks(table, batch.dtype, grid))
-        write_shard(path, chunks, n_slots)
-        return batch.n_images
+        name = shard_path(Path(), array, batch.number, 3).as_posix()
+        data = shard_of(chunks, schema.SHARD * grid.n_chunks)
+        return batch.n_images * batch.stage.put(name, data)
 
     def finish(self, out: Path) -> None:
         """Mark the group complete.
@@ -104,5 +91,4 @@ class ZarrArrays(MaskFormat):
         ----------
         out : Path
         """
-        sync_tree(out)
         consolidate(out, complete=True)

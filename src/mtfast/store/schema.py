@@ -64,11 +64,6 @@ COLUMN_CHUNK = 1 << 18
 TEXT_CHUNK = 1 << 22
 
 
-def partial_index_path(store: Path) -> Path:
-    """Return where a crop index is made that is added to a store, until it is whole."""
-    return store.with_name(f".{store.name}.crop_index")
-
-
 def replaced_path(store: Path) -> Path:
     """Return where a store is kept that is being replaced, until the new one is complete.
 

@@ -10,11 +10,10 @@ of Zarr v3.
 
 from __future__ import annotations
 
-import os
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import google_crc32c
 import numpy as np
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from mtfast.atomic import new_file
 from mtfast.errors import StoreError
+from mtfast.work_folder import FileSum
 
 __all__ = [
     "MISSING",
@@ -29,7 +29,7 @@ __all__ = [
     "index_bytes",
     "plan",
     "read_index",
-    "shard_is_whole",
+    "shard_of",
     "write_shard",
 ]
 
@@ -94,7 +94,7 @@ def index_bytes(n_chunks: int) -> int:
     return 16 * n_chunks + _CHECKSUM.size
 
 
-def write_shard(path: Path, chunks: Iterable[Any], n_chunks: int) -> None:
+def write_shard(path: Path, chunks: Iterable[bytes | None], n_chunks: int) -> FileSum:
     """Write a shard of up to n_chunks, whole or not at all.
 
     The file takes its name only when all its bytes are on the disk.
@@ -102,10 +102,15 @@ def write_shard(path: Path, chunks: Iterable[Any], n_chunks: int) -> None:
     Parameters
     ----------
     path : Path
-    chunks : iterable of bytes-like or None
+    chunks : iterable of bytes or None
         Consumed one by one, so that one is in memory at a time; None leaves a slot without a chunk.
     n_chunks : int
         Slots of the index; those without a chunk are marked as missing.
+
+    Returns
+    -------
+    FileSum
+        Bytes and checksum of the file.
 
     Raises
     ------
@@ -114,17 +119,40 @@ def write_shard(path: Path, chunks: Iterable[Any], n_chunks: int) -> None:
     IndexError
         If there are more chunks than slots.
     """
-    index = np.full((n_chunks, 2), MISSING, "<u8")
+    n_bytes = crc = 0
     with new_file(path, StoreError) as partial, partial.open("wb", buffering=1 << 20) as file:
-        at = 0
-        for k, chunk in enumerate(chunks):
-            if chunk is None:
-                continue
-            file.write(chunk)
+        for part in _parts(chunks, n_chunks):
+            file.write(part)
+            n_bytes, crc = n_bytes + len(part), google_crc32c.extend(crc, part)
+    return FileSum(n_bytes, crc)
+
+
+def shard_of(chunks: Iterable[bytes | None], n_chunks: int) -> bytes:
+    """Make a shard in memory; see :func:`write_shard`.
+
+    Parameters
+    ----------
+    chunks : iterable of bytes or None
+    n_chunks : int
+
+    Returns
+    -------
+    bytes
+    """
+    return b"".join(_parts(chunks, n_chunks))
+
+
+def _parts(chunks: Iterable[bytes | None], n_chunks: int) -> Iterator[bytes]:
+    """Yield the chunks that there are, then the index."""
+    index = np.full((n_chunks, 2), MISSING, "<u8")
+    at = 0
+    for k, chunk in enumerate(chunks):
+        if chunk is not None:
+            yield chunk
             index[k] = at, len(chunk)
             at += len(chunk)
-        raw = index.tobytes()
-        file.write(raw + _CHECKSUM.pack(google_crc32c.value(raw)))
+    raw = index.tobytes()
+    yield raw + _CHECKSUM.pack(google_crc32c.value(raw))
 
 
 def read_index(raw: bytes, path: str) -> NDArray[np.uint64]:
@@ -155,35 +183,3 @@ def read_index(raw: bytes, path: str) -> NDArray[np.uint64]:
             f"{path} has a damaged index; expected its checksum to match; convert the set again"
         )
     return np.frombuffer(entries, "<u8").reshape(-1, 2)
-
-
-def shard_is_whole(path: Path, n_chunks: int, written: NDArray[np.bool_]) -> bool:
-    """Return whether a file is a shard of just the chunks that it should have.
-
-    Parameters
-    ----------
-    path : Path
-        Need not exist.
-    n_chunks : int
-        Slots of its index.
-    written : (n,) bool
-        Which of its first slots must have a chunk; the others must have none.
-
-    Returns
-    -------
-    bool
-        True also for chunks of other content: only their places and lengths are looked at.
-    """
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(size - index_bytes(n_chunks), 0))
-            index = read_index(file.read(), str(path))
-    except (OSError, StoreError):
-        return False
-    there = index[:, 0] != MISSING
-    return (
-        len(index) == n_chunks
-        and np.array_equal(np.flatnonzero(there), np.flatnonzero(written))
-        and size == int(index[there, 1].sum()) + index_bytes(n_chunks)
-    )

@@ -18,16 +18,15 @@ import imagecodecs
 import numpy as np
 
 from mtfast.arguments import ImagesOption, as_integer, check_size, wants_images
-from mtfast.atomic import new_folder
 from mtfast.kernels.rle.coco_string import MAX_CHARACTERS, encode_counts
 from mtfast.kernels.rle.toggle_lists import counts_of_list
-from mtfast.parallel import run_jobs
 from mtfast.paths import local_path
 from mtfast.progress import Progress, track
 from mtfast.synth.palette import PALETTES
 from mtfast.synth.render import label_map, render
 from mtfast.synth.scene import FULL_FRAME, Frame, ToggleList, draw_flakes
 from mtfast.synth.write import ImageRecord, write_meta_data, write_split
+from mtfast.work_folder import FileSum, Made, Plan, WorkFolder, refuse_taken, working
 
 __all__ = ["make_set"]
 
@@ -45,7 +44,7 @@ _PER_TASK_WITHOUT = 1024
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _SetPlan:
     """What every worker needs to know about the set."""
 
     folder: Path
@@ -82,7 +81,8 @@ def make_set(
     Parameters
     ----------
     out : path
-        Folder of the set; it must be empty or not exist. It appears when the set is whole.
+        Folder of the set; it must be empty or not exist. It appears when the set is whole; a run
+        that was stopped is gone on with by the next.
     name : str
         Material, for ``info`` and the names of the exfoliation runs.
     train, test : int
@@ -129,14 +129,21 @@ def make_set(
     if workers is not None:
         workers = as_integer("workers", workers, 1, 1024)
 
-    with new_folder(path) as folder:
-        plan = _Plan(folder, seed, (height, width), classes, wants_images(images))
-        _fill(plan, name, dict(zip(SPLITS, (train, test), strict=True)), workers, progress)
+    target = path.resolve()
+    n_images, pixels = dict(zip(SPLITS, (train, test), strict=True)), wants_images(images)
+    options = {"name": name, **n_images, "seed": seed}
+    options |= {"size": [height, width], "classes": classes, "images": pixels}
+    check = partial(refuse_taken, target)
+    with working(target, Plan("synth", options, {}), check) as work:
+        plan = _SetPlan(work.content, seed, (height, width), classes, pixels)
+        _fill(plan, work, name, n_images, workers, progress)
+        work.put(target, last="RLE_annotations")
     return path
 
 
 def _fill(
-    plan: _Plan,
+    plan: _SetPlan,
+    work: WorkFolder,
     name: str,
     n_images: dict[str, int],
     workers: int | None,
@@ -166,16 +173,17 @@ def _fill(
     scheduler = "processes" if n_workers > 1 else "sync"
     # The kernels are compiled by the import above at the latest, so workers find them in the cache.
     make = partial(_make_images, plan)
-    with run_jobs(make, tasks, "make-images", scheduler, n_workers) as results:
+    keys = [f"{task.split}/{task.start}/{len(task.palettes)}" for task in tasks]
+    with work.run_jobs(make, tasks, keys, "make-images", scheduler, n_workers) as results:
         made = dict(track(results, "making images", progress, n_total, lambda r: len(r[1])))
     for number, task in enumerate(tasks):
-        records[task.split] += made[number]
+        records[task.split] += [ImageRecord(*values) for values in made[number]]
 
     _write_json_files(plan, name, run_lengths, records)
 
 
 def _write_json_files(
-    plan: _Plan,
+    plan: _SetPlan,
     name: str,
     run_lengths: dict[str, list[int]],
     records: dict[str, list[ImageRecord]],
@@ -213,7 +221,7 @@ def _draw_run_lengths(seed: int, split: str, n_images: int) -> list[int]:
     return lengths
 
 
-def _tasks(plan: _Plan, split: str, run_lengths: list[int], per_task: int) -> Iterator[_Task]:
+def _tasks(plan: _SetPlan, split: str, run_lengths: list[int], per_task: int) -> Iterator[_Task]:
     """Cut a split into tasks of per_task images; runs take the palettes in turn."""
     first = plan.seed + 3 * SPLITS.index(split)
     palettes = [
@@ -230,17 +238,25 @@ def _n_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _make_images(plan: _Plan, task: _Task) -> list[ImageRecord]:
+def _make_images(plan: _SetPlan, task: _Task) -> Made:
     """Draw the images of a task and write their files, if the plan says so."""
-    frame = Frame(*plan.size)
-    return [
-        _make_image(plan, frame, task.split, task.start + k, palette)
+    frame, files = Frame(*plan.size), dict[str, FileSum]()
+    records = [
+        _make_image(plan, frame, task.split, task.start + k, palette, files)
         for k, palette in enumerate(task.palettes)
     ]
+    return Made(records, files)
 
 
-def _make_image(plan: _Plan, frame: Frame, split: str, position: int, palette: int) -> ImageRecord:
-    """Draw one image."""
+def _make_image(
+    plan: _SetPlan,
+    frame: Frame,
+    split: str,
+    position: int,
+    palette: int,
+    files: dict[str, FileSum],
+) -> ImageRecord:
+    """Draw one image, and note the files that are written."""
     seed = [plan.seed, SPLITS.index(split), position]
     rng = np.random.default_rng([*seed, _FLAKES])
     stem = str(uuid.UUID(bytes=rng.bytes(16), version=4))
@@ -248,9 +264,13 @@ def _make_image(plan: _Plan, frame: Frame, split: str, position: int, palette: i
     if plan.images:
         pixels = render(np.random.default_rng([*seed, _PIXELS]), flakes, frame, PALETTES[palette])
         jpeg = imagecodecs.jpeg8_encode(pixels, level=100, subsampling="420")
-        (plan.folder / f"{split}_images" / f"{stem}.jpg").write_bytes(jpeg)
         png = imagecodecs.png_encode(label_map(flakes, frame, larger_than=200))
-        (plan.folder / f"{split}_semantic_masks" / f"{stem}.png").write_bytes(png)
+        for name, data in (
+            (f"{split}_images/{stem}.jpg", jpeg),
+            (f"{split}_semantic_masks/{stem}.png", png),
+        ):
+            (plan.folder / name).write_bytes(data)
+            files[name] = FileSum.of(data)
     return ImageRecord(
         stem,
         [category_id for category_id, _ in flakes],

@@ -13,6 +13,7 @@ from mtfast.store import schema
 from mtfast.store.consolidated import CHECKSUM, metadata_checksum
 from mtfast.store.reading.files import LocalFiles, StoreFiles
 from mtfast.store.reading.metadata import read_nodes
+from mtfast.work_folder import unfinished
 
 __all__ = ["StoreRoot", "open_root"]
 
@@ -83,8 +84,10 @@ def open_root(path: str | os.PathLike[str], verify: bool = True) -> StoreRoot:
     path = local_path(path).absolute()
     old = schema.replaced_path(path)
     if not path.is_dir():
+        begun = next(iter(unfinished(path)), None)
+        advice = f"run what began {begun} again" if begun else "check the path"
         raise StoreError(
-            f"no store at {path}; expected a folder; check the path"
+            f"no store at {path}; expected a folder; {advice}"
             f"{f' (one that was to be replaced is {old})' if old.exists() else ''}"
         )
     files = LocalFiles(path)

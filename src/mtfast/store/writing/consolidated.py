@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mtfast.atomic import write_file
+from mtfast.atomic import PARTIAL, write_file
 from mtfast.errors import StoreError
 from mtfast.store.consolidated import CHECKSUM, COMPLETE, metadata_checksum, own, with_children
 
@@ -39,8 +39,10 @@ def consolidate(
     """
     nodes = {key: dict(node) for key, node in (known or {}).items()}
     for file in store.rglob(_FILE):
-        key = "/".join(file.parent.relative_to(store).parts)
-        if key not in nodes:
+        parts = file.parent.relative_to(store).parts
+        key = "/".join(parts)
+        # A work folder may be inside.
+        if key not in nodes and not any(PARTIAL in part for part in parts):
             nodes[key] = own(json.loads(file.read_bytes()))
     checksum = metadata_checksum(nodes)
     nodes[""]["attributes"] = nodes[""]["attributes"] | {CHECKSUM: checksum, COMPLETE: complete}

@@ -24,6 +24,7 @@ from mtfast.store import schema
 from mtfast.store.file_frames import seal, sum_of
 from mtfast.store.shard import write_shard
 from mtfast.store.writing.arrays import declare_crop_index, shard_path, write_columns
+from mtfast.work_folder import FileSum
 
 if TYPE_CHECKING:
     import zarr
@@ -138,7 +139,7 @@ class IndexShard:
                 self._chunks[name].append(chunk)
             yield data
 
-    def write(self, folder: Path, number: int, slots: int) -> None:
+    def write(self, folder: Path, number: int, slots: int) -> dict[Path, FileSum]:
         """Write the shards of the index.
 
         Parameters
@@ -149,10 +150,14 @@ class IndexShard:
             Of the shard.
         slots : int
             Images in a full shard.
+
+        Returns
+        -------
+        dict
+            File -> its bytes and checksum.
         """
-        for name, n_dimensions in _ARRAYS.items():
-            path = shard_path(folder, name, number, n_dimensions)
-            write_shard(path, self._chunks[name], slots)
+        paths = {name: shard_path(folder, name, number, n) for name, n in _ARRAYS.items()}
+        return {path: write_shard(path, self._chunks[name], slots) for name, path in paths.items()}
 
 
 def encode_index(data: bytes, size: Size, capacity: int) -> tuple[int, bytes, bytes, bytes]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from mtfast.painting.crop import crop_table
 from mtfast.painting.encode import encode_masks
@@ -14,7 +13,7 @@ from mtfast.store.file_frames import seal
 from mtfast.store.mask_grid import MaskGrid
 from mtfast.table import RunTable
 
-__all__ = ["mask_chunks", "places_of"]
+__all__ = ["mask_chunks"]
 
 
 def mask_chunks(table: RunTable, dtype: DTypeLike, grid: MaskGrid) -> Iterator[list[bytes | None]]:
@@ -46,24 +45,6 @@ def mask_chunks(table: RunTable, dtype: DTypeLike, grid: MaskGrid) -> Iterator[l
         else:
             for image in range(start, stop):
                 yield _chunks_of_image(table[image], dtype, grid)
-
-
-def places_of(table: RunTable, grid: MaskGrid) -> NDArray[np.bool_]:
-    """Return which chunks the masks of images have.
-
-    Parameters
-    ----------
-    table : RunTable
-    grid : MaskGrid
-
-    Returns
-    -------
-    (n_images * grid.n_chunks,) bool
-    """
-    (height, width), (down, across) = grid.chunk, grid.shape
-    rows = np.arange(down) * height < table.heights[:, None]
-    columns = np.arange(across) * width < table.widths[:, None]
-    return (rows[:, :, None] & columns[:, None, :]).reshape(-1)
 
 
 def _chunks_of_image(table: RunTable, dtype: DTypeLike, grid: MaskGrid) -> list[bytes | None]:

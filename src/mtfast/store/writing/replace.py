@@ -6,16 +6,18 @@ import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mtfast.atomic import explain_errors, locked, move
+from mtfast.atomic import move
 from mtfast.errors import StoreError
 from mtfast.store.reading.files import LocalFiles
 from mtfast.store.reading.metadata import read_attributes
 from mtfast.store.schema import replaced_path
+from mtfast.work_folder import Plan, WorkFolder, is_free, is_moving, working
 
-__all__ = ["refuse_existing", "refuse_inside_store", "replacing", "writing"]
+__all__ = ["refuse_existing", "refuse_inside_store", "writing_store"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
                 f"folder; rename it to {target.name}, or pass --overwrite to replace it"
             )
         return
-    if _is_empty(target):
+    if target.is_dir() and (is_free(target) or is_moving(target)):
         return
     attributes = _attributes(target) if target.is_dir() else {}
     if "mtfast_format" not in attributes:
@@ -81,69 +83,51 @@ def refuse_inside_store(target: Path) -> None:
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[None]:
-    """Make an empty folder for a store; on an error remove it and put the old store back.
+def writing_store(target: Path, plan: Plan, overwrite: bool) -> Iterator[WorkFolder]:
+    """Fill the work folder of a store, which then takes its place or that of an older store.
 
     Parameters
     ----------
     target : Path
-        As :func:`refuse_existing` has let through.
+        Absolute, and no symbolic link.
+    plan : Plan
+    overwrite : bool
+        Whether a store may be replaced. It is kept until the new one is complete.
+
+    Yields
+    ------
+    WorkFolder
 
     Raises
     ------
     StoreError
-        As :func:`writing`.
+        As :func:`refuse_existing`, and :func:`mtfast.work_folder.working`.
     """
+    check = partial(refuse_existing, target, overwrite)
+    with working(target, plan, check, afresh=overwrite, error=StoreError) as work:
+        yield work
+        # What has appeared meanwhile is left alone.
+        check()
+        _put(work, target)
+
+
+def _put(work: WorkFolder, target: Path) -> None:
     aside = replaced_path(target)
-    with writing(target):
-        if target.exists():
-            _set_aside(target, aside)
-        target.mkdir()
-        try:
-            yield
-        except BaseException:
-            shutil.rmtree(target, ignore_errors=True)
-            if aside.exists():
-                move(aside, target)
-            raise
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-@contextmanager
-def writing(target: Path) -> Iterator[None]:
-    """Be the only run that writes to a place.
-
-    Parameters
-    ----------
-    target : Path
-        Need not exist; the folder that it is in is made.
-
-    Raises
-    ------
-    StoreError
-        If another run writes there, or for an OSError in the block.
-    """
-    with explain_errors(target, target, StoreError):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with locked(target):
-            yield
-
-
-def _set_aside(target: Path, aside: Path) -> None:
-    if _is_empty(target):
-        target.rmdir()
-    elif aside.exists() and not _attributes(target).get("complete"):
-        # A conversion was killed while it replaced a store: that one is the last whole one.
-        shutil.rmtree(target)
-        logger.info("%s is incomplete and is replaced; %s is kept until then", target, aside)
-    else:
+    if _is_store(target):
         shutil.rmtree(aside, ignore_errors=True)
         move(target, aside)
-        logger.info("%s is replaced; until the new store is complete it is %s", target, aside)
+        logger.info("%s is replaced; until the new store has its place it is %s", target, aside)
+    try:
+        work.put(target, last="zarr.json")
+    except BaseException:
+        if _is_store(aside) and not target.exists():
+            move(aside, target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
-def _is_empty(target: Path) -> bool:
-    return target.is_dir() and not any(target.iterdir())
+def _is_store(path: Path) -> bool:
+    return "mtfast_format" in _attributes(path)
 
 
 def _attributes(target: Path) -> dict[str, Any]:

@@ -1,0 +1,657 @@
+"""Long work on a folder, which goes on where it was stopped.
+
+::
+
+    .NAME.partial-RUN/      beside TARGET; inside of it if TARGET is an empty folder
+        plan.json           what is made, how and from what: a run with another plan is refused
+        done.jsonl          a line for each job that is done: its result, and its files' checksums
+        content/            what takes the place of TARGET when it is whole
+        before-0/           what an earlier run had in content/; a job takes its files from here if
+                            they have the checksums that were recorded
+
+RUN is a token of the run that is at work. The next run renames the folder. So a job of a dead run
+that still goes on, in a process that was frozen or on another machine, has no path to write to.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import google_crc32c
+import msgspec
+
+from mtfast.atomic import (
+    PARTIAL,
+    explain_errors,
+    locked,
+    move,
+    sync_tree,
+    write_file,
+)
+from mtfast.errors import MtfastError
+from mtfast.parallel import run_jobs
+from mtfast.version import __version__
+
+__all__ = [
+    "FileSum",
+    "Made",
+    "Place",
+    "Plan",
+    "WorkFolder",
+    "has_work",
+    "is_free",
+    "is_moving",
+    "refuse_taken",
+    "stamps",
+    "sum_of_file",
+    "unfinished",
+    "working",
+]
+
+logger = logging.getLogger(__name__)
+
+Job = TypeVar("Job")
+
+_BLOCK = 1 << 20
+# A folder that is not empty, or a file, is where a folder is to be moved.
+_TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EACCES}
+
+_PLAN, _DONE, _CONTENT, _MOVING = "plan.json", "done.jsonl", "content", "moving.json"
+
+
+class FileSum(NamedTuple):
+    """What tells whether a file is still as it was written: its bytes and their crc32c."""
+
+    n_bytes: int
+    crc32c: int
+
+    @classmethod
+    def of(cls, data: bytes) -> FileSum:
+        """Return that of a file with these bytes.
+
+        Parameters
+        ----------
+        data : bytes
+
+        Returns
+        -------
+        FileSum
+
+        Examples
+        --------
+        >>> FileSum.of(b"123456789")
+        FileSum(n_bytes=9, crc32c=3808858755)
+        """
+        return cls(len(data), google_crc32c.value(data))
+
+
+class Made(NamedTuple):
+    """What a job has made.
+
+    Attributes
+    ----------
+    result : object
+        Of JSON types.
+    files : dict of str to FileSum
+        The files that it wrote, by their paths in :attr:`Place.content`.
+    was_there : bool
+        Whether an earlier run had made them.
+    """
+
+    result: Any
+    files: dict[str, FileSum]
+    was_there: bool = False
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a run makes, and from what. Values are of JSON types.
+
+    Attributes
+    ----------
+    command : str
+        Such as "convert".
+    options : dict
+        Those that decide what is written; not workers and the like.
+    inputs : dict
+        File or other name -> what changes when its content does.
+    version : str
+        Of mtfast.
+    """
+
+    command: str
+    options: dict[str, Any]
+    inputs: dict[str, Any]
+    version: str = __version__
+
+
+class Place(NamedTuple):
+    """Where a run writes, and where the files of earlier runs are.
+
+    Attributes
+    ----------
+    content : Path
+    before : tuple of Path
+    """
+
+    content: Path
+    before: tuple[Path, ...]
+
+    def recover(self, files: Mapping[str, FileSum]) -> bool:
+        """Take over files of an earlier run, if all of them are as they were recorded.
+
+        Parameters
+        ----------
+        files : mapping
+            Path in the content -> its bytes and checksum.
+
+        Returns
+        -------
+        bool
+            Whether all are in the content now.
+        """
+        found = {name: self._find(name, wanted) for name, wanted in files.items()}
+        for name, path in found.items():
+            if path is None:
+                return False
+            # A folder is not made here: a job of a dead run would make its path anew.
+            path.replace(self.content / name)
+        return True
+
+    def _find(self, name: str, wanted: FileSum) -> Path | None:
+        for folder in (self.content, *self.before):
+            path = folder / name
+            right_size = path.is_file() and path.stat().st_size == wanted.n_bytes
+            if right_size and sum_of_file(path) == wanted:
+                return path
+        return None
+
+
+@dataclass
+class WorkFolder:
+    """A folder that is being filled; see :func:`working`.
+
+    Attributes
+    ----------
+    folder : Path
+        All of it.
+    place : Place
+        Where its files are.
+    plan : Plan
+    before : dict
+        Key of a job that an earlier run has done -> what it made.
+    done : set of str
+        Keys of the jobs that are done.
+    n_there : int
+        How many of them an earlier run had done.
+    """
+
+    folder: Path
+    place: Place
+    plan: Plan
+    before: dict[str, Made]
+    done: set[str] = field(default_factory=set)
+    n_there: int = 0
+    _lines: Any = field(default=None, repr=False)
+
+    @property
+    def content(self) -> Path:
+        """The folder that takes the target's place."""
+        return self.place.content
+
+    def record(self, key: str, made: Made) -> None:
+        """Note that a job is done, so that the next run need not do it.
+
+        Parameters
+        ----------
+        key : str
+            Of the job.
+        made : Made
+        """
+        line = msgspec.json.encode([key, made.result, made.files])
+        self._lines.write(line + b"\n")
+        self.done.add(key)
+        self.n_there += made.was_there
+
+    def keep(self) -> None:
+        """Note that something is done which the next run finds by itself."""
+        self.done.add("")
+
+    def expect_changes(self, names: Iterable[str]) -> None:
+        """Let the next run go on although some inputs have changed, which are to be mended.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Inputs of the plan that no job which is done has read.
+        """
+        inputs = self.plan.inputs | dict.fromkeys(names)
+        plan = Plan(self.plan.command, self.plan.options, inputs)
+        write_file(self.folder / _PLAN, msgspec.json.encode(plan))
+
+    @contextmanager
+    def run_jobs(
+        self,
+        function: Callable[[Job], Made],
+        jobs: Sequence[Job],
+        keys: Sequence[str],
+        name: str,
+        scheduler: str = "threads",
+        workers: int | None = None,
+    ) -> Iterator[Iterator[tuple[int, Any]]]:
+        """Do those jobs that no earlier run has done; see :func:`mtfast.parallel.run_jobs`.
+
+        Parameters
+        ----------
+        function : callable
+            Makes files in the content.
+        jobs : sequence
+        keys : sequence of str
+            What each job is called, in every run.
+        name, scheduler, workers
+            As there.
+
+        Yields
+        ------
+        iterator of (int, result)
+            Also of those that were done before.
+        """
+        resume = partial(_resume, function, self.place)
+        pairs = [(job, self.before.get(key)) for job, key in zip(jobs, keys, strict=True)]
+        with run_jobs(resume, pairs, name, scheduler, workers) as results:
+            yield self._recorded(results, keys)
+
+    def _recorded(
+        self, results: Iterator[tuple[int, Made]], keys: Sequence[str]
+    ) -> Iterator[tuple[int, Any]]:
+        for number, made in results:
+            self.record(keys[number], made)
+            yield number, made.result
+
+    def put(self, target: Path, last: str) -> None:
+        """Give the content its place, when it is on the disk.
+
+        Parameters
+        ----------
+        target : Path
+            There must be nothing, or an empty folder.
+        last : str
+            The file or folder in it without which nobody takes the target for whole.
+
+        Raises
+        ------
+        MtfastError
+            If something has appeared there meanwhile.
+        OSError
+        """
+        sync_tree(self.content)
+        if self.folder.parent == target:
+            self._move_up(target, last)
+            return
+        try:
+            move(self.content, target)
+        except OSError as error:
+            if error.errno in _TAKEN and target.exists():
+                raise _taken(target) from error
+            raise
+
+    def _move_up(self, target: Path, last: str) -> None:
+        found = [path.name for path in self.content.iterdir()]
+        names = sorted(found, key=lambda name: (name == last, name))
+        if not is_free(target):
+            raise _taken(target)
+        write_file(self.folder / _MOVING, msgspec.json.encode(names))
+        _finish_moving(self.folder, target)
+
+
+def _resume(function: Callable[[Job], Made], place: Place, pair: tuple[Job, Made | None]) -> Made:
+    job, made = pair
+    if made is not None and place.recover(made.files):
+        return made._replace(was_there=True)
+    return function(job)
+
+
+@contextmanager
+def working(
+    target: Path,
+    plan: Plan,
+    check: Callable[[], object],
+    *,
+    inside: bool = False,
+    afresh: bool | None = None,
+    error: type[MtfastError] = MtfastError,
+) -> Iterator[WorkFolder]:
+    """Fill a folder, as the only run that does, and from where an earlier run was stopped.
+
+    When the block ends, what is left of the work folder is removed. If it ends with an error, what
+    is done stays, and the error says so; if nothing is done, nothing stays.
+
+    Parameters
+    ----------
+    target : Path
+        Absolute, and no symbolic link.
+    plan : Plan
+    check : callable
+        Raises if the target may not be written to. Called as soon as this run is the only one, as
+        others may have been at work before.
+    inside : bool
+        Whether the work folder is inside of the target, which may have files already.
+    afresh : bool, optional
+        Remove unfinished work of another plan instead of refusing to go on: whether the caller
+        passed --overwrite. None for callers who have no such option.
+    error : type
+        What an OSError becomes.
+
+    Yields
+    ------
+    WorkFolder
+
+    Raises
+    ------
+    MtfastError
+        If another run is at work there, or unfinished work has another plan.
+    """
+    place = target if inside else _place(target)
+    with explain_errors(target, place, error):
+        place.mkdir(parents=True, exist_ok=True)
+        # Beside the target, whether it is there yet or not, if that can be.
+        beside = os.access(target.parent, os.W_OK)
+        with locked(target, target.parent if beside else place):
+            _finish_what_was_moving(target, place)
+            check()
+            work = _take_up(target, place, plan, afresh, error)
+            try:
+                with (
+                    (work.folder / _DONE).open("ab", buffering=0) as work._lines,
+                    explain_errors(target, work.folder, error),
+                ):
+                    yield work
+            except BaseException as stopped:
+                _stop(work, stopped)
+                raise
+            shutil.rmtree(work.folder, ignore_errors=True)
+            if work.n_there:
+                logger.warning(
+                    "%s: %d of %d parts had been made by a run that was stopped",
+                    target,
+                    work.n_there,
+                    len(work.done),
+                )
+
+
+def _stop(work: WorkFolder, stopped: BaseException) -> None:
+    """Keep what is done, and say so; keep nothing of a run that has done nothing."""
+    if not work.done and not work.place.before:
+        shutil.rmtree(work.folder, ignore_errors=True)
+        return
+    kept = f"what is done is kept in {work.folder}; run the same again to go on"
+    if isinstance(stopped, MtfastError):
+        stopped.args = (f"{stopped}; {kept}",)
+    elif isinstance(stopped, KeyboardInterrupt):
+        stopped.args = (kept,)
+
+
+def _take_up(
+    target: Path, place: Path, plan: Plan, afresh: bool | None, error: type[MtfastError]
+) -> WorkFolder:
+    """Make the folder of this run out of that of a dead one, or a new one."""
+    ours = place / f"{_prefix(target)}{secrets.token_hex(4)}"
+    text = msgspec.json.encode(plan)
+    for folder in unfinished(target):
+        there = _read_plan(folder)
+        if there is not None:
+            # As it is read, with lists for tuples.
+            reason = _difference(there, msgspec.json.decode(text, type=Plan))
+            if not reason:
+                folder.rename(ours)
+                return _go_on(ours, plan, error)
+            if not afresh:
+                other = "remove that folder" if afresh is None else "pass --overwrite"
+                raise error(
+                    f"{folder} is unfinished work on {target} {reason}; expected the same as "
+                    f"before, to go on with it; run it as before, or {other} to begin again"
+                )
+        shutil.rmtree(folder)
+    ours.mkdir()
+    (ours / _CONTENT).mkdir()
+    # One that is cut short counts as none.
+    (ours / _PLAN).write_bytes(text)
+    return WorkFolder(ours, Place(ours / _CONTENT, ()), plan, {})
+
+
+def _go_on(folder: Path, plan: Plan, error: type[MtfastError]) -> WorkFolder:
+    """Set aside what is there, so that only files that prove whole come into the content."""
+    before = sorted(folder.glob("before-*"))
+    content = folder / _CONTENT
+    if content.exists():
+        before.append(content.rename(folder / f"before-{len(before)}"))
+    write_file(folder / _PLAN, msgspec.json.encode(plan), error)
+    content.mkdir()
+    done = _read_done(folder / _DONE)
+    # Without a line that was cut short; new ones are appended.
+    lines = [msgspec.json.encode([key, made.result, made.files]) for key, made in done.items()]
+    write_file(folder / _DONE, b"".join(line + b"\n" for line in lines), error)
+    return WorkFolder(folder, Place(content, tuple(before)), plan, done)
+
+
+def _read_done(path: Path) -> dict[str, Made]:
+    done = {}
+    for line in path.read_bytes().splitlines() if path.exists() else ():
+        try:
+            key, result, files = msgspec.json.decode(line, type=tuple[str, Any, dict[str, FileSum]])
+        except msgspec.MsgspecError:
+            continue
+        done[key] = Made(result, files)
+    return done
+
+
+def _read_plan(folder: Path) -> Plan | None:
+    """Return the plan of unfinished work; None if its run was killed before it had written one."""
+    try:
+        return msgspec.json.decode((folder / _PLAN).read_bytes(), type=Plan)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _difference(there: Plan, wanted: Plan) -> str:
+    """Say what in a plan is not as in another one; nothing if they are equal."""
+    if there.command != wanted.command:
+        return f"by mtfast {there.command}"
+    if there.version != wanted.version:
+        return f"by version {there.version}, not {wanted.version}"
+    if name := _first_that_differs(there.options, wanted.options):
+        before, now = _shown(there.options.get(name)), _shown(wanted.options.get(name))
+        return f"with {name} {before}, not {now}"
+    expected = [name for name, value in there.inputs.items() if value is None]
+    if name := _first_that_differs(there.inputs, wanted.inputs | dict.fromkeys(expected)):
+        return f"from {name}, which has changed since"
+    return ""
+
+
+def _first_that_differs(there: dict[str, Any], wanted: dict[str, Any]) -> str:
+    names = dict.fromkeys([*there, *wanted])
+    return next((name for name in names if there.get(name) != wanted.get(name)), "")
+
+
+def _shown(value: Any) -> str:
+    return "unset" if value in (None, [], {}) else msgspec.json.encode(value).decode()
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name}{PARTIAL}"
+
+
+def _place(target: Path) -> Path:
+    """Return where the work folder is: a folder that is there stays the same one."""
+    if target.is_dir() and (is_free(target) or is_moving(target)):
+        return target
+    return target.parent
+
+
+def unfinished(target: Path) -> list[Path]:
+    """List the work folders of runs that are at work or were stopped.
+
+    Parameters
+    ----------
+    target : Path
+        Where their content is to be.
+
+    Returns
+    -------
+    list of Path
+    """
+    return [
+        path
+        for at in (target.parent, target)
+        if at.is_dir()
+        for path in sorted(at.iterdir())
+        if path.name.startswith(_prefix(target)) and path.is_dir() and not path.is_symlink()
+    ]
+
+
+def _finish_what_was_moving(target: Path, place: Path) -> None:
+    for folder in _moving(target) if place == target else ():
+        _finish_moving(folder, target)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _moving(target: Path) -> list[Path]:
+    folders = unfinished(target)
+    return [path for path in folders if path.parent == target and (path / _MOVING).exists()]
+
+
+def _finish_moving(folder: Path, target: Path) -> None:
+    content = folder / _CONTENT
+    for name in msgspec.json.decode((folder / _MOVING).read_bytes(), type=list[str]):
+        if (content / name).exists():
+            move(content / name, target / name)
+
+
+def is_free(folder: Path) -> bool:
+    """Return whether there is nothing in a folder but unfinished work on it.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    bool
+    """
+    ours = _prefix(folder), f".{folder.name}.lock"
+    return all(path.name.startswith(ours) for path in folder.iterdir())
+
+
+def has_work(folder: Path) -> bool:
+    """Return whether there is unfinished work inside of a folder.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    bool
+    """
+    return any(path.parent == folder for path in unfinished(folder))
+
+
+def is_moving(target: Path) -> bool:
+    """Return whether a run was killed, or is, while it moved what is whole into a folder.
+
+    Parameters
+    ----------
+    target : Path
+
+    Returns
+    -------
+    bool
+        The next run of :func:`working` finishes that.
+    """
+    return bool(_moving(target))
+
+
+def refuse_taken(target: Path) -> None:
+    """Refuse a place where something is, if it is not an empty folder.
+
+    Parameters
+    ----------
+    target : Path
+
+    Raises
+    ------
+    MtfastError
+    """
+    if target.exists() and not (target.is_dir() and (is_free(target) or is_moving(target))):
+        raise MtfastError(
+            f"{target} is not empty; expected an empty folder or a new name; "
+            "choose another folder or remove this one"
+        )
+
+
+def _taken(target: Path) -> MtfastError:
+    return MtfastError(
+        f"{target} has appeared meanwhile and is left alone; expected the place to stay free; "
+        f"move it away"
+    )
+
+
+def sum_of_file(path: Path) -> FileSum:
+    """Compute the checksum of a file.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    FileSum
+
+    Raises
+    ------
+    OSError
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "digits.txt").write_bytes(b"123456789")
+    ...     n_bytes, crc32c = sum_of_file(Path(folder) / "digits.txt")
+    >>> n_bytes, hex(crc32c)
+    (9, '0xe3069283')
+    """
+    n_bytes = crc = 0
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(_BLOCK):
+            n_bytes += len(block)
+            crc = google_crc32c.extend(crc, block)
+    return FileSum(n_bytes, crc)
+
+
+def stamps(paths: Iterable[str | os.PathLike[str]]) -> dict[str, list[int]]:
+    """Return the size and the time of change of files, for a plan.
+
+    Parameters
+    ----------
+    paths : iterable of path
+
+    Returns
+    -------
+    dict
+        Path -> [bytes, nanoseconds].
+
+    Raises
+    ------
+    OSError
+    """
+    found = ((path, os.stat(path)) for path in paths)  # noqa: PTH116 - there may be many
+    return {os.fspath(path): [stat.st_size, stat.st_mtime_ns] for path, stat in found}
