@@ -44,7 +44,7 @@ def test_a_disk_that_is_full(small_set, tmp_path, command):
     """A limit on the size of files stands for it: some are written, and the next is not."""
     out = tmp_path / "out"
     arguments = {
-        "convert": ["convert", small_set, out, "--shard", "4", "--workers", "1"],
+        "convert": ["convert", small_set, out, "--shard", "1", "--workers", "1"],
         "synth": [
             "synth",
             out,
@@ -102,7 +102,9 @@ def test_a_worker_that_outlives_its_run_writes_nowhere(small_set, tmp_path):
         os.kill(pid, signal.SIGSTOP)
     try:
         process.kill()
-        process.communicate(timeout=SECONDS)
+        # Its workers hold the pipe of what it says.
+        process.wait(timeout=SECONDS)
+        process.stdout.close()
         convert.convert(source, out, shard=1)
         before = digest(out)
     finally:

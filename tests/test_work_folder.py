@@ -15,6 +15,7 @@ import pytest
 
 from folders import names_in
 from mtfast import work_folder
+from mtfast.atomic import locked
 from mtfast.errors import MtfastError, SourceError, StoreError
 from mtfast.work_folder import (
     FileSum,
@@ -24,6 +25,7 @@ from mtfast.work_folder import (
     is_free,
     is_moving,
     refuse_taken,
+    remove_remains,
     stamps,
     sum_of_file,
     unfinished,
@@ -170,6 +172,7 @@ def test_a_record_that_is_cut_short(tmp_path, n):
     ("changed", "words"),
     [
         ({"command": "derive"}, "by mtfast make"),
+        ({"version": "0.0.1"}, "by version .*, not 0.0.1"),
         ({"options": {"n": 4, "kind": "plain"}}, "with n 3, not 4"),
         ({"options": {"n": 3}}, 'with kind "plain", not unset'),
         ({"options": {**PLAN.options, "more": [1]}}, r"with more unset, not \[1\]"),
@@ -203,6 +206,46 @@ def test_inputs_that_are_to_be_mended_may_change(tmp_path):
             run(tmp_path / "set", ["a"], Plan("make", PLAN.options, PLAN.inputs | {name: [1, 1]}))
     mended = Plan("make", PLAN.options, PLAN.inputs | {"b.jpg": [31, 41]})
     assert run(tmp_path / "set", ["a", "b"], mended) == ["b"]
+
+
+def test_options_that_an_error_advised_begin_again(tmp_path):
+    def advise() -> None:
+        with working(tmp_path / "set", PLAN, lambda: None) as work:
+            work.record("a", write(work.content, "a"))
+            work.expect_changes([], advised=("kind",))
+            raise SourceError("a set of no such kind; expected a plain one; pass another kind")
+
+    with pytest.raises(SourceError):
+        advise()
+    other = Plan("make", {"n": 4, "kind": "plain"}, PLAN.inputs)
+    with pytest.raises(MtfastError, match="with n 3, not 4"):
+        run(tmp_path / "set", ["a"], other)
+    fancy = Plan("make", {"n": 3, "kind": "fancy"}, PLAN.inputs)
+    assert run(tmp_path / "set", ["a", "b"], fancy) == ["a", "b"]
+    assert names_in(tmp_path) == ["set"]
+
+
+def test_what_was_killed_at_its_very_end(tmp_path, monkeypatch):
+    """The target is whole: what is left beside it goes when the next run is refused."""
+    with monkeypatch.context() as patch:
+        patch.setattr(work_folder.shutil, "rmtree", lambda *_, **__: None)
+        run(tmp_path / "set", ["a"])
+    assert len(unfinished(tmp_path / "set")) == 1
+    with pytest.raises(MtfastError, match="is not empty"):
+        refuse_taken(tmp_path / "set")
+    assert names_in(tmp_path) == ["set"]
+
+
+def test_remains_are_left_to_a_run_that_is_at_work(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a").touch()
+    folder = tmp_path / ".set.partial-0123abcd"
+    folder.mkdir()
+    with locked(tmp_path / "set"):
+        remove_remains(tmp_path / "set")
+        assert folder.exists()
+    remove_remains(tmp_path / "set")
+    assert names_in(tmp_path) == ["set"]
 
 
 def test_a_job_of_a_dead_run_writes_nowhere(tmp_path):

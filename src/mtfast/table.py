@@ -388,6 +388,7 @@ class RunTable:
 
         Examples
         --------
+        >>> table = RunTable.of_texts((1, 6), [[b"132"], [b"501"]])
         >>> table.digest() == table.digest(), table.digest() == table[1:].digest()
         (True, False)
         """

@@ -21,7 +21,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,7 @@ from mtfast.atomic import (
     sync_tree,
     write_file,
 )
-from mtfast.errors import MtfastError
+from mtfast.errors import MtfastError, StoreError
 from mtfast.parallel import run_jobs
 from mtfast.version import __version__
 
@@ -52,6 +52,7 @@ __all__ = [
     "is_free",
     "is_moving",
     "refuse_taken",
+    "remove_remains",
     "stamps",
     "sum_of_file",
     "unfinished",
@@ -67,6 +68,7 @@ _BLOCK = 1 << 20
 _TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EACCES}
 
 _PLAN, _DONE, _CONTENT, _MOVING = "plan.json", "done.jsonl", "content", "moving.json"
+_FINISHED = "finished"
 
 
 class FileSum(NamedTuple):
@@ -126,12 +128,15 @@ class Plan(msgspec.Struct, frozen=True):
         File or other name -> what changes when its content does.
     version : str
         Of mtfast.
+    advised : tuple of str
+        Options that its error has advised to change: with others all begins again.
     """
 
     command: str
     options: dict[str, Any]
     inputs: dict[str, Any]
     version: str = __version__
+    advised: tuple[str, ...] = ()
 
 
 class Place(NamedTuple):
@@ -226,16 +231,18 @@ class WorkFolder:
         """Note that something is done which the next run finds by itself."""
         self.done.add("")
 
-    def expect_changes(self, names: Iterable[str]) -> None:
+    def expect_changes(self, names: Iterable[str], advised: tuple[str, ...] = ()) -> None:
         """Let the next run go on although some inputs have changed, which are to be mended.
 
         Parameters
         ----------
         names : iterable of str
             Inputs of the plan that no job which is done has read.
+        advised : tuple of str
+            Options of the plan that may be others in the next run, which then begins again.
         """
         inputs = self.plan.inputs | dict.fromkeys(names)
-        plan = Plan(self.plan.command, self.plan.options, inputs)
+        plan = msgspec.structs.replace(self.plan, inputs=inputs, advised=advised)
         write_file(self.folder / _PLAN, msgspec.json.encode(plan))
 
     @contextmanager
@@ -378,6 +385,9 @@ def working(
             except BaseException as stopped:
                 _stop(work, stopped)
                 raise
+            # Without content it is no work that could be gone on with: see remove_remains.
+            with suppress(FileNotFoundError):
+                work.content.rename(work.folder / _FINISHED)
             shutil.rmtree(work.folder, ignore_errors=True)
             if work.n_there:
                 logger.warning(
@@ -406,15 +416,17 @@ def _take_up(
     """Make the folder of this run out of that of a dead one, or a new one."""
     ours = place / f"{_prefix(target)}{secrets.token_hex(4)}"
     text = msgspec.json.encode(plan)
+    # As it is read, with lists for tuples.
+    wanted = msgspec.json.decode(text, type=Plan)
     for folder in unfinished(target):
         there = _read_plan(folder)
         if there is not None:
-            # As it is read, with lists for tuples.
-            reason = _difference(there, msgspec.json.decode(text, type=Plan))
+            reason = _difference(there, wanted)
             if not reason:
                 folder.rename(ours)
                 return _go_on(ours, plan, error)
-            if not afresh:
+            changed = _first_that_differs(there.options, wanted.options)
+            if not afresh and changed not in there.advised:
                 other = "remove that folder" if afresh is None else "pass --overwrite"
                 raise error(
                     f"{folder} is unfinished work on {target} {reason}; expected the same as "
@@ -580,6 +592,26 @@ def is_moving(target: Path) -> bool:
     return bool(_moving(target))
 
 
+def remove_remains(target: Path) -> None:
+    """Remove what is left of runs that were killed when their content had its place already.
+
+    Parameters
+    ----------
+    target : Path
+        Which is whole, so that no run will have to go on.
+
+    """
+    lock = target.parent / f".{target.name}.lock"
+    remains = [path for path in unfinished(target) if not (path / _CONTENT).exists()]
+    if not remains and not lock.exists():
+        return
+    # Another run may be at work.
+    with suppress(StoreError), locked(target, target.parent):
+        for folder in remains:
+            if not (folder / _CONTENT).exists():
+                shutil.rmtree(folder)
+
+
 def refuse_taken(target: Path) -> None:
     """Refuse a place where something is, if it is not an empty folder.
 
@@ -592,6 +624,7 @@ def refuse_taken(target: Path) -> None:
     MtfastError
     """
     if target.exists() and not (target.is_dir() and (is_free(target) or is_moving(target))):
+        remove_remains(target)
         raise MtfastError(
             f"{target} is not empty; expected an empty folder or a new name; "
             "choose another folder or remove this one"

@@ -133,7 +133,7 @@ def test_one_bad_image(tmp_path, fault, scheduler):
         assert words.startswith(f"train: 1 bad record{what}: 1 x {FAULTS[fault]} (")
         assert fault in words
         assert "--bad skip" in words
-        assert words.endswith(", or convert with --images none")
+        assert ", or convert with --images none" in words
         assert not store.exists()
     mtfast.convert(path, store, bad="skip", shard=2, scheduler=scheduler)
     expect_sound(path, store, "train")

@@ -27,6 +27,7 @@ from mtfast.store.reading.columns import read_column
 from mtfast.store.reading.files import LocalFiles
 from mtfast.store.reading.store import Split
 from mtfast.store.writing import crop_index
+from mtfast.work_folder import Plan, working
 from stores import reseal
 
 
@@ -251,9 +252,8 @@ def test_a_store_that_is_open_goes_on(copy):
 
 
 def test_two_runs_do_not_meet(copy):
-    from mtfast.store.writing.replace import writing
-
-    with writing(copy), pytest.raises(StoreError, match="being written by another run"):
+    other = working(copy, Plan("convert", {}, {}), lambda: None)
+    with other, pytest.raises(StoreError, match="being written by another run"):
         add_crop_index(copy, scheduler="sync")
 
 

@@ -16,7 +16,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -189,9 +189,11 @@ def convert(
         try:
             _write(work, opened, inputs, options, scheduler, workers, progress)
         except SourceError as error:
-            work.expect_changes(_images_left(work, opened, inputs, options))
+            left = _images_left(work, opened, inputs, options)
+            work.expect_changes(left, advised=("bad", "images"))
             if isinstance(error, BadImageError):
                 refusal_of_files(opened, inputs, options.checks, workers, progress)
+                raise SourceError(str(error)) from error
             raise
     return Path(store)
 
@@ -236,7 +238,11 @@ def _plan(source: Source, inputs: Sequence[SplitInput], options: _Options) -> Pl
         "variant": [split.semantic_variant for split in inputs],
         "bad": source.bad,
         "map": source.mapping,
-        **asdict(options),
+        "images": options.images,
+        "shard": options.shard,
+        "crop_index": options.crop_index,
+        "decode_check": options.checks.decode,
+        "orientation": options.checks.orientation,
     }
     found: dict[str, Any] = {}
     for split in inputs:

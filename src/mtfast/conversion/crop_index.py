@@ -20,7 +20,7 @@ from mtfast.store import schema
 from mtfast.store.reading.store import Split, Store, open_store
 from mtfast.store.writing.consolidated import consolidate
 from mtfast.store.writing.crop_index import IndexShard, declare, write_rows
-from mtfast.work_folder import Made, Plan, WorkFolder, sum_of_file, working
+from mtfast.work_folder import Made, Plan, WorkFolder, remove_remains, sum_of_file, working
 
 __all__ = ["IndexedSplit", "add_crop_index"]
 
@@ -87,6 +87,7 @@ def add_crop_index(
         if split.has_images and (overwrite or not split.has_crop_index)
     ]
     if not splits:
+        remove_remains(path)
         return ()
     with working(
         path, _plan(splits), partial(_expect_none_new, splits), afresh=overwrite, error=StoreError

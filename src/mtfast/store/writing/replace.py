@@ -15,7 +15,7 @@ from mtfast.errors import StoreError
 from mtfast.store.reading.files import LocalFiles
 from mtfast.store.reading.metadata import read_attributes
 from mtfast.store.schema import replaced_path
-from mtfast.work_folder import Plan, WorkFolder, is_free, is_moving, working
+from mtfast.work_folder import Plan, WorkFolder, is_free, is_moving, remove_remains, working
 
 __all__ = ["refuse_existing", "refuse_inside_store", "writing_store"]
 
@@ -54,6 +54,7 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
             f"{target} exists and is no mtfast store; expected a new path; choose another"
         )
     if not overwrite:
+        remove_remains(target)
         kind = "a complete store" if attributes.get("complete") else "an incomplete store"
         raise StoreError(
             f"{target} exists and is {kind}; expected a new path; "
