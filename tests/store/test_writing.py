@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtfast.store.writing.annotations import VariantTable, align, pack
+from mtfast.store.writing.annotations import VariantTable, align, share
 from mtfast.table import RunTable
 from tables import make_table
 
@@ -24,8 +24,10 @@ def table_of(**changes) -> RunTable:
     return replace(table, **columns)
 
 
-def packed(*tables: RunTable) -> tuple[dict, dict]:
-    return pack([VariantTable(str(k), f"{k}.json", t) for k, t in enumerate(tables)], NAMES)
+def packed(*tables: RunTable, names=NAMES) -> tuple[dict, dict]:
+    files = [VariantTable(str(k), f"{k}.json", t) for k, t in enumerate(tables)]
+    shared = share(files)
+    return shared.instance_columns(names), shared.variant_columns(names)
 
 
 def test_equal_instances_are_stored_once():
@@ -71,6 +73,24 @@ def test_texts_and_images_tell_instances_apart():
     instances, variants = packed(table_of(instance_ids=np.array([1, 1])), turned)
     assert (np.diff(instances["image"]) >= 0).all()
     assert variants["image"].tolist() == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("image", [0, 1])
+def test_images_that_are_left_out(image):
+    """It is as if no file had listed them."""
+    files = [
+        table_of(instance_ids=np.array([1, 2]), category_ids=np.array([3, 4])),
+        table_of(instance_ids=np.array([1, 2]), iscrowd=np.array([1, 1], np.uint8)),
+    ]
+    measured = {"stated_area": np.ones(2), "stated_bbox": np.ones((2, 4))}
+    files = [replace(table, **measured) for table in files]
+    names = NAMES[image : image + 1]
+    found = packed(*files, names=names)
+    expected = packed(*(table[image : image + 1] for table in files), names=names)
+    for columns, wanted in zip(found, expected, strict=True):
+        assert {k: v.tolist() for k, v in columns.items()} == {
+            k: v.tolist() for k, v in wanted.items()
+        }
 
 
 def sizes(n):

@@ -44,7 +44,6 @@ from mtfast.store import schema
 from mtfast.store.file_frames import frame, seal, sum_of
 from mtfast.store.mask_grid import MaskGrid
 from mtfast.store.shard import Shard, plan, write_shard
-from mtfast.store.writing.annotations import pack
 from mtfast.store.writing.arrays import (
     StoreWriter,
     declare_files,
@@ -246,7 +245,7 @@ def _plan(source: Source, inputs: Sequence[SplitInput], options: _Options) -> Pl
     }
     found: dict[str, Any] = {}
     for split in inputs:
-        found |= {table.file: table.table.digest() for table in split.tables}
+        found |= split.digests
         if split.has_images:
             paths = source.find_images(split.name, split.names)
             found |= stamps(paths[name] for name in split.names)
@@ -389,8 +388,11 @@ def _write_annotations(groups: Mapping[str, zarr.Group], inputs: Sequence[SplitI
     for split in inputs:
         group = groups[split.name]
         write_columns(group, schema.NAMES, {schema.NAME: as_strings(split.names)})
-        instances, variants = pack(split.tables, split.names)
+        # One after the other: together they take much memory.
+        instances = split.annotations.instance_columns(split.names)
         write_columns(group.create_group("instances"), schema.INSTANCES, instances)
+        del instances
+        variants = split.annotations.variant_columns(split.names)
         write_columns(group.create_group("variants"), schema.VARIANTS, variants)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from mtfast.sources.stated import annotation_name
 from mtfast.sources.variants import default_variant
 from mtfast.store import schema
 from mtfast.store.mask_grid import MaskGrid
-from mtfast.store.writing.annotations import VariantTable, align
+from mtfast.store.writing.annotations import SharedAnnotations, VariantTable, align, share
 from mtfast.table import RunTable
 
 __all__ = ["SplitInput", "read_splits", "refusal_of_files"]
@@ -54,8 +54,10 @@ class SplitInput:
     semantic_dtype : numpy dtype
     table : RunTable
         The instances of that variant, for exactly the images ``names``.
-    tables : tuple of VariantTable
-        Every annotation file.
+    annotations : SharedAnnotations
+        All annotation files.
+    digests : dict
+        File -> what differs where its content does.
     has_images : bool
         Whether image files are stored.
     findings : tuple of BadRecords
@@ -71,23 +73,61 @@ class SplitInput:
     semantic_variant: str
     semantic_dtype: np.dtype[Any]
     table: RunTable
-    tables: tuple[VariantTable, ...]
+    annotations: SharedAnnotations
+    digests: dict[str, str]
     has_images: bool
     findings: tuple[BadRecords, ...]
 
 
-class _Annotations(NamedTuple):
+@dataclass
+class _Annotations:
     """The annotation files of a split, and what they say of its images together.
 
-    ``sizes`` holds the height and width of each image, by the first file that lists it.
+    Attributes
+    ----------
+    painted : RunTable
+        Of the variant that masks are painted from.
+    shared : SharedAnnotations
+    digests : dict
+        File -> that of its table.
+    findings : list of BadRecords
+    sizes : dict
+        Name -> height and width of each image, by the first file that lists it.
+    disagreements : dict
+        Name -> the sizes of an image of which files disagree, in words.
     """
 
     name: str
     semantic_variant: str
-    tables: list[VariantTable]
-    findings: list[BadRecords]
-    sizes: dict[str, tuple[int, int]]
-    faults: list[ImageFault]
+    painted: RunTable = field(init=False)
+    shared: SharedAnnotations = field(init=False)
+    digests: dict[str, str] = field(default_factory=dict)
+    findings: list[BadRecords] = field(default_factory=list)
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    disagreements: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def faults(self) -> list[ImageFault]:
+        """The images that cannot be stored, whatever their files are."""
+        return [
+            ImageFault(self.name, name, "sizes disagree", words)
+            for name, words in self.disagreements.items()
+        ]
+
+    def note(self, file: str, table: RunTable) -> None:
+        """Take in what an annotation file says of its images."""
+        self.digests[file] = table.digest()
+        sides = zip(table.heights.tolist(), table.widths.tolist(), strict=True)
+        for name, size in zip(table.names.tolist(), sides, strict=True):
+            known = self.sizes.setdefault(name, size)
+            if known != size:
+                (a, b), (c, d) = sorted((known, size))
+                self.disagreements.setdefault(name, f"{name}: {a} x {b} and {c} x {d}")
+            if max(size) > schema.LARGEST_SIDE:
+                raise SourceError(
+                    f"image {name!r} is {size[0]} x {size[1]} pixels; expected at most "
+                    f"{schema.LARGEST_SIDE} on either side; correct its size in the annotations"
+                )
 
 
 def read_splits(
@@ -179,10 +219,10 @@ def _read_annotations(
     chosen = variant or default_variant(variants)
     if chosen not in variants:
         raise SourceError(no_such("variant", chosen, variants, f"split {split!r}"))
-    tables, findings = _read_tables(source, split, checks is not None, progress)
-    sizes, faults = _sizes(split, tables)
+    read = _Annotations(split, chosen)
+    read.shared = share(_read_tables(source, read, checks is not None, progress))
     logger.info("%s: masks are painted from %s, one of %d variants", split, chosen, len(variants))
-    return _Annotations(split, chosen, tables, findings, sizes, faults)
+    return read
 
 
 def _with_images(read: list[_Annotations]) -> list[_Annotations]:
@@ -243,9 +283,7 @@ def _split_input(
         findings += source.matched(split.name, names)
     heights, widths = np.array([split.sizes[name] for name in names], np.int64).T
     runs = source.set_names(split.name)
-    tables = [table._replace(table=_of_images(table.table, names)) for table in split.tables]
-    (painted,) = [t.table for t in tables if t.variant == split.semantic_variant]
-    table = align(painted, names, heights, widths)
+    table = align(_of_images(split.painted, names), names, heights, widths)
     return SplitInput(
         name=split.name,
         names=names,
@@ -256,7 +294,8 @@ def _split_input(
         semantic_variant=split.semantic_variant,
         semantic_dtype=semantic_dtype(table.category_ids),
         table=table,
-        tables=tuple(tables),
+        annotations=split.shared,
+        digests=split.digests,
         has_images=checks is not None,
         findings=findings,
     )
@@ -272,21 +311,23 @@ def _no_images(source: Source, split: str, findings: Sequence[BadRecords]) -> st
 
 
 def _read_tables(
-    source: Source, split: str, with_images: bool, progress: Progress | None
-) -> tuple[list[VariantTable], list[BadRecords]]:
-    tables: list[VariantTable] = []
-    findings: list[BadRecords] = []
-    for variant in track(source.variants(split), f"reading annotations of {split}", progress):
-        table, found, _ = source.read(split, variant)
-        file = source.variant_file(split, variant)
+    source: Source, read: _Annotations, with_images: bool, progress: Progress | None
+) -> Iterator[VariantTable]:
+    """Read annotation files one after another, so that not all are in memory."""
+    variants = source.variants(read.name)
+    for variant in track(variants, f"reading annotations of {read.name}", progress):
+        table, found, _ = source.read(read.name, variant)
+        file = source.variant_file(read.name, variant)
         table, large = _with_small_classes(table, Ledger(file, source.bad))
-        findings += (*found, *large)
-        tables.append(VariantTable(variant, file, table))
-        if with_images and len(tables) == 1:
+        if with_images and not read.sizes:
             # The other files of a large set take a minute to read: see first whether there are
             # images at all.
-            _require_folder(source, split, table.names.tolist())
-    return tables, findings
+            _require_folder(source, read.name, table.names.tolist())
+        read.findings += (*found, *large)
+        read.note(file, table)
+        if variant == read.semantic_variant:
+            read.painted = table
+        yield VariantTable(variant, file, table)
 
 
 def _with_small_classes(table: RunTable, ledger: Ledger) -> tuple[RunTable, tuple[BadRecords, ...]]:
@@ -320,32 +361,6 @@ def _of_images(table: RunTable, names: Sequence[str]) -> RunTable:
         widths=chosen.widths[kept],
         image_offsets=offsets_of(np.diff(chosen.image_offsets)[kept]),
     )
-
-
-def _sizes(
-    split: str, tables: Sequence[VariantTable]
-) -> tuple[dict[str, tuple[int, int]], list[ImageFault]]:
-    """Return the height and width of each image, and the images of which files disagree.
-
-    Images are in the order of the first file that lists each.
-    """
-    sizes: dict[str, tuple[int, int]] = {}
-    words: dict[str, str] = {}
-    for _, _, table in tables:
-        sides = zip(table.heights.tolist(), table.widths.tolist(), strict=True)
-        for name, size in zip(table.names.tolist(), sides, strict=True):
-            known = sizes.setdefault(name, size)
-            if known != size:
-                (a, b), (c, d) = sorted((known, size))
-                words.setdefault(name, f"{name}: {a} x {b} and {c} x {d}")
-    faults = [ImageFault(split, name, "sizes disagree", said) for name, said in words.items()]
-    for name, (height, width) in sizes.items():
-        if max(height, width) > schema.LARGEST_SIDE:
-            raise SourceError(
-                f"image {name!r} is {height} x {width} pixels; expected at most "
-                f"{schema.LARGEST_SIDE} on either side; correct its size in the annotations"
-            )
-    return sizes, faults
 
 
 def _require_folder(source: Source, split: str, names: Sequence[str]) -> None:

@@ -13,8 +13,9 @@ lists) and, for each row, of entries (number of the instance, class, position in
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,14 +24,12 @@ from numpy.typing import NDArray
 from mtfast.ragged import as_strings, gather_texts, offsets_of
 from mtfast.table import RunTable
 
-__all__ = ["VariantTable", "align", "pack"]
+__all__ = ["SharedAnnotations", "VariantTable", "align", "share"]
 
 Int64 = NDArray[np.int64]
 
-
-def _image_index(table: RunTable, order: Mapping[str, int]) -> Int64:
-    """Index in the split of every image of a table."""
-    return np.fromiter((order[str(name)] for name in table.names), np.int64, table.n_images)
+# Instances whose keys are made together.
+_BLOCK = 1 << 16
 
 
 class VariantTable(NamedTuple):
@@ -41,70 +40,186 @@ class VariantTable(NamedTuple):
     table: RunTable
 
 
-def pack(
-    tables: Sequence[VariantTable], names: Sequence[str]
-) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-    """Store the instances of all annotation files of a split once.
+class _File(NamedTuple):
+    """What an annotation file says of each of its images, and of its instances by their numbers."""
+
+    variant: str
+    file: str
+    categories: str
+    images: Int64
+    image_ids: Int64
+    entries_per_image: Int64
+    instances: Int64
+    category_ids: Int64
+    positions: Int64
+
+
+class _Instances(NamedTuple):
+    """The instances that one annotation file has and none before it."""
+
+    image: Int64
+    id: Int64
+    iscrowd: NDArray[np.uint8]
+    area: NDArray[np.float64]
+    bbox: NDArray[np.float64]
+    rle: NDArray[np.uint8]
+    n_bytes: Int64
+
+
+@dataclass(frozen=True)
+class SharedAnnotations:
+    """The annotation files of a split, each instance held once; see :func:`share`.
+
+    Attributes
+    ----------
+    images : dict
+        Name of each image that is listed -> its number, by the first file that lists it.
+    """
+
+    images: dict[str, int]
+    _files: list[_File]
+    _instances: list[_Instances]
+
+    def instance_columns(self, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """Return what is stored of instances.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The images of the split, in its order; others that are listed are left out.
+
+        Returns
+        -------
+        dict of arrays
+            The columns of :data:`mtfast.store.schema.INSTANCES`;
+            :mod:`mtfast.store.reading.annotations` reads them.
+        """
+        image, by_image = self._order(self._index(names))
+        rle, rle_offsets = gather_texts(
+            self._gather("rle"), offsets_of(self._gather("n_bytes")), by_image
+        )
+        image = image[by_image]
+        image_offsets = offsets_of(np.bincount(image, minlength=len(names)))
+        return {
+            "image": image,
+            **{name: self._gather(name)[by_image] for name in ("id", "iscrowd", "area", "bbox")},
+            "rle": rle,
+            "rle_offsets": rle_offsets,
+            "rle_crc32c": text_sums(rle, rle_offsets, image_offsets),
+        }
+
+    def variant_columns(self, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """Return what is stored of annotation files.
+
+        Parameters
+        ----------
+        names : sequence of str
+            As for :meth:`instance_columns`.
+
+        Returns
+        -------
+        dict of arrays
+            The columns of :data:`mtfast.store.schema.VARIANTS`.
+        """
+        index = self._index(names)
+        image, by_image = self._order(index)
+        place = np.full(image.size, -1)
+        place[by_image] = np.arange(by_image.size)
+        files = [_with_images(file, index) for file in self._files]
+        return {
+            "name": as_strings([file.variant for file in files]),
+            "file": as_strings([file.file for file in files]),
+            "categories": as_strings([file.categories for file in files]),
+            "row_offsets": offsets_of([file.images.size for file in files]),
+            "image": index[_concatenate([file.images for file in files])],
+            "image_id": _concatenate([file.image_ids for file in files]),
+            "entry_offsets": offsets_of(_concatenate([file.entries_per_image for file in files])),
+            "instance": place[_concatenate([file.instances for file in files])],
+            "category_id": _concatenate([file.category_ids for file in files]),
+            "position": _concatenate([file.positions for file in files]),
+        }
+
+    def _index(self, names: Sequence[str]) -> Int64:
+        """Return the place of each listed image in the split; -1 if it is left out."""
+        index = np.full(len(self.images), -1)
+        index[[self.images[name] for name in names]] = np.arange(len(names))
+        return index
+
+    def _order(self, index: Int64) -> tuple[Int64, Int64]:
+        """Return the image of each instance, and the instances in the order of images."""
+        image = index[self._gather("image")]
+        by_image = np.argsort(image, kind="stable")
+        # Those of images that are left out come first.
+        return image, by_image[np.count_nonzero(image < 0) :]
+
+    def _gather(self, column: str) -> NDArray[Any]:
+        return _concatenate([getattr(new, column) for new in self._instances])
+
+
+def _with_images(file: _File, index: Int64) -> _File:
+    """Leave out the images that have no index."""
+    kept = index[file.images] >= 0
+    if kept.all():
+        return file
+    entries = np.repeat(kept, file.entries_per_image)
+    return file._replace(
+        images=file.images[kept],
+        image_ids=file.image_ids[kept],
+        entries_per_image=file.entries_per_image[kept],
+        instances=file.instances[entries],
+        category_ids=file.category_ids[entries],
+        positions=file.positions[entries],
+    )
+
+
+def share(tables: Iterable[VariantTable]) -> SharedAnnotations:
+    """Hold the instances of all annotation files of a split once.
 
     Parameters
     ----------
-    tables : sequence of VariantTable
-    names : sequence of str
-        All images of the split, in its order.
+    tables : iterable of VariantTable
+        Only one is needed at a time.
 
     Returns
     -------
-    instances, variants : dict of arrays
-        The columns that :mod:`mtfast.store.schema` names;
-        :mod:`mtfast.store.reading.annotations` reads them.
+    SharedAnnotations
     """
-    order = {name: i for i, name in enumerate(names)}
-    shared: dict[bytes, int] = {}  # all that tells instances apart -> number
-    pieces: list[tuple[Int64, Int64]] = []  # image of each row, number of each instance
-    first_seen: list[tuple[RunTable, Int64, Int64]] = []
-    for _, _, table in tables:
-        rows = _image_index(table, order)
+    images: dict[str, int] = {}
+    numbers: dict[bytes, int] = {}  # all that tells instances apart -> number
+    files, instances = [], []
+    for variant, file, table in tables:
+        listed = [images.setdefault(name, len(images)) for name in table.names.tolist()]
+        rows = np.array(listed, np.int64)
         image = rows[table.image_of_instance]
-        number, new = _number_instances(shared, table, image)
-        pieces.append((rows, number))
-        first_seen.append((table, new, image))
+        number, new = _number_instances(numbers, table, image)
+        instances.append(_chosen(table, image, new))
+        files.append(
+            _File(
+                variant,
+                file,
+                _categories_text(table),
+                rows,
+                table.image_ids,
+                np.diff(table.image_offsets),
+                number,
+                table.category_ids,
+                table.positions,
+            )
+        )
+    return SharedAnnotations(images, files, instances)
 
-    image = np.concatenate([im[new] for _, new, im in first_seen] or [np.empty(0, np.int64)])
-    by_image = np.argsort(image, kind="stable")
-    place = np.empty_like(by_image)
-    place[by_image] = np.arange(by_image.size)
-    chosen = [(table, new) for table, new, _ in first_seen]
-    texts = [gather_texts(table.rle, table.rle_offsets, new) for table, new in chosen]
-    rle, rle_offsets = gather_texts(
-        _concatenate([text for text, _ in texts]),
-        offsets_of(_concatenate([np.diff(offsets) for _, offsets in texts])),
-        by_image,
+
+def _chosen(table: RunTable, image: Int64, chosen: Int64) -> _Instances:
+    rle, offsets = gather_texts(table.rle, table.rle_offsets, chosen)
+    return _Instances(
+        image[chosen],
+        table.instance_ids[chosen],
+        table.iscrowd[chosen],
+        table.stated_area[chosen],
+        table.stated_bbox[chosen],
+        rle,
+        np.diff(offsets),
     )
-    sums = text_sums(rle, rle_offsets, offsets_of(np.bincount(image, minlength=len(names))))
-    instances: dict[str, NDArray[Any]] = {
-        "image": image[by_image],
-        "id": _gather(chosen, "instance_ids")[by_image],
-        "iscrowd": _gather(chosen, "iscrowd")[by_image],
-        "area": _gather(chosen, "stated_area")[by_image],
-        "bbox": _gather(chosen, "stated_bbox")[by_image].reshape(-1, 4),
-        "rle": rle,
-        "rle_offsets": rle_offsets,
-        "rle_crc32c": sums,
-    }
-    entries_per_row = [np.diff(table.image_offsets) for _, _, table in tables]
-    variants: dict[str, NDArray[Any]] = {
-        "name": as_strings([name for name, _, _ in tables]),
-        "file": as_strings([file for _, file, _ in tables]),
-        "categories": as_strings([_categories_text(table) for _, _, table in tables]),
-        "row_offsets": offsets_of([table.n_images for _, _, table in tables]),
-        "image": _concatenate([rows for rows, _ in pieces]),
-        "image_id": _concatenate([table.image_ids for _, _, table in tables]),
-        "entry_offsets": offsets_of(_concatenate(entries_per_row)),
-        "instance": place[_concatenate([number for _, number in pieces])],
-        "category_id": _concatenate([table.category_ids for _, _, table in tables]),
-        "position": _concatenate([table.positions for _, _, table in tables]),
-    }
-    return instances, variants
 
 
 def text_sums(rle: NDArray[np.uint8], offsets: Int64, image_offsets: Int64) -> NDArray[np.uint32]:
@@ -151,7 +266,7 @@ def align(table: RunTable, names: Sequence[str], heights: Int64, widths: Int64) 
     ):
         return table
     order = {name: i for i, name in enumerate(names)}
-    index = _image_index(table, order)
+    index = np.array([order[name] for name in table.names.tolist()], np.int64)
     image = index[table.image_of_instance]
     by_image = np.argsort(image, kind="stable")
     rle, rle_offsets = gather_texts(table.rle, table.rle_offsets, by_image)
@@ -183,27 +298,31 @@ def _number_instances(
     shared: dict[bytes, int], table: RunTable, image: Int64
 ) -> tuple[Int64, Int64]:
     """Number a table's instances, equal ones alike; return the numbers and which are new."""
-    fixed = np.empty((table.n_instances, 8), np.int64)
-    fixed[:, 0] = image
-    fixed[:, 1] = table.instance_ids
-    fixed[:, 2] = table.iscrowd
-    fixed[:, 3] = table.stated_area.view(np.int64)
-    fixed[:, 4:] = table.stated_bbox.view(np.int64)
-    keys = fixed.tobytes()
-    rle = table.rle.tobytes()
-    offsets = table.rle_offsets.tolist()
-    number = np.empty(table.n_instances, np.int64)
     before = len(shared)
-    for k in range(table.n_instances):
-        key = keys[64 * k : 64 * k + 64] + rle[offsets[k] : offsets[k + 1]]
-        number[k] = shared.setdefault(key, len(shared))
+    keys = chain.from_iterable(
+        _keys(table, image, start, min(start + _BLOCK, table.n_instances))
+        for start in range(0, table.n_instances, _BLOCK)
+    )
+    numbers = (shared.setdefault(key, len(shared)) for key in keys)
+    number = np.fromiter(numbers, np.int64, table.n_instances)
     # Numbers are given in ascending order: where the largest so far grows, an instance is new.
     largest = np.maximum.accumulate(np.concatenate([[before - 1], number]))
     return number, np.flatnonzero(np.diff(largest))
 
 
-def _gather(chosen: Sequence[tuple[RunTable, Int64]], column: str) -> NDArray[Any]:
-    return _concatenate([getattr(table, column)[new] for table, new in chosen])
+def _keys(table: RunTable, image: Int64, start: int, stop: int) -> Iterator[bytes]:
+    """Yield all that tells instances start .. stop - 1 apart."""
+    fixed = np.empty((stop - start, 8), np.int64)
+    fixed[:, 0] = image[start:stop]
+    fixed[:, 1] = table.instance_ids[start:stop]
+    fixed[:, 2] = table.iscrowd[start:stop]
+    fixed[:, 3] = table.stated_area[start:stop].view(np.int64)
+    fixed[:, 4:] = table.stated_bbox[start:stop].view(np.int64)
+    keys = fixed.tobytes()
+    offsets = table.rle_offsets[start : stop + 1]
+    rle = table.rle[offsets[0] : offsets[-1]].tobytes()
+    for k, (a, b) in enumerate(pairwise((offsets - offsets[0]).tolist())):
+        yield keys[64 * k : 64 * k + 64] + rle[a:b]
 
 
 def _concatenate(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
