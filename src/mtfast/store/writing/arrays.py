@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.atomic import sync_tree
 from mtfast.painting.encode import ZSTD_LEVEL
 from mtfast.store import schema
 from mtfast.store.mask_grid import MaskGrid
@@ -94,9 +93,8 @@ class StoreWriter:
         return self._root.create_group(name, attributes=dict(attributes))
 
     def finish(self) -> None:
-        """Put everything on the disk, then mark the store complete."""
-        sync_tree(self.path)
-        consolidate(self.path, complete=True)
+        """Mark the store complete. It is in a work folder, which is put on the disk as a whole."""
+        consolidate(self.path, complete=True, in_use=False)
 
 
 def write_columns(

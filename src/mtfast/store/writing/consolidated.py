@@ -17,7 +17,10 @@ _FILE = "zarr.json"
 
 
 def consolidate(
-    store: Path, complete: bool, known: Mapping[str, Mapping[str, Any]] | None = None
+    store: Path,
+    complete: bool,
+    known: Mapping[str, Mapping[str, Any]] | None = None,
+    in_use: bool = True,
 ) -> None:
     """Put the metadata of all that is below into each group.
 
@@ -31,6 +34,9 @@ def consolidate(
     known : mapping, optional
         Key of groups and arrays -> metadata that were checked. They are not read again, so that no
         damage of their files gets a checksum that fits it.
+    in_use : bool
+        Whether others may read the store, so that each file has to be whole at any time. Otherwise
+        nothing waits for the disk.
 
     Raises
     ------
@@ -49,4 +55,7 @@ def consolidate(
     groups = sorted((k for k, node in nodes.items() if node["node_type"] == "group"), reverse=True)
     for key in groups:
         text = json.dumps(with_children(key, nodes), indent=1, ensure_ascii=False)
-        write_file(store / key / _FILE, text.encode(), StoreError)
+        if in_use:
+            write_file(store / key / _FILE, text.encode(), StoreError)
+        else:
+            (store / key / _FILE).write_bytes(text.encode())
