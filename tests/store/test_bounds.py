@@ -140,7 +140,11 @@ CASES = {
         "its attribute 'shard' is 4611686018427387904; expected a number of images, up to 1048576",
     ),
     "entries of a crop index": (
-        [change_shape("train/crop_index/bits", [10, 2**50], [2**50])],
+        [
+            change_shape("train/crop_index/bits", [10, 2**50], [2**50]),
+            change_shape("train/crop_index/dc", [10, 3, 2**50], [3, 2**50]),
+            change_shape("train/crop_index/crc32c", [10, 2**49 + 1], [2**49 + 1]),
+        ],
         "window",
         "bytes instead of",
     ),

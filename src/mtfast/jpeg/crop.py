@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mtfast.arguments import Window, check_window
 from mtfast.errors import MtfastError
-from mtfast.jpeg.checks import stretch_is_whole
+from mtfast.jpeg.checks import checked, stretch_is_whole, sums_around
 from mtfast.jpeg.header import EOI
 from mtfast.jpeg.index import CropIndex
 from mtfast.jpeg.layout import CannotCutError, Layout, read_layout
@@ -185,39 +185,48 @@ def _read_stretches(
 
     entries = layout.entries_in_row(index.step) * np.arange(down.begin, down.end)
     chosen = index.positions[entries[:, None] + columns]
-    in_order = chosen.reshape(-1)
-    if (in_order[1:] < in_order[:-1]).any():
-        raise MtfastError("a crop index that descends; expected ascending bits; make it again")
+    checks = None
     starts, stops = chosen[:, 0], chosen[:, 2]
+    if index.sums is not None:
+        before, after = sums_around(entries + columns.first, entries + columns.last)
+        n = layout.n_entries(index.step)
+        starts, stops = (index.positions[checked(numbers, n)] for numbers in (before, after))
+        checks = _Checks(starts, stops, index.sums[before], index.sums[after])
+    in_order = np.column_stack((starts, chosen, stops))
+    if any((np.diff(in_order, axis=axis) < 0).any() for axis in (0, 1)):
+        raise MtfastError("a crop index that descends; expected ascending bits; make it again")
     ranges, places = _merged(starts >> 3, (stops + 7) >> 3)
-    data = np.frombuffer(read(ranges), np.uint8)
-    if data.size < sum(stop - start for start, stop in ranges):
+    coded = read(ranges)
+    if len(coded) < sum(stop - start for start, stop in ranges):
         raise MtfastError(
             "a file that is shorter than its crop index; expected the same file; make it again"
         )
-    if index.sums is not None:
-        _check_rows(data, places, chosen, index.sums[entries[:, None] + columns])
+    if checks is not None:
+        checks.expect(coded, places)
     rows = np.empty((len(entries), jpeg_crop.ROW_FIELDS), np.int64)
     rows[:, :3] = chosen + (places - (starts >> 3) << 3)[:, None]
     rows[:, 3:6] = index.dcs[:, entries + columns.first].T
     rows[:, 6:9] = index.dcs[:, entries + columns.known].T
-    return _Stretches(data, rows, int((stops - starts).max() >> 3) + 2)
+    data = np.frombuffer(coded, np.uint8)
+    return _Stretches(data, rows, int((chosen[:, 2] - chosen[:, 0]).max() >> 3) + 2)
 
 
-def _check_rows(
-    data: NDArray[np.uint8],
-    places: NDArray[np.int64],
-    chosen: NDArray[np.int64],
-    sums: NDArray[np.uint32],
-) -> None:
-    """Compare the stretches of all rows with the checksums at their ends."""
-    text = data.tobytes()
-    rows = zip(places.tolist(), chosen.tolist(), sums.tolist(), strict=True)
-    for place, (start, _, stop), (before, _, after) in rows:
-        n_bytes = (stop + 7 >> 3) - (start >> 3)
-        stretch = text[place : place + n_bytes]
-        if n_bytes and not stretch_is_whole(stretch, start, stop, before, after):
-            raise DamagedFileError("bytes that are not those that were indexed")
+class _Checks(NamedTuple):
+    """The bits that are checked for each row of a window, and the checksums at their ends."""
+
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+    before: NDArray[np.uint32]
+    after: NDArray[np.uint32]
+
+    def expect(self, coded: bytes, places: NDArray[np.int64]) -> None:
+        """Compare the bits of all rows, which begin at some places of what was read."""
+        rows = zip(places.tolist(), *(column.tolist() for column in self), strict=True)
+        for place, start, stop, before, after in rows:
+            n_bytes = (stop + 7 >> 3) - (start >> 3)
+            stretch = coded[place : place + n_bytes]
+            if n_bytes and not stretch_is_whole(stretch, start, stop, before, after):
+                raise DamagedFileError("bytes that are not those that were indexed")
 
 
 def _merged(

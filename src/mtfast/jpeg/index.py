@@ -30,8 +30,8 @@ class CropIndex(NamedTuple):
         header.
     dcs : (3, n_entries) int16
         The DCs of that MCU, of each component; 0 for components that the file does not have.
-    sums : (n_entries,) uint32, optional
-        Checksums of the file up to each position, see :mod:`mtfast.jpeg.checks`.
+    sums : (n_entries // 2 + 1,) uint32, optional
+        Checksums of the file up to the positions of :func:`mtfast.jpeg.checks.checked`.
     """
 
     step: int

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mtfast.arguments import Window
 from mtfast.errors import MtfastError, StoreError
+from mtfast.jpeg.checks import n_checked
 from mtfast.jpeg.crop import DamagedFileError, cut_window
 from mtfast.jpeg.index import N_COMPONENTS, CropIndex
 from mtfast.jpeg.layout import CannotCutError
@@ -75,11 +76,13 @@ class WindowReader:
             if not is_sharded(stored) or stored.shape[0] != n_images:
                 raise self._unfit(f"{name} is of another form, or of {stored.shape[0]} images")
             self._arrays.append(ShardedChunks(files, stored, verify))
-        _, dcs, _ = self._arrays
+        bits, dcs, sums = (array.chunk for array in self._arrays)
+        if dcs != (N_COMPONENTS, *bits) or sums != (n_checked(bits[0]),):
+            raise self._unfit(f"it has room for {bits}, {dcs} and {sums} numbers an image")
         steps = read_column(files, f"{group}/{schema.CROP_STEP}")
         self._sums = read_column(files, f"{group}/{schema.CROP_SUMS}")
         n_rows = min(len(steps), len(self._sums))
-        if n_rows != n_images or dcs.chunk[:1] != (N_COMPONENTS,):
+        if n_rows != n_images:
             raise self._unfit(f"it is one of {n_rows} images")
         self._steps = steps
 

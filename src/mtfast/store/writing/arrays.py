@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.jpeg.checks import n_checked
 from mtfast.painting.encode import ZSTD_LEVEL
 from mtfast.store import schema
 from mtfast.store.mask_grid import MaskGrid
@@ -269,10 +270,11 @@ def declare_crop_index(
     """
     one, three = (n_entries,), (n_components, n_entries)
     names = schema.IMAGE, "component", "entry"
+    sums = schema.IMAGE, "check"
     for name, shape, dtype, dimensions in (
         (schema.CROP_BITS, one, "uint32", names[::2]),
         (schema.CROP_DCS, three, "int16", names),
-        (schema.CROP_CHECKS, one, "uint32", names[::2]),
+        (schema.CROP_CHECKS, (n_checked(n_entries),), "uint32", sums),
     ):
         _declare_chunks(
             group, name, (n_images, *shape), dtype, (1, *shape), (shard, *shape), dimensions

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
-from mtfast.jpeg.checks import sums_before
+from mtfast.jpeg.checks import checked, n_checked, sums_before
 from mtfast.jpeg.index import N_COMPONENTS, build_index
 from mtfast.jpeg.layout import Layout, read_layout
 from mtfast.painting.encode import ZSTD_LEVEL
@@ -179,7 +179,7 @@ def encode_index(data: bytes, size: Size, capacity: int) -> tuple[int, bytes, by
         Its chunks of the arrays of the index.
     """
     bits = np.zeros(capacity, "<u4")
-    checks = np.zeros(capacity, "<u4")
+    checks = np.zeros(n_checked(capacity), "<u4")
     dcs = np.zeros((N_COMPONENTS, capacity), "<i2")
     try:
         layout = read_layout(data)
@@ -196,7 +196,8 @@ def encode_index(data: bytes, size: Size, capacity: int) -> tuple[int, bytes, by
         n = index.positions.size
         bits[:n], bits[n:] = np.diff(index.positions, prepend=0), 0
         dcs[:, :n], dcs[:, n:] = index.dcs, 0
-        checks[:n], checks[n:] = sums, 0
+        of_entries = checked(np.arange(n_checked(n)), n)
+        checks[: of_entries.size], checks[of_entries.size :] = sums[of_entries], 0
         chunks = _encode(bits), _encode(dcs), _encode(checks)
         coarsest = index.step >= layout.n_columns
         if coarsest or sum(map(len, chunks)) <= LARGEST_SHARE * len(data):
