@@ -47,14 +47,22 @@ def stores() -> dict[str, Path]:
 
     folder = Path(tempfile.mkdtemp(prefix="fuzz_store_"))
     made = make_mixed_set(folder / "mixed", outlier=True)
-    whole, schema.FILE_CHUNK = schema.FILE_CHUNK, 1 << 14
-    try:
+    with small_chunks("mixed"):
         mtfast.convert(made.annotations, folder / "mixed.zarr", shard=4, crop_index=True)
-    finally:
-        schema.FILE_CHUNK = whole
     flakes = make_set(folder / "set", train=10, test=4, size=(64, 80), seed=3, workers=1)
     mtfast.convert(flakes, folder / "flakes.zarr", shard=4, crop_index=True)
     return {name: folder / f"{name}.zarr" for name in ("mixed", "flakes")}
+
+
+@contextmanager
+def small_chunks(name: str) -> Iterator[None]:
+    """Cut the image files of the mixed store into several chunks each."""
+    whole = schema.FILE_CHUNK
+    schema.FILE_CHUNK = 1 << 14 if name == "mixed" else whole
+    try:
+        yield
+    finally:
+        schema.FILE_CHUNK = whole
 
 
 @cache

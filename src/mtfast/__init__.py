@@ -9,6 +9,7 @@ from mtfast.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from mtfast import mask as mask
+    from mtfast.checking.check import check_store as check_store
     from mtfast.conversion.convert import convert as convert
     from mtfast.derivation import derive_dataset as derive_dataset
     from mtfast.diagnosis.diagnose import diagnose as diagnose
@@ -34,6 +35,7 @@ _HOMES = {
     "RunTable": "mtfast.table",
     "SourceError": "mtfast.errors",
     "StoreError": "mtfast.errors",
+    "check_store": "mtfast.checking.check",
     "convert": "mtfast.conversion.convert",
     "derive_dataset": "mtfast.derivation",
     "diagnose": "mtfast.diagnosis.diagnose",
@@ -52,6 +54,7 @@ __all__ = [
     "RunTable",
     "SourceError",
     "StoreError",
+    "check_store",
     "convert",
     "derive_dataset",
     "diagnose",

@@ -207,6 +207,7 @@ def test_a_closed_pipe_is_no_error(small_set):
 
 
 COMMANDS = (
+    "check",
     "convert",
     "demo",
     "derive",

@@ -22,6 +22,7 @@ from mtfast.cli.entry import cli
 
 FUNCTIONS = {
     "bench": "mtfast.loaders.bench.rates.measure_rates",
+    "check": "mtfast.checking.check.check_store",
     "convert": "mtfast.conversion.convert.convert",
     "demo": "mtfast.demo.run_demo",
     "derive": "mtfast.derivation.derive_dataset",
@@ -189,6 +190,8 @@ def test_every_option_says_what_it_does():
 
 ADDRESSES = [
     ("bench", ["s3://bucket/set.zarr"]),
+    ("check", ["s3://bucket/set.zarr"]),
+    ("check", [".", "--repair", "s3://bucket/set"]),
     ("convert", ["s3://bucket/set", "a.zarr"]),
     ("convert", [".", "s3://bucket/a.zarr"]),
     ("demo", ["s3://bucket/demo"]),

@@ -358,7 +358,7 @@ def test_an_index_of_other_images(broken, array, small_set):
         try:
             window = train.crop(i, y, x, h, w).image
         except StoreError as error:
-            assert re.search("mtfast index --overwrite|convert the set again", str(error))  # noqa: PT017
+            assert re.search("mtfast index --overwrite|run 'mtfast check' on the store", str(error))  # noqa: PT017
         else:
             assert window.shape == (h, w, 3)
 

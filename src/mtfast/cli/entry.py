@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import click
 
 from mtfast.cli.bench import bench
+from mtfast.cli.check import check
 from mtfast.cli.convert import convert
 from mtfast.cli.demo import demo
 from mtfast.cli.derive import derive
@@ -152,6 +153,9 @@ def cli(verbose: bool, debug: bool) -> None:
     """  # noqa: D301 - click reads the backspace
 
 
-_COMMANDS = (demo, synth, info, convert, index, masks, derive, verify, doctor, preview, bench)
+_COMMANDS = (
+    *(demo, synth, info, convert, index, check),
+    *(masks, derive, verify, doctor, preview, bench),
+)
 for _command in _COMMANDS:
     cli.add_command(_command)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ from mtfast.conversion.image_checks import (
 )
 from mtfast.conversion.inputs import SplitInput, read_splits, refusal_of_files
 from mtfast.errors import MtfastError, SourceError, counted, one_of
-from mtfast.parallel import check_scheduler
+from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.paths import local_path
 from mtfast.progress import Progress, track
 from mtfast.ragged import as_strings
@@ -63,7 +63,7 @@ from mtfast.work_folder import FileSum, Made, Plan, WorkFolder, stamps
 if TYPE_CHECKING:
     import zarr
 
-__all__ = ["Orientation", "convert"]
+__all__ = ["Orientation", "PartsOfStore", "convert"]
 
 logger = logging.getLogger(__name__)
 
@@ -408,7 +408,8 @@ def _write_columns(group: zarr.Group, split: SplitInput, found: Mapping[str, lis
         "width": split.table.widths.astype(np.int32),
         "set_name": as_strings(split.set_names),
     }
-    for name in _SHARD_COLUMNS if split.has_images else _SHARD_COLUMNS[:1]:
+    of_shards = _SHARD_COLUMNS if split.has_images else _SHARD_COLUMNS[:1]
+    for name in filter(found.__contains__, of_shards):
         dtype = schema.COLUMNS[name].dtype
         values[name] = as_strings(found[name]) if dtype == "str" else np.array(found[name], dtype)
     write_columns(group.create_group(schema.COLUMN_GROUP), schema.COLUMNS, values)
@@ -510,3 +511,94 @@ def _checked_images(job: _Job, source: Source, columns: Mapping[str, list[Any]])
         columns["file_bytes"].append(len(data))
         columns["has_alpha"].append(header.has_alpha)
         yield data
+
+
+class PartsOfStore:
+    """Makes parts of a store again, as :func:`convert` made them, out of the same dataset.
+
+    All that is not in shards, but for what is known of shards alone, is made at once.
+
+    Parameters
+    ----------
+    source : Source
+    content : Path
+        An empty folder, for the parts.
+    variants : mapping
+        Name of each split -> the variant that its masks are painted from.
+    images : bool
+        Whether shards of image files can be made.
+    shard : int
+        Images in a shard.
+    workers : int, optional
+        Threads.
+    progress : callable, optional
+        Called as (what, done, total).
+
+    Attributes
+    ----------
+    attributes : dict
+        Those of the root.
+
+    Raises
+    ------
+    SourceError, RLEError
+        As :func:`convert`.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        content: Path,
+        variants: Mapping[str, str],
+        images: bool,
+        shard: int,
+        workers: int | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        # The frame of masks decides about no shard.
+        self._options = _Options(images, shard, False, ImageChecks(False, "stored"))
+        checks = self._options.checks if images else None
+        self._inputs = {
+            split: read_splits(source, [split], variant, checks, workers, progress)[0]
+            for split, variant in variants.items()
+        }
+        self._source, self._content = source, content
+        self._workers, self._progress = workers, progress
+        inputs = list(self._inputs.values())
+        self.attributes = _attributes(source, inputs, self._options)
+        writer = StoreWriter(content, self.attributes)
+        groups = {split.name: _declare(writer, split, self._options) for split in inputs}
+        _write_annotations(groups, inputs)
+        for split in inputs:
+            _write_columns(groups[split.name], split, {})
+
+    def write_shards(self, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], str]:
+        """Write shards of masks, and of image files if they can be made.
+
+        Parameters
+        ----------
+        wanted : collection of (split, number)
+
+        Returns
+        -------
+        dict
+            Why each of those that cannot be made cannot.
+        """
+        inputs = list(self._inputs.values())
+        shards = [s for s in _shards(inputs, self._options) if (s.split, s.number) in wanted]
+        jobs = [
+            _job(self._content, self._source, self._inputs[s.split], s, self._options)
+            for s in shards
+        ]
+        with run_jobs(_try_shard, jobs, "write-shard", "threads", self._workers) as results:
+            told = dict(track(results, "writing shards again", self._progress, len(jobs)))
+        return {(shards[k].split, shards[k].number): why for k, why in told.items() if why}
+
+
+def _try_shard(job: _Job) -> str:
+    """Write a shard; return why that cannot be done, if so."""
+    try:
+        _write_shard(job)
+    except SourceError as error:
+        return str(error)
+    return ""

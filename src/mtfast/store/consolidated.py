@@ -15,7 +15,15 @@ from typing import Any
 
 import google_crc32c
 
-__all__ = ["CHECKSUM", "COMPLETE", "INLINE", "metadata_checksum", "own", "with_children"]
+__all__ = [
+    "CHECKSUM",
+    "COMPLETE",
+    "INLINE",
+    "metadata_checksum",
+    "metadata_text",
+    "own",
+    "with_children",
+]
 
 CHECKSUM = "metadata_crc32c"
 COMPLETE = "complete"
@@ -87,3 +95,23 @@ def with_children(key: str, nodes: Mapping[str, Mapping[str, Any]]) -> dict[str,
     }
     inline = {"kind": "inline", "must_understand": False, "metadata": children}
     return {**nodes[key], INLINE: inline}
+
+
+def metadata_text(key: str, nodes: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """Return the ``zarr.json`` of a group or array.
+
+    Parameters
+    ----------
+    key : str
+        "" for the root.
+    nodes : mapping
+        Key of each group and array -> its metadata.
+
+    Returns
+    -------
+    bytes
+        Those of a group as convert writes them, those of an array as zarr-python does.
+    """
+    if nodes[key]["node_type"] == "group":
+        return json.dumps(with_children(key, nodes), indent=1, ensure_ascii=False).encode()
+    return json.dumps(nodes[key], indent=2).encode()

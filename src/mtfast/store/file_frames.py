@@ -25,6 +25,8 @@ __all__ = [
     "chunk_range",
     "decoded_bytes",
     "frame",
+    "frame_bytes",
+    "framed_bytes",
     "is_whole",
     "seal",
     "sum_of",
@@ -39,6 +41,7 @@ _BLOCK_HEADER_BYTES = 3
 _HEADER = struct.Struct("<IBBQ")
 _MAGIC, _DESCRIPTOR, _WINDOW = 0xFD2FB528, 0xC0, 7 << 3
 _LAST, _RAW, _RLE = 1, 0 << 1, 1 << 1
+_KIND = 3 << 1
 # The CRC-32C of anything that is followed by its own CRC-32C.
 _RESIDUE = 0x48674BC7
 
@@ -138,6 +141,60 @@ def unframe(data: bytes, start: int, stop: int) -> bytes:
         at += n + _BLOCK_HEADER_BYTES
         byte += n
     return b"".join(pieces)
+
+
+def frame_bytes(n: int, n_bytes: int) -> int:
+    """Return the length of the frame of a file.
+
+    Parameters
+    ----------
+    n : int
+        Bytes of the file.
+    n_bytes : int
+        What the frame decodes to, as for :func:`frame`.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> frame_bytes(200_000, 300_000) == len(frame(bytes(200_000), 300_000))
+    True
+    """
+    n_raw, n_zeros = -(-n // _BLOCK), -(-(n_bytes - n) // _BLOCK)
+    blocks = n + _BLOCK_HEADER_BYTES * n_raw + (_BLOCK_HEADER_BYTES + 1) * n_zeros
+    return _HEADER_BYTES + (blocks if n_bytes else _BLOCK_HEADER_BYTES)
+
+
+def framed_bytes(chunk: bytes) -> int:
+    """Return how many bytes of a file a frame holds.
+
+    Parameters
+    ----------
+    chunk : bytes
+        As :func:`frame` makes it, and anything after it.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> framed_bytes(frame(bytes(200_000), 300_000))
+    200000
+    """
+    at, n = _HEADER_BYTES, 0
+    while at + _BLOCK_HEADER_BYTES <= len(chunk):
+        header = int.from_bytes(chunk[at : at + _BLOCK_HEADER_BYTES], "little")
+        if header & _KIND != _RAW:
+            break
+        length = header >> 3
+        n += length
+        at += _BLOCK_HEADER_BYTES + length
+        if header & _LAST:
+            break
+    return n
 
 
 def decoded_bytes(chunk: bytes) -> int | None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 __all__ = [
     "COLUMNS",
     "CROP_INDEX",
+    "FILE_COLUMNS",
     "FORMAT",
     "IMAGE",
     "INSTANCES",
@@ -106,7 +107,9 @@ COLUMNS = {
     "file_bytes": Column("int64", (IMAGE,)),
     "file_crc32c": Column("uint32", (IMAGE,)),
 }
-"""One entry an image; the last four are only there if the images are."""
+"""One entry an image; those of FILE_COLUMNS are only there if the images are."""
+
+FILE_COLUMNS = ("kind", "orientation", "file_bytes", "file_crc32c")
 
 INSTANCES = {
     "image": Column("int64", ("instance",)),

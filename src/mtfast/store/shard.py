@@ -180,6 +180,7 @@ def read_index(raw: bytes, path: str) -> NDArray[np.uint64]:
         entries
     ):
         raise StoreError(
-            f"{path} has a damaged index; expected its checksum to match; convert the set again"
+            f"{path} has a damaged index; expected its checksum to match; "
+            f"run 'mtfast check' on the store"
         )
     return np.frombuffer(entries, "<u8").reshape(-1, 2)

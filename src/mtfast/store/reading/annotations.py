@@ -212,6 +212,49 @@ class Annotations:
         """
         return self._variant(variant).categories
 
+    def texts_of(self, image: int) -> tuple[bytes, Int64]:
+        """Return the RLE texts of all instances of an image, whatever variants list them.
+
+        Parameters
+        ----------
+        image : int
+            Its index in the split.
+
+        Returns
+        -------
+        text : bytes
+            One after another.
+        offsets : (n + 1,) int64
+            Instance k has the text offsets[k] .. offsets[k + 1] - 1.
+
+        Raises
+        ------
+        StoreError
+            If they are damaged.
+        """
+        start, stop = self.text_range(image)
+        text = self._text(start, stop)
+        if self._verify:
+            self._expect_sum(image, text)
+        offsets = self._instances["rle_offsets"]
+        first, last = np.searchsorted(self._instances["image"], [image, image + 1])
+        return text, offsets[first : last + 1] - start
+
+    def text_range(self, image: int) -> tuple[int, int]:
+        """Return where in ``instances/rle`` the texts of an image are.
+
+        Parameters
+        ----------
+        image : int
+
+        Returns
+        -------
+        start, stop : int
+            In bytes.
+        """
+        start, stop = self._text_offsets[image : image + 2].tolist()
+        return start, stop
+
     def _unpack(self, variant: _Variant, first: int, last: int) -> RunTable:
         """Put the rows first .. last - 1 of a variant together again."""
         shared = self._instances
@@ -270,7 +313,7 @@ class Annotations:
             raise StoreError(
                 f"the masks of image {image} in {self._files.where(self._instances_key)} are "
                 f"damaged: their checksum does not match; expected the text that was written; "
-                f"convert the set again"
+                f"run 'mtfast check' on the store"
             )
 
     @cached_property
@@ -377,12 +420,13 @@ class Annotations:
             if len(columns[name]) != length:
                 raise StoreError(
                     f"{self._files.where(f'{group}/{name}')} has {len(columns[name])} entries; "
-                    f"expected {length}; convert the set again"
+                    f"expected {length}; run 'mtfast check' on the store"
                 )
 
     def _damaged(self, key: str, expected: str) -> StoreError:
         return StoreError(
-            f"{self._files.where(key)} is damaged; expected {expected}; convert the set again"
+            f"{self._files.where(key)} is damaged; expected {expected}; "
+            f"run 'mtfast check' on the store"
         )
 
 
@@ -393,5 +437,5 @@ def _read_categories(text: str) -> tuple[Category, ...]:
     except (ValueError, TypeError) as error:
         raise StoreError(
             f"a variant with categories {text!r}; expected a JSON list of [id, name]; "
-            f"convert the set again"
+            f"run 'mtfast check' on the store"
         ) from error

@@ -73,6 +73,8 @@ class ShardedChunks:
         Of a chunk of one image.
     n_chunks : int
         Of an image.
+    slots : int
+        Images in a full shard.
     dtype : numpy dtype
     """
 
@@ -86,8 +88,8 @@ class ShardedChunks:
         for shard, chunk in zip(stored.chunk[1:], self.chunk, strict=True):
             self.n_chunks *= shard // chunk
         self.verify = verify
-        self._slots = stored.chunk[0]
-        self._n_index = self._slots * self.n_chunks
+        self.slots = stored.chunk[0]
+        self._n_index = self.slots * self.n_chunks
         # Bound here: reading a mask takes so little that the look-up would show.
         self._decode = imagecodecs.zstd_decode
         self._files = files
@@ -105,7 +107,7 @@ class ShardedChunks:
             if file.size < length:
                 raise StoreError(
                     f"{where} has {file.size} bytes; expected an index of {length} at its end; "
-                    f"convert the set again"
+                    f"run 'mtfast check' on the store"
                 )
             index = read_index(file.read(file.size - length, length), where)
             known = self._indexes[shard] = (file.identity, index)
@@ -115,6 +117,27 @@ class ShardedChunks:
                 f"stay; open the store again"
             )
         return file, known[1]
+
+    def presence(self, shard: int) -> NDArray[np.bool_]:
+        """Return which chunks a shard has.
+
+        Parameters
+        ----------
+        shard : int
+
+        Returns
+        -------
+        (n_images, n_chunks) bool
+            Of a full shard, also in the last one.
+
+        Raises
+        ------
+        StoreError
+            If it is missing, or its index is damaged.
+        """
+        _, index = self._shard(shard)
+        there: NDArray[np.bool_] = index[:, 0] != MISSING
+        return there.reshape(self.slots, self.n_chunks)
 
     def place(self, image: int, chunk: int = 0) -> tuple[StoreFile, int, int]:
         """Return where a chunk is.
@@ -134,13 +157,13 @@ class ShardedChunks:
         StoreError
             If it is not there.
         """
-        shard, slot = divmod(image, self._slots)
+        shard, slot = divmod(image, self.slots)
         file, index = self._shard(shard)
         start, length = index[slot * self.n_chunks + chunk].tolist()
         if start == MISSING or start + length > file.size or length < CHECKSUM_BYTES:
             raise StoreError(
                 f"{self._files.where(f'{self._prefix}{shard}{self._suffix}')} holds no chunk for "
-                f"image {image}; expected one for every image; convert the set again"
+                f"image {image}; expected one for every image; run 'mtfast check' on the store"
             )
         return file, start, length
 
@@ -308,7 +331,7 @@ class ShardedChunks:
     def _changed(self, image: int) -> StoreError:
         return StoreError(
             f"image {image} in {self._files.where(self._key)} is damaged: its checksum does not "
-            f"match; expected the bytes that were written; convert the set again"
+            f"match; expected the bytes that were written; run 'mtfast check' on the store"
         )
 
     def fetch_ahead(self, image: int) -> None:
@@ -335,7 +358,7 @@ class ShardedChunks:
         """
         return StoreError(
             f"image {image} in {self._files.where(self._key)} does not decode ({reason}); expected "
-            f"{' x '.join(map(str, self.chunk))} {self.dtype.name}; convert the set again"
+            f"{' x '.join(map(str, self.chunk))} {self.dtype.name}; run 'mtfast check' on the store"
         )
 
 

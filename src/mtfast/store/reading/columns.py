@@ -63,7 +63,8 @@ class StoredColumn:
         self.shape = self._stored.shape
         if not self.shape:
             raise StoreError(
-                f"{files.where(key)} is a single value; expected a column; convert the set again"
+                f"{files.where(key)} is a single value; expected a column; "
+                f"run 'mtfast check' on the store"
             )
         self._sums = self._stored.attributes.get(schema.CHUNK_SUMS)
 
@@ -114,7 +115,7 @@ class StoredColumn:
             if self._sums is not None and google_crc32c.value(data) != self._sums[number]:
                 raise StoreError(
                     f"{self._files.where(file)} is damaged: its checksum does not match; expected "
-                    f"the bytes that were written; convert the set again"
+                    f"the bytes that were written; run 'mtfast check' on the store"
                 )
             if stored.codecs[-1] == "zstd":
                 data = _decompress(data, stored)
@@ -129,7 +130,7 @@ class StoredColumn:
         except (ValueError, TypeError, LookupError, RuntimeError, MemoryError) as error:
             raise StoreError(
                 f"{self._files.where(file)} is damaged ({error}); expected {n} values; "
-                f"convert the set again"
+                f"run 'mtfast check' on the store"
             ) from error
         return values
 

@@ -175,7 +175,7 @@ class LocalFile:
                 if not more:
                     raise StoreError(
                         f"{self._path} ends at byte {start + len(data)}; expected "
-                        f"{start + length} bytes; convert the set again"
+                        f"{start + length} bytes; run 'mtfast check' on the store"
                     )
                 data += more
         except OSError as error:
@@ -277,14 +277,14 @@ def explain_zarr(where: str) -> Iterator[None]:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise StoreError(
             f"{where} cannot be read by zarr ({reason}); expected an array that it reads; "
-            f"convert the set again"
+            f"run 'mtfast check' on the store"
         ) from error
 
 
 def _unreadable(path: str, error: OSError) -> StoreError:
     return StoreError(
         f"{path} cannot be read: {error.strerror}; expected a file of the store; check its rights "
-        f"and its disk, or convert the set again"
+        f"and its disk, then run 'mtfast check' on the store"
     )
 
 

@@ -45,12 +45,12 @@ class FileReader:
         if len(stored.shape) != 2 or stored.shape[0] != len(lengths) or stored.shape[1] < longest:
             raise StoreError(
                 f"{files.where(key)} has shape {stored.shape}; expected ({len(lengths)}, "
-                f"{longest}), as the columns of the split have it; convert the set again"
+                f"{longest}), as the columns of the split have it; run 'mtfast check' on the store"
             )
         if lengths.min(initial=1) < 1:
             raise StoreError(
                 f"{files.where(key)} has a file of {lengths.min()} bytes; expected at least one; "
-                f"convert the set again"
+                f"run 'mtfast check' on the store"
             )
         self._where = files.where(key)
         self._lengths, self._sums = lengths, sums
@@ -158,7 +158,7 @@ class FileReader:
     def _cut_off(self, image: int, found: int, expected: int) -> StoreError:
         return StoreError(
             f"image {image} in {self._where} has a chunk of {found} bytes; expected at least "
-            f"{expected}; convert the set again"
+            f"{expected}; run 'mtfast check' on the store"
         )
 
     def fetch_ahead(self, image: int) -> None:

@@ -44,7 +44,7 @@ class MaskReader:
         if len(stored.shape) != 3 or stored.shape[0] != len(sums):
             raise StoreError(
                 f"{files.where(key)} has shape {stored.shape}; expected ({len(sums)}, height, "
-                f"width); convert the set again"
+                f"width); run 'mtfast check' on the store"
             )
         self.shape = stored.shape
         self._sums = sums

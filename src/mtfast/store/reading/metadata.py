@@ -204,7 +204,7 @@ def _node(files: StoreFiles, key: str) -> Any:
     if key not in files.nodes:
         raise StoreError(
             f"{files.where(_file_of(''))} has no metadata of {key!r}; expected those of every "
-            f"array; convert the set again"
+            f"array; run 'mtfast check' on the store"
         )
     return files.nodes[key]
 
@@ -269,7 +269,7 @@ def _convert(files: StoreFiles, key: str, named: _Named, kind: type[_Json]) -> _
 def _damaged(files: StoreFiles, key: str, reason: str) -> StoreError:
     return StoreError(
         f"{files.where(_file_of(key))} is damaged ({reason}); expected metadata of Zarr v3; "
-        f"convert the set again"
+        f"run 'mtfast check' on the store"
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,11 @@ from mtfast.store.reading.files import LocalFiles, StoreFiles
 from mtfast.store.reading.metadata import read_nodes
 from mtfast.work_folder import unfinished
 
-__all__ = ["StoreRoot", "open_root"]
+__all__ = ["StoreRoot", "is_newer", "marker_of", "names_of_splits", "open_root", "read_root"]
+
+_FILE = "zarr.json"
+
+Nodes = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,33 @@ def open_root(path: str | os.PathLike[str], verify: bool = True) -> StoreRoot:
             f"no store at {path}; expected a folder; {advice}"
             f"{f' (one that was to be replaced is {old})' if old.exists() else ''}"
         )
-    files = LocalFiles(path)
-    nodes = read_nodes(files)
+    return read_root(path, partial(LocalFiles, path), verify)
+
+
+def read_root(
+    path: Path, files_of: Callable[[str, Nodes | None], StoreFiles], verify: bool
+) -> StoreRoot:
+    """Check the root of a store, wherever its files are.
+
+    Parameters
+    ----------
+    path : Path
+        For messages.
+    files_of : callable
+        Called as (marker, nodes), as :class:`mtfast.store.reading.files.LocalFiles` has them.
+    verify : bool
+
+    Returns
+    -------
+    StoreRoot
+
+    Raises
+    ------
+    StoreError
+        As :func:`open_root`.
+    """
+    old = schema.replaced_path(path)
+    nodes = read_nodes(files_of(_FILE, None))
     attributes: dict[str, Any] = nodes[""].get("attributes", {})
     version = attributes.get("mtfast_format")
     if version is None:
@@ -114,18 +145,32 @@ def open_root(path: str | os.PathLike[str], verify: bool = True) -> StoreRoot:
     if not isinstance(shard, int) or not 1 <= shard <= schema.LARGEST_SHARD:
         raise StoreError(
             f"{path} is damaged: its attribute 'shard' is {shown(shard)}; expected a number of "
-            f"images, up to {schema.LARGEST_SHARD}; convert the set again"
+            f"images, up to {schema.LARGEST_SHARD}; run 'mtfast check' on the store"
         )
-    splits = _names_of_splits(path, attributes)
+    splits = names_of_splits(path, attributes)
     if verify and attributes.get(CHECKSUM) != metadata_checksum(nodes):
         raise StoreError(
             f"the metadata of {path} are damaged: their checksum does not match; expected those "
-            f"that were written; convert the set again"
+            f"that were written; run 'mtfast check' on the store"
         )
-    # The metadata of the root change when a crop index is added to a store that is in use.
-    marker = f"{splits[0]}/{schema.NAME}/zarr.json" if splits else "zarr.json"
-    files = LocalFiles(path, marker, nodes)
+    files = files_of(marker_of(splits), nodes)
     return StoreRoot(path, attributes, splits, shard, verify, nodes, files)
+
+
+def marker_of(splits: Sequence[str]) -> str:
+    """Return the key of a file that stays as long as the store does.
+
+    The metadata of the root change when a crop index is added to a store that is in use.
+
+    Parameters
+    ----------
+    splits : sequence of str
+
+    Returns
+    -------
+    str
+    """
+    return f"{splits[0]}/{schema.NAME}/{_FILE}" if splits else _FILE
 
 
 def is_newer(version: Any) -> bool:
@@ -133,8 +178,25 @@ def is_newer(version: Any) -> bool:
     return isinstance(version, int) and version > schema.FORMAT
 
 
-def _names_of_splits(path: Path, attributes: dict[str, Any]) -> tuple[str, ...]:
-    """Return the names of the splits; a store from a stranger leads nowhere outside of it."""
+def names_of_splits(path: Path, attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the splits; a store from a stranger leads nowhere outside of it.
+
+    Parameters
+    ----------
+    path : Path
+        Of the store, for the error.
+    attributes : mapping
+        Of its root.
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    StoreError
+        If they are not a list of names of folders in it.
+    """
     names = attributes.get("splits")
     if isinstance(names, list) and all(
         isinstance(name, str) and name == base_name(name) and name not in ("", ".", "..")
@@ -143,5 +205,5 @@ def _names_of_splits(path: Path, attributes: dict[str, Any]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(names))
     raise StoreError(
         f"{path} is damaged: its attribute 'splits' is {shown(names)}; expected a list of names of "
-        f"folders in it; convert the set again"
+        f"folders in it; run 'mtfast check' on the store"
     )

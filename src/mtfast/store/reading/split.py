@@ -344,7 +344,7 @@ class Split:
     def _damaged(self, index: int, reason: str) -> StoreError:
         return StoreError(
             f"image {index} of {self._files.where(self.name)} does not decode ({reason}); expected "
-            f"{' x '.join(map(str, self.size(index)))} pixels; convert the set again"
+            f"{' x '.join(map(str, self.size(index)))} pixels; run 'mtfast check' on the store"
         )
 
     def image_bytes(self, image: int | str) -> bytes:
@@ -595,7 +595,7 @@ class Split:
         if masks.shape[1] < self.height or masks.shape[2] < self.width:
             raise StoreError(
                 f"{self._files.where(key)} has shape {masks.shape}; expected room for images of "
-                f"{self.height} x {self.width}; convert the set again"
+                f"{self.height} x {self.width}; run 'mtfast check' on the store"
             )
         return masks
 
@@ -623,7 +623,8 @@ class Split:
     def _bad_attribute(self, attribute: str, expected: str) -> StoreError:
         return StoreError(
             f"{self._files.where(self.name)} is damaged: its attribute {attribute!r} is "
-            f"{shown(self.attributes.get(attribute))}; expected {expected}; convert the set again"
+            f"{shown(self.attributes.get(attribute))}; expected {expected}; "
+            f"run 'mtfast check' on the store"
         )
 
     def _sides(self, name: str) -> NDArray[np.int64]:
@@ -632,7 +633,7 @@ class Split:
             key = f"{self.name}/{schema.COLUMN_GROUP}/{name}"
             raise StoreError(
                 f"{self._files.where(key)} is damaged: it has {sides.min()} pixels; expected at "
-                f"least one; convert the set again"
+                f"least one; run 'mtfast check' on the store"
             )
         return sides
 
@@ -649,7 +650,7 @@ class Split:
         if found != expected:
             raise StoreError(
                 f"{self._files.where(key)} has shape {found}; expected {expected} as the "
-                f"attributes of the split have it; convert the set again"
+                f"attributes of the split have it; run 'mtfast check' on the store"
             )
 
     def _require_images(self) -> None:

@@ -111,10 +111,10 @@ class WindowReader:
             self._tell("every image", "there is no crop index; 'mtfast index' makes one")
         elif not step:
             self._tell(f"image {image}", "it is of a kind that cannot be cut, or damaged")
-        return self._cut(image, step, window) if step else None
+        return self._cut(image, window) if step else None
 
-    def _cut(self, image: int, step: int, window: Window) -> NDArray[np.uint8] | None:
-        index = self._entries(image, step)
+    def _cut(self, image: int, window: Window) -> NDArray[np.uint8] | None:
+        index = self.entries(image)
         # Another file, whole and with its own index in the place of this one's, fits itself.
         self._images.expect_sum(image)
         try:
@@ -126,7 +126,7 @@ class WindowReader:
         except DamagedFileError as error:
             raise StoreError(
                 f"image {image} of {self._split} is damaged: it has {error}; expected the file "
-                f"that was converted; convert the set again"
+                f"that was converted; run 'mtfast check' on the store"
             ) from error
         except (MtfastError, ValueError, RuntimeError) as error:
             raise self._unfit(f"image {image} is {error}") from error
@@ -135,7 +135,25 @@ class WindowReader:
         y, x, height, width = small.y, small.x, window.height, window.width
         return np.ascontiguousarray(pixels[y : y + height, x : x + width])
 
-    def _entries(self, image: int, step: int) -> CropIndex:
+    def entries(self, image: int) -> CropIndex:
+        """Read the index of an image.
+
+        Parameters
+        ----------
+        image : int
+
+        Returns
+        -------
+        CropIndex
+            Of as many entries as the array has room for; a step of 0 if the image has none.
+
+        Raises
+        ------
+        StoreError
+            If there is no index, it is damaged or that of another image.
+        """
+        if self._steps is None:
+            raise self._unfit("there is none")
         chunks = [array.read(image) for array in self._arrays]
         if self._verify and sum_of(chunks) != self._sums[image]:
             raise self._unfit(f"the entries of image {image} are those of another one")
@@ -143,7 +161,7 @@ class WindowReader:
             array.unpack(image, chunk) for array, chunk in zip(self._arrays, chunks, strict=True)
         )
         positions = np.cumsum(bits, dtype=np.int64)
-        return CropIndex(step, positions, dcs, sums if self._verify else None)
+        return CropIndex(int(self._steps[image]), positions, dcs, sums if self._verify else None)
 
     def _tell(self, which: str, why: str) -> None:
         """Log once which images are decoded whole for their windows, and why."""

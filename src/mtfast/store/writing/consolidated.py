@@ -9,7 +9,7 @@ from typing import Any
 
 from mtfast.atomic import PARTIAL, write_file
 from mtfast.errors import StoreError
-from mtfast.store.consolidated import CHECKSUM, COMPLETE, metadata_checksum, own, with_children
+from mtfast.store.consolidated import CHECKSUM, COMPLETE, metadata_checksum, metadata_text, own
 
 __all__ = ["consolidate"]
 
@@ -54,8 +54,8 @@ def consolidate(
     nodes[""]["attributes"] = nodes[""]["attributes"] | {CHECKSUM: checksum, COMPLETE: complete}
     groups = sorted((k for k, node in nodes.items() if node["node_type"] == "group"), reverse=True)
     for key in groups:
-        text = json.dumps(with_children(key, nodes), indent=1, ensure_ascii=False)
+        text = metadata_text(key, nodes)
         if in_use:
-            write_file(store / key / _FILE, text.encode(), StoreError)
+            write_file(store / key / _FILE, text, StoreError)
         else:
-            (store / key / _FILE).write_bytes(text.encode())
+            (store / key / _FILE).write_bytes(text)

@@ -1,0 +1,118 @@
+"""``mtfast check``."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mtfast.cli.options import LocalPath, json_option, path_or_files, workers_option
+from mtfast.cli.tables import echo_json, make_console
+from mtfast.errors import counted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.table import Table
+
+    from mtfast.checking.check import StoreCheck
+    from mtfast.checking.findings import Finding
+
+STYLES = {"error": "bold red", "note": "dim"}
+# What a person looks at; --json has all of it.
+MOST_EXAMPLES = 3
+
+
+@click.command()
+@click.argument("store", type=LocalPath())
+@click.option(
+    "--repair",
+    multiple=True,
+    is_flag=False,
+    flag_value="",
+    metavar="[SRC]",
+    help="Make damaged files again from SRC, the dataset that was converted or another copy of the "
+    "store; without SRC what follows from the rest of the store. Several times as for convert.",
+)
+@workers_option
+@json_option
+def check(store: Path, repair: tuple[str, ...], workers: int | None, as_json: bool) -> int:
+    """Check every byte of STORE, and make damaged files again.
+
+    All checksums are compared, every mask is painted again from its RLE, the crop index is compared
+    with a scan of the images, and the files are those that belong to the store. Exits with status 1
+    if anything is wrong.
+    """
+    from mtfast.checking.check import check_store
+    from mtfast.progress import ProgressDisplay
+
+    given: Any = bool(repair) and (path_or_files(repair) if any(repair) else True)
+    with ProgressDisplay() as progress:
+        found = check_store(store, repair=given, workers=workers, progress=progress)
+    if as_json:
+        echo_json(found.as_dict())
+    else:
+        _print_check(found)
+    return 0 if found.is_whole else 1
+
+
+def _print_check(found: StoreCheck) -> None:
+    from rich.text import Text
+
+    console = make_console()
+    counts = ", ".join(f"{n:,} {name}" for name, n in found.n_images.items())
+    noun = "image" if sum(found.n_images.values()) == 1 else "images"
+    size = f"{counted(found.n_files, 'file')}, {found.n_bytes / 1e6:,.1f} MB"
+    console.print(Text.assemble((found.path, "bold"), f"  {counts} {noun}, {size}"))
+    if found.repaired:
+        n = counted(len(found.repaired), "file was", "files were")
+        console.print(f"{n} made again: {_some(found.repaired)}")
+    if found.findings:
+        console.print()
+        console.print(_table(found.findings))
+    for file, why in (found.why_not or {}).items():
+        console.print(f"{file} could not be made again: {why}")
+    n_errors = sum(f.severity == "error" for f in found.findings)
+    n_notes = len(found.findings) - n_errors
+    state = "whole" if found.is_whole else counted(n_errors, "error")
+    console.print(f"{state}, {counted(n_notes, 'note')}" if n_notes else state)
+
+
+def _table(findings: tuple[Finding, ...]) -> Table:
+    """Make a table with a row for each kind of finding in each split."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from mtfast.checking.findings import KINDS
+
+    by_kind: dict[tuple[str, str | None], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        by_kind[finding.kind, finding.split].append(finding)
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(overflow="fold", ratio=1)
+    # Errors first.
+    order = list(KINDS)
+    for (name, split), found in sorted(by_kind.items(), key=lambda item: order.index(item[0][0])):
+        kind = KINDS[name]
+        words = list(dict.fromkeys(_line(finding) for finding in found))
+        more = "\n…" if len(words) > MOST_EXAMPLES else ""
+        about = Text.assemble(
+            (name, "bold"),
+            f" in {split}" if split else "",
+            ("\n" + "\n".join(words[:MOST_EXAMPLES]) + more, "dim"),
+            f"\n→ {kind.advice}\n",
+        )
+        table.add_row(Text(kind.severity, STYLES[kind.severity]), f"{len(found):,}", about)
+    return table
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding.image}: {finding.found}" if finding.image else finding.found
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = ", …" if len(names) > MOST_EXAMPLES else ""
+    return ", ".join(names[:MOST_EXAMPLES]) + more
