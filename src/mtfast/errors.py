@@ -48,6 +48,27 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def printable(text: str) -> str:
+    r"""Escape what breaks a line, commands a terminal or is no Unicode: names come from strangers.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(printable("a\nb.jpg"))
+    a\nb.jpg
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def one_of(name: str, value: Any, allowed: Collection[Any]) -> None:
     """Raise if an argument has none of the values that it may have.
 

@@ -48,7 +48,10 @@ class ZarrArrays(MaskFormat):
         """
         import zarr
 
-        root = zarr.create_group(content, attributes={ATTRIBUTE: record, "complete": False})
+        from mtfast.store.writing.folders import NewFolder
+
+        attributes = {ATTRIBUTE: record, "complete": False}
+        root = zarr.create_group(NewFolder(content), attributes=attributes)
         for split in splits:
             grid = MaskGrid.of(split.table.heights, split.table.widths)
             group = root.create_group(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
@@ -41,8 +40,7 @@ def is_sharded(stored: StoredArray) -> bool:
     bool
     """
     return (
-        hasattr(os, "pread")
-        and stored.codecs == CODECS
+        stored.codecs == CODECS
         and bool(stored.inner)
         and stored.inner[0] == 1
         and all(

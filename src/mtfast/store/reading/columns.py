@@ -6,7 +6,6 @@ An array in a form that is not known here (another codec, another chunk shape) i
 from __future__ import annotations
 
 import math
-import os
 from typing import Any
 
 import google_crc32c
@@ -148,7 +147,7 @@ class TextArray:
         self._prefix = stored.file_name.removesuffix("{}")
         self.size = stored.shape[0] if stored.shape else 0
         in_place = stored.codecs == ("bytes",) and not stored.inner and stored.dtype == np.uint8
-        if in_place and len(stored.shape) == 1 and hasattr(os, "pread"):
+        if in_place and len(stored.shape) == 1:
             self._chunk = stored.chunk[0]
         else:
             self._whole = read_column(files, key).tobytes()

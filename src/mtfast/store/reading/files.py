@@ -7,19 +7,25 @@ methods. What a file is called is its key: its path below the store, with "/" be
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol
 
 from mtfast.errors import StoreError
+from mtfast.paths import open_regular
 
 __all__ = ["LocalFile", "LocalFiles", "StoreFile", "StoreFiles", "explain_zarr"]
 
 OPEN_FILES = 256
 """Shard files that one opened store keeps open at most."""
+
+MAX_READ = 1 << 31
+"""Bytes of a file that is read whole, at most: of metadata, or a chunk of a column."""
 
 
 class StoreFile(Protocol):
@@ -149,13 +155,15 @@ class StoreFiles(Protocol):
 class LocalFile:
     """An open file of this machine, which closes itself. See :class:`StoreFile`."""
 
-    __slots__ = ("_path", "descriptor", "identity", "size")
+    __slots__ = ("_path", "_turn", "descriptor", "identity", "size")
 
     def __init__(self, path: str) -> None:
         self.descriptor = -1
         self._path = path
+        # Windows has no pread: threads take turns at the place in the file.
+        self._turn = None if hasattr(os, "pread") else Lock()
         try:
-            self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            self.descriptor = open_regular(path)
             status = os.fstat(self.descriptor)
         except OSError as error:
             raise _unreadable(path, error) from error
@@ -169,9 +177,9 @@ class LocalFile:
     def read(self, start: int, length: int) -> bytes:
         """Read a range of bytes; StoreError if the file ends sooner or cannot be read."""
         try:
-            data = os.pread(self.descriptor, length, start)
+            data = self._read_at(length, start)
             while len(data) < length:
-                more = os.pread(self.descriptor, length - len(data), start + len(data))
+                more = self._read_at(length - len(data), start + len(data))
                 if not more:
                     raise StoreError(
                         f"{self._path} ends at byte {start + len(data)}; expected "
@@ -181,6 +189,13 @@ class LocalFile:
         except OSError as error:
             raise _unreadable(self._path, error) from error
         return data
+
+    def _read_at(self, length: int, start: int) -> bytes:
+        if self._turn is None:
+            return os.pread(self.descriptor, length, start)
+        with self._turn:
+            os.lseek(self.descriptor, start, os.SEEK_SET)
+            return os.read(self.descriptor, length)
 
     def fetch_ahead(self, start: int, length: int) -> None:
         """Ask the system to read a range into its cache."""
@@ -192,8 +207,8 @@ class LocalFiles:
     """The files of a store in a folder of this machine. See :class:`StoreFiles`.
 
     Shards stay open once they are read, the least used are closed beyond a limit. Descriptors are
-    read with ``pread`` only, so threads and forked children share them safely; a pickled store
-    opens its own.
+    read with ``pread`` where there is a fork, so threads and forked children share them safely; a
+    pickled store opens its own.
 
     Parameters
     ----------
@@ -240,7 +255,9 @@ class LocalFiles:
         """Read a whole file; StoreError if it cannot be read."""
         path = self._locate(key)
         try:
-            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - half of Path.open's time
+            with os.fdopen(open_regular(path), "rb", buffering=0) as file:
+                if os.fstat(file.fileno()).st_size > MAX_READ:
+                    raise OSError(errno.EFBIG, f"it has more than {MAX_READ:,} bytes", path)
                 return file.read()
         except OSError as error:
             raise _unreadable(path, error) from error

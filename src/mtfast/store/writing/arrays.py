@@ -74,9 +74,12 @@ class StoreWriter:
     def __init__(self, path: Path, attributes: Mapping[str, Any]) -> None:
         import zarr
 
+        from mtfast.store.writing.folders import NewFolder
+
         self.path = path
         self._root = zarr.create_group(
-            path, attributes={"mtfast_format": schema.FORMAT, "complete": False, **attributes}
+            NewFolder(path),
+            attributes={"mtfast_format": schema.FORMAT, "complete": False, **attributes},
         )
 
     def split(self, name: str, attributes: Mapping[str, Any]) -> zarr.Group:

@@ -91,11 +91,13 @@ def write_rows(folder: Path, rows: NDArray[np.int64]) -> None:
     """
     import zarr
 
+    from mtfast.store.writing.folders import NewFolder
+
     columns = {
         name: column.astype(schema.CROP_INDEX[name].dtype)
         for name, column in zip(schema.CROP_INDEX, rows.T, strict=True)
     }
-    write_columns(zarr.open_group(folder, mode="r+"), schema.CROP_INDEX, columns)
+    write_columns(zarr.open_group(NewFolder(folder), mode="r+"), schema.CROP_INDEX, columns)
 
 
 class IndexShard:
