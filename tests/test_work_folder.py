@@ -164,8 +164,39 @@ def test_a_record_that_is_cut_short(tmp_path, n):
     kept = stop(tmp_path / "set", ["a", "b", "c", "d"])
     lines = (kept / "done.jsonl").read_text().splitlines()
     # The line was dropped; the job is done and noted again.
-    assert [json.loads(line)[0] for line in lines][:2] == ["a", "b"]
+    assert [json.loads(line)["job"][0] for line in lines][:2] == ["a", "b"]
     assert run(tmp_path / "set", ["a", "b", "c", "d"]) == []
+
+
+@pytest.mark.parametrize("name", ["../../../precious", "content/../../precious", "/precious"])
+def test_records_of_files_elsewhere_move_none(tmp_path, name):
+    """Records from a stranger whose checksums fit: the job is done again, the file stays."""
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"a")
+    kept = stop(tmp_path / "set", ["a"])
+    name = str(precious) if name == "/precious" else name
+    job = json.dumps(["a", None, {name: FileSum.of(b"a")}], separators=(",", ":")).encode()
+    line = b'{"crc32c":%d,"job":%b}\n' % (FileSum.of(job).crc32c, job)
+    (kept / "done.jsonl").write_bytes(line)
+    assert run(tmp_path / "set", ["a"]) == ["a"]
+    assert precious.read_bytes() == b"a"
+
+
+def test_a_record_that_is_changed_does_not_count(tmp_path):
+    kept = stop(tmp_path / "set", ["a", "b"])
+    text = (kept / "done.jsonl").read_bytes()
+    (kept / "done.jsonl").write_bytes(text.replace(b'"job":["a",', b'"job":["c",'))
+    assert run(tmp_path / "set", ["a", "b"]) == ["a"]
+
+
+@pytest.mark.parametrize("names", [["../../x"], ["/x"], [".."], "x", None])
+def test_moves_to_elsewhere_are_refused(tmp_path, names):
+    (tmp_path / "set").mkdir()
+    kept = stop(tmp_path / "set", ["a"])
+    assert kept.parent == tmp_path / "set"
+    (kept / "moving.json").write_text(json.dumps(names))
+    with pytest.raises(MtfastError, match="moving.json is damaged; expected the names"):
+        run(tmp_path / "set", ["a"])
 
 
 @pytest.mark.parametrize(

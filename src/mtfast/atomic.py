@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 
 from mtfast.errors import MtfastError, StoreError
+from mtfast.paths import refuse_link, target_path
 
 __all__ = [
     "PARTIAL",
@@ -45,6 +46,7 @@ def new_file(out: str | os.PathLike[str], error: type[MtfastError] = MtfastError
     Parameters
     ----------
     out : path
+        A symbolic link is followed, not replaced.
     error : type
         What an OSError becomes.
 
@@ -70,12 +72,13 @@ def new_file(out: str | os.PathLike[str], error: type[MtfastError] = MtfastError
     (['.txt'], ['note.txt'])
     """
     out = Path(out)
-    partial = _partial(out)
+    target = target_path(out) if out.is_symlink() else out
+    partial = _partial(target, out.suffix)
     try:
         with explain_errors(out, partial, error):
             yield partial
             _sync(partial)
-            move(partial, out)
+            move(partial, target)
     except BaseException:
         _remove(partial)
         raise
@@ -153,10 +156,15 @@ def locked(target: Path, folder: Path | None = None) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     path = (folder or target.parent) / f".{target.name}.lock"
+    # Which filelock would empty.
+    refuse_link(path, StoreError)
     lock = FileLock(path, timeout=0)
-    with explain_errors(target, path, StoreError):
-        # Where no file can be made, some versions of filelock only say that time is out.
-        path.touch()
+    with explain_errors(target, path.parent, StoreError):
+        # Where no file can be made, some versions of filelock only say that time is out. It is not
+        # the lock's own file: where the system has no locks, one that is there is one that is held.
+        probe = _partial(path, "")
+        probe.touch()
+        probe.unlink()
     try:
         lock.acquire()
     except Timeout:
@@ -222,9 +230,9 @@ def _explain(found: OSError, out: Path, partial: Path) -> str:
     )
 
 
-def _partial(out: Path) -> Path:
+def _partial(target: Path, ending: str) -> Path:
     """Return a name in the same folder that no other thread, process or machine uses."""
-    return out.with_name(f"{PARTIAL}{secrets.token_hex(4)}{out.suffix}")
+    return target.with_name(f"{PARTIAL}{secrets.token_hex(4)}{ending}")
 
 
 def _remove(path: Path) -> None:

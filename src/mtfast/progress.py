@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
+from mtfast.errors import printable
+
 __all__ = ["Progress", "ProgressDisplay", "step", "track"]
 
 T = TypeVar("T")
@@ -126,13 +128,13 @@ class ProgressDisplay:
             self._started = self._shown = time.monotonic()
         if self._bar is not None:
             if new:
-                self._task = self._bar.add_task(what, total=total)
+                self._task = self._bar.add_task(printable(what), total=total)
             self._bar.update(self._task, completed=done, total=total)
         elif done == total or time.monotonic() - self._shown > SECONDS_BETWEEN_LINES:
             self._shown = time.monotonic()
             seconds = self._shown - self._started
             rate = f", {done / seconds:,.0f}/s" if done and seconds > 0.1 else ""
-            print(f"{what}: {done:,} of {total:,}{rate}", file=sys.stderr, flush=True)
+            print(f"{printable(what)}: {done:,} of {total:,}{rate}", file=sys.stderr, flush=True)
 
 
 def _make_bar() -> Any:

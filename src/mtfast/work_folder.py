@@ -4,7 +4,8 @@
 
     .NAME.partial-RUN/      beside TARGET; inside of it if TARGET is an empty folder
         plan.json           what is made, how and from what: a run with another plan is refused
-        done.jsonl          a line for each job that is done: its result, and its files' checksums
+        done.jsonl          a line for each job that is done: its result, its files' checksums, and
+                            a checksum of the line
         content/            what takes the place of TARGET when it is whole
         before-0/           what an earlier run had in content/; a job takes its files from here if
                             they have the checksums that were recorded
@@ -40,6 +41,7 @@ from mtfast.atomic import (
 )
 from mtfast.errors import MtfastError, StoreError
 from mtfast.parallel import run_jobs
+from mtfast.paths import is_name, open_regular
 from mtfast.version import __version__
 
 __all__ = [
@@ -66,6 +68,9 @@ Job = TypeVar("Job")
 _BLOCK = 1 << 20
 # A folder that is not empty, or a file, is where a folder is to be moved.
 _TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EACCES}
+
+# What msgspec raises.
+_DAMAGED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _PLAN, _DONE, _CONTENT, _MOVING = "plan.json", "done.jsonl", "content", "moving.json"
 _FINISHED = "finished"
@@ -97,6 +102,9 @@ class FileSum(NamedTuple):
         return cls(len(data), google_crc32c.value(data))
 
 
+_Job = tuple[str, Any, dict[str, FileSum]]
+
+
 class Made(NamedTuple):
     """What a job has made.
 
@@ -113,6 +121,13 @@ class Made(NamedTuple):
     result: Any
     files: dict[str, FileSum]
     was_there: bool = False
+
+
+class _Line(msgspec.Struct):
+    """A line of done.jsonl; ``crc32c`` is that of the text of ``job``: key, result and files."""
+
+    crc32c: int
+    job: msgspec.Raw
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -175,6 +190,9 @@ class Place(NamedTuple):
     def _find(self, name: str, wanted: FileSum) -> Path | None:
         for folder in (self.content, *self.before):
             path = folder / name
+            # Records that another has written lead nowhere else.
+            if not path.resolve().is_relative_to(folder.resolve()):
+                return None
             right_size = path.is_file() and path.stat().st_size == wanted.n_bytes
             if right_size and sum_of_file(path) == wanted:
                 return path
@@ -222,8 +240,7 @@ class WorkFolder:
             Of the job.
         made : Made
         """
-        line = msgspec.json.encode([key, made.result, made.files])
-        self._lines.write(line + b"\n")
+        self._lines.write(_line(key, made))
         self.done.add(key)
         self.n_there += made.was_there
 
@@ -442,36 +459,49 @@ def _take_up(
 
 def _go_on(folder: Path, plan: Plan, error: type[MtfastError]) -> WorkFolder:
     """Set aside what is there, so that only files that prove whole come into the content."""
-    before = sorted(folder.glob("before-*"))
+    before = sorted(path for path in folder.glob("before-*") if not path.is_symlink())
     content = folder / _CONTENT
+    if content.is_symlink():
+        content.unlink()
     if content.exists():
         before.append(content.rename(folder / f"before-{len(before)}"))
     write_file(folder / _PLAN, msgspec.json.encode(plan), error)
     content.mkdir()
     done = _read_done(folder / _DONE)
     # Without a line that was cut short; new ones are appended.
-    lines = [msgspec.json.encode([key, made.result, made.files]) for key, made in done.items()]
-    write_file(folder / _DONE, b"".join(line + b"\n" for line in lines), error)
+    write_file(folder / _DONE, b"".join(_line(*job) for job in done.items()), error)
     return WorkFolder(folder, Place(content, tuple(before)), plan, done)
+
+
+def _line(key: str, made: Made) -> bytes:
+    job = msgspec.json.encode([key, made.result, made.files])
+    return msgspec.json.encode(_Line(google_crc32c.value(job), msgspec.Raw(job))) + b"\n"
 
 
 def _read_done(path: Path) -> dict[str, Made]:
     done = {}
-    for line in path.read_bytes().splitlines() if path.exists() else ():
+    for text in _read(path).splitlines() if path.exists() else ():
         try:
-            key, result, files = msgspec.json.decode(line, type=tuple[str, Any, dict[str, FileSum]])
-        except msgspec.MsgspecError:
+            line = msgspec.json.decode(text, type=_Line)
+            if google_crc32c.value(bytes(line.job)) == line.crc32c:
+                key, result, files = msgspec.json.decode(line.job, type=_Job)
+                done[key] = Made(result, files)
+        except _DAMAGED:
             continue
-        done[key] = Made(result, files)
     return done
 
 
 def _read_plan(folder: Path) -> Plan | None:
     """Return the plan of unfinished work; None if its run was killed before it had written one."""
     try:
-        return msgspec.json.decode((folder / _PLAN).read_bytes(), type=Plan)
-    except (OSError, msgspec.MsgspecError):
+        return msgspec.json.decode(_read(folder / _PLAN), type=Plan)
+    except (OSError, *_DAMAGED):
         return None
+
+
+def _read(path: Path) -> bytes:
+    with os.fdopen(open_regular(path), "rb") as file:
+        return file.read()
 
 
 def _difference(there: Plan, wanted: Plan) -> str:
@@ -543,9 +573,22 @@ def _moving(target: Path) -> list[Path]:
 
 def _finish_moving(folder: Path, target: Path) -> None:
     content = folder / _CONTENT
-    for name in msgspec.json.decode((folder / _MOVING).read_bytes(), type=list[str]):
+    for name in _read_moving(folder):
         if (content / name).exists():
             move(content / name, target / name)
+
+
+def _read_moving(folder: Path) -> list[str]:
+    try:
+        names = msgspec.json.decode(_read(folder / _MOVING), type=list[str])
+    except _DAMAGED:
+        names = [""]
+    if not all(is_name(name) for name in names):
+        raise MtfastError(
+            f"{folder / _MOVING} is damaged; expected the names of what a run was moving to "
+            f"{folder.parent} when it was stopped; remove {folder} and begin again"
+        )
+    return names
 
 
 def is_free(folder: Path) -> bool:
@@ -663,7 +706,7 @@ def sum_of_file(path: Path) -> FileSum:
     (9, '0xe3069283')
     """
     n_bytes = crc = 0
-    with path.open("rb", buffering=0) as file:
+    with os.fdopen(open_regular(path), "rb", buffering=0) as file:
         while block := file.read(_BLOCK):
             n_bytes += len(block)
             crc = google_crc32c.extend(crc, block)

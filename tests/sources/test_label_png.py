@@ -100,12 +100,12 @@ def test_kinds_of_png():
         np.testing.assert_array_equal(decode_labels(data, "x.png"), transparent)
 
 
-@pytest.mark.parametrize(("mode", "side"), [(None, 2**31 - 1), (None, 10**6), ("P", 20_000)])
+@pytest.mark.parametrize(("mode", "side"), [(None, 2**31 - 1), (None, 10**6), ("P", 30_000)])
 def test_absurd_sizes_are_refused(mode, side):
     data = bytearray(png(np.zeros((3, 3), np.uint8), mode))
     data[16:24] = side.to_bytes(4) * 2
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4)
-    with pytest.raises(SourceError, match=r"^x.png cannot be decoded \(.*\); expected a whole PNG"):
+    with pytest.raises(SourceError, match=r"^x.png is a PNG of .* pixels; expected at most"):
         decode_labels(bytes(data), "x.png")
 
 

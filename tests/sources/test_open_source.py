@@ -219,7 +219,7 @@ def test_folder(tmp_path):
     for path in ("none", "none/x", "a.txt/x", f"../{tmp_path.name}/a.txt", str(tmp_path / "a.txt")):
         with pytest.raises(FileNotFoundError):
             files.read(path)
-    with pytest.raises(SourceError, match=r"^sub cannot be read \(Is a directory\); expected a re"):
+    with pytest.raises(SourceError, match=r"^sub cannot be read \(it is a folder\); expected a re"):
         files.read("sub")
 
 

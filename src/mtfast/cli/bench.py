@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtfast.cli.options import LocalPath, json_option, number_option, variant_option
-from mtfast.cli.tables import echo_json, make_console, make_table
+from mtfast.cli.tables import echo_json, make_console, make_table, text_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,17 +70,15 @@ def bench(
 
 
 def _print_rates(rates: LoaderRates) -> None:
-    from rich.text import Text
-
     console = make_console()
     samples = "whole images of several sizes"
     if rates.crop is not None:
         samples = f"windows of {rates.crop[0]} x {rates.crop[1]} pixels"
     n_workers = f"{rates.workers} worker processes" if rates.workers else "one process"
     about = f"  {rates.split}, {rates.variant}\n{rates.n_samples:,} {samples}, {n_workers}"
-    console.print(Text.assemble((rates.path, "bold"), about))
+    console.print(text_of((rates.path, "bold"), about))
     table = make_table("reader", "samples/s", "ms a sample", "times as fast")
     for reader, rate in (("mtfast", rates.rate), (rates.plain_method, rates.plain_rate)):
         ratio = rate / rates.plain_rate
-        table.add_row(Text(reader), f"{rate:,.1f}", f"{1000 / rate:,.2f}", f"{ratio:,.1f}")
+        table.add_row(text_of(reader), f"{rate:,.1f}", f"{1000 / rate:,.2f}", f"{ratio:,.1f}")
     console.print(table)

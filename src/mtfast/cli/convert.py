@@ -21,6 +21,7 @@ from mtfast.cli.options import (
     variant_option,
     workers_option,
 )
+from mtfast.cli.tables import echo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,6 +108,6 @@ def convert(
             more = ", ..." if found["n"] > len(found["examples"]) else ""
             examples = ", ".join(found["examples"])
             line = f"{found['n']:,} x {found['kind']} ({examples}{more}): {found['done']}"
-            click.echo(f"{found['file']}: {line}")
+            echo(f"{found['file']}: {line}")
     noun = "image" if sum(len(opened[name]) for name in opened) == 1 else "images"
-    click.echo(f"{made}: {counts} {noun}; open it with mtfast.open({str(made)!r})")
+    echo(f"{made}: {counts} {noun}; open it with mtfast.open({str(made)!r})")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from mtfast.cli.options import LocalPath, images_option
+from mtfast.cli.tables import echo
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -125,9 +126,9 @@ def derive(
             images=images == "keep",
             progress=progress,
         )
-    click.echo(
+    echo(
         f"{out}: {counted(done.n_made, 'annotation file')} made, {done.n_kept:,} carried over, "
         f"{counted(done.n_images, 'image')} and {counted(done.n_masks, 'mask')} linked"
     )
     for note in done.notes:
-        click.echo(f"note: {note}")
+        echo(f"note: {note}")

@@ -14,7 +14,7 @@ from mtfast.cli.options import (
     splits_option,
     workers_option,
 )
-from mtfast.cli.tables import echo_json, make_console
+from mtfast.cli.tables import echo_json, make_console, text_of
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -61,10 +61,9 @@ def doctor(
 
 def _print_diagnosis(diagnosis: Diagnosis) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     console = make_console()
-    console.print(Text.assemble((diagnosis.path, "bold"), f"  {diagnosis.kind}"))
+    console.print(text_of((diagnosis.path, "bold"), f"  {diagnosis.kind}"))
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, justify="right")
@@ -73,13 +72,13 @@ def _print_diagnosis(diagnosis: Diagnosis) -> None:
         place = f" in {found.split}" if found.split else ""
         pixels = f", {found.n_pixels:,} px" if found.n_pixels else ""
         more = "\n…" if found.count > len(found.examples) else ""
-        about = Text.assemble(
+        about = text_of(
             (found.check, "bold"),
             f"{place}{pixels}",
             ("\n" + "\n".join(found.examples) + more, "dim"),
             f"\n→ {found.advice}\n",
         )
-        table.add_row(Text(found.severity, STYLES[found.severity]), f"{found.count:,}", about)
+        table.add_row(text_of((found.severity, STYLES[found.severity])), f"{found.count:,}", about)
     if diagnosis.findings:
         console.print()
         console.print(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 
 import click
 
@@ -55,6 +56,9 @@ def main(arguments: list[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else arguments
     debug, verbose = (flag in given for flag in ANYWHERE)
     rest = [argument for argument in given if argument not in ANYWHERE]
+    # Names of strangers have characters that the encoding of a pipe may not have.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with _log_lines(verbose):
             status = cli.main(rest, "mtfast", standalone_mode=False)
@@ -127,7 +131,9 @@ def _line_of(error: Exception) -> str:
 
 
 def _fail(line: str) -> None:
-    print(f"mtfast: error: {line}", file=sys.stderr)
+    from mtfast.errors import printable
+
+    print(f"mtfast: error: {printable(line)}", file=sys.stderr)
 
 
 def _usage_line(error: click.ClickException) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtfast.cli.options import LocalPath, overwrite_option, scheduler_option, workers_option
+from mtfast.cli.tables import echo
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ def index(store: Path, scheduler: str, workers: int | None, overwrite: bool) -> 
             store, overwrite=overwrite, scheduler=scheduler, workers=workers, progress=progress
         )
     for split in found:
-        click.echo(
+        echo(
             f"{split.name}: {split.n_indexed:,} of {counted(split.n_images, 'image')} indexed, "
             f"{split.n_bytes / 1e6:.1f} MB"
         )
     if not found:
-        click.echo(f"{store}: no images without an index; --overwrite makes one again")
+        echo(f"{store}: no images without an index; --overwrite makes one again")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtfast.cli.options import DATASET, LocalPath, bad_option, dataset_of, json_option, map_option
-from mtfast.cli.tables import echo_json, make_console, make_table
+from mtfast.cli.tables import echo, echo_json, make_console, make_table, text_of
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def info(
         _print_summary(summary)
     unreadable = [reason for split in summary.splits for reason in split.unreadable.values()]
     for reason in unreadable:
-        click.echo(f"mtfast: error: {reason}", err=True)
+        echo(f"mtfast: error: {reason}", err=True)
     return 2 if unreadable else 0
 
 
@@ -106,25 +106,23 @@ def _write_report(
                 write_plots(splits, plots, title=title, um2_per_px=um2_per_px, progress=progress)
             )
     for file in made:
-        click.echo(str(file))
+        echo(str(file))
 
 
 def _print_summary(summary: DatasetSummary) -> None:
-    from rich.text import Text
-
     console = make_console()
-    console.print(Text.assemble((summary.path, "bold"), f"  {summary.kind}"))
+    console.print(text_of((summary.path, "bold"), f"  {summary.kind}"))
     for split in summary.splits:
         pictures = "with images" if split.has_images else "without images"
         about = f"  {counted(split.n_images, 'image')}{_sizes(split)}, {pictures}"
-        console.print(Text.assemble("\n", (split.name, "bold"), about))
+        console.print(text_of("\n", (split.name, "bold"), about))
         numbers = ("images", "empty", "instances", "area min", "median", "max")
         table = make_table("variant", *numbers)
         for variant in split.variants:
             mark = " *" if variant.name == split.semantic_variant else ""
             areas = (variant.area_min, variant.area_median, variant.area_max)
             table.add_row(
-                Text(variant.name + mark),
+                text_of(variant.name + mark),
                 f"{variant.n_images:,}",
                 f"{variant.n_empty_images:,}",
                 f"{variant.n_instances:,}",
@@ -133,9 +131,9 @@ def _print_summary(summary: DatasetSummary) -> None:
         console.print(table)
         for painted in (v for v in split.variants if v.name == split.semantic_variant):
             classes = ", ".join(f"{c.id} {c.name} ({c.n_instances:,})" for c in painted.categories)
-            console.print(Text(f"classes of *: {classes or 'none listed'}"))
+            console.print(text_of(f"classes of *: {classes or 'none listed'}"))
         for bad in split.bad_records:
-            console.print(Text(f"{bad.file}: {bad}: {_DONE.get(bad.done, bad.done)}"))
+            console.print(text_of(f"{bad.file}: {bad}: {_DONE.get(bad.done, bad.done)}"))
         if split.n_shot_variants:
             console.print(f"and {counted(len(split.n_shot_variants), 'n-shot subset')}")
 

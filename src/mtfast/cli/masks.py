@@ -19,6 +19,7 @@ from mtfast.cli.options import (
     variant_option,
     workers_option,
 )
+from mtfast.cli.tables import echo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,4 +155,4 @@ def masks(
     )
     there = sum(made.n_images.values()) - made.n_written
     kept = f"; {there:,} of them were there" if there else ""
-    click.echo(f"{made.path}: masks of {counts}{kept}")
+    echo(f"{made.path}: masks of {counts}{kept}")

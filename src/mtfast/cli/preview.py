@@ -15,6 +15,7 @@ from mtfast.cli.options import (
     map_option,
     number_option,
 )
+from mtfast.cli.tables import echo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,4 +56,4 @@ def preview(
     with ProgressDisplay() as progress:
         source = dataset_of(dataset, image_folder, bad, mapping)
         made = draw_preview(source, picture, split=split, n=n, progress=progress)
-    click.echo(str(made))
+    echo(str(made))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtfast.cli.options import LocalPath, Size, images_option, number_option, workers_option
+from mtfast.cli.tables import echo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,4 +63,4 @@ def synth(
             workers=workers,
             progress=progress,
         )
-    click.echo(f"{made}: {train} train and {test} test images of {size[0]} x {size[1]}")
+    echo(f"{made}: {train} train and {test} test images of {size[0]} x {size[1]}")

@@ -10,8 +10,9 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-__all__ = ["echo_json", "make_console", "make_table"]
+__all__ = ["echo", "echo_json", "make_console", "make_table", "text_of"]
 
 
 def make_console() -> Console:
@@ -51,6 +52,44 @@ def make_table(words: str, *numbers: str) -> Table:
     for title in numbers:
         table.add_column(title, justify="right")
     return table
+
+
+def text_of(*parts: str | tuple[str, str]) -> Text:
+    """Make text of which nothing commands a terminal: names in a dataset come from strangers.
+
+    Parameters
+    ----------
+    *parts : str or (str, style)
+        A part may begin with line feeds; those in it are escaped.
+
+    Returns
+    -------
+    rich.text.Text
+    """
+    from rich.text import Text
+
+    from mtfast.errors import printable
+
+    found = Text()
+    for part in parts:
+        words, style = (part, "") if isinstance(part, str) else part
+        line = words.lstrip("\n")
+        found.append("\n" * (len(words) - len(line)) + printable(line), style)
+    return found
+
+
+def echo(line: str, err: bool = False) -> None:
+    """Print a line of which nothing commands a terminal.
+
+    Parameters
+    ----------
+    line : str
+    err : bool
+        On standard error.
+    """
+    from mtfast.errors import printable
+
+    click.echo(printable(line), err=err)
 
 
 def echo_json(content: Any) -> None:

@@ -17,7 +17,7 @@ from mtfast.cli.options import (
     variant_option,
     workers_option,
 )
-from mtfast.cli.tables import echo_json, make_console, make_table
+from mtfast.cli.tables import echo, echo_json, make_console, make_table, text_of
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -84,28 +84,26 @@ def verify(
     else:
         _print_verification(found)
         if picture is not None:
-            click.echo(str(picture) if found.n_different else "no mask differs: no picture drawn")
+            echo(str(picture) if found.n_different else "no mask differs: no picture drawn")
     return 1 if found.n_findings else 0
 
 
 def _print_verification(found: Verification) -> None:
-    from rich.text import Text
-
     console = make_console()
-    console.print(Text(found.path, "bold"))
+    console.print(text_of((found.path, "bold")))
     for split in found.splits:
         if split.n_masks is None:
-            console.print(Text.assemble("\n", (split.name, "bold"), "  ships no masks"))
+            console.print(text_of("\n", (split.name, "bold"), "  ships no masks"))
             continue
         console.print(
-            Text.assemble(
+            text_of(
                 "\n",
                 (split.name, "bold"),
                 f"  {counted(split.n_masks, 'mask')} of {counted(split.n_images, 'image')}, "
                 f"{split.n_equal:,} equal",
             )
         )
-        console.print(f"compared with {split.rule}")
+        console.print(text_of(f"compared with {split.rule}"))
         _print_images(console, split)
         _print_rules(console, split)
         for stated in split.stated:
@@ -117,7 +115,6 @@ def _print_verification(found: Verification) -> None:
 
 def _print_images(console: Console, split: SplitVerification) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     if not split.images:
         return
@@ -128,12 +125,12 @@ def _print_images(console: Console, split: SplitVerification) -> None:
     for image in split.images[:MOST_IMAGES]:
         pixels = f"{image.n_pixels:,}" if image.n_pixels else ""
         words = image.detail or _words(image.classes)
-        about = Text.assemble(image.image, (f"\n{words}" if words else "", "dim"))
+        about = text_of(image.image, (f"\n{words}" if words else "", "dim"))
         table.add_row(image.kind, pixels, about)
     console.print(table)
     if len(split.images) > MOST_IMAGES:
         console.print(f"and {len(split.images) - MOST_IMAGES:,} more; --json names them all")
-        console.print(f"{split.n_pixels:,} px in total: {_words(split.classes)}")
+        console.print(text_of(f"{split.n_pixels:,} px in total: {_words(split.classes)}"))
 
 
 def _words(classes: tuple[ClassPixels, ...]) -> str:
@@ -144,8 +141,6 @@ def _words(classes: tuple[ClassPixels, ...]) -> str:
 
 
 def _print_rules(console: Console, split: SplitVerification) -> None:
-    from rich.text import Text
-
     if not split.n_telling:
         console.print("all rules paint the masks alike")
         return
@@ -155,6 +150,6 @@ def _print_rules(console: Console, split: SplitVerification) -> None:
         first, *others = (score.rule for score in group)
         if number < MOST_RULES:
             alike = f" (and {len(others)} alike)" if others else ""
-            table.add_row(Text(f"{first}{alike}"), f"{n_images:,}", f"{n_pixels:,}")
+            table.add_row(text_of(f"{first}{alike}"), f"{n_images:,}", f"{n_pixels:,}")
     console.print(table)
     console.print(f"{len(split.scores)} rules were tried; they differ in {split.n_telling:,} masks")

@@ -32,13 +32,13 @@ from mtfast.conversion.image_checks import (
     read_image,
 )
 from mtfast.conversion.inputs import SplitInput, read_splits, refusal_of_files
-from mtfast.errors import MtfastError, SourceError, counted, one_of
+from mtfast.errors import MtfastError, SourceError, counted, one_of, printable
 from mtfast.parallel import check_scheduler, run_jobs
-from mtfast.paths import local_path
+from mtfast.paths import target_path
 from mtfast.progress import Progress, track
 from mtfast.ragged import as_strings
 from mtfast.sources import Source, SourcePath, open_source
-from mtfast.sources.bad_records import BadRecords, Policy, printable
+from mtfast.sources.bad_records import BadRecords, Policy
 from mtfast.sources.source import chosen_splits
 from mtfast.store import schema
 from mtfast.store.file_frames import frame, seal, sum_of
@@ -170,7 +170,7 @@ def convert(
             "a crop index without images; expected images to index; leave out one of the two"
         )
     check_scheduler(scheduler)
-    target = local_path(store).resolve()
+    target = target_path(store)
     refuse_existing(target, overwrite)
     if not isinstance(source, Source):
         source = open_source(source, image_folder, bad=bad, mapping=mapping)

@@ -15,6 +15,7 @@ import numpy as np
 from mtfast.atomic import move, sync_tree
 from mtfast.errors import StoreError
 from mtfast.parallel import check_scheduler
+from mtfast.paths import refuse_link, target_path
 from mtfast.progress import Progress, track
 from mtfast.store import schema
 from mtfast.store.reading.store import Split, Store, open_store
@@ -80,7 +81,7 @@ def add_crop_index(
     """
     check_scheduler(scheduler)
     opened = store if isinstance(store, Store) else open_store(store)
-    path = opened.path.resolve()
+    path = target_path(opened.path)
     splits = [
         split
         for split in map(opened.__getitem__, opened)
@@ -89,6 +90,7 @@ def add_crop_index(
     if not splits:
         remove_remains(path)
         return ()
+    _refuse_links(path, splits)
     with working(
         path, _plan(splits), partial(_expect_none_new, splits), afresh=overwrite, error=StoreError
     ) as work:
@@ -109,6 +111,15 @@ def _plan(splits: Sequence[Split]) -> Plan:
     ]
     files = [file for folder in columns for file in sorted(folder.rglob("*")) if file.is_file()]
     return Plan("index", options, {str(file): sum_of_file(file) for file in files})
+
+
+def _refuse_links(path: Path, splits: Sequence[Split]) -> None:
+    """Refuse a store of which a folder that is written to lies elsewhere."""
+    groups = [key for key, node in splits[0].store.nodes.items() if node["node_type"] == "group"]
+    indexes = [f"{split.name}/{schema.CROP_GROUP}" for split in splits]
+    for key in (*groups, *indexes):
+        refuse_link(path / key, StoreError)
+        refuse_link(path / key / "zarr.json", StoreError)
 
 
 def _expect_none_new(splits: Sequence[Split]) -> None:
@@ -141,9 +152,11 @@ def _index_split(
 ) -> IndexedSplit:
     import zarr
 
+    from mtfast.store.writing.folders import NewFolder
+
     n_images, slots = len(split), split.store.shard
     made = work.content / split.name
-    parent = zarr.open_group(work.content, mode="a")
+    parent = zarr.open_group(NewFolder(work.content), mode="a")
     declare(parent, split.name, n_images, split.mask_chunk, slots)
     jobs = [_Job(split, work.content, number, slots) for number in range(-(-n_images // slots))]
     keys = [f"{split.name}/{job.number}" for job in jobs]

@@ -15,7 +15,7 @@ import msgspec
 
 from mtfast.arguments import ImagesOption, wants_images
 from mtfast.errors import MtfastError
-from mtfast.paths import base_name, local_path, stem_of
+from mtfast.paths import base_name, is_name, local_path, stem_of, target_path
 from mtfast.progress import Progress, track
 from mtfast.sources import Source
 from mtfast.sources.coco.records import Records
@@ -90,7 +90,7 @@ def new_set(
         If there is something already, or the set cannot be written.
     """
     path = local_path(out)
-    target = path.resolve()
+    target = target_path(path)
     chosen = {"images": wants_images(images), **options}
     inputs = {name: value for source in sources for name, value in _contents(source)}
     plan = Plan("derive", chosen, inputs)
@@ -361,5 +361,6 @@ def listed_names(source: Source, split: str) -> tuple[str, ...]:
 
 def _inside(name: str) -> str:
     """Return where an image is put in its folder; no name leads out of that."""
-    parts = PurePosixPath(name).parts
-    return base_name(name) if ".." in parts or "/" in parts else name
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    has_drive = name[1:2] == ":"
+    return name if all(map(is_name, parts)) and not has_drive else base_name(name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,7 @@ from mtfast.export.manifest import write_record
 from mtfast.export.mask_format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.export.zlib_files import PngFiles, ZlibStreams
 from mtfast.painting.encode import MaskEncoder, MaskRowRuns
-from mtfast.paths import stem_of
+from mtfast.paths import is_reserved, stem_of
 
 __all__ = ["PngFolder", "TiffFolder", "png_palette"]
 
@@ -44,6 +46,12 @@ class _Folder(MaskFormat):
                     f"image {name!r} of split {split.name!r} has no stem to name a file with; "
                     f"expected a stem as in a1b2.jpg; rename it, or write a Zarr array"
                 )
+            if sys.platform == "win32" and is_reserved(f"{stem}{self.suffix}"):
+                raise MtfastError(
+                    f"image {name!r} of split {split.name!r} would have a mask called "
+                    f"{stem}{self.suffix}; expected a name that Windows takes; rename it, or write "
+                    f"a Zarr array"
+                )
             if (other := taken.setdefault(stem, name)) != name:
                 raise MtfastError(
                     f"images {other!r} and {name!r} of split {split.name!r} have one stem; "
@@ -65,7 +73,33 @@ class _Folder(MaskFormat):
         """Make the folders."""
         write_record(content, record)
         for split in splits:
-            (content / self.name_of(split.name)).mkdir()
+            folder = content / self.name_of(split.name)
+            folder.mkdir()
+            self._expect_apart(folder, split)
+
+    def _expect_apart(self, folder: Path, split: MaskSplit) -> None:
+        """Refuse stems that are one on this disk: others would take each other's file.
+
+        Which are, macOS and Windows decide by disk; those that differ in case or in Unicode form
+        are tried.
+        """
+        alike: dict[str, list[str]] = {}
+        for name in split.table.names.tolist():
+            stem = stem_of(name)
+            alike.setdefault(normalize("NFC", normalize("NFC", stem).casefold()), []).append(stem)
+        for first, *others in alike.values():
+            if not others:
+                continue
+            tried = folder / f"{first}{self.suffix}"
+            tried.touch()
+            same = [other for other in others if (folder / f"{other}{self.suffix}").exists()]
+            tried.unlink()
+            if same:
+                raise MtfastError(
+                    f"images {first!r} and {same[0]!r} of split {split.name!r} would have one mask "
+                    f"file on this disk, which is blind to case or Unicode form; expected a name "
+                    f"for each; rename one, or write a Zarr array"
+                )
 
     def write(self, batch: MaskBatch) -> int:
         """Stage the files of a batch that are not there."""

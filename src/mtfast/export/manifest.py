@@ -11,6 +11,7 @@ from mtfast.atomic import write_file
 from mtfast.errors import StoreError
 from mtfast.export.mask_format import MaskSplit
 from mtfast.painting.mask_kinds import KINDS
+from mtfast.paths import is_name
 from mtfast.store.reading.files import LocalFiles
 from mtfast.store.reading.metadata import read_attributes
 
@@ -82,7 +83,7 @@ def read_record(out: Path) -> Record | None:
     if (out / RECORD).is_file():
         try:
             found = json.loads((out / RECORD).read_bytes())
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
     else:
         try:
@@ -156,12 +157,8 @@ def _is_record(found: Any) -> bool:
         # Kind and splits name what --overwrite removes: nothing outside the folder.
         and found["settings"].get("kind") in KINDS
         and isinstance(found["settings"].get("format"), str)
-        and all(_names_a_child(split) for split in found["splits"])
+        and all(map(is_name, found["splits"]))
     )
-
-
-def _names_a_child(name: str) -> bool:
-    return name not in ("", "..") and Path(name).name == name
 
 
 def _shown(value: Any) -> str:

@@ -25,13 +25,13 @@ from mtfast.export.image_files import PngFolder, TiffFolder
 from mtfast.export.inputs import read_splits
 from mtfast.export.manifest import RECORD, describe, expect_same, read_record
 from mtfast.export.mask_format import MaskBatch, MaskFormat, MaskSplit
-from mtfast.export.staging import Stage, move_into
+from mtfast.export.staging import Stage, move_into, refuse_links
 from mtfast.export.tiff_stack import TiffStack
 from mtfast.export.zarr_arrays import ZarrArrays
 from mtfast.painting.mask_kinds import Kind, Selection
 from mtfast.painting.overlap import Overlap
 from mtfast.parallel import check_scheduler, run_jobs
-from mtfast.paths import local_path
+from mtfast.paths import refuse_link, target_path
 from mtfast.progress import Progress, track
 from mtfast.store import schema
 from mtfast.store.shard import plan
@@ -159,7 +159,7 @@ def export_masks(
     )
     mask_format = find_format(format, kind, palette=palette, file_per_image=file_per_image)
     check_scheduler(scheduler)
-    target = local_path(out).resolve()
+    target = target_path(out)
     _refuse_other(target)
     opened = open_dataset(dataset)
     found = read_splits(opened, splits, variant, selection, mask_format, progress)
@@ -176,6 +176,7 @@ def export_masks(
         stage = Stage(None if before and overwrite else target, work.place)
         mask_format.begin(work.content, record, found)
         n_written = _write(work, stage, found, selection, mask_format, scheduler, workers, progress)
+        refuse_links(work.content, target)
         if before and overwrite:
             _set_aside(target, before, work.folder)
         move_into(work.content, target, last=RECORD)
@@ -253,7 +254,10 @@ def _set_aside(target: Path, record: dict[str, Any], folder: Path) -> None:
     options = {name: bool(settings.get(name)) for name in ("palette", "file_per_image")}
     mask_format = find_format(settings.get("format"), settings.get("kind"), **options)
     outputs = [path for split in record["splits"] for path in mask_format.outputs(target, split)]
-    for path in (*outputs, target / RECORD, target / "zarr.json"):
+    gone = [*outputs, target / RECORD, target / "zarr.json"]
+    for path in gone:
+        refuse_link(path, StoreError)
+    for path in gone:
         if path.exists():
             path.replace(folder / f"replaced-{secrets.token_hex(4)}")
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mtfast.errors import printable
 from mtfast.export.manifest import write_record
 from mtfast.export.mask_format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.export.staging import Stage
@@ -85,7 +86,7 @@ class TiffStack(MaskFormat):
             Whether the very file is there.
         """
         content, table = stage.place.content, split.table
-        names = "".join(f"{name}\n" for name in table.names)
+        names = "".join(f"{printable(name)}\n" for name in table.names.tolist())
         stage.put(self._names(Path(), split.name).as_posix(), names.encode())
         sizes = list(zip(table.heights.tolist(), table.widths.tolist(), strict=True))
         strips = _read_strips(self._shards(content, split.name), table.n_images)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mtfast.errors import MtfastError, counted
+from mtfast.limits import check_pixels
 
 __all__ = [
     "UINT8",
@@ -26,8 +27,6 @@ __all__ = [
 ]
 
 UINT8, UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
-
-_MOST_PIXELS = 2**31
 
 
 class ImageHeader(NamedTuple):
@@ -74,7 +73,7 @@ class ImageHeader(NamedTuple):
 
 
 def check_size(what: str, height: int, width: int) -> None:
-    """Refuse images without pixels, and of more than 2**31.
+    """Refuse images without pixels, and of more than are read; see :mod:`mtfast.limits`.
 
     Parameters
     ----------
@@ -95,11 +94,7 @@ def check_size(what: str, height: int, width: int) -> None:
             f"{what} of {height} x {width} pixels; expected at least 1 x 1; "
             f"copy the file again or remove it"
         )
-    if height * width > _MOST_PIXELS:
-        raise MtfastError(
-            f"{what} of {height} x {width} pixels; expected at most {_MOST_PIXELS:,} in all; "
-            f"cut it into tiles"
-        )
+    check_pixels(what, height, width)
 
 
 def check_density(what: str, n_claimed: int, n_stored: int, most: int) -> None:

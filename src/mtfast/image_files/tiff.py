@@ -31,7 +31,7 @@ from mtfast.image_files.header import (
     decoding,
 )
 from mtfast.image_files.pixels import fill, fill_from_cmyk, fill_from_palette
-from mtfast.image_files.tiff_directories import Directory, read_directories
+from mtfast.image_files.tiff_directories import Directory, check_parts, read_directories
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -222,6 +222,7 @@ def _opened(data: bytes, directory: Directory) -> Iterator[TiffPage]:
     """Open a page; whatever tifffile raises about it is one line."""
     from tifffile import TiffFile
 
+    check_parts(lambda at, n: data[at : at + n], directory)
     with decoding(_WHAT), TiffFile(io.BytesIO(data)) as file:
         yield file.pages[directory.number].aspage()
 

@@ -13,12 +13,28 @@ from typing import NamedTuple
 from mtfast.errors import MtfastError
 from mtfast.image_files.header import cut_off
 
-__all__ = ["Directory", "Layout", "Reader", "read_directories", "read_layout"]
+__all__ = [
+    "MAX_PAGES",
+    "MAX_PARTS",
+    "Directory",
+    "Layout",
+    "Reader",
+    "check_parts",
+    "read_directories",
+    "read_layout",
+]
 
 Reader = Callable[[int, int], bytes]
 """Reads a number of bytes from a place of the file; fewer at its end."""
 
+MAX_PAGES = 100_000
+"""Directories of a file, at most; passing one takes 5 us."""
+
+MAX_PARTS = 1 << 20
+"""Strips or tiles of a page, at most; reading about one takes 1 us, and 100 bytes."""
+
 _WHAT = "a TIFF"
+_TABLES = (273, 279, 324, 325)
 _SUBFILE_TYPE = 254
 # Bits of the subfile type.
 _REDUCED, _MASK = 1, 4
@@ -91,7 +107,7 @@ def read_directories(read: Reader, n_bytes: int) -> list[Directory]:
     Raises
     ------
     MtfastError
-        If the file ends in the middle of one, has none, or they go round in a circle.
+        If the file ends in the middle of one, has none or too many, or they go round in a circle.
     """
     layout = read_layout(read(0, 4))
     link, count = (struct.Struct(layout.order + code) for code in (layout.links, layout.counts))
@@ -104,6 +120,11 @@ def read_directories(read: Reader, n_bytes: int) -> list[Directory]:
                 raise MtfastError(
                     "a TIFF whose pages go round in a circle; expected a last one; "
                     "copy the file again or remove it"
+                )
+            if len(seen) == MAX_PAGES:
+                raise MtfastError(
+                    f"a TIFF of more than {MAX_PAGES:,} pages; expected fewer, as finding one "
+                    f"means to pass those before it; split the stack"
                 )
             seen.add(at)
             (n,) = count.unpack(read(at, count.size))
@@ -119,6 +140,29 @@ def read_directories(read: Reader, n_bytes: int) -> list[Directory]:
             "a TIFF without pages; expected at least one; copy the file again or remove it"
         )
     return [d for d in found if not d.subfile_type & (_REDUCED | _MASK)] or found
+
+
+def check_parts(read: Reader, directory: Directory) -> None:
+    """Refuse a page of too many strips or tiles, before a table of them is read.
+
+    Parameters
+    ----------
+    read : callable
+    directory : Directory
+        Of the page.
+
+    Raises
+    ------
+    MtfastError
+    """
+    tag = read_layout(read(0, 4)).tag
+    raw = read(directory.tags, directory.n_tags * tag.size)
+    for code, _, n, _ in tag.iter_unpack(raw[: len(raw) // tag.size * tag.size]):
+        if code in _TABLES and n > MAX_PARTS:
+            raise MtfastError(
+                f"a TIFF of {n:,} strips or tiles; expected at most {MAX_PARTS:,}; save it with "
+                f"larger ones"
+            )
 
 
 def _read_subfile_type(read: Reader, tags: int, n: int, layout: Layout) -> int:

@@ -12,7 +12,14 @@ from typing import BinaryIO, NamedTuple
 
 from mtfast.errors import MtfastError
 from mtfast.image_files.header import check_page, cut_off
-from mtfast.image_files.tiff_directories import Directory, Layout, read_directories, read_layout
+from mtfast.image_files.tiff_directories import (
+    Directory,
+    Layout,
+    check_parts,
+    read_directories,
+    read_layout,
+)
+from mtfast.limits import max_file_bytes
 
 __all__ = ["cut_page"]
 
@@ -106,6 +113,7 @@ def cut_page(stream: BinaryIO, page: int) -> bytes:
     directories = read_directories(stack.read, stack.n_bytes)
     layout = read_layout(start)
     directory = directories[check_page(_WHAT, page, len(directories))]
+    check_parts(stack.read, directory)
     tags = _read_tags(stack, directory, layout)
     parts = _read_parts(stack, tags, layout)
     return _write(tags, parts, layout)
@@ -133,7 +141,7 @@ def _read_parts(stack: _Stack, tags: dict[int, _Tag], layout: Layout) -> list[by
     if not at or _OFFSETS[at] not in tags:
         raise _uncopied("a TIFF page without strips or tiles", "save it again")
     starts, counts = (_integers(tags[code], layout) for code in (at, _OFFSETS[at]))
-    if len(starts) != len(counts) or sum(counts) > stack.n_bytes:
+    if len(starts) != len(counts) or sum(counts) > min(stack.n_bytes, max_file_bytes()):
         raise _uncopied("a TIFF page whose strips or tiles do not fit its file", "save it again")
     return [stack.read_whole(a, n) for a, n in zip(starts, counts, strict=True)]
 

@@ -35,7 +35,8 @@ def write_area_table(
     Path
         Of the table. Its columns: ``split``, ``set`` (the exfoliation run, empty where it is not
         known), ``image``, ``id`` of the annotation, ``class_id``, ``class``, ``area_px`` measured
-        from the RLE, ``x``, ``y``, ``width``, ``height`` of the box in pixels.
+        from the RLE, ``x``, ``y``, ``width``, ``height`` of the box in pixels. A name that a
+        spreadsheet would take for a formula has an apostrophe before it.
 
     Raises
     ------
@@ -58,11 +59,12 @@ def write_area_table(
         for split in splits:
             table = split.table
             images = table.image_of_instance.tolist()
-            names = table.names.tolist()
-            class_names = {c.id: c.name for c in split.categories}
+            names = list(map(_as_text, table.names.tolist()))
+            runs = list(map(_as_text, split.runs))
+            class_names = {c.id: _as_text(c.name) for c in split.categories}
             columns = [
-                repeat(split.view.name),
-                (split.runs[image] for image in images),
+                repeat(_as_text(split.view.name)),
+                (runs[image] for image in images),
                 (names[image] for image in images),
                 table.instance_ids.tolist(),
                 table.category_ids.tolist(),
@@ -74,3 +76,11 @@ def write_area_table(
             columns += table.bbox().T.astype(int).tolist()
             writer.writerows(zip(*columns, strict=False))
     return path
+
+
+def _as_text(name: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula: names come from strangers.
+
+    Source: the page "CSV Injection" of OWASP.
+    """
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else name

@@ -7,14 +7,13 @@ a line in ``_FOLDERS`` or ``_FILES``.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from mtfast.arguments import as_integer
 from mtfast.errors import MtfastError, SourceError, one_of
-from mtfast.paths import local_path
+from mtfast.paths import is_name, local_path
 from mtfast.sources.bad_records import BadRecords, Policy
 from mtfast.sources.coco.layouts import find_coco
 from mtfast.sources.coco.names import is_json
@@ -38,7 +37,6 @@ _FOLDERS: tuple[Callable[[FileTree], Source | None], ...] = (
     find_coco,
     find_images,
 )
-_SPLIT_NAME = re.compile(r"[^/\\\0]+")
 
 
 def open_source(
@@ -101,6 +99,12 @@ def open_source(
     )
     folder = image_folder or images
     source = _open(path, local_path(folder).absolute() if folder else None)
+    for split in source.splits:
+        if not is_name(split):
+            raise SourceError(
+                f"{source.name} has a split called {split!r}; expected a name that can be a "
+                f"folder on any system; rename its folder or files"
+            )
     return replace(source, bad=bad, mapping=pairs)
 
 
@@ -146,7 +150,7 @@ def _json_files(given: Mapping[str, str | os.PathLike[str]]) -> dict[str, Path]:
     if not given:
         raise MtfastError("no split; expected the COCO file of at least one; give a path")
     for split in given:
-        if not _SPLIT_NAME.fullmatch(split) or split.strip(".") == "":
+        if not is_name(split):
             raise MtfastError(
                 f"a split called {split!r}; expected a name that can be a folder; choose another"
             )

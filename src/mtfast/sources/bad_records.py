@@ -18,12 +18,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from mtfast.errors import counted
+from mtfast.errors import counted, printable
+from mtfast.limits import MAX_PIXELS
 
 __all__ = [
     "KINDS",
     "OF_IMAGE_FILES",
     "TOO_LARGE",
+    "TOO_MANY_PIXELS",
     "UNCLEAR",
     "BadRecords",
     "Done",
@@ -32,7 +34,6 @@ __all__ = [
     "LedgerPolicy",
     "Policy",
     "advice_on",
-    "printable",
     "refusal",
 ]
 
@@ -76,6 +77,9 @@ images of a camera may be so."""
 TOO_LARGE = "category id beyond 65535"
 """A class that masks of 16 bits cannot hold; counted where masks are painted."""
 
+TOO_MANY_PIXELS = "image of too many pixels"
+"""An image larger than :mod:`mtfast.limits` allows."""
+
 _NUMBERED = "numbers them in file order"
 _LEFT_OUT = "leaves them out"
 
@@ -87,6 +91,7 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (
     Kind("id missing", _NUMBERED, is_safe=True),
     Kind("whole number with a decimal point", "reads them as whole numbers", is_safe=True),
     Kind("image size missing", "reads sizes from the image files", is_safe=True),
+    Kind(TOO_MANY_PIXELS),
     Kind("file name missing"),
     Kind("file name twice", "joins the annotations of both records"),
     Kind("image id twice", "keeps the first of two records of one file"),
@@ -317,27 +322,6 @@ class Ledger:
         )
 
 
-def printable(text: str) -> str:
-    r"""Escape what breaks a line, commands a terminal or is no Unicode: names come from strangers.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> print(printable("a\nb.jpg"))
-    a\nb.jpg
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
 def refusal(ledger: Ledger, found: Sequence[BadRecords]) -> str | None:
     """Return why a file is refused, in one line.
 
@@ -421,6 +405,7 @@ def _advice(refused: Sequence[BadRecords], ledger: Ledger) -> str:
         else ""
     )
     large = "map such classes to free numbers with --map, " * (TOO_LARGE in kinds)
+    large += f"set {MAX_PIXELS} to read larger images, " * (TOO_MANY_PIXELS in kinds)
     without = ", or convert with --images none" if kinds <= {*OF_IMAGE_FILES} else ""
     if ledger.policy == "repair":
         return f"correct them, {told}{zero}{large}or leave them out with --bad skip{without}"

@@ -6,15 +6,22 @@ archive, a web address) is one more subclass.
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from mtfast.errors import SourceError
+from mtfast.errors import SourceError, counted
+from mtfast.limits import MAX_JSON_BYTES
+from mtfast.paths import is_reserved, open_regular
 
-__all__ = ["FileTree", "Folder"]
+__all__ = ["FileTree", "Folder", "expect_length", "unreadable"]
+
+
+logger = logging.getLogger(__name__)
 
 
 class FileTree(ABC):
@@ -136,12 +143,14 @@ class FileTree(ABC):
         """
         return self._open(_inside(path))
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, most: int = MAX_JSON_BYTES) -> bytes:
         """Read a whole file.
 
         Parameters
         ----------
         path : str
+        most : int, optional
+            Bytes that it may have; see :mod:`mtfast.limits`.
 
         Returns
         -------
@@ -152,10 +161,16 @@ class FileTree(ABC):
         FileNotFoundError
             If there is no such file.
         SourceError
-            If it cannot be read.
+            If it cannot be read, or is longer.
         """
         with self.open(path) as file:
-            return file.read()
+            expect_length(file, path, most)
+            try:
+                data = file.read()
+            except OSError as error:
+                raise unreadable(path, error) from error
+        # Some of the system's own files have no length, and nothing to read at the moment.
+        return data or b""
 
     @abstractmethod
     def _entries(self, folder: str) -> list[tuple[str, bool]] | None:
@@ -197,11 +212,25 @@ class Folder(FileTree):
     def _entries(self, folder: str) -> list[tuple[str, bool]] | None:
         try:
             with os.scandir(self.root / folder) as entries:
-                return [(entry.name, entry.is_dir()) for entry in entries]
+                # A link to nothing counts as none.
+                found = [
+                    (entry.name, entry.is_dir())
+                    for entry in entries
+                    if not entry.is_symlink() or os.path.exists(entry.path)  # noqa: PTH110
+                ]
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise self._unreadable(folder, error) from error
+            raise unreadable(folder or self.root, error) from error
+        # No JSON, table or store can have the others.
+        named = [entry for entry in found if _is_unicode(entry[0])]
+        if len(named) < len(found):
+            logger.warning(
+                "%s has %s whose names are no UTF-8; left out",
+                self.root / folder,
+                counted(len(found) - len(named), "file"),
+            )
+        return named
 
     def _below(self, folder: str) -> FileTree:
         return Folder(self.root / folder)
@@ -220,23 +249,73 @@ class Folder(FileTree):
 
     def _open(self, path: str) -> BinaryIO:
         try:
-            return (self.root / path).open("rb")
+            return os.fdopen(open_regular(self.root / path), "rb")
         except (FileNotFoundError, NotADirectoryError) as error:
             raise FileNotFoundError(path) from error
         except (OSError, ValueError) as error:
-            raise self._unreadable(path, error) from error
+            raise unreadable(path, error) from error
 
-    def _unreadable(self, path: str, error: Exception) -> SourceError:
-        reason = getattr(error, "strerror", None) or error
-        return SourceError(
-            f"{path or self.root} cannot be read ({reason}); "
-            f"expected a readable {'file' if path else 'folder'}; check the path and permissions"
+
+def unreadable(path: str | os.PathLike[str], error: Exception) -> SourceError:
+    """Return the error for a file or folder that cannot be read.
+
+    Parameters
+    ----------
+    path : str or path-like
+    error : Exception
+        Why.
+
+    Returns
+    -------
+    SourceError
+
+    Examples
+    --------
+    >>> str(unreadable("a.jpg", ValueError("embedded null byte"))).partition(";")[0]
+    'a.jpg cannot be read (embedded null byte)'
+    """
+    reason = getattr(error, "strerror", None) or error
+    return SourceError(
+        f"{path} cannot be read ({reason}); expected a readable file or folder; check the path "
+        f"and permissions"
+    )
+
+
+def expect_length(file: BinaryIO, path: str, most: int) -> None:
+    """Refuse a file that is too long, before it is read.
+
+    Parameters
+    ----------
+    file : binary file
+        At its beginning, and left there.
+    path : str
+        For the message.
+    most : int
+        Bytes that it may have.
+
+    Raises
+    ------
+    SourceError
+    """
+    n_bytes = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if n_bytes > most:
+        raise SourceError(
+            f"{path} has {n_bytes:,} bytes; expected at most {most:,}; check that it is the right "
+            f"file"
         )
+
+
+def _is_unicode(name: str) -> bool:
+    # Bytes of a name that are no UTF-8 come as halves of characters.
+    return name.isascii() or not any("\udc80" <= c <= "\udcff" for c in name)
 
 
 def _inside(path: str) -> str:
     """Return a path of the tree; FileNotFoundError if it leads out of it."""
-    parts = PurePosixPath(path).parts
-    if ".." in parts or "/" in parts:
+    parts = PurePosixPath(path.replace("\\", "/") if sys.platform == "win32" else path).parts
+    # Windows has other ways out: drives, streams and devices.
+    is_odd = sys.platform == "win32" and any(map(is_reserved, parts))
+    if is_odd or ".." in parts or "/" in parts:
         raise FileNotFoundError(path)
     return "/".join(parts)

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from mtfast.errors import MtfastError, SourceError
 from mtfast.image_files import cut_page
+from mtfast.limits import max_file_bytes
 from mtfast.paths import split_page
 from mtfast.sources.files import FileTree
 
@@ -74,7 +75,7 @@ class FilePlace(NamedTuple):
             If it cannot be read, or has no such page.
         """
         if self.page is None:
-            return self.files.read(self.path)
+            return self.files.read(self.path, max_file_bytes())
         with self.files.open(self.path) as stream:
             try:
                 return cut_page(stream, self.page)

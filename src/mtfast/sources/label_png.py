@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import SourceError
+from mtfast.limits import check_pixels, max_file_bytes
 from mtfast.paths import stem_of
 from mtfast.ragged import offsets_of
 from mtfast.rles import Rles
@@ -117,7 +119,7 @@ def _scan(mask: tuple[FileTree, str]) -> tuple[tuple[int, int], Rles] | SourceEr
     """Read a mask: its size and its instances, or what is wrong with it."""
     files, file = mask
     try:
-        labels = decode_labels(files.read(file), file)
+        labels = decode_labels(files.read(file, max_file_bytes()), file)
     except SourceError as error:
         return error
     except FileNotFoundError:
@@ -180,7 +182,8 @@ def decode_labels(data: bytes, file: str) -> NDArray[Any]:
         raise SourceError(
             f"{file} is not a PNG; expected a grey or palette PNG of labels; save it as one"
         )
-    bit_depth, colour_type = data[24], data[25]
+    width, height, bit_depth, colour_type = struct.unpack_from(">IIBB", data, 16)
+    check_pixels(f"{file} is a PNG", height, width, SourceError)
     if colour_type not in (0, 3):
         kind = {2: "RGB", 4: "grey and alpha", 6: "RGBA"}.get(colour_type, "damaged")
         raise SourceError(
@@ -206,13 +209,11 @@ def _decode_whole_bytes(data: bytes) -> NDArray[Any]:
 
 def _decode_any(data: bytes) -> NDArray[Any]:
     """Decode palettes, and pixels of fewer than eight bits, each of which becomes a byte."""
-    from PIL import Image
+    # The plugin itself: Image.open warns of sizes that have been checked.
+    from PIL.PngImagePlugin import PngImageFile
 
-    try:
-        with Image.open(BytesIO(data), formats=("PNG",)) as image:
-            return np.asarray(image)
-    except Image.DecompressionBombError as error:
-        raise ValueError(error) from error
+    with PngImageFile(BytesIO(data)) as image:
+        return np.asarray(image)
 
 
 def _by_stem(names: Iterable[str], folder: str) -> dict[str, str]:

@@ -26,6 +26,7 @@ from typing import ClassVar
 import msgspec
 
 from mtfast.errors import SourceError
+from mtfast.limits import MAX_LIST_BYTES
 from mtfast.paths import stem_of
 from mtfast.sources.coco.stream import BAD_INPUT
 from mtfast.sources.files import FileTree
@@ -95,7 +96,9 @@ class MaskTerial(Source):
         if not self.files.exists(file):
             return {}
         try:
-            return msgspec.json.decode(self.files.read(file), type=dict[str, list[str]])
+            return msgspec.json.decode(
+                self.files.read(file, MAX_LIST_BYTES), type=dict[str, list[str]]
+            )
         except BAD_INPUT as error:
             raise SourceError(
                 f"{file}: {error}; expected names of sets with a list of names each; "

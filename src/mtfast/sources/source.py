@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import BinaryIO, ClassVar, NamedTuple, TypeVar
 
 from mtfast.errors import SourceError, no_such
+from mtfast.limits import MAX_JSON_BYTES
 from mtfast.sources.bad_records import BadRecords, Ledger, LedgerPolicy, Policy
 from mtfast.sources.coco.read import Reading, read_coco
 from mtfast.sources.coco.records import Records
-from mtfast.sources.files import FileTree
+from mtfast.sources.files import FileTree, expect_length
 from mtfast.sources.image_folder import FilePlace, ImageFolder, find_first, read_first
 from mtfast.sources.image_size import read_size
 from mtfast.table import RunTable
@@ -29,6 +30,11 @@ __all__ = ["SetNames", "Source", "chosen_splits", "expect_one_of", "in_order"]
 T = TypeVar("T")
 
 _FIRST_SPLITS = ("train", "test")
+# Of a packed file: so many bytes unpacked, or so many for each of its own. COCO's own files take 4
+# to 6, those with indents 20; deflate can make 1032 of one.
+_UNPACKED = 1 << 27
+_UNPACKED_A_BYTE = 50
+_BLOCK = 1 << 20
 
 
 class SetNames(NamedTuple):
@@ -596,7 +602,12 @@ class Source(ABC):
                 f"{file} is missing in {self.files.root.name}; expected it where it was when the "
                 f"dataset was opened; put it back or open the dataset again"
             ) from error
-        return _unpacked(stream, file) if file.lower().endswith(".gz") else stream
+        try:
+            expect_length(stream, file, MAX_JSON_BYTES)
+            return _unpacked(stream, file) if file.lower().endswith(".gz") else stream
+        except SourceError:
+            stream.close()
+            raise
 
 
 def in_order(found: dict[str, T]) -> dict[str, T]:
@@ -615,13 +626,24 @@ def in_order(found: dict[str, T]) -> dict[str, T]:
 
 
 def _unpacked(stream: BinaryIO, file: str) -> BinaryIO:
+    text = BytesIO()
+    most = max(_UNPACKED, _UNPACKED_A_BYTE * stream.seek(0, os.SEEK_END))
+    stream.seek(0)
     try:
-        with stream:
-            return BytesIO(gzip.decompress(stream.read()))
+        with stream, gzip.open(stream) as unpacked:
+            while block := unpacked.read(_BLOCK):
+                text.write(block)
+                if text.tell() > most:
+                    raise SourceError(
+                        f"{file} has more than {most:,} bytes unpacked, which annotations do not "
+                        f"have; expected a packed COCO file; unpack it yourself if it is one"
+                    )
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(
             f"{file} cannot be unpacked ({error}); expected a whole gzip file; copy it again"
         ) from error
+    text.seek(0)
+    return text
 
 
 def _is_exact(place: FilePlace, name: str) -> bool:

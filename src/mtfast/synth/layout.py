@@ -20,7 +20,7 @@ import numpy as np
 from mtfast.arguments import ImagesOption, as_integer, check_size, wants_images
 from mtfast.kernels.rle.coco_string import MAX_CHARACTERS, encode_counts
 from mtfast.kernels.rle.toggle_lists import counts_of_list
-from mtfast.paths import local_path
+from mtfast.paths import local_path, target_path
 from mtfast.progress import Progress, track
 from mtfast.synth.palette import PALETTES
 from mtfast.synth.render import label_map, render
@@ -129,7 +129,7 @@ def make_set(
     if workers is not None:
         workers = as_integer("workers", workers, 1, 1024)
 
-    target = path.resolve()
+    target = target_path(path)
     n_images, pixels = dict(zip(SPLITS, (train, test), strict=True)), wants_images(images)
     options = {"name": name, **n_images, "seed": seed}
     options |= {"size": [height, width], "classes": classes, "images": pixels}

@@ -367,7 +367,7 @@ def test_any_text_is_read_or_refused(counts):
         ([image(file_name=5)], "file_name is of type int, not str"),
         ([image(width=-3)], "image 1 (number 0): width is not >= 1"),
         ([image(width=2**41)], "width is not <= 1099511627776"),
-        ([image(width=2**21, height=2**21)], "image '1.jpg' is 2097152 x 2097152 pixels"),
+        ([image(width=2**21, height=2**21)], "image '1.jpg' of 2097152 x 2097152 pixels"),
         ([image(height=1.5)], "height is of type float"),
         ([5], "image (number 0): the record is of type int, not object"),
         ([image(), image(2), image(1, file_name="x")], "images number 0 and 2 both have id 1"),

@@ -15,6 +15,7 @@ import logging
 import re
 
 from mtfast.errors import SourceError
+from mtfast.limits import MAX_LIST_BYTES
 from mtfast.sources.coco.foreign import name_foreign
 from mtfast.sources.coco.mend import load_json
 from mtfast.sources.coco.names import is_json, split_named, stem_of_json
@@ -115,7 +116,7 @@ def _says_split(stem: str) -> bool:
 
 
 def _several(files: FileTree, names: list[str]) -> str:
-    foreign = name_foreign(load_json(files.read(names[0])), names[0])
+    foreign = name_foreign(load_json(files.read(names[0], MAX_LIST_BYTES)), names[0])
     if foreign:
         return foreign
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

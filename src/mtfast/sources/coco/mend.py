@@ -18,12 +18,13 @@ import msgspec
 import numpy as np
 
 from mtfast.errors import MtfastError
+from mtfast.limits import max_pixels
 from mtfast.ragged import offsets_of
-from mtfast.sources.bad_records import Ledger
+from mtfast.sources.bad_records import TOO_MANY_PIXELS, Ledger
 from mtfast.sources.coco.parse import name_of_url
 from mtfast.sources.coco.segmentations import Rings, Rle, texts_of
 from mtfast.sources.coco.stream import BOM
-from mtfast.table import MAX_PIXELS, explain
+from mtfast.table import explain
 
 __all__ = [
     "Annotations",
@@ -359,8 +360,8 @@ class Images(_Listed):
                 else None
             )
         height, width = int(sides[0] or 0), int(sides[1] or 0)
-        if height * width > MAX_PIXELS:
-            self._ledger.keep("malformed record", place, f"{words} is {height} x {width}")
+        if height * width > max_pixels():
+            self._ledger.keep(TOO_MANY_PIXELS, place, f"{words} is {height} x {width}")
             return None
         if any(isinstance(side, float) for side in stated):
             kind = "whole number with a decimal point"

@@ -19,11 +19,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.errors import MtfastError, RLEError, SourceError
+from mtfast.errors import MtfastError, RLEError, SourceError, counted
+from mtfast.limits import check_pixels
 from mtfast.ragged import gather_texts, offsets_of
 from mtfast.sources.coco.foreign import name_bytes
 from mtfast.sources.coco.segmentations import Rings, Rle, texts_of
-from mtfast.sources.coco.stream import BAD_INPUT, BOM, Document, RecordFile, UnreadableError
+from mtfast.sources.coco.stream import (
+    BAD_INPUT,
+    BOM,
+    Document,
+    RecordFile,
+    UnreadableError,
+    ZeroByteError,
+)
 from mtfast.table import MAX_PIXELS, Category, RunTable
 
 __all__ = [
@@ -35,6 +43,7 @@ __all__ = [
     "CocoAnnotation",
     "Id",
     "ImageColumns",
+    "NotTextError",
     "categories_of",
     "columns_of_images",
     "name_of_url",
@@ -85,6 +94,7 @@ CATEGORIES = msgspec.json.Decoder(list[CocoCategory])
 
 CHUNK = 1 << 12
 """Records in a piece of the file, at most."""
+_START = 512
 _NO_BOX = (np.nan,) * 4
 
 
@@ -156,15 +166,37 @@ def read_sound(stream: BinaryIO, file: str) -> RunTable:
     ------
     UnreadableError
         If some part of it does not decode.
+    NotTextError
+        If it cannot be JSON. Others may be mended.
     SourceError, RLEError
         As :func:`parse_coco`.
     """
-    table = _parse(RecordFile(stream, CHUNK), file)
+    try:
+        records = RecordFile(stream, CHUNK)
+    except ZeroByteError as error:
+        raise _not_text(stream, file, error.args[0]) from error
+    table = _parse(records, file)
     try:
         table.check()
     except MtfastError as error:
         raise type(error)(f"{file}: {error}") from error
     return table
+
+
+class NotTextError(SourceError):
+    """A file that cannot be JSON, whatever becomes of its records."""
+
+
+def _not_text(stream: BinaryIO, file: str, zero: int) -> NotTextError:
+    stream.seek(0)
+    found, advice = name_bytes(stream.read(_START)) or (
+        f"no JSON: it has a zero byte after {counted(zero, 'byte')}",
+        "copy it again, or save it in UTF-8",
+    )
+    return NotTextError(
+        f"{file} is {found}; expected a COCO JSON file with images, annotations and categories; "
+        f"{advice}"
+    )
 
 
 def _parse(records: RecordFile, file: str) -> RunTable:
@@ -229,11 +261,7 @@ def columns_of_images(images: list[CocoImage], file: str) -> ImageColumns:
     _expect_unique(image_ids.tolist(), "images", "id", file)
     _expect_unique(names, "images", "file_name", file)
     for image, name in zip(images, names, strict=True):
-        if image.height * image.width > MAX_PIXELS:
-            raise SourceError(
-                f"{file}: image {name!r} is {image.height} x {image.width} pixels; "
-                f"expected at most 2**40 pixels; correct its height and width"
-            )
+        check_pixels(f"{file}: image {name!r}", image.height, image.width, SourceError)
     return ImageColumns(
         image_ids,
         np.array(names, np.dtypes.StringDType()),

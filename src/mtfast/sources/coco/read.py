@@ -12,7 +12,7 @@ from mtfast.sources.bad_records import BadRecords, Ledger, LedgerPolicy, refusal
 from mtfast.sources.categories import settle_categories
 from mtfast.sources.coco.foreign import name_foreign
 from mtfast.sources.coco.mend import SizeOf, load_json, mend
-from mtfast.sources.coco.parse import parse_coco, read_sound
+from mtfast.sources.coco.parse import NotTextError, parse_coco, read_sound
 from mtfast.sources.coco.sift import sift
 from mtfast.sources.coco.stream import UnreadableError
 from mtfast.table import RunTable
@@ -110,6 +110,8 @@ class _Reader:
         """Return the table, and the text of a mended file if it is wanted."""
         try:
             return read_sound(self._stream, self._file), None
+        except NotTextError:
+            raise
         except (UnreadableError, MtfastError):
             self.is_bad = True
             logger.info("%s has bad records, which are looked at one by one", self._file)

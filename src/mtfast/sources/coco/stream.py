@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple, TypeVar
 import msgspec
 import numpy as np
 
-__all__ = ["BAD_INPUT", "Document", "RecordFile", "UnreadableError"]
+__all__ = ["BAD_INPUT", "Document", "RecordFile", "UnreadableError", "ZeroByteError"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -38,6 +38,10 @@ class Document(msgspec.Struct, gc=False):
 
 class UnreadableError(Exception):
     """The file is not a COCO file; parsing it as a whole tells why."""
+
+
+class ZeroByteError(Exception):
+    """The file has a zero byte, as no JSON has: the rest, a hole of any length, is not read."""
 
 
 class _Piece(NamedTuple):
@@ -66,6 +70,7 @@ class RecordFile:
     ------
     UnreadableError
         If it is not a COCO file; :meth:`read` raises it for a record that does not decode.
+    ZeroByteError
     """
 
     def __init__(self, stream: BinaryIO, max_records: int) -> None:
@@ -187,6 +192,8 @@ def _find_lists(
     data = np.empty(_BLOCK_BYTES + json_scan.WINDOW, np.uint8)
     while block := stream.read(_BLOCK_BYTES):
         size = len(block)
+        if (zero := block.find(0)) >= 0:
+            raise ZeroByteError(offset + zero)
         data[:size] = np.frombuffer(block, np.uint8)
         data[size : size + json_scan.WINDOW] = 0
         state[json_scan.AT] = 0

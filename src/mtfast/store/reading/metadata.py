@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 import numpy as np
 
-from mtfast.errors import StoreError
+from mtfast.errors import StoreError, shown
+from mtfast.paths import is_name
 from mtfast.store.consolidated import own
 from mtfast.store.reading.files import StoreFiles
 
@@ -43,6 +44,14 @@ class _Group(msgspec.Struct):
     node_type: Literal["group"]
     attributes: dict[str, Any] = {}
     consolidated_metadata: _Inline | None = None
+
+
+class _Node(msgspec.Struct):
+    """What groups and arrays have in common."""
+
+    zarr_format: Literal[3]
+    node_type: Literal["group", "array"]
+    attributes: dict[str, Any] = {}
 
 
 class _Array(msgspec.Struct):
@@ -151,7 +160,13 @@ def read_nodes(files: StoreFiles) -> dict[str, dict[str, Any]]:
     """
     root = _read(files, "")
     inline = _check(files, "", root, _Group).consolidated_metadata
-    return {"": own(root)} | (inline.metadata if inline else {})
+    nodes = inline.metadata if inline else {}
+    for key, node in nodes.items():
+        # Files are read and written there.
+        if not all(map(is_name, key.split("/"))):
+            raise _damaged(files, "", f"it has metadata of {shown(key)}")
+        _check(files, key, node, _Node)
+    return {"": own(root)} | nodes
 
 
 def read_array(files: StoreFiles, key: str) -> StoredArray:

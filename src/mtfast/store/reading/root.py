@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mtfast.errors import StoreError, shown
-from mtfast.paths import base_name, local_path
+from mtfast.paths import is_name, local_path
 from mtfast.store import schema
 from mtfast.store.consolidated import CHECKSUM, metadata_checksum
 from mtfast.store.reading.files import LocalFiles, StoreFiles
@@ -198,10 +198,7 @@ def names_of_splits(path: Path, attributes: Mapping[str, Any]) -> tuple[str, ...
         If they are not a list of names of folders in it.
     """
     names = attributes.get("splits")
-    if isinstance(names, list) and all(
-        isinstance(name, str) and name == base_name(name) and name not in ("", ".", "..")
-        for name in names
-    ):
+    if isinstance(names, list) and all(isinstance(name, str) and is_name(name) for name in names):
         return tuple(dict.fromkeys(names))
     raise StoreError(
         f"{path} is damaged: its attribute 'splits' is {shown(names)}; expected a list of names of "

@@ -13,6 +13,7 @@ from mtfast import image_files
 from mtfast.arguments import Window, check_window
 from mtfast.caching import cached_property
 from mtfast.errors import MtfastError, StoreError, counted, no_such, shown
+from mtfast.limits import check_pixels, max_pixels
 from mtfast.painting.crop import crop_table
 from mtfast.painting.frame import check_out
 from mtfast.painting.paint import semantic
@@ -171,7 +172,13 @@ class Split:
     @cached_property
     def widths(self) -> NDArray[np.int64]:
         """Width of each image in pixels, (n_images,) int64."""
-        return self._sides("width")
+        widths = self._sides("width")
+        n_pixels = self.heights * widths
+        if n_pixels.max(initial=0) > max_pixels():
+            worst = int(n_pixels.argmax())
+            what = f"image {worst} of {self._files.where(self.name)} is"
+            check_pixels(what, int(self.heights[worst]), int(widths[worst]), StoreError)
+        return widths
 
     @property
     def height(self) -> int:
