@@ -13,7 +13,7 @@ from mtfast.checking.findings import Finding, in_words
 from mtfast.checking.readers import SplitReaders
 from mtfast.errors import MtfastError, StoreError
 from mtfast.image_files import ImageHeader, read_header, shown_size
-from mtfast.jpeg.checks import sums_before
+from mtfast.jpeg.checks import checked, n_checked, sums_before
 from mtfast.jpeg.index import CropIndex, build_index
 from mtfast.painting.paint import semantic
 from mtfast.store import schema
@@ -276,11 +276,12 @@ def _is_index_of(index: CropIndex, data: bytes, size: tuple[int, int]) -> bool:
     n = found.positions.size
     if n > capacity or index.sums is None:
         return False
+    positions = found.positions[checked(np.arange(n_checked(n)), n)]
     return bool(
         np.array_equal(index.positions[:n], found.positions)
         and np.all(index.positions[n:] == found.positions[-1])
         and np.array_equal(index.dcs[:, :n], found.dcs)
-        and np.array_equal(index.sums[:n], sums_before(data, found.positions))
+        and np.array_equal(index.sums[: positions.size], sums_before(data, positions))
         and not np.any(index.dcs[:, n:])
-        and not np.any(index.sums[n:])
+        and not np.any(index.sums[positions.size :])
     )
