@@ -345,19 +345,24 @@ def test_an_image_that_vanishes(coco, tmp_path, monkeypatch):
 
 
 def test_a_store_is_complete_last(coco, tmp_path, monkeypatch):
-    """Whoever finds it complete after a power cut finds all of its bytes."""
-    from mtfast.store.writing import arrays
+    """Whoever finds it after a power cut finds all of its bytes."""
+    from mtfast import work_folder
 
     seen = []
+    move = work_folder.move
 
-    def sync_tree(path):
-        attributes = json.loads((path / "zarr.json").read_text())["attributes"]
-        assert (path / "train" / "columns" / "file_crc32c" / "c" / "0").is_file()
-        seen.append(attributes["complete"])
+    def sync_tree(content):
+        assert mtfast.open(content)["train"].n_images == 3
+        seen.append("on the disk")
 
-    monkeypatch.setattr(arrays, "sync_tree", sync_tree)
+    def look_and_move(content, target):
+        seen.append("in its place")
+        move(content, target)
+
+    monkeypatch.setattr(work_folder, "sync_tree", sync_tree)
+    monkeypatch.setattr(work_folder, "move", look_and_move)
     mtfast.convert(coco, tmp_path / "store.zarr")
-    assert seen == [False]
+    assert seen == ["on the disk", "in its place"]
 
 
 def test_columns_that_cannot_be_written(coco, tmp_path, monkeypatch):

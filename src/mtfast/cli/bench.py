@@ -75,8 +75,9 @@ def _print_rates(rates: LoaderRates) -> None:
     if rates.crop is not None:
         samples = f"windows of {rates.crop[0]} x {rates.crop[1]} pixels"
     n_workers = f"{rates.workers} worker processes" if rates.workers else "one process"
-    about = f"  {rates.split}, {rates.variant}\n{rates.n_samples:,} {samples}, {n_workers}"
-    console.print(text_of((rates.path, "bold"), about))
+    variant = f"  {rates.split}, {rates.variant}"
+    about = f"\n{rates.n_samples:,} {samples}, {n_workers}"
+    console.print(text_of((rates.path, "bold"), variant, about))
     table = make_table("reader", "samples/s", "ms a sample", "times as fast")
     for reader, rate in (("mtfast", rates.rate), (rates.plain_method, rates.plain_rate)):
         ratio = rate / rates.plain_rate
