@@ -27,6 +27,7 @@ import llvmlite
 import numba
 import numpy
 from numba import types
+from numba.core.ccallback import CFunc
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 from platformdirs import user_cache_path
@@ -35,6 +36,8 @@ from mtfast.atomic import write_file
 from mtfast.errors import MtfastError
 
 __all__ = [
+    "IS_COMPILED",
+    "c_function",
     "cache_key",
     "f64",
     "i16",
@@ -54,6 +57,9 @@ logger = logging.getLogger(__name__)
 
 Kernel = Callable[..., int]
 """A kernel returns a count or a status; its argument types stand in its signatures."""
+
+IS_COMPILED = not numba.config.DISABLE_JIT
+"""Whether kernels are compiled, and not run as plain Python."""
 
 u8, u16, u32, u64 = types.uint8, types.uint16, types.uint32, types.uint64
 i16, i32, i64, f64 = types.int16, types.int32, types.int64, types.float64
@@ -268,7 +274,7 @@ class _Cache:
         return f"{self._name}-{hashlib.sha256(key).hexdigest()[:16]}.nbc"
 
 
-_FOLDER = _Folder(None if numba.config.DISABLE_JIT else _kernel_folder())
+_FOLDER = _Folder(_kernel_folder() if IS_COMPILED else None)
 
 
 def kernel(*signatures: Any) -> Callable[[Callable[..., Any]], Kernel]:
@@ -297,7 +303,7 @@ def kernel(*signatures: Any) -> Callable[[Callable[..., Any]], Kernel]:
     """
 
     def compile_(function: Callable[..., Any]) -> Kernel:
-        if numba.config.DISABLE_JIT:
+        if not IS_COMPILED:
             return function
         compiled = numba.njit(nogil=True)(function)
         if function.__module__.startswith(f"{__package__}."):
@@ -308,3 +314,27 @@ def kernel(*signatures: Any) -> Callable[[Callable[..., Any]], Kernel]:
         return compiled  # type: ignore[no-any-return]
 
     return compile_
+
+
+# Their machine code goes with them.
+_c_functions: list[CFunc] = []
+
+
+def c_function(function: Callable[[int, int, int], int]) -> int:
+    """Compile a function of three addresses for C, with the GIL, and keep the machine code.
+
+    Parameters
+    ----------
+    function : callable
+        From three int64 to one. What it calls becomes part of it.
+
+    Returns
+    -------
+    int
+        The address of the compiled function, which stays as long as the process.
+    """
+    compiled = CFunc(function, ((i64, i64, i64), i64), locals={}, options={})
+    compiled._cache = _Cache(function, _FOLDER)
+    compiled.compile()
+    _c_functions.append(compiled)
+    return int(compiled.address)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from mtfast.errors import MtfastError, shown
 from mtfast.mask.arguments import common_size, new_frame
 from mtfast.mask.dicts import RLE, Masks, dicts_of, rles_of
-from mtfast.mask.measures import area
+from mtfast.mask.measures import exact_areas
 from mtfast.mask.validation import check_texts, refuse
 from mtfast.painting.frame import LARGEST, check_out
 from mtfast.painting.overlap import Overlap, paint_rank
@@ -81,7 +81,7 @@ def to_label_map(
         pair = first_overlap(check_texts(masks), one_image)
         return None if pair is None else f"masks {pair[0]} and {pair[1]} of the list"
 
-    rank = paint_rank(overlap, masks.n, lambda: area(rles), overlapping)
+    rank = paint_rank(overlap, masks.n, lambda: exact_areas(masks), overlapping)
     if overlap != "last":
         order = np.argsort(rank, kind="stable")
         text, offsets = gather_texts(masks.text, masks.offsets, order)

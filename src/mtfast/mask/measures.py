@@ -10,12 +10,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtfast import rles as operations
 from mtfast.errors import MtfastError
+from mtfast.mask import few
 from mtfast.mask.arguments import as_boxes
 from mtfast.mask.dicts import Mask, Masks, rles_of
 from mtfast.mask.validation import refuse, scratch_for
+from mtfast.rles import Rles
 from mtfast.table import RunTable
 
-__all__ = ["area", "iou", "toBbox"]
+__all__ = ["area", "exact_areas", "iou", "toBbox"]
+
+
+# The largest area that an unsigned integer of 32 bits holds.
+_MOST_PIXELS = 2**32 - 1
 
 
 def area(rleObjs: Mask | Masks) -> Any:
@@ -27,7 +33,8 @@ def area(rleObjs: Mask | Masks) -> Any:
 
     Returns
     -------
-    int64, or (n,) int64 for a list
+    uint32, or (n,) uint32 for a list
+        As in pycocotools; uint64 if one of the frames has 2**32 pixels or more.
 
     Raises
     ------
@@ -37,15 +44,37 @@ def area(rleObjs: Mask | Masks) -> Any:
     Examples
     --------
     >>> area([{"size": [2, 2], "counts": b"22"}])
-    array([2])
+    array([2], dtype=uint32)
+    """
+    kind = type(rleObjs)
+    if kind is list or kind is dict:
+        short = np.empty(len(rleObjs) if kind is list else 1, np.uint32)
+        if few.areas(rleObjs, short):
+            return short if kind is list else short[0]
+    rles = rles_of(rleObjs)
+    is_wide = (rles.heights * rles.widths).max(initial=0) > _MOST_PIXELS
+    out = exact_areas(rles).astype(np.uint64 if is_wide else np.uint32)
+    return out[0] if isinstance(rleObjs, Mapping) else out
 
-    Notes
-    -----
-    ``pycocotools.mask.area`` returns uint32.
+
+def exact_areas(rles: Rles) -> NDArray[np.int64]:
+    """Count the foreground pixels of a batch of masks.
+
+    Parameters
+    ----------
+    rles : Rles
+
+    Returns
+    -------
+    (n,) int64
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
     """
     from mtfast.kernels.rle import measure
 
-    rles = rles_of(rleObjs)
     out = np.empty(rles.n, np.int64)
     bad = measure.areas(
         rles.text,
@@ -57,7 +86,7 @@ def area(rleObjs: Mask | Masks) -> Any:
     )
     if bad >= 0:
         refuse(rles, bad)
-    return out[0] if isinstance(rleObjs, Mapping) else out
+    return out
 
 
 def toBbox(rleObjs: Mask | Masks) -> NDArray[np.float64]:
@@ -83,6 +112,11 @@ def toBbox(rleObjs: Mask | Masks) -> NDArray[np.float64]:
     >>> toBbox({"size": [2, 2], "counts": b"22"})
     array([1., 0., 1., 2.])
     """
+    kind = type(rleObjs)
+    if kind is list or kind is dict:
+        short = np.empty((len(rleObjs), 4) if kind is list else 4)
+        if few.boxes(rleObjs, short):
+            return short
     from mtfast.kernels.rle import measure
 
     rles = rles_of(rleObjs)
@@ -128,6 +162,11 @@ def iou(dt: Any, gt: Any, pyiscrowd: ArrayLike) -> Any:
     >>> iou([a], [b], [0])                       # .###.. and ..###.
     array([[0.5]])
     """
+    if type(dt) is type(gt) is list:
+        crowd = pyiscrowd.tolist() if isinstance(pyiscrowd, np.ndarray) else pyiscrowd
+        short = np.empty((len(dt), len(gt)))
+        if few.overlaps(dt, gt, crowd, short):
+            return short
     boxes = [as_boxes(dt, "dt"), as_boxes(gt, "gt")]
     if _is_empty(dt) or _is_empty(gt):
         return []

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
+
 from mtfast import rles as operations
+from mtfast.mask import few
 from mtfast.mask.arguments import one_mask
 from mtfast.mask.dicts import RLE, Mask, Masks, dicts_of, like_given, rles_of
 
@@ -42,6 +45,11 @@ def merge(rleObjs: Masks, intersect: bool | int = 0) -> RLE:
     >>> merge([a, b]), merge([a, b], intersect=True)        # .###.. and ..###.
     ({'size': [1, 6], 'counts': b'141'}, {'size': [1, 6], 'counts': b'222'})
     """
+    if type(rleObjs) is list:
+        size = np.empty(2, np.int64)
+        text = few.merged(rleObjs, bool(intersect), size)
+        if text:
+            return {"size": size.tolist(), "counts": text}
     return dicts_of(operations.merge(rles_of(rleObjs), intersect))[0]
 
 

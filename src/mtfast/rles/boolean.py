@@ -57,10 +57,12 @@ def merge(rles: Rles, intersect: bool | int = False) -> Rles:
         return rles
     common_height(rles=lists)
     other = allocate(lists.toggles.size)
-    table = kernels.AND if intersect else kernels.OR
-    moved = kernels.fold(lists.toggles, lists.offsets, table, other)
-    out = other if moved else lists.toggles
-    return rles_of_toggles(out, lists.offsets[:2], lists.heights[:1], lists.widths[:1])
+    toggles, offsets = lists.toggles, lists.offsets
+    if intersect:
+        offsets[1] = kernels.intersect_all(toggles, offsets, other)
+    elif kernels.unite_all(toggles, offsets, other):
+        toggles = other
+    return rles_of_toggles(toggles, offsets[:2], lists.heights[:1], lists.widths[:1])
 
 
 SetOperation = Literal["or", "and", "minus", "xor"]

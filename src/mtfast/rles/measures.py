@@ -250,7 +250,7 @@ def union_areas(rles: Rles, offsets: Int64) -> Int64:
         # Of the group alone, so that the kernel may overwrite them.
         starts = lists.offsets[first : stop + 1] - lists.offsets[first]
         toggles = lists.toggles[lists.offsets[first] :][: starts[-1]]
-        if stop - first > 1 and kernels.fold(toggles, starts, kernels.OR, other):
+        if stop - first > 1 and kernels.unite_all(toggles, starts, other):
             toggles = other
         ends = toggles[: starts[1] - 1]
         areas[group] = (ends[1::2] - ends[::2]).sum()

@@ -15,7 +15,17 @@ first and b in the second mask. The result has a toggle where the answer changes
 from mtfast.kernels.jit import i64, kernel, read, u64, write
 from mtfast.kernels.rle.toggle_lists import MAX_PLACE, ONE, OUT_LISTS, SENTINEL, TWO, ZERO
 
-__all__ = ["AND", "MINUS", "OR", "XOR", "combine_lists", "combine_pairs", "fold", "intersect_lists"]
+__all__ = [
+    "AND",
+    "MINUS",
+    "OR",
+    "XOR",
+    "combine_lists",
+    "combine_pairs",
+    "intersect_all",
+    "intersect_lists",
+    "unite_all",
+]
 
 OR = 0b1110
 AND = 0b1000
@@ -159,9 +169,34 @@ def combine_pairs(first, first_starts, second, second_starts, table, out, out_of
     return n
 
 
-@kernel(i64(write(i64), write(i64), i64, write(i64)))
-def fold(toggles, offsets, table, other):
-    """Combine all masks of a batch into one: neighbours first, then pairs of pairs.
+@kernel(i64(write(i64), read(i64), write(i64)))
+def intersect_all(toggles, offsets, other):
+    """Intersect all masks of a batch, one after the other: mostly little is left of the first two.
+
+    Parameters
+    ----------
+    toggles, offsets : int64 and (n + 1,) int64
+        Toggle lists of at least one mask, the first at 0. The result takes their place.
+    other : (toggles.size,) int64, scratch
+
+    Returns
+    -------
+    int
+        How many values the result has, with the sentinel.
+    """
+    n = offsets[1]
+    for k in range(1, offsets.size - 1):
+        if n == 1:
+            break
+        n = intersect_lists(toggles, toggles[offsets[k] :], other)
+        for i in range(n):
+            toggles[i] = other[i]
+    return n
+
+
+@kernel(i64(write(i64), write(i64), write(i64)))
+def unite_all(toggles, offsets, other):
+    """Unite all masks of a batch: neighbours first, then pairs of pairs.
 
     Each toggle is read log2(n) times.
 
@@ -169,8 +204,6 @@ def fold(toggles, offsets, table, other):
     ----------
     toggles, offsets : int64 and (n + 1,) int64
         Toggle lists of at least two masks; both arrays are overwritten.
-    table : int
-        OR or AND.
     other : (toggles.size,) int64, scratch
 
     Returns
@@ -188,10 +221,7 @@ def fold(toggles, offsets, table, other):
             first = toggles[offsets[2 * k] :]
             second = toggles[offsets[2 * k + 1] :]
             offsets[k] = at
-            if table == AND:
-                at += intersect_lists(first, second, other[at:])
-            else:
-                at += combine_lists(first, second, table, other[at:])
+            at += combine_lists(first, second, OR, other[at:])
         if n & 1:
             last = toggles[offsets[n - 1] :]
             offsets[pairs] = at

@@ -1,0 +1,359 @@
+"""Python objects read by compiled code; the only kernels that read memory by its address.
+
+For one mask the work is 0.1 us. A call of a kernel through numba costs 0.6 us and more, each small
+array of numpy 0.1, and bringing dicts into arrays in Python 5. So a C function that numba compiles
+(:mod:`mtfast.kernels.objects.builtin`) reads the dicts, copies their texts and sizes into arrays
+that it keeps, and calls kernels on those. Nothing but the reading happens here.
+
+Why it is safe:
+
+1. **No Python code runs while objects are read.** The GIL is held from the call to its return; types
+   are compared exactly, so no method of a subclass is called; the keys of a dict are walked, not
+   looked up, so none is asked whether it is equal. Borrowed references stay valid all along.
+2. **What is not exactly the usual is left alone**: ``UNUSUAL`` is returned, and the caller takes the
+   way through Python, which explains what is wrong, or takes it after all.
+3. **No error of Python is left set.** One function can set one, for a str that has no UTF-8, and it
+   is cleared there.
+4. **No address is in the code that is kept on disk.** Functions and types of CPython are found by
+   their names; arrays are handed over as objects.
+5. **What is no API is looked at first**: where the type of an object, and the data and shape of an
+   array, lie. :func:`mtfast.kernels.objects.builtin.problem` compares them with what Python says.
+"""
+
+import numba
+import numpy as np
+from numba import carray, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+__all__ = [
+    "FUNCTIONS",
+    "NO",
+    "OBJECT_TYPE",
+    "UNUSUAL",
+    "argument",
+    "bytes_object",
+    "flags_of",
+    "floats",
+    "integers",
+    "is_true",
+    "n_masks",
+    "octets",
+    "read_masks",
+    "scratch",
+    "unsigned",
+    "yes_or_no",
+]
+
+# Longest side of a frame that is read here: two of them make no more than MAX_PIXELS.
+MAX_SIDE = 1 << 20
+UNUSUAL = -1
+
+# Where things lie: the type in an object, the data, the number of dimensions and the shape in an
+# array of numpy.
+OBJECT_TYPE = 8
+ARRAY_DATA = 16
+ARRAY_N_DIMENSIONS = 24
+ARRAY_SHAPE = 32
+
+# Words that functions of CPython write to, and the keys "size" and "counts" as they were last seen:
+# nearly all masks have the same two objects, and to compare addresses takes a tenth of the time.
+POSITION, KEY, VALUE, OTHER, SIZE_KEY, COUNTS_KEY = range(6)
+N_WORDS = 6
+
+address = types.int64
+
+FUNCTIONS = {
+    "PyBool_FromLong": address(types.int64),
+    "PyBytes_AsString": address(address),
+    "PyBytes_FromStringAndSize": address(address, types.int64),
+    "PyBytes_Size": types.int64(address),
+    "PyDict_Next": types.int32(address, address, address, address),
+    "PyErr_Clear": types.void(),
+    "PyList_GetItem": address(address, types.int64),
+    "PyList_Size": types.int64(address),
+    "PyLong_AsLongLongAndOverflow": types.int64(address, address),
+    "PyTuple_GetItem": address(address, types.int64),
+    "PyTuple_Size": types.int64(address),
+    "PyUnicode_AsUTF8AndSize": address(address, address),
+    "PyUnicode_CompareWithASCIIString": types.int32(address, address),
+}
+"""The functions of CPython that are called, by name, with their signatures."""
+
+
+def _function(name):
+    return types.ExternalFunction(name, FUNCTIONS[name])
+
+
+bool_object = _function("PyBool_FromLong")
+bytes_data = _function("PyBytes_AsString")
+bytes_size = _function("PyBytes_Size")
+clear_error = _function("PyErr_Clear")
+dict_next = _function("PyDict_Next")
+integer_value = _function("PyLong_AsLongLongAndOverflow")
+list_item = _function("PyList_GetItem")
+list_size = _function("PyList_Size")
+new_bytes = _function("PyBytes_FromStringAndSize")
+str_utf8 = _function("PyUnicode_AsUTF8AndSize")
+str_compare = _function("PyUnicode_CompareWithASCIIString")
+tuple_item = _function("PyTuple_GetItem")
+tuple_size = _function("PyTuple_Size")
+
+
+def _object(name):
+    """Make the function that returns the address of an object of CPython, found by its name."""
+
+    @intrinsic
+    def object_address(typing_context):
+        def lower(context, builder, signature, args):
+            byte = cgutils.voidptr_t.pointee
+            symbol = context.get_c_value(builder, byte, name, dllimport=True)
+            return builder.ptrtoint(symbol, cgutils.intp_t)
+
+        return address(), lower
+
+    return object_address
+
+
+def _ascii(text):
+    """Make the function that returns the address of a text of the code itself."""
+
+    @intrinsic
+    def text_address(typing_context):
+        def lower(context, builder, signature, args):
+            symbol = context.insert_const_string(builder.module, text)
+            return builder.ptrtoint(symbol, cgutils.intp_t)
+
+        return address(), lower
+
+    return text_address
+
+
+bool_type, bytes_type, dict_type = map(_object, ("PyBool_Type", "PyBytes_Type", "PyDict_Type"))
+int_type, list_type = map(_object, ("PyLong_Type", "PyList_Type"))
+str_type, tuple_type = map(_object, ("PyUnicode_Type", "PyTuple_Type"))
+true = _object("_Py_TrueStruct")
+COUNTS, SIZE = map(_ascii, ("counts", "size"))
+
+
+@intrinsic
+def _pointer(typing_context, at):
+    def lower(context, builder, signature, args):
+        return builder.inttoptr(args[0], cgutils.voidptr_t)
+
+    return types.voidptr(address), lower
+
+
+@numba.njit
+def _word(at):
+    return carray(_pointer(at), (1,), np.int64)[0]
+
+
+@numba.njit
+def _type(thing):
+    return _word(thing + OBJECT_TYPE)
+
+
+@numba.njit
+def _n_elements(array):
+    n_dimensions = carray(_pointer(array + ARRAY_N_DIMENSIONS), (1,), np.int32)[0]
+    n = 1
+    for k in range(n_dimensions):
+        n *= _word(_word(array + ARRAY_SHAPE) + 8 * k)
+    return n
+
+
+# Contiguous arrays of numpy as flat ones. The caller answers for their dtype.
+
+
+@numba.njit
+def octets(array):
+    return carray(_pointer(_word(array + ARRAY_DATA)), (_n_elements(array),), np.uint8)
+
+
+@numba.njit
+def unsigned(array):
+    return carray(_pointer(_word(array + ARRAY_DATA)), (_n_elements(array),), np.uint32)
+
+
+@numba.njit
+def integers(array):
+    return carray(_pointer(_word(array + ARRAY_DATA)), (_n_elements(array),), np.int64)
+
+
+@numba.njit
+def floats(array):
+    return carray(_pointer(_word(array + ARRAY_DATA)), (_n_elements(array),), np.float64)
+
+
+@numba.njit
+def argument(arguments, k):
+    """Return argument k of a call."""
+    return _word(arguments + 8 * k)
+
+
+@numba.njit
+def scratch(arrays, k):
+    """Return array k of the tuple that the builtin function has as its self."""
+    return tuple_item(arrays, k)
+
+
+@numba.njit
+def yes_or_no(answer):
+    """Return True or False, as a result."""
+    return bool_object(types.int64(answer))
+
+
+@numba.njit
+def is_true(thing):
+    """Return whether it is True itself."""
+    return thing == true()
+
+
+@numba.njit
+def NO():  # noqa: N802
+    """Return False, as a result."""
+    return bool_object(0)
+
+
+@numba.njit
+def bytes_object(text, n):
+    """Return the first n elements of an array of bytes, as a result."""
+    return new_bytes(text.ctypes.data, n)
+
+
+@numba.njit
+def n_masks(masks):
+    """Return the length of a list, 1 for a dict, UNUSUAL for anything else."""
+    if _type(masks) == list_type():
+        return list_size(masks)
+    return 1 if _type(masks) == dict_type() else UNUSUAL
+
+
+@numba.njit
+def _side(number, words):
+    """Return an integer from 0 to MAX_SIDE, or UNUSUAL."""
+    if _type(number) != int_type():
+        return UNUSUAL
+    # -1 for what has no 64 bits.
+    value = integer_value(number, words.ctypes.data + 8 * OTHER)
+    return value if 0 <= value <= MAX_SIDE else UNUSUAL
+
+
+@numba.njit
+def _sides(size, words):
+    """Return the two numbers of a list or tuple, or UNUSUAL."""
+    if _type(size) == list_type() and list_size(size) == 2:
+        return _side(list_item(size, 0), words), _side(list_item(size, 1), words)
+    if _type(size) == tuple_type() and tuple_size(size) == 2:
+        return _side(tuple_item(size, 0), words), _side(tuple_item(size, 1), words)
+    return UNUSUAL, UNUSUAL
+
+
+@numba.njit
+def _characters(text, words):
+    """Return the address and the length of a text, or 0 and UNUSUAL."""
+    if _type(text) == bytes_type():
+        return bytes_data(text), bytes_size(text)
+    if _type(text) != str_type():
+        return 0, UNUSUAL
+    data = str_utf8(text, words.ctypes.data + 8 * OTHER)
+    if data == 0:
+        clear_error()
+        return 0, UNUSUAL
+    return data, words[OTHER]
+
+
+@numba.njit
+def _read_mask(mask, words):
+    """Return address and length of the text, height and width; UNUSUAL where one is not usual."""
+    at = words.ctypes.data
+    counts = size = 0
+    words[POSITION] = 0
+    while counts == 0 or size == 0:
+        if dict_next(mask, at + 8 * POSITION, at + 8 * KEY, at + 8 * VALUE) == 0:
+            return 0, UNUSUAL, UNUSUAL, UNUSUAL
+        key = words[KEY]
+        if key != words[SIZE_KEY] and key != words[COUNTS_KEY] and _type(key) == str_type():
+            if str_compare(key, SIZE()) == 0:
+                words[SIZE_KEY] = key
+            elif str_compare(key, COUNTS()) == 0:
+                words[COUNTS_KEY] = key
+        if key == words[SIZE_KEY]:
+            size = words[VALUE]
+        elif key == words[COUNTS_KEY]:
+            counts = words[VALUE]
+    height, width = _sides(size, words)
+    data, length = _characters(counts, words)
+    return data, length, height, width
+
+
+@numba.njit
+def read_masks(masks, first, words, text, offsets, heights, widths):
+    """Copy the texts and sizes of masks into arrays.
+
+    Parameters
+    ----------
+    masks : address of a list of dicts, or of one dict
+    first : int
+        How many masks are in the arrays already.
+    words : (N_WORDS,) int64, scratch
+    text : uint8, out
+    offsets, heights, widths : int64, out
+        As in :class:`mtfast.rles.Rles`.
+
+    Returns
+    -------
+    int
+        How many masks are in the arrays now, or UNUSUAL.
+    """
+    n = n_masks(masks)
+    if n < 0 or first + n > heights.size:
+        return UNUSUAL
+    is_list = _type(masks) == list_type()
+    # Keys of an earlier call may be gone, and another object in their place.
+    words[SIZE_KEY] = words[COUNTS_KEY] = 0
+    offsets[0] = 0
+    for k in range(first, first + n):
+        mask = list_item(masks, k - first) if is_list else masks
+        if _type(mask) != dict_type():
+            return UNUSUAL
+        data, length, heights[k], widths[k] = _read_mask(mask, words)
+        start = offsets[k]
+        if min(length, heights[k], widths[k]) < 0 or length > text.size - start:
+            return UNUSUAL
+        offsets[k + 1] = start + length
+        source, here = carray(_pointer(data), (length,), np.uint8), text[start : start + length]
+        for i in range(length):
+            here[i] = source[i]
+    return first + n
+
+
+@numba.njit
+def flags_of(numbers, words, out):
+    """Write whether each integer or bool of a list differs from 0.
+
+    Parameters
+    ----------
+    numbers : address of a list
+    words : (N_WORDS,) int64, scratch
+    out : uint8, out
+
+    Returns
+    -------
+    int
+        How many there are, or UNUSUAL.
+    """
+    if _type(numbers) != list_type() or list_size(numbers) > out.size:
+        return UNUSUAL
+    n = list_size(numbers)
+    for k in range(n):
+        number = list_item(numbers, k)
+        if _type(number) != int_type() and _type(number) != bool_type():
+            return UNUSUAL
+        words[OTHER] = 0
+        value = integer_value(number, words.ctypes.data + 8 * OTHER)
+        if words[OTHER] != 0:
+            return UNUSUAL
+        out[k] = value != 0
+    return n
