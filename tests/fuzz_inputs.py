@@ -119,7 +119,40 @@ def retyped(rng: random.Random, rle: dict[str, Any]) -> dict[str, Any]:
     text, size = rle["counts"], rle["size"]
     types: list[Callable[[], Any]] = [text.decode, lambda: bytearray(text), lambda: text]
     types += [lambda: naive.counts_of_text(text), lambda: naive.counts_of_text(text).tolist()]
-    return {"size": rng.choice((tuple(size), np.array(size), size)), "counts": rng.choice(types)()}
+    types += [lambda: Bytes(text), lambda: Str(text.decode()), lambda: naive_floats(text)]
+    sizes = (tuple(size), np.array(size), size, List(size), [*map(Int, size)], [*map(float, size)])
+    sizes += ([*map(np.array, size)], np.array(size, float))
+    made = {"size": rng.choice(sizes), "counts": rng.choice(types)()}
+    if rng.random() < 0.2:
+        made = {"area": 7.0, 5: None, **made, "score": "x"}
+    if rng.random() < 0.2:
+        # Keys that are equal to those of every other dict, and not the same objects.
+        made = {"".join([*key]) if isinstance(key, str) else key: made[key] for key in made}
+    return Dict(made) if rng.random() < 0.1 else made
+
+
+def naive_floats(text: bytes) -> list[float]:
+    return naive.counts_of_text(text).astype(float).tolist()
+
+
+class Dict(dict):
+    """One that compiled code must not take for a dict, nor the others below for what they are."""
+
+
+class List(list):
+    pass
+
+
+class Int(int):
+    pass
+
+
+class Bytes(bytes):
+    pass
+
+
+class Str(str):
+    pass
 
 
 class Batch(NamedTuple):

@@ -16,6 +16,7 @@ import importlib
 import math
 import pkgutil
 import random
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -80,7 +81,9 @@ def area(rng: random.Random) -> Trial:
     batch = a_batch(rng, large=True)
     if None in batch.read:
         return Trial(mask.area, (batch.given,), {}, REFUSED)
-    areas = np.array([np.sum(counts[1::2]) for _, _, counts in batch.read], np.int64)
+    wide = any(height * width >= 2**32 for height, width, _ in batch.read)
+    dtype = np.uint64 if wide else np.uint32
+    areas = np.array([np.sum(counts[1::2]) for _, _, counts in batch.read], dtype)
     return Trial(mask.area, (batch.given,), {}, areas[0] if batch.single else areas)
 
 
@@ -144,12 +147,32 @@ def iou(rng: random.Random) -> Trial:
     if not dt.read or not gt.read:
         # The other side is not checked.
         answer = ANYTHING
+    elif None not in dt.read + gt.read and rng.random() < 0.5:
+        sides = [[naive.mask_of_counts(c, *size) for *size, c in side.read] for side in (dt, gt)]
+        crowds = list(zip(sides[1], crowd, strict=True))
+        answer = np.array([[iou_of(a, b, c) for b, c in crowds] for a in sides[0]])
+        return Trial(iou_that_may_warn, (dt.given, gt.given, crowd), {}, answer)
     elif first and second and first[0].shape == second[0].shape:
         crowds = list(zip(second, crowd, strict=True))
         answer = np.array([[naive.iou(a, b, c) for b, c in crowds] for a in first])
+    if rng.random() < 0.3:
+        crowd = rng.choice((tuple, np.array, lambda flags: [*map(bool, flags)]))(crowd)
     if rng.random() < 0.03:
         crowd, answer = rng.choice((*JUNK, [*crowd, 0])), ANYTHING
-    return Trial(mask.iou, (dt.given, gt.given, crowd), {}, answer)
+    return Trial(mask.iou, (dt.given, gt.given, crowd), {"other_size": "error"}, answer)
+
+
+def iou_of(a: np.ndarray, b: np.ndarray, crowd: int) -> float:
+    """What pycocotools returns for two masks, of one size or not."""
+    if a.shape == b.shape:
+        return naive.iou(a, b, crowd)
+    boxes = (np.array([naive.bbox(pixels)], float) for pixels in (a, b))
+    return -1.0 if coco.iou(*boxes, [crowd])[0, 0] > 0 else 0.0
+
+
+def iou_that_may_warn(dt: Any, gt: Any, crowd: Any) -> Any:
+    with warnings.catch_warnings(action="ignore"):
+        return mask.iou(dt, gt, crowd)
 
 
 def iou_of_boxes(rng: random.Random) -> Trial:

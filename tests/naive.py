@@ -70,11 +70,15 @@ def counts_of_text(text: bytes) -> np.ndarray | None:
 def read_rle(rle: Any) -> tuple[int, int, np.ndarray] | None:
     """Height, width and counts of anything that is a mask; None if it is none."""
 
+    def is_whole(v: Any) -> bool:
+        v = v[()] if isinstance(v, np.ndarray) and v.ndim == 0 else v
+        if isinstance(v, float | np.floating):
+            return float(v).is_integer() and v >= 0
+        return isinstance(v, int | np.integer) and not isinstance(v, bool) and v >= 0
+
     def whole(values: Any) -> bool:
         array = isinstance(values, np.ndarray) and values.ndim == 1
-        return (array or isinstance(values, list | tuple | range)) and all(
-            isinstance(v, int | np.integer) and not isinstance(v, bool) and v >= 0 for v in values
-        )
+        return (array or isinstance(values, list | tuple | range)) and all(map(is_whole, values))
 
     if not isinstance(rle, Mapping) or not {"size", "counts"} <= rle.keys():
         return None

@@ -21,6 +21,9 @@ MALFORMED = [
     {"size": [2, 3], "counts": [2**40, 6]},
     {"size": [2, 3], "counts": [2**70]},
     {"size": [2, 3], "counts": [1.5, 4.5]},
+    {"size": [2, 3], "counts": [np.nan, 6]},
+    {"size": [2, 3], "counts": [np.inf, 6]},
+    {"size": [2, 3], "counts": [2.0**70, 6.0]},
     {"size": [2, 3], "counts": []},
     {"size": [2, 3], "counts": None},
     {"size": [2, 3], "counts": {}},
@@ -29,7 +32,11 @@ MALFORMED = [
     {"size": [-2, -3], "counts": b"6"},
     {"size": [2], "counts": b"2"},
     {"size": [2, 3, 1], "counts": b"6"},
-    {"size": [2.0, 3.0], "counts": b"6"},
+    {"size": [2.5, 3.0], "counts": b"6"},
+    {"size": [np.nan, 3], "counts": b"6"},
+    {"size": [2, np.inf], "counts": b"6"},
+    {"size": [np.array([2]), 3], "counts": b"6"},
+    {"size": [np.array(True), 6], "counts": b"6"},
     {"size": ["2", "3"], "counts": b"6"},
     {"size": None, "counts": b"6"},
     {"size": {2: 0, 3: 0}, "counts": b"6"},
@@ -53,6 +60,7 @@ MALFORMED = [
 @pytest.mark.parametrize("bad", MALFORMED, ids=str)
 def test_malformed(bad):
     good = {"size": [2, 3], "counts": b"6"}
+    assert mask.area([good, good]).tolist() == [0, 0]
     for call in (mask.decode, mask.area, mask.toBbox, mask.to_uncompressed):
         with pytest.raises(MtfastError):
             call(bad)
@@ -150,6 +158,13 @@ def test_malformed_arguments():
             call()
         assert len(str(caught.value).splitlines()) == 1
     assert mask.erode(rle, np.uint8(200)) == rle
+
+
+def test_polygons_of_two_points_are_named():
+    ring = [1.0, 1, 4, 1, 4, 3, 1, 3]
+    said = "object 0 has 4 numbers, which is a box or a polygon of two points, and object 1 has 8"
+    with pytest.raises(MtfastError, match=said):
+        mask.frPyObjects([ring[:4], ring], 4, 5)
 
 
 def test_validate_reports_all():

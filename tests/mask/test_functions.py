@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pycocotools.mask as coco
@@ -94,7 +96,7 @@ def test_any_value_but_zero_marks_a_crowd():
 @given(STACKS)
 def test_area_and_box(stack):
     rles = coco_rles(stack)
-    assert mask.area(rles).dtype == np.int64
+    assert mask.area(rles).dtype == mask.area(rles[0]).dtype == coco.area(rles).dtype
     assert mask.area(rles).tolist() == coco.area(rles).tolist()
     assert mask.area(rles[0]) == coco.area(rles[0])
     np.testing.assert_array_equal(mask.toBbox(rles), coco.toBbox(rles))
@@ -125,13 +127,54 @@ def test_edges_of_iou_and_merge():
     assert mask.iou([], one, [0]) == mask.iou(one, [], []) == []
     assert mask.merge([]) == coco.merge([]) == {"size": [0, 0], "counts": b""}
     other = coco_rles(np.ones((2, 3, 1), np.uint8))
-    for call in (lambda: mask.iou(one, other, [0]), lambda: mask.merge(one + other)):
+    for call in (
+        lambda: mask.iou(one, other, [0], other_size="error"),
+        lambda: mask.merge(one + other),
+    ):
         with pytest.raises(MtfastError, match="2 x 3"):
             call()
     with pytest.raises(MtfastError, match="iscrowd"):
         mask.iou(one, one, [0, 0])
     with pytest.raises(MtfastError, match="masks on one side and boxes on the other"):
         mask.iou(one, [[0, 0, 1, 1]], [0])
+
+
+@settings(deadline=None)
+@given(st.lists(STACKS, min_size=2, max_size=3), st.data())
+def test_iou_of_frames_of_different_size(stacks, data):
+    """As pycocotools, which returns -1 for masks whose boxes overlap."""
+    rles = [rle for stack in stacks for rle in coco_rles(stack)]
+    crowd = data.draw(st.lists(st.integers(0, 1), min_size=len(rles), max_size=len(rles)))
+    differ = len({tuple(rle["size"]) for rle in rles}) > 1
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        got = mask.iou(rles, rles[::-1], crowd)
+    np.testing.assert_array_equal(got, coco.iou(rles, rles[::-1], crowd))
+    assert [Path(warning.filename) for warning in caught] == differ * [Path(__file__)]
+    if differ:
+        with pytest.raises(MtfastError, match="expected one size"):
+            mask.iou(rles, rles[::-1], crowd, "error")
+
+
+def test_the_pair_of_different_size_is_named():
+    a, b = coco_rles(np.ones((2, 3, 2), np.uint8))
+    (c,) = coco_rles(np.ones((3, 2, 1), np.uint8))
+    said = r"dt\[0\] has 2 x 3 pixels and gt\[1\] 3 x 2, and 2 more pairs differ: iou is -1"
+    with pytest.warns(UserWarning, match=said):
+        assert mask.iou([a, b, c], [a, c], [0, 0]).tolist() == [[1, -1], [1, -1], [-1, 1]]
+    with pytest.raises(MtfastError, match="other_size"):
+        mask.iou([a], [b], [0], "ignore")
+
+
+def test_areas_of_large_frames():
+    """What 32 bits do not hold."""
+    wide = mask.frPyObjects({"size": [2**17, 2**16], "counts": [1, 2**33 - 1]}, 0, 0)
+    small = {"size": [2, 2], "counts": b"22"}
+    assert mask.area(wide) == 2**33 - 1
+    assert mask.area(wide).dtype == np.uint64
+    assert mask.area([small, wide]).tolist() == [2, 2**33 - 1]
+    just = mask.frPyObjects({"size": [2**16, 2**16 - 1], "counts": [0, 2**32 - 2**16]}, 0, 0)
+    assert mask.area([just, small]).dtype == np.uint32
+    assert mask.area([just, small]).tolist() == [2**32 - 2**16, 2]
 
 
 RINGS = st.lists(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import types
 
 import numpy as np
 import pycocotools.mask as coco
@@ -15,11 +17,28 @@ def test_install():
     originals = {name: getattr(coco, name) for name in ("encode", "decode", "area", "iou")}
     with mask.install():
         assert coco.decode is mask.decode
-        assert coco.area([{"size": [2, 2], "counts": b"22"}] * 300).dtype == np.int64
+        # More than pycocotools' own function takes with numpy 2.
+        assert coco.area([{"size": [2, 2], "counts": b"22"}] * 300).tolist() == [2] * 300
         mask.install()
     for name, original in originals.items():
         assert getattr(coco, name) is original
     mask.uninstall()
+
+
+def test_names_that_were_imported_before(monkeypatch):
+    module = types.ModuleType("imports_names")
+    exec("from pycocotools.mask import decode as to_pixels, merge, area", vars(module))
+    monkeypatch.setitem(sys.modules, "imports_names", module)
+    originals = dict(vars(module))
+    compiled = dict(vars(sys.modules["pycocotools._mask"]))
+    with mask.install():
+        assert (module.to_pixels, module.merge) == (mask.decode, mask.merge)
+        assert vars(sys.modules["pycocotools._mask"]) == compiled
+        module.area = len
+    assert module.to_pixels is originals["to_pixels"]
+    assert module.merge is originals["merge"]
+    # What has been set since is not touched.
+    assert module.area is len
 
 
 def evaluate(gt: dict, dt: list[dict], kind: str) -> np.ndarray:

@@ -46,6 +46,7 @@ __all__ = [
     "kernel",
     "pair",
     "read",
+    "strided",
     "u8",
     "u16",
     "u32",
@@ -113,6 +114,21 @@ def write(dtype: Any) -> Any:
         C-contiguous and writeable.
     """
     return types.Array(dtype, 1, "C")
+
+
+def strided(dtype: Any) -> Any:
+    """Type of a two-dimensional output array of any strides.
+
+    Parameters
+    ----------
+    dtype : numba type
+        Of an element.
+
+    Returns
+    -------
+    numba.types.Array
+    """
+    return types.Array(dtype, 2, "A")
 
 
 def pair(*arguments: Any) -> Any:

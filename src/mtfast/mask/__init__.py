@@ -15,7 +15,8 @@ before anything is written; the message names the first bad mask of a list.
 :mod:`.measures`     area, toBbox, iou
 :mod:`.operations`   merge, components, erode, boundary, crop, pad, flip, rot90
 :mod:`.label_maps`   to_label_map, from_label_map
-:mod:`.conversion`   frPyObjects (polygons, boxes), to_uncompressed
+:mod:`.overlay`      paint: into a frame that keeps its background
+:mod:`.py_objects`   frPyObjects (polygons, boxes), to_uncompressed
 :mod:`.validation`   validate
 :mod:`.monkey_patch` install, uninstall: run code that calls pycocotools on mtfast
 ===================  ================================================================
@@ -27,6 +28,7 @@ from mtfast.mask.label_maps import from_label_map, to_label_map
 from mtfast.mask.measures import area, iou, toBbox
 from mtfast.mask.monkey_patch import install, uninstall
 from mtfast.mask.operations import boundary, components, crop, erode, flip, merge, pad, rot90
+from mtfast.mask.overlay import paint
 from mtfast.mask.pixels import decode, encode
 from mtfast.mask.py_objects import frPyObjects, to_uncompressed
 from mtfast.mask.validation import validate
@@ -46,6 +48,7 @@ __all__ = [
     "iou",
     "merge",
     "pad",
+    "paint",
     "rot90",
     "toBbox",
     "to_label_map",

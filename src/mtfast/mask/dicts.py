@@ -23,6 +23,9 @@ Mask = Mapping[str, Any]
 
 Masks = Sequence[Mask] | RunTable
 
+# Floats below this are exact, and fit into int64.
+_EXACT = 2.0**53
+
 # Frames of two sides up to this have no more than MAX_PIXELS.
 _USUAL_SIDE = 2**20
 
@@ -159,7 +162,8 @@ def checked_size(name: str, size: Any, error: type[MtfastError] = RLEError) -> t
     name : str
         Of what has the size, for the message.
     size : (height, width)
-        List, tuple or array of two integers.
+        List, tuple or array of two whole numbers: integers, floats like 480.0, or arrays of no
+        dimension that hold one.
     error : class
         Of what is raised.
 
@@ -170,26 +174,32 @@ def checked_size(name: str, size: Any, error: type[MtfastError] = RLEError) -> t
     Raises
     ------
     RLEError, or the given class
-        If they are not two integers, negative, or of more than 2**40 pixels in all.
+        If they are not two whole numbers, negative, or of more than 2**40 pixels in all.
     """
-    try:
-        height, width = size
-        # Sets have no order, and the two bytes of b"22" are numbers.
-        whole = isinstance(size, list | tuple | np.ndarray) and all(
-            isinstance(side, int | np.integer) and not isinstance(side, bool)
-            for side in (height, width)
-        )
-    except (TypeError, ValueError):
-        whole = False
-    if whole:
-        height, width = int(height), int(width)
-        whole = min(height, width) >= 0 and max(height, width, height * width) <= MAX_PIXELS
-    if not whole:
-        raise error(
-            f"{name} has size {shown(size)}; expected [height, width] in whole pixels, at most "
-            f"2**40 in all; correct its size"
-        )
-    return height, width
+    # Sets have no order, and the two bytes of b"22" are numbers.
+    sides = [*map(_whole, size)] if isinstance(size, list | tuple) or _is_row(size) else []
+    if len(sides) == 2 and None not in sides:
+        height, width = sides
+        if min(height, width) >= 0 and max(height, width, height * width) <= MAX_PIXELS:
+            return height, width
+    raise error(
+        f"{name} has size {shown(size)}; expected [height, width] in whole pixels, at most "
+        f"2**40 in all; correct its size"
+    )
+
+
+def _is_row(size: Any) -> bool:
+    return isinstance(size, np.ndarray) and size.ndim == 1
+
+
+def _whole(number: Any) -> Any:
+    """Return a whole number as an int, or None for what is none; True is none."""
+    if isinstance(number, np.ndarray) and number.ndim == 0:
+        number = number[()]
+    if isinstance(number, int | np.integer) and not isinstance(number, bool):
+        return int(number)
+    is_float = isinstance(number, float | np.floating)
+    return int(number) if is_float and float(number).is_integer() else None
 
 
 def _one_by_one(masks: Any, first: int) -> tuple[list[bytes], list[tuple[int, int]]]:
@@ -239,6 +249,9 @@ def _compressed(number: int, counts: Any, height: int, width: int) -> bytes:
         lengths = np.asarray(counts)
     except (ValueError, OverflowError):
         lengths = np.empty((0, 0))
+    if lengths.dtype.kind == "f" and (np.abs(lengths) < _EXACT).all():
+        rounded = lengths.astype(np.int64)
+        lengths = rounded if (rounded == lengths).all() else lengths
     if lengths.ndim != 1 or (lengths.dtype.kind not in "ui" and lengths.size):
         raise RLEError(
             f"RLE {number} has counts that are neither text nor whole numbers; {expected}; "

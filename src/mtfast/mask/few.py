@@ -10,11 +10,17 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["areas", "boxes", "merged", "overlaps"]
-
 logger = logging.getLogger(__name__)
+
+areas: Callable[..., bool]
+boxes: Callable[..., bool]
+merged: Callable[..., bytes]
+overlaps: Callable[..., bool]
+
+__all__ = ["areas", "boxes", "merged", "overlaps"]
 
 SWITCH = "MTFAST_FEW_MASKS"
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtfast import rles as operations
-from mtfast.errors import MtfastError
+from mtfast.errors import MtfastError, one_of
 from mtfast.mask import few
 from mtfast.mask.arguments import as_boxes
 from mtfast.mask.dicts import Mask, Masks, rles_of
 from mtfast.mask.validation import refuse, scratch_for
+from mtfast.ragged import gather_texts
 from mtfast.rles import Rles
+from mtfast.rles.arguments import integer_per_mask
 from mtfast.table import RunTable
 
 __all__ = ["area", "exact_areas", "iou", "toBbox"]
 
+
+OtherSize = Literal["warn", "error"]
 
 # The largest area that an unsigned integer of 32 bits holds.
 _MOST_PIXELS = 2**32 - 1
@@ -117,9 +122,13 @@ def toBbox(rleObjs: Mask | Masks) -> NDArray[np.float64]:
         short = np.empty((len(rleObjs), 4) if kind is list else 4)
         if few.boxes(rleObjs, short):
             return short
+    out = _exact_boxes(rles_of(rleObjs))
+    return out[0] if isinstance(rleObjs, Mapping) else out
+
+
+def _exact_boxes(rles: Rles) -> NDArray[np.float64]:
     from mtfast.kernels.rle import measure
 
-    rles = rles_of(rleObjs)
     out = np.empty((rles.n, 4), np.float64)
     bad = measure.bboxes(
         rles.text,
@@ -132,10 +141,10 @@ def toBbox(rleObjs: Mask | Masks) -> NDArray[np.float64]:
     )
     if bad >= 0:
         refuse(rles, bad)
-    return out[0] if isinstance(rleObjs, Mapping) else out
+    return out
 
 
-def iou(dt: Any, gt: Any, pyiscrowd: ArrayLike) -> Any:
+def iou(dt: Any, gt: Any, pyiscrowd: ArrayLike, other_size: OtherSize = "warn") -> Any:
     """Intersection over union of every detection with every mask, or box, of the ground truth.
 
     Parameters
@@ -144,6 +153,9 @@ def iou(dt: Any, gt: Any, pyiscrowd: ArrayLike) -> Any:
         Both of one kind. Boxes are [x, y, width, height].
     pyiscrowd : (n,) int or bool
         Where it is not zero, the area of the detection takes the place of the union.
+    other_size : {"warn", "error"}
+        What becomes of two masks whose frames differ in size. "warn" names the first such pair in a
+        warning; as in pycocotools, the result is -1 where their boxes overlap, and 0 elsewhere.
 
     Returns
     -------
@@ -154,7 +166,12 @@ def iou(dt: Any, gt: Any, pyiscrowd: ArrayLike) -> Any:
     RLEError
         If a mask is malformed.
     MtfastError
-        If sizes, kinds or lengths do not match.
+        If kinds or lengths do not match, or sizes with "error".
+
+    Warns
+    -----
+    UserWarning
+        If sizes do not match.
 
     Examples
     --------
@@ -162,6 +179,8 @@ def iou(dt: Any, gt: Any, pyiscrowd: ArrayLike) -> Any:
     >>> iou([a], [b], [0])                       # .###.. and ..###.
     array([[0.5]])
     """
+    if other_size != "warn":
+        one_of("other_size", other_size, get_args(OtherSize))
     if type(dt) is type(gt) is list:
         crowd = pyiscrowd.tolist() if isinstance(pyiscrowd, np.ndarray) else pyiscrowd
         short = np.empty((len(dt), len(gt)))
@@ -177,7 +196,51 @@ def iou(dt: Any, gt: Any, pyiscrowd: ArrayLike) -> Any:
             "masks on one side and boxes on the other; expected one kind on both; "
             "convert masks with toBbox, or boxes with frPyObjects"
         )
-    return operations.iou(rles_of(dt), rles_of(gt), pyiscrowd)
+    first, second = rles_of(dt), rles_of(gt)
+    if other_size == "warn" and (pair := _pair_of_other_size(first, second)):
+        out = _iou_by_sizes(first, second, pyiscrowd)
+        message = (
+            f"{pair}: iou is -1 where the boxes of such masks overlap; expected masks of one "
+            f"image; correct their sizes"
+        )
+        # Of the line that has called.
+        warnings.warn(message, stacklevel=2)
+        return out
+    return operations.iou(first, second, pyiscrowd)
+
+
+def _pair_of_other_size(dt: Rles, gt: Rles) -> str | None:
+    """Describe the first detection and mask whose frames differ in size, and count all such."""
+    height, width = dt.heights[0], dt.widths[0]
+    if all((side.heights == height).all() and (side.widths == width).all() for side in (dt, gt)):
+        return None
+    differ = (dt.heights[:, None] != gt.heights) | (dt.widths[:, None] != gt.widths)
+    n = np.count_nonzero(differ)
+    d, g = divmod(int(differ.argmax()), gt.n)
+    more = f", and {n - 1} more pairs differ" if n > 1 else ""
+    return (
+        f"dt[{d}] has {dt.heights[d]} x {dt.widths[d]} pixels and gt[{g}] {gt.heights[g]} x "
+        f"{gt.widths[g]}{more}"
+    )
+
+
+def _iou_by_sizes(dt: Rles, gt: Rles, iscrowd: ArrayLike) -> NDArray[np.float64]:
+    """Compare the masks of each size with each other, and the boxes of the others."""
+    overlap = operations.bbox_iou(_exact_boxes(dt), _exact_boxes(gt), iscrowd) > 0
+    out = np.where(overlap, -1.0, 0.0)
+    crowd = integer_per_mask("iscrowd", iscrowd, gt.n)
+    for size in {*dt.sizes()} & {*gt.sizes()}:
+        d, g = (
+            np.flatnonzero((side.heights == size[0]) & (side.widths == size[1]))
+            for side in (dt, gt)
+        )
+        out[np.ix_(d, g)] = operations.iou(_some(dt, d), _some(gt, g), crowd[g])
+    return out
+
+
+def _some(rles: Rles, picks: NDArray[np.int64]) -> Rles:
+    text, offsets = gather_texts(rles.text, rles.offsets, picks)
+    return Rles(text, offsets, rles.heights[picks], rles.widths[picks])
 
 
 def _is_empty(side: Any) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import logging
+import sys
 from types import ModuleType, TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from mtfast.errors import MtfastError
 from mtfast.mask.measures import area, iou, toBbox
@@ -14,9 +16,23 @@ from mtfast.mask.py_objects import frPyObjects
 
 __all__ = ["Installed", "install", "uninstall"]
 
+logger = logging.getLogger(__name__)
+
 _FUNCTIONS = {f.__name__: f for f in (encode, decode, area, toBbox, iou, merge, frPyObjects)}
 
-_originals: dict[str, Any] = {}
+# Its compiled functions are what pycocotools.mask itself calls.
+_COMPILED = "pycocotools._mask"
+
+
+class _Replaced(NamedTuple):
+    """A name of a module that stands for a function of mtfast, and what it stood for before."""
+
+    module: ModuleType
+    name: str
+    original: Any
+
+
+_replaced: list[_Replaced] = []
 
 
 class Installed:
@@ -35,11 +51,12 @@ class Installed:
 
 
 def install() -> Installed:
-    """Replace the functions of the module ``pycocotools.mask`` by mtfast's.
+    """Replace the functions of ``pycocotools.mask`` by mtfast's.
 
     Everything that calls them through that module runs on mtfast from then on: COCO, COCOeval,
-    detectron2 and others, even if they imported the module before. Names that were imported from it
-    (``from pycocotools.mask import decode``) stay what they were.
+    detectron2 and others, even if they imported the module before. Modules that have imported a
+    function itself (``from pycocotools.mask import decode``) get mtfast's in its place; only what
+    is kept elsewhere stays what it was: in a class, in a default argument, in a list.
 
     Returns
     -------
@@ -55,26 +72,49 @@ def install() -> Installed:
     --------
     >>> import mtfast.mask, pycocotools.mask
     >>> with mtfast.mask.install():
-    ...     pycocotools.mask.area([{"size": [2, 2], "counts": b"22"}]).dtype
-    dtype('int64')
+    ...     pycocotools.mask.area is mtfast.mask.area
+    True
     """
     module = _pycocotools_mask()
-    for name, function in _FUNCTIONS.items():
-        _originals.setdefault(name, getattr(module, name))
-        setattr(module, name, function)
+    ours = {
+        id(found): function
+        for name, function in _FUNCTIONS.items()
+        if (found := getattr(module, name)) is not function
+    }
+    for holder in _loaded_modules() if ours else ():
+        for name, value in list(vars(holder).items()):
+            if id(value) in ours:
+                _replaced.append(_Replaced(holder, name, value))
+                setattr(holder, name, ours[id(value)])
+    if ours:
+        others = sorted({held.module.__name__ for held in _replaced} - {module.__name__})
+        logger.info(
+            "pycocotools.mask is replaced%s", f", also in {', '.join(others)}" * bool(others)
+        )
     return Installed()
 
 
 def uninstall() -> None:
-    """Put the functions of pycocotools back into its module; nothing happens if they are there.
+    """Put the functions of pycocotools back wherever :func:`install` has replaced them.
 
     Examples
     --------
     >>> import mtfast.mask
     >>> mtfast.mask.uninstall()
     """
-    for name in list(_originals):
-        setattr(_pycocotools_mask(), name, _originals.pop(name))
+    ours = {id(function) for function in _FUNCTIONS.values()}
+    while _replaced:
+        module, name, original = _replaced.pop()
+        if id(vars(module).get(name)) in ours:
+            setattr(module, name, original)
+
+
+def _loaded_modules() -> list[ModuleType]:
+    return [
+        module
+        for name, module in list(sys.modules.items())
+        if isinstance(module, ModuleType) and name != _COMPILED
+    ]
 
 
 def _pycocotools_mask() -> ModuleType:

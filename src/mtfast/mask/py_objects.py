@@ -25,7 +25,7 @@ def frPyObjects(pyobj: Any, h: int, w: int) -> Any:
         list of polygons, each [x, y, x, y, …] of more than 4 numbers; an array (n, 4) or list of
         boxes [x, y, width, height]; a list of dicts with counts; or a single one of these.
     h, w : int
-        Size of the frame; dicts have their own.
+        Size of the frame; floats like 480.0 will do. Dicts have their own.
 
     Returns
     -------
@@ -71,8 +71,8 @@ def frPyObjects(pyobj: Any, h: int, w: int) -> Any:
     if set(map(type, pyobj)) != {list} or len(pyobj[0]) == 4:
         _expect_rings(pyobj)
     try:
-        boxes = len(pyobj[0]) == 4
-        return _masks_of_rings([_corners(ring) for ring in pyobj] if boxes else pyobj, h, w)
+        rings = _corners_of_all(pyobj) if len(pyobj[0]) == 4 else pyobj
+        return _masks_of_rings(rings, h, w)
     except TypeError:
         _expect_rings(pyobj)
         raise
@@ -122,12 +122,20 @@ def _expect_rings(items: Sequence[Any]) -> None:
             )
 
 
+def _corners_of_all(boxes: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Return the rings of boxes, if they are not polygons of which the first has two points."""
+    for k, box in enumerate(boxes):
+        if len(box) != 4:
+            raise MtfastError(
+                f"object 0 has 4 numbers, which is a box or a polygon of two points, and object "
+                f"{k} has {len(box)}; expected boxes only, or polygons of three points and more; "
+                f"remove the polygons of two points"
+            )
+    return [_corners(box) for box in boxes]
+
+
 def _corners(box: Sequence[float]) -> list[float]:
     """Return the ring of a box [x, y, width, height]."""
-    if len(box) != 4:
-        raise MtfastError(
-            f"a box of {len(box)} numbers; expected [x, y, width, height]; correct it"
-        )
     # Sums of numpy's integers may wrap around.
     x, y, w, h = map(as_float, box)
     return [x, y, x, y + h, x + w, y + h, x + w, y]

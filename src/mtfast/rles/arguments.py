@@ -44,13 +44,13 @@ def as_array(name: str, given: ArrayLike) -> NDArray[Any]:
 
 
 def integer_per_mask(name: str, given: ArrayLike, n: int) -> NDArray[Any]:
-    """Return an argument that has one integer, or bool, for each of n masks.
+    """Return an argument that has one whole number, or bool, for each of n masks.
 
     Parameters
     ----------
     name : str
         Of the argument, for the message.
-    given : (n,) int or bool
+    given : (n,) int, bool or float without a fraction
     n : int
         Number of masks.
 
@@ -61,7 +61,7 @@ def integer_per_mask(name: str, given: ArrayLike, n: int) -> NDArray[Any]:
     Raises
     ------
     MtfastError
-        If the shape is another one, or the dtype no integer.
+        If the shape is another one, or one of them is no whole number.
 
     Examples
     --------
@@ -69,6 +69,9 @@ def integer_per_mask(name: str, given: ArrayLike, n: int) -> NDArray[Any]:
     array([0, 1, 0])
     """
     values = as_array(name, given)
+    if values.dtype.kind == "f" and (np.abs(values) < 2.0**53).all():
+        rounded = values.astype(np.int64)
+        values = rounded if (rounded == values).all() else values
     if values.shape != (n,) or (n and values.dtype.kind not in "bui"):
         raise MtfastError(
             f"{name} has shape {values.shape}, {values.dtype}; expected ({n},) integers; "

@@ -12,11 +12,11 @@ A flake is a few dozen columns wide, so the cache lines that one column touches 
 the next column is painted.
 """
 
-from mtfast.kernels.jit import i64, kernel, read, u8, u16, u32, u64, write
+from mtfast.kernels.jit import i64, kernel, read, strided, u8, u16, u32, u64, write
 from mtfast.kernels.rle.coco_string import decode_places
 from mtfast.kernels.rle.columns import column_of
 
-__all__ = ["paint_images", "paint_places"]
+__all__ = ["paint_images", "paint_over", "paint_places"]
 
 
 @kernel(
@@ -111,3 +111,42 @@ def paint_images(text, offsets, image_offsets, values, height, largest, places, 
             paint_places(places[start:], ends[i] - start, height, values[first + i], frame)
             start = ends[i]
     return -1
+
+
+@kernel(
+    i64(read(i64), read(i64), read(u8), strided(u8)),
+    i64(read(i64), read(i64), read(u16), strided(u16)),
+    i64(read(i64), read(i64), read(u32), strided(u32)),
+    i64(read(i64), read(i64), read(u64), strided(u64)),
+)
+def paint_over(toggles, offsets, values, frame):
+    """Paint masks over what a frame holds, later ones over earlier ones.
+
+    Parameters
+    ----------
+    toggles, offsets : int64 and (n + 1,) int64
+        Toggle lists of masks as large as the frame.
+    values : (n,) of the type of the frame
+    frame : (height, width) uint8, uint16, uint32 or uint64, out
+        Of any strides; pixels outside the masks stay as they are.
+
+    Returns
+    -------
+    int
+        n
+    """
+    n = offsets.size - 1
+    height = frame.shape[0]
+    for k in range(n):
+        value = values[k]
+        x = top = 0
+        for i in range(offsets[k], offsets[k + 1] - 1, 2):
+            start = toggles[i]
+            stop = toggles[i + 1]
+            while start < stop:
+                x, top = column_of(start, x, top, height)
+                end = min(stop, top + height)
+                for y in range(u64(start - top), u64(end - top)):
+                    frame[y, u64(x)] = value
+                start = end
+    return n

@@ -6,8 +6,11 @@ gets its arguments as objects, with the GIL held, as the functions of a C extens
 
 import ctypes
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtfast.kernels.jit import IS_COMPILED, c_function
 from mtfast.kernels.objects import reading
@@ -18,7 +21,7 @@ __all__ = ["builtin", "problem"]
 FAST_CALL = 0x80
 
 # Definitions of methods, which Python wants to stay where they are.
-_kept = []
+_kept: list[ctypes.Structure] = []
 
 
 class _MethodDefinition(ctypes.Structure):
@@ -30,7 +33,7 @@ class _MethodDefinition(ctypes.Structure):
     )
 
 
-def builtin(arrays):
+def builtin(arrays: tuple[NDArray[Any], ...]) -> Callable[..., Callable[..., Any]]:
     """Compile a function of three integers as a builtin function.
 
     Parameters
@@ -46,19 +49,20 @@ def builtin(arrays):
         number; it returns the address of a new reference, or 0 after an error.
     """
 
-    def make(function):
+    def make(function: Callable[[int, int, int], int]) -> Callable[..., Any]:
         name = function.__name__.encode()
         definition = _MethodDefinition(name, c_function(function), FAST_CALL, None)
         _kept.append(definition)
         new = ctypes.pythonapi["PyCFunction_NewEx"]
         new.restype = ctypes.py_object
         new.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
-        return new(ctypes.addressof(definition), arrays, None)
+        made: Callable[..., Any] = new(ctypes.addressof(definition), arrays, None)
+        return made
 
     return make
 
 
-def problem():
+def problem() -> str | None:
     """Say what keeps builtin functions from working here.
 
     Returns
@@ -79,16 +83,21 @@ def problem():
         return f"this Python has no function {missing[0]}"
     if object.__basicsize__ != reading.ARRAY_DATA:
         return f"objects begin with {object.__basicsize__} bytes"
-    things = ({}, [], (), b"", "", 7, True, np.empty(0))
+    things: tuple[object, ...] = ({}, [], (), b"", "", 7, True, np.empty(0))
     if any(_word(id(thing) + reading.OBJECT_TYPE) != id(type(thing)) for thing in things):
         return "the type of an object lies elsewhere"
     return None if all(map(_is_readable, _ARRAYS)) else "arrays of numpy are laid out otherwise"
 
 
-_ARRAYS = (np.zeros(0, np.int64), np.zeros(7, np.uint8), np.zeros((3, 5)), np.zeros((4, 2, 6)))
+_ARRAYS: tuple[NDArray[Any], ...] = (
+    np.zeros(0, np.int64),
+    np.zeros(7, np.uint8),
+    np.zeros((3, 5)),
+    np.zeros((4, 2, 6)),
+)
 
 
-def _is_readable(array):
+def _is_readable(array: NDArray[Any]) -> bool:
     at = id(array)
     n_dimensions = ctypes.c_int.from_address(at + reading.ARRAY_N_DIMENSIONS).value
     if _word(at + reading.ARRAY_DATA) != array.ctypes.data or n_dimensions != array.ndim:
@@ -97,5 +106,5 @@ def _is_readable(array):
     return array.shape == tuple(_word(shape + 8 * k) for k in range(array.ndim))
 
 
-def _word(at):
+def _word(at: int) -> int:
     return ctypes.c_int64.from_address(at).value

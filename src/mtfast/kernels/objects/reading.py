@@ -7,18 +7,21 @@ that it keeps, and calls kernels on those. Nothing but the reading happens here.
 
 Why it is safe:
 
-1. **No Python code runs while objects are read.** The GIL is held from the call to its return; types
-   are compared exactly, so no method of a subclass is called; the keys of a dict are walked, not
-   looked up, so none is asked whether it is equal. Borrowed references stay valid all along.
-2. **What is not exactly the usual is left alone**: ``UNUSUAL`` is returned, and the caller takes the
-   way through Python, which explains what is wrong, or takes it after all.
+1. **No Python code runs while objects are read.** The GIL is held from the call to its return;
+   types are compared exactly, so no method of a subclass is called; the keys of a dict are walked,
+   not looked up, so none is asked whether it is equal. Borrowed references stay valid all along.
+2. **What is not exactly the usual is left alone**: ``UNUSUAL`` is returned, and the caller takes
+   the way through Python, which explains what is wrong, or takes it after all.
 3. **No error of Python is left set.** One function can set one, for a str that has no UTF-8, and it
-   is cleared there.
+   is cleared there; what is read by then is not used any more, as making an error may run Python
+   code (the garbage collector of CPython up to 3.11).
 4. **No address is in the code that is kept on disk.** Functions and types of CPython are found by
    their names; arrays are handed over as objects.
 5. **What is no API is looked at first**: where the type of an object, and the data and shape of an
    array, lie. :func:`mtfast.kernels.objects.builtin.problem` compares them with what Python says.
 """
+
+from typing import Any
 
 import numba
 import numpy as np
@@ -81,7 +84,7 @@ FUNCTIONS = {
 """The functions of CPython that are called, by name, with their signatures."""
 
 
-def _function(name):
+def _function(name: str) -> Any:
     return types.ExternalFunction(name, FUNCTIONS[name])
 
 
@@ -100,7 +103,7 @@ tuple_item = _function("PyTuple_GetItem")
 tuple_size = _function("PyTuple_Size")
 
 
-def _object(name):
+def _object(name: str) -> Any:
     """Make the function that returns the address of an object of CPython, found by its name."""
 
     @intrinsic
@@ -115,7 +118,7 @@ def _object(name):
     return object_address
 
 
-def _ascii(text):
+def _ascii(text: str) -> Any:
     """Make the function that returns the address of a text of the code itself."""
 
     @intrinsic
@@ -163,26 +166,30 @@ def _n_elements(array):
     return n
 
 
-# Contiguous arrays of numpy as flat ones. The caller answers for their dtype.
+# Of these four the caller answers for the dtype, and that the array is contiguous.
 
 
 @numba.njit
 def octets(array):
+    """Return an array of bytes of numpy as a flat one."""
     return carray(_pointer(_word(array + ARRAY_DATA)), (_n_elements(array),), np.uint8)
 
 
 @numba.njit
 def unsigned(array):
+    """Return an array of unsigned integers of 32 bits of numpy as a flat one."""
     return carray(_pointer(_word(array + ARRAY_DATA)), (_n_elements(array),), np.uint32)
 
 
 @numba.njit
 def integers(array):
+    """Return an array of int64 of numpy as a flat one."""
     return carray(_pointer(_word(array + ARRAY_DATA)), (_n_elements(array),), np.int64)
 
 
 @numba.njit
 def floats(array):
+    """Return an array of float64 of numpy as a flat one."""
     return carray(_pointer(_word(array + ARRAY_DATA)), (_n_elements(array),), np.float64)
 
 

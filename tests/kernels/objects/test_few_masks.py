@@ -1,0 +1,407 @@
+"""Compiled code that reads few masks: right answers, and nothing that could hurt the process."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import subprocess
+import sys
+import threading
+from collections import OrderedDict, UserDict
+from typing import Any
+
+import numpy as np
+import pycocotools.mask as coco
+import pytest
+
+import naive
+from fuzz_inputs import JUNK, Bytes, Dict, Int, List, Str, malformed, some_counts
+from mtfast import MtfastError, mask
+from mtfast.kernels.objects import builtin, reading
+from mtfast.mask import few
+from tables import random_masks
+
+if builtin.problem():
+    pytest.skip(str(builtin.problem()), allow_module_level=True)
+
+from mtfast.kernels.objects import masks
+
+GOOD = {"size": [2, 2], "counts": b"22"}
+CALLS = {
+    "area": lambda rles: mask.area(rles),
+    "toBbox": lambda rles: mask.toBbox(rles),
+    "iou": lambda rles: mask.iou(rles, rles, [0] * len(rles), other_size="error"),
+    "or": lambda rles: mask.merge(rles),
+    "and": lambda rles: mask.merge(rles, 1),
+}
+
+
+def said(call, *arguments: Any) -> str:
+    """What a call returns or raises."""
+    try:
+        with np.errstate(all="raise"):
+            return repr(call(*arguments))
+    except MtfastError as error:
+        return f"{type(error).__name__}: {error}"
+
+
+@pytest.fixture
+def plainly(monkeypatch):
+    """Run a call without compiled code."""
+
+    def run(call, *arguments: Any) -> str:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in few.__all__:
+                patch.setattr(few, name, lambda *arguments: False)
+            return said(call, *arguments)
+
+    return run
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    """Collect what the compiled functions answer."""
+    found: list[Any] = []
+
+    def watched(function):
+        def call(*arguments: Any) -> Any:
+            found.append(function(*arguments))
+            return found[-1]
+
+        return call
+
+    for name in few.__all__:
+        monkeypatch.setattr(few, name, watched(getattr(masks, name)))
+    return found
+
+
+def rles_of(stack: np.ndarray) -> list[dict]:
+    return coco.encode(np.asfortranarray(stack))
+
+
+def usual_types(rng: random.Random, rle: dict) -> dict:
+    """A mask of the types that compiled code answers."""
+    size, text = rle["size"], rle["counts"]
+    made = {"size": rng.choice((list, tuple))(size), "counts": rng.choice((text, text.decode()))}
+    if rng.random() < 0.3:
+        made = {"counts": made["counts"], "id": 7, 5: 6, None: 1.5, "size": made["size"]}
+    if rng.random() < 0.3:
+        # Equal keys that are other objects, as json makes them.
+        made = {"".join([*key]) if isinstance(key, str) else key: made[key] for key in made}
+    return made
+
+
+def test_answers(rng, answers):
+    """Every usual list is answered, and as pycocotools does."""
+    dice = random.Random(0)
+    for n in (*[1, 2, 3, 5] * 40, 30, 200, 1000):
+        shape = tuple(rng.integers(1, 40, 2).tolist())
+        theirs = rles_of(np.dstack(random_masks(rng, shape, n)))
+        ours = [usual_types(dice, rle) for rle in theirs]
+        crowd = rng.integers(0, 2, min(n, 255)).tolist()
+        assert mask.area(ours[:255]).tolist() == coco.area(theirs[:255]).tolist()
+        np.testing.assert_array_equal(mask.toBbox(ours), coco.toBbox(theirs))
+        for given in (crowd, [*map(bool, crowd)], np.array(crowd), np.array(crowd, bool)):
+            np.testing.assert_array_equal(
+                mask.iou(ours, ours[:255], given), coco.iou(theirs, theirs[:255], crowd)
+            )
+        assert mask.merge(ours) == coco.merge(theirs)
+        assert mask.merge(ours, True) == coco.merge(theirs, True)
+        assert mask.area(ours[0]) == coco.area(theirs[0])
+        np.testing.assert_array_equal(mask.toBbox(ours[0]), coco.toBbox(theirs[0]))
+    assert len(answers) == 163 * 10
+    assert False not in answers
+
+
+def test_results_are_of_the_usual_types():
+    assert type(mask.area(GOOD)) is np.uint32
+    assert mask.area([GOOD]).dtype == np.uint32
+    for made in (mask.area([GOOD] * 3), mask.toBbox([GOOD]), mask.iou([GOOD], [GOOD], [0])):
+        assert made.flags.owndata
+        assert made.flags.writeable
+    merged = mask.merge([{"size": (2, 2), "counts": "22"}, GOOD])
+    assert merged == GOOD
+    assert (type(merged["counts"]), type(merged["size"]), type(merged["size"][0])) == (
+        *(bytes, list, int),
+    )
+
+
+def test_malformed_masks_get_the_same_verdict(rng, plainly):
+    """With and without compiled code: the same answer, or the same words."""
+    dice = random.Random(1)
+    outcomes = {True: 0, False: 0}
+    for _ in range(1500):
+        height, width = dice.choice((1, 3, 9, 40)), dice.choice((1, 2, 8, 33))
+        rles = []
+        for _ in range(dice.choice((1, 2, 4))):
+            text = naive.text_of_counts(some_counts(dice, height * width))
+            rle: Any = {"size": [height, width], "counts": text}
+            rles.append(malformed(dice, rle) if dice.random() < 0.4 else rle)
+        for call in CALLS.values():
+            for given in (rles, rles[:1]):
+                here = said(call, given)
+                assert here == plainly(call, given)
+                outcomes["Error: " in here] += 1
+    assert min(outcomes.values()) > 1000
+
+
+SUBCLASSES = [
+    Dict(GOOD),
+    OrderedDict(GOOD),
+    UserDict(GOOD),
+    {"size": List([2, 2]), "counts": b"22"},
+    {"size": [Int(2), 2], "counts": b"22"},
+    {"size": [np.int64(2), 2], "counts": b"22"},
+    {"size": [2.0, 2], "counts": b"22"},
+    {"size": np.array([2, 2]), "counts": b"22"},
+    {"size": [2, 2], "counts": Bytes(b"22")},
+    {"size": [2, 2], "counts": Str("22")},
+    {"size": [2, 2], "counts": bytearray(b"22")},
+    {"size": [2, 2], "counts": [2, 2]},
+    {Str("size"): [2, 2], "counts": b"22"},
+]
+STRANGE = [
+    *JUNK,
+    *({}, {"size": [2, 2]}, {"counts": b"22"}, {"size": None, "counts": b"22"}),
+    *({"size": [2], "counts": b"22"}, {"size": [2, 2, 2], "counts": b"22"}),
+    *({"size": [True, 4], "counts": b"22"}, {"size": [10**30, 2], "counts": b"22"}),
+    *({"size": [-(10**30), 2], "counts": b"22"}, {"size": [-2, -2], "counts": b"22"}),
+    *({"size": [2, 2], "counts": "\ud800"}, {"size": [2, 2], "counts": "2é"}),
+    *({"size": [2, 2], "counts": "22\U0001f600"}, {"size": [2, 2], "counts": ""}),
+    *({"size": [2**20, 2**20], "counts": b"0"}, {"size": [2**20 + 1, 0], "counts": b"0"}),
+    *({"size": [0, 0], "counts": b""}, {"size": [0, 0], "counts": "0"}),
+    *({"size": "22", "counts": b"22"}, {"size": {2: 0, 3: 0}, "counts": b"22"}),
+    *({1: 2, "counts": b"22", None: [2, 2]}, {"siz": [2, 2], "count": b"22"}),
+]
+
+
+@pytest.mark.parametrize("strange", [*SUBCLASSES, *STRANGE], ids=str)
+def test_what_is_not_usual(strange, answers, plainly):
+    """It is left to the plain way, and is no end of the process."""
+    for rles in ([strange], [GOOD, strange], [strange, GOOD], strange):
+        for call in CALLS.values():
+            if isinstance(rles, list) or call in (CALLS["area"], CALLS["toBbox"]):
+                assert said(call, rles) == plainly(call, rles)
+    if any(strange is one for one in SUBCLASSES):
+        assert answers
+        assert not any(answers)
+        assert mask.area([strange, GOOD]).tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    "crowd",
+    [
+        *([1, 0], [], 1, None, (1,), [None], [2], [-1], [10**30], [-(10**30)], [1.0], [0.5]),
+        *(np.array([1.0]), np.array([[1]]), np.array(1), ["1"], [np.int64(1)], [np.True_], "1"),
+    ],
+    ids=str,
+)
+def test_flags_of_crowds(crowd, plainly):
+    def call():
+        return mask.iou([GOOD], [{"size": [2, 2], "counts": b"13"}], crowd)
+
+    assert said(call) == plainly(call)
+
+
+class Key:
+    """A key with the hash of another, which would run code if it were looked at."""
+
+    def __init__(self, text: str, rles: list) -> None:
+        self.text, self.rles, self.n_asked = text, rles, 0
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __eq__(self, other: object) -> bool:
+        self.n_asked += 1
+        self.rles.clear()
+        gc.collect()
+        return False
+
+
+def test_keys_are_not_asked_whether_they_are_equal():
+    for text in ("counts", "size"):
+        rles: list[dict] = []
+        key = Key(text, rles)
+        evil: dict[Any, Any] = {key: 1}
+        evil.update(GOOD)
+        asked = key.n_asked
+        rles += [dict(GOOD), evil, dict(GOOD)]
+        assert mask.area(rles).tolist() == [2, 2, 2]
+        assert mask.toBbox(rles).shape == (3, 4)
+        assert mask.iou(rles, rles, [0] * 3).tolist() == [[1.0] * 3] * 3
+        assert mask.merge(rles) == GOOD
+        assert key.n_asked == asked
+
+
+def test_nothing_leaks():
+    """Neither references nor memory, of answers and of refusals."""
+    rles = [{"size": [2, 2], "counts": "2" + "2"} for _ in range(5)]
+    bad: list[Any] = [*rles, {"size": [2, 2], "counts": "\ud800"}, Dict(GOOD), None]
+    size, areas, boxes, overlaps = (
+        *(np.empty(2, np.int64), np.empty(5, np.uint32), np.empty((5, 4)), np.empty((5, 5))),
+    )
+    watched = [rles, bad, *bad, *rles[0].values(), *rles[0], *bad[5].values(), size, areas]
+
+    def use(n: int) -> None:
+        for _ in range(n):
+            masks.areas(rles, areas)
+            masks.areas(bad, areas)
+            masks.boxes(rles, boxes)
+            masks.overlaps(rles, rles, [0, True, 2, -1, 10**30][:5], overlaps)
+            masks.overlaps(rles, rles, [0, True, 2, -1, 1], overlaps)
+            masks.merged(rles, True, size)
+            masks.merged(rles, False, size)
+            masks.merged(bad, False, size)
+
+    use(1000)
+    gc.collect()
+    before = [sys.getrefcount(one) for one in (*watched, True, False)]
+    blocks = sys.getallocatedblocks()
+    use(12_500)
+    gc.collect()
+    assert [sys.getrefcount(one) for one in (*watched, True, False)] == before
+    assert abs(sys.getallocatedblocks() - blocks) < 50
+
+
+def test_lists_that_change_while_they_are_read():
+    """Threads that shorten, extend and refill what others measure."""
+    rles = [dict(GOOD) for _ in range(50)]
+    enough = threading.Event()
+    others: list[str] = []
+
+    def change() -> None:
+        dice = random.Random(2)
+        while not enough.is_set():
+            rles.append({"size": [2, 2], "counts": "2" + "2"})
+            del rles[dice.randrange(len(rles))]
+            rles[-1]["counts"] = "".join(["2", "2"])
+            if len(rles) > 40 and dice.random() < 0.1:
+                del rles[20:]
+
+    def measure() -> None:
+        for _ in range(300):
+            for call in CALLS.values():
+                try:
+                    call(rles)
+                except MtfastError as error:
+                    # One flag too many, or too few.
+                    if "iscrowd" not in str(error):
+                        others.append(str(error))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        changing = threading.Thread(target=change)
+        measuring = [threading.Thread(target=measure) for _ in range(2)]
+        for thread in (changing, *measuring):
+            thread.start()
+        for thread in measuring:
+            thread.join()
+        enough.set()
+        changing.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert others == []
+
+
+def test_too_much_is_left_to_the_plain_way(rng, answers):
+    """The GIL is not held for long, and scratch does not overflow."""
+    noise = rles_of(rng.integers(0, 2, (400, 900, 2), dtype=np.uint8))
+    texts = [len(rle["counts"]) for rle in noise]
+    assert texts[0] < masks.MAX_CHARACTERS < sum(texts)
+    theirs = [coco.area([rle])[0] for rle in noise]
+    assert mask.area(noise[:1]).tolist() == theirs[:1]
+    assert answers == [True]
+    assert mask.area(noise).tolist() == theirs
+    assert mask.merge(noise) == coco.merge(noise)
+    np.testing.assert_array_equal(mask.toBbox(noise), coco.toBbox(noise))
+    np.testing.assert_array_equal(mask.iou(noise, noise, [0, 1]), coco.iou(noise, noise, [0, 1]))
+    many = [GOOD] * (masks.MAX_MASKS + 1)
+    assert mask.area(many).tolist() == [2] * len(many)
+    assert mask.iou(many[1:], [GOOD], [0]).tolist() == [[1.0]] * masks.MAX_MASKS
+    assert answers[1:] == [False] * 6
+
+
+def test_as_much_as_there_is_room_for(answers):
+    """Scratch that is full to its last element."""
+    text = b"111" + b"0" * (masks.MAX_CHARACTERS // 64 - 3)
+    rle = {"size": [1, len(text)], "counts": text}
+    full = [rle] * 64
+    assert sum(len(one["counts"]) for one in full) == masks.MAX_CHARACTERS
+    areas = mask.area(full).tolist()
+    assert areas == [len(text) // 2] * 64
+    assert mask.merge(full)["counts"] == mask.merge(full, 1)["counts"] == text
+    assert mask.area([*full, GOOD])[-1] == 2
+    assert answers[0] is True
+    assert answers[1] == answers[2] == text
+    assert answers[3] is False
+    most = [GOOD] * masks.MAX_MASKS
+    assert mask.merge(most) == GOOD
+    assert mask.toBbox(most).shape == (masks.MAX_MASKS, 4)
+    assert answers[4:] == [b"22", True]
+
+
+def test_many_pairs_of_long_masks(rng, answers):
+    (rle,) = rles_of(rng.integers(0, 2, (60, 60, 1), dtype=np.uint8))
+    n = int((masks.MAX_COMPARED / 2 / len(rle["counts"])) ** 0.5)
+    assert mask.iou([rle] * n, [rle] * n, [0] * n).shape == (n, n)
+    assert mask.iou([rle] * (n + 1), [rle] * (n + 1), [0] * (n + 1)).min() == 1
+    assert answers == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ((sys.implementation, "name", "pypy"), "pypy"),
+        ((builtin, "IS_COMPILED", False), "compile nothing"),
+        ((reading, "OBJECT_TYPE", 0), "type of an object"),
+        ((reading, "ARRAY_SHAPE", 40), "arrays of numpy"),
+        ((reading, "ARRAY_N_DIMENSIONS", 28), "arrays of numpy"),
+        ((reading, "ARRAY_DATA", 24), "objects begin with 16 bytes"),
+        ((reading, "FUNCTIONS", {"PyNothing_AtAll": None}), "no function PyNothing_AtAll"),
+    ],
+    ids=str,
+)
+def test_the_plain_way_is_taken_where_objects_are_otherwise(change, message, monkeypatch):
+    monkeypatch.setattr(*change)
+    found = builtin.problem()
+    assert found is not None
+    assert message in found
+    functions = few._functions()
+    assert {function([GOOD], None) for function in functions.values()} == {False}
+
+
+def test_a_python_without_its_lock(monkeypatch):
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    assert builtin.problem() == "this Python runs without its lock"
+
+
+SWITCHED = """
+import sys
+import mtfast.mask as mask
+assert "numba" not in sys.modules
+rle = {"size": [2, 2], "counts": b"22"}
+assert mask.area([rle]).tolist() == [2]
+print("mtfast.kernels.objects.masks" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(("value", "loaded"), [("0", False), ("1", True), (None, True)])
+def test_it_can_be_switched_off(value, loaded):
+    variables = {key: text for key, text in os.environ.items() if key != few.SWITCH}
+    if value is not None:
+        variables[few.SWITCH] = value
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SWITCHED],
+        env=variables,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == (f"{loaded}\n", "")
+
+
+def test_unknown_names():
+    with pytest.raises(AttributeError, match="nothing"):
+        few.nothing
