@@ -36,6 +36,17 @@ n = gather_pieces(np.frombuffer(b"abc", np.uint8), offsets, np.array([1, 0, 1]),
 assert out[:n].tobytes() == b"cabc", out
 print(sum(gather_pieces.stats.cache_misses.values()))
 """
+# Printed is how many functions that read objects were not found on disk.
+USE_BUILTINS = """
+from mtfast import mask
+from mtfast.kernels import jit
+rles = [{"size": [2, 2], "counts": text} for text in (b"22", "13")]
+assert mask.area(rles).tolist() == [2, 3]
+assert mask.toBbox(rles[0]).tolist() == [1, 0, 1, 2]
+assert mask.iou(rles, rles[:1], [False]).tolist() == [[1], [2 / 3]]
+assert mask.merge(rles, True)["counts"] == b"22"
+print(sum(1 - function.cache_hits for function in jit._c_functions))
+"""
 FOUND, COMPILED = "0\n", "1\n"
 
 # What a process meets without a home folder and without an entry in the list of users.
@@ -94,6 +105,15 @@ def test_eight_processes_start_on_an_empty_cache(tmp_path):
     assert file.name.startswith("mtfast.kernels.rle.ragged.gather_pieces-")
     if os.name == "posix":
         assert folder.stat().st_mode & 0o077 == 0
+
+
+@compiled
+def test_builtin_functions_come_from_disk(tmp_path):
+    """Objects of Python lie elsewhere in each process, and the code on disk works in all."""
+    for expected in (None, "0\n"):
+        done = run(USE_BUILTINS, tmp_path, NUMBA_CACHE_DIR=os.environ.get("NUMBA_CACHE_DIR"))
+        assert done.stderr == ""
+        assert expected in (None, done.stdout)
 
 
 @compiled

@@ -55,9 +55,11 @@ def paint(rleObjs: Mask | Masks, frame: NDArray[Any], values: ArrayLike) -> NDAr
 
     _check_frame(frame)
     rles = rles_of(rleObjs)
+    if not rles.n:
+        return frame
     colours = _colours(values, rles.n, frame)
     size = common_size(rles)
-    if rles.n and size != frame.shape[:2]:
+    if size != frame.shape[:2]:
         raise MtfastError(
             f"a frame of {frame.shape[0]} x {frame.shape[1]} pixels for masks of {size[0]} x "
             f"{size[1]}; expected one size; crop or pad the masks"
@@ -65,9 +67,9 @@ def paint(rleObjs: Mask | Masks, frame: NDArray[Any], values: ArrayLike) -> NDAr
     lists = toggles_of(rles, "rles")
     channels = frame[..., np.newaxis] if frame.ndim == 2 else frame
     as_bits = _UNSIGNED[frame.itemsize]
-    for c in range(channels.shape[2]):
-        bits = np.ascontiguousarray(colours[:, c]).view(as_bits)
-        kernels.paint_over(lists.toggles, lists.offsets, bits, channels[..., c].view(as_bits))
+    for c, column in enumerate(colours.T.copy()):
+        bits, pixels = column.view(as_bits), channels[..., c].view(as_bits)
+        kernels.paint_over(lists.toggles, lists.offsets, bits, pixels)
     return frame
 
 
@@ -91,26 +93,27 @@ def _check_frame(frame: Any) -> None:
 def _colours(values: ArrayLike, n: int, frame: NDArray[Any]) -> NDArray[Any]:
     """Return the value of each mask in each channel, (n, n_channels) of the frame's dtype."""
     given = as_array("values", values)
-    n_channels = frame.shape[2] if frame.ndim == 3 else 1
-    shape = given.shape if frame.ndim == 3 or given.ndim == 0 else (*given.shape, 1)
-    if shape not in ((), (n_channels,), (n, n_channels)) or (frame.ndim == 2 and given.ndim > 1):
-        expected = f"({n},)" if frame.ndim == 2 else f"({n_channels},) or ({n}, {n_channels})"
+    n_channels = frame.shape[2:]
+    shapes = ((), (n, *n_channels), n_channels)
+    if given.shape not in shapes:
+        expected = " or ".join(str(shape) for shape in shapes[1:] if shape)
         raise MtfastError(
-            f"values have shape {given.shape}; expected a number, or {expected} numbers; give one "
-            f"for each mask"
+            f"values have shape {given.shape}; expected a number, or numbers of shape {expected}; "
+            f"give one for each mask"
         )
     if not _fit(given, frame.dtype):
         raise MtfastError(
             f"values {shown(values)} for pixels of {frame.dtype}; expected numbers that they hold; "
             f"correct them, or convert the frame"
         )
-    return np.broadcast_to(given.reshape(shape), (n, n_channels)).astype(frame.dtype)
+    per_mask = np.broadcast_to(given, (n, *n_channels)).astype(frame.dtype)
+    return per_mask.reshape(n, -1)
 
 
 def _fit(values: NDArray[Any], dtype: np.dtype[Any]) -> bool:
     """Return whether pixels of a type hold the values, apart from the rounding of floats."""
     if values.dtype.kind not in "buif":
-        return values.size == 0
+        return False
     if dtype.kind == "f":
         return True
     if values.dtype.kind == "f":
