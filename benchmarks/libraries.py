@@ -77,6 +77,12 @@ def hotcoco() -> dict[str, Operation]:
     return _with_the_names_of_pycocotools(mask)
 
 
+def ultrafast_pycocotools() -> dict[str, Operation]:
+    from ultrafast_pycocotools import mask
+
+    return _with_the_names_of_pycocotools(mask)
+
+
 def rlemasklib() -> dict[str, Operation]:
     import rlemasklib
     from rlemasklib import BoolFunc, RLEMask
@@ -121,6 +127,7 @@ PEERS = {
     "faster-coco-eval": faster_coco_eval,
     "hotcoco": hotcoco,
     "rlemasklib": rlemasklib,
+    "ultrafast-pycocotools": ultrafast_pycocotools,
 }
 
 
