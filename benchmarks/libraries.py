@@ -29,6 +29,7 @@ def mtfast() -> dict[str, Operation]:
         "paint": lambda rles, labels, frame: mask.to_label_map(rles, labels, out=frame),
         "labels": lambda label_map: mask.from_label_map(label_map)[1],
         "area": mask.area,
+        "area of one": mask.area,
         "box": mask.toBbox,
         "iou": lambda dt, gt: mask.iou(dt, gt, [0] * len(gt)),
         "box iou": lambda dt, gt: mask.iou(dt, gt, [0] * len(gt)),
@@ -111,6 +112,7 @@ def rlemasklib() -> dict[str, Operation]:
             found.to_dict() for found in RLEMask.from_label_map(label_map).values()
         ],
         "area": rlemasklib.area,
+        "area of one": rlemasklib.area,
         "box": rlemasklib.to_bbox,
         "iou": iou,
         "or": lambda rles: rlemasklib.merge(rles, BoolFunc.UNION),
@@ -151,6 +153,7 @@ def _with_the_names_of_pycocotools(mask: Any) -> dict[str, Operation]:
         "encode, F order": mask.encode,
         "encode, C order": mask.encode,
         "area": mask.area,
+        "area of one": mask.area,
         "box": mask.toBbox,
         "iou": lambda dt, gt: mask.iou(dt, gt, [0] * len(gt)),
         "box iou": lambda dt, gt: mask.iou(dt, gt, [0] * len(gt)),

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import numpy as np
-
 from mtfast import rles as operations
 from mtfast.mask import few
 from mtfast.mask.arguments import one_mask
@@ -46,10 +44,9 @@ def merge(rleObjs: Masks, intersect: bool | int = 0) -> RLE:
     ({'size': [1, 6], 'counts': b'141'}, {'size': [1, 6], 'counts': b'222'})
     """
     if type(rleObjs) is list:
-        size = np.empty(2, np.int64)
-        text = few.merged(rleObjs, bool(intersect), size)
+        text = few.merged(rleObjs, bool(intersect))
         if text:
-            return {"size": size.tolist(), "counts": text}
+            return {"size": [*rleObjs[0]["size"]], "counts": text}
     return dicts_of(operations.merge(rles_of(rleObjs), intersect))[0]
 
 

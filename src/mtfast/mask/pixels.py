@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, one_of, shown
+from mtfast.mask import few
 from mtfast.mask.arguments import common_size, new_frame
 from mtfast.mask.dicts import RLE, Mask, Masks, rle_of, rles_of
 from mtfast.mask.validation import check_texts, refuse
@@ -18,6 +19,9 @@ from mtfast.rles.arguments import as_array
 from mtfast.rles.pixels import decode_mask, encode_mask
 
 __all__ = ["decode", "encode"]
+
+# Pixels of a frame that is not worth the calls of larger ones.
+_SMALL = 2**16
 
 # A new frame with fewer characters of text per pixel than this stays mostly untouched.
 _PIXELS_PER_CHARACTER = 4096
@@ -49,6 +53,9 @@ def encode(bimask: NDArray[Any]) -> RLE | list[RLE]:
     -----
     ``pycocotools.mask.encode`` takes uint8 in Fortran order only, and values of 0 and 1 only.
     """
+    short = few.encoded(bimask)
+    if short:
+        return {"size": [*bimask.shape], "counts": short}
     pixels = as_array("bimask", bimask)
     if pixels.ndim == 2:
         text, size = encode_mask(pixels)
@@ -99,6 +106,10 @@ def decode(
            [0, 1]], dtype=uint8)
     """
     one_of("order", order, ("F", "C"))
+    if type(rleObjs) is dict and order == "F" and out is None and type(value) is int and value == 1:
+        short = _small_frame(rleObjs)
+        if short is not None and few.decoded(rleObjs, short):
+            return short
     if isinstance(rleObjs, Mapping):
         text, height, width = rle_of(rleObjs)
         n, ends = 1, [0, text.size]
@@ -126,3 +137,13 @@ def decode(
         if not decode_mask(text, ends[k], ends[k + 1], frames[k], value, order, is_clear):
             refuse(rles_of(rleObjs), k)
     return out
+
+
+def _small_frame(mask: dict[str, Any]) -> NDArray[np.uint8] | None:
+    """Make the frame of a mask, in F order, if it is as small as few.decoded takes it."""
+    size = mask.get("size")
+    if type(size) is list and len(size) == 2:
+        height, width = size
+        if type(height) is type(width) is int and 0 < height <= _SMALL and 0 < width <= _SMALL:
+            return np.empty((height, width), np.uint8, "F") if height * width <= _SMALL else None
+    return None

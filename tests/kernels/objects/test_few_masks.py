@@ -25,7 +25,8 @@ from tables import random_masks
 if builtin.problem():
     pytest.skip(str(builtin.problem()), allow_module_level=True)
 
-from mtfast.kernels.objects import masks
+from mtfast.kernels.objects.overlaps import MAX_COMPARED
+from mtfast.kernels.objects.scratch import MAX_CHARACTERS, MAX_FRAME, MAX_MASKS
 
 GOOD = {"size": [2, 2], "counts": b"22"}
 CALLS = {
@@ -72,7 +73,7 @@ def answers(monkeypatch):
         return call
 
     for name in few.__all__:
-        monkeypatch.setattr(few, name, watched(getattr(masks, name)))
+        monkeypatch.setattr(few, name, watched(getattr(few, name)))
     return found
 
 
@@ -112,6 +113,56 @@ def test_answers(rng, answers):
         np.testing.assert_array_equal(mask.toBbox(ours[0]), coco.toBbox(theirs[0]))
     assert len(answers) == 163 * 10
     assert False not in answers
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, bool])
+def test_small_frames(dtype, rng, answers):
+    """Answered in F order up to a size, and by the plain way in any other."""
+    for shape in ((1, 1), (1, 9), (9, 1), (28, 28), (64, 3), (63, 65), (256, 256)):
+        for share in (0, 0.1, 0.5, 1):
+            pixels = np.asfortranarray(rng.random(shape) < share).astype(dtype)
+            theirs = coco.encode(pixels.view(np.uint8))
+            assert mask.encode(pixels) == theirs
+            assert mask.encode(np.asfortranarray(3 * pixels.view(np.uint8))) == theirs
+            for rle in (theirs, theirs | {"counts": theirs["counts"].decode()}):
+                got = mask.decode(rle)
+                np.testing.assert_array_equal(got, pixels)
+                assert (got.dtype, got.flags.f_contiguous, got.flags.owndata) == (np.uint8, 1, 1)
+    assert len(answers) == 7 * 4 * 4
+    assert False not in answers
+
+
+def test_frames_that_are_left_to_the_plain_way(rng, answers):
+    pixels = np.asfortranarray(rng.random((256, 257)) < 0.3, np.uint8)
+    assert pixels.size > MAX_FRAME
+    (theirs,) = rles_of(pixels[:, :, None])
+    assert mask.encode(pixels) == theirs
+    np.testing.assert_array_equal(mask.decode(theirs), pixels)
+    small = pixels[:20, :30]
+    (theirs,) = rles_of(small[:, :, None])
+    for array in (
+        small,
+        np.ascontiguousarray(small),
+        np.asfortranarray(small, np.int16),
+        np.asfortranarray(small, np.dtype(np.uint8).newbyteorder(">")).view(Array),
+        np.asfortranarray(small)[:, :, None],
+        small.tolist(),
+    ):
+        assert mask.encode(array) in (theirs, [theirs])
+    assert answers == [False] * 7
+    for array in (None, 5, "x", np.float64(3), np.zeros((), np.uint8), np.zeros((2, 2), "m8[s]")):
+        assert not few.encoded(array)
+
+
+class Array(np.ndarray):
+    pass
+
+
+def test_a_frame_of_another_size_is_not_written():
+    frame = np.full((3, 2), 7, np.uint8, "F")
+    assert few.decoded(GOOD, frame) is False
+    assert few.decoded([GOOD, GOOD], frame) is False
+    assert (frame == 7).all()
 
 
 def test_results_are_of_the_usual_types():
@@ -239,21 +290,24 @@ def test_nothing_leaks():
     """Neither references nor memory, of answers and of refusals."""
     rles = [{"size": [2, 2], "counts": "2" + "2"} for _ in range(5)]
     bad: list[Any] = [*rles, {"size": [2, 2], "counts": "\ud800"}, Dict(GOOD), None]
-    size, areas, boxes, overlaps = (
-        *(np.empty(2, np.int64), np.empty(5, np.uint32), np.empty((5, 4)), np.empty((5, 5))),
-    )
-    watched = [rles, bad, *bad, *rles[0].values(), *rles[0], *bad[5].values(), size, areas]
+    areas, boxes, overlaps = np.empty(5, np.uint32), np.empty((5, 4)), np.empty((5, 5))
+    frame = np.eye(2, dtype=np.uint8).copy("F")
+    watched = [rles, bad, *bad, *rles[0].values(), *rles[0], *bad[5].values(), areas, frame]
 
     def use(n: int) -> None:
         for _ in range(n):
-            masks.areas(rles, areas)
-            masks.areas(bad, areas)
-            masks.boxes(rles, boxes)
-            masks.overlaps(rles, rles, [0, True, 2, -1, 10**30][:5], overlaps)
-            masks.overlaps(rles, rles, [0, True, 2, -1, 1], overlaps)
-            masks.merged(rles, True, size)
-            masks.merged(rles, False, size)
-            masks.merged(bad, False, size)
+            few.areas(rles, areas)
+            few.areas(bad, areas)
+            few.boxes(rles, boxes)
+            few.overlaps(rles, rles, [0, True, 2, -1, 10**30][:5], overlaps)
+            few.overlaps(rles, rles, [0, True, 2, -1, 1], overlaps)
+            few.merged(rles, True)
+            few.merged(rles, False)
+            few.merged(bad, False)
+            few.encoded(frame)
+            few.encoded(frame.T)
+            few.decoded(rles[0], frame)
+            few.decoded(bad[-2], frame)
 
     use(1000)
     gc.collect()
@@ -310,7 +364,7 @@ def test_too_much_is_left_to_the_plain_way(rng, answers):
     """The GIL is not held for long, and scratch does not overflow."""
     noise = rles_of(rng.integers(0, 2, (400, 900, 2), dtype=np.uint8))
     texts = [len(rle["counts"]) for rle in noise]
-    assert texts[0] < masks.MAX_CHARACTERS < sum(texts)
+    assert texts[0] < MAX_CHARACTERS < sum(texts)
     theirs = [coco.area([rle])[0] for rle in noise]
     assert mask.area(noise[:1]).tolist() == theirs[:1]
     assert answers == [True]
@@ -318,18 +372,18 @@ def test_too_much_is_left_to_the_plain_way(rng, answers):
     assert mask.merge(noise) == coco.merge(noise)
     np.testing.assert_array_equal(mask.toBbox(noise), coco.toBbox(noise))
     np.testing.assert_array_equal(mask.iou(noise, noise, [0, 1]), coco.iou(noise, noise, [0, 1]))
-    many = [GOOD] * (masks.MAX_MASKS + 1)
+    many = [GOOD] * (MAX_MASKS + 1)
     assert mask.area(many).tolist() == [2] * len(many)
-    assert mask.iou(many[1:], [GOOD], [0]).tolist() == [[1.0]] * masks.MAX_MASKS
+    assert mask.iou(many[1:], [GOOD], [0]).tolist() == [[1.0]] * MAX_MASKS
     assert answers[1:] == [False] * 6
 
 
 def test_as_much_as_there_is_room_for(answers):
     """Scratch that is full to its last element."""
-    text = b"111" + b"0" * (masks.MAX_CHARACTERS // 64 - 3)
+    text = b"111" + b"0" * (MAX_CHARACTERS // 64 - 3)
     rle = {"size": [1, len(text)], "counts": text}
     full = [rle] * 64
-    assert sum(len(one["counts"]) for one in full) == masks.MAX_CHARACTERS
+    assert sum(len(one["counts"]) for one in full) == MAX_CHARACTERS
     areas = mask.area(full).tolist()
     assert areas == [len(text) // 2] * 64
     assert mask.merge(full)["counts"] == mask.merge(full, 1)["counts"] == text
@@ -337,15 +391,15 @@ def test_as_much_as_there_is_room_for(answers):
     assert answers[0] is True
     assert answers[1] == answers[2] == text
     assert answers[3] is False
-    most = [GOOD] * masks.MAX_MASKS
+    most = [GOOD] * MAX_MASKS
     assert mask.merge(most) == GOOD
-    assert mask.toBbox(most).shape == (masks.MAX_MASKS, 4)
+    assert mask.toBbox(most).shape == (MAX_MASKS, 4)
     assert answers[4:] == [b"22", True]
 
 
 def test_many_pairs_of_long_masks(rng, answers):
     (rle,) = rles_of(rng.integers(0, 2, (60, 60, 1), dtype=np.uint8))
-    n = int((masks.MAX_COMPARED / 2 / len(rle["counts"])) ** 0.5)
+    n = int((MAX_COMPARED / 2 / len(rle["counts"])) ** 0.5)
     assert mask.iou([rle] * n, [rle] * n, [0] * n).shape == (n, n)
     assert mask.iou([rle] * (n + 1), [rle] * (n + 1), [0] * (n + 1)).min() == 1
     assert answers == [True, False]
@@ -369,8 +423,7 @@ def test_the_plain_way_is_taken_where_objects_are_otherwise(change, message, mon
     found = builtin.problem()
     assert found is not None
     assert message in found
-    functions = few._functions()
-    assert {function([GOOD], None) for function in functions.values()} == {False}
+    assert {few._load(name)([GOOD], None) for name in few.__all__} == {False}
 
 
 def test_a_python_without_its_lock(monkeypatch):
@@ -384,7 +437,7 @@ import mtfast.mask as mask
 assert "numba" not in sys.modules
 rle = {"size": [2, 2], "counts": b"22"}
 assert mask.area([rle]).tolist() == [2]
-print("mtfast.kernels.objects.masks" in sys.modules)
+print("mtfast.kernels.objects.measures" in sys.modules)
 """
 
 

@@ -33,14 +33,14 @@ class _MethodDefinition(ctypes.Structure):
     )
 
 
-def builtin(arrays: tuple[NDArray[Any], ...]) -> Callable[..., Callable[..., Any]]:
+def builtin(things: tuple[Any, ...]) -> Callable[..., Callable[..., Any]]:
     """Compile a function of three integers as a builtin function.
 
     Parameters
     ----------
-    arrays : tuple of arrays
-        What the function gets as its first argument: scratch that it keeps from call to call. No
-        other call is in it at the same time, as all hold the GIL and run no Python code.
+    things : tuple
+        What the function gets as its first argument. Scratch in it is used by one call at a time,
+        as all hold the GIL and run no Python code.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def builtin(arrays: tuple[NDArray[Any], ...]) -> Callable[..., Callable[..., Any
         new = ctypes.pythonapi["PyCFunction_NewEx"]
         new.restype = ctypes.py_object
         new.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
-        made: Callable[..., Any] = new(ctypes.addressof(definition), arrays, None)
+        made: Callable[..., Any] = new(ctypes.addressof(definition), things, None)
         return made
 
     return make
@@ -103,7 +103,13 @@ def _is_readable(array: NDArray[Any]) -> bool:
     if _word(at + reading.ARRAY_DATA) != array.ctypes.data or n_dimensions != array.ndim:
         return False
     shape = _word(at + reading.ARRAY_SHAPE)
-    return array.shape == tuple(_word(shape + 8 * k) for k in range(array.ndim))
+    if array.shape != tuple(_word(shape + 8 * k) for k in range(array.ndim)):
+        return False
+    flags = ctypes.c_int.from_address(at + reading.ARRAY_FLAGS).value
+    in_order = bool(flags & reading.F_CONTIGUOUS)
+    return in_order == array.flags.f_contiguous and _word(at + reading.ARRAY_DTYPE) == id(
+        array.dtype
+    )
 
 
 def _word(at: int) -> int:

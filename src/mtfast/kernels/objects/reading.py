@@ -32,19 +32,23 @@ from numba.extending import intrinsic
 __all__ = [
     "FUNCTIONS",
     "NO",
+    "N_WORDS",
     "OBJECT_TYPE",
     "UNUSUAL",
     "argument",
+    "as_f64",
+    "as_i64",
+    "as_u8",
+    "as_u32",
+    "as_u64",
     "bytes_object",
     "flags_of",
-    "floats",
-    "integers",
+    "is_frame",
     "is_true",
+    "item",
     "n_masks",
-    "octets",
     "read_masks",
-    "scratch",
-    "unsigned",
+    "side",
     "yes_or_no",
 ]
 
@@ -52,12 +56,14 @@ __all__ = [
 MAX_SIDE = 1 << 20
 UNUSUAL = -1
 
-# Where things lie: the type in an object, the data, the number of dimensions and the shape in an
-# array of numpy.
+# Where things lie: the type in an object; what an array of numpy has.
 OBJECT_TYPE = 8
 ARRAY_DATA = 16
 ARRAY_N_DIMENSIONS = 24
 ARRAY_SHAPE = 32
+ARRAY_DTYPE = 56
+ARRAY_FLAGS = 64
+F_CONTIGUOUS = 2
 
 # Words that functions of CPython write to, and the keys "size" and "counts" as they were last seen:
 # nearly all masks have the same two objects, and to compare addresses takes a tenth of the time.
@@ -153,43 +159,53 @@ def _word(at):
 
 
 @numba.njit
+def _int(at):
+    return carray(_pointer(at), (1,), np.int32)[0]
+
+
+@numba.njit
 def _type(thing):
     return _word(thing + OBJECT_TYPE)
 
 
 @numba.njit
 def _n_elements(array):
-    n_dimensions = carray(_pointer(array + ARRAY_N_DIMENSIONS), (1,), np.int32)[0]
     n = 1
-    for k in range(n_dimensions):
+    for k in range(_int(array + ARRAY_N_DIMENSIONS)):
         n *= _word(_word(array + ARRAY_SHAPE) + 8 * k)
     return n
 
 
-# Of these four the caller answers for the dtype, and that the array is contiguous.
+# Of these the caller answers for the dtype, and that the array is contiguous.
 
 
 @numba.njit
-def octets(array):
-    """Return an array of bytes of numpy as a flat one."""
+def as_u8(array):
+    """Return a contiguous array of uint8 as a flat one."""
     return carray(_pointer(_word(array + ARRAY_DATA)), (_n_elements(array),), np.uint8)
 
 
 @numba.njit
-def unsigned(array):
-    """Return an array of unsigned integers of 32 bits of numpy as a flat one."""
+def as_u32(array):
+    """Return a contiguous array of uint32 as a flat one."""
     return carray(_pointer(_word(array + ARRAY_DATA)), (_n_elements(array),), np.uint32)
 
 
 @numba.njit
-def integers(array):
-    """Return an array of int64 of numpy as a flat one."""
+def as_u64(array):
+    """Return a contiguous array of uint64 as a flat one."""
+    return carray(_pointer(_word(array + ARRAY_DATA)), (_n_elements(array),), np.uint64)
+
+
+@numba.njit
+def as_i64(array):
+    """Return a contiguous array of int64 as a flat one."""
     return carray(_pointer(_word(array + ARRAY_DATA)), (_n_elements(array),), np.int64)
 
 
 @numba.njit
-def floats(array):
-    """Return an array of float64 of numpy as a flat one."""
+def as_f64(array):
+    """Return a contiguous array of float64 as a flat one."""
     return carray(_pointer(_word(array + ARRAY_DATA)), (_n_elements(array),), np.float64)
 
 
@@ -200,9 +216,9 @@ def argument(arguments, k):
 
 
 @numba.njit
-def scratch(arrays, k):
-    """Return array k of the tuple that the builtin function has as its self."""
-    return tuple_item(arrays, k)
+def item(things, k):
+    """Return object k of the tuple that the builtin function has as its self."""
+    return tuple_item(things, k)
 
 
 @numba.njit
@@ -227,6 +243,21 @@ def NO():  # noqa: N802
 def bytes_object(text, n):
     """Return the first n elements of an array of bytes, as a result."""
     return new_bytes(text.ctypes.data, n)
+
+
+@numba.njit
+def side(array, k):
+    """Return how long an array is along a dimension that it has."""
+    return _word(_word(array + ARRAY_SHAPE) + 8 * k)
+
+
+@numba.njit
+def is_frame(thing, array_type, *dtypes):
+    """Return whether it is a two-dimensional array in F order of one of the dtypes."""
+    if _type(thing) != array_type or _int(thing + ARRAY_N_DIMENSIONS) != 2:
+        return False
+    found = _word(thing + ARRAY_DTYPE)
+    return found in dtypes and _int(thing + ARRAY_FLAGS) & F_CONTIGUOUS != 0
 
 
 @numba.njit
