@@ -50,6 +50,8 @@ def pycocotools() -> dict[str, Operation]:
         return frame
 
     def area(rles: list[dict]) -> Any:
+        if len(rles) <= PYCOCOTOOLS_AREAS:
+            return mask.area(rles)
         starts = range(0, len(rles), PYCOCOTOOLS_AREAS)
         return np.concatenate([mask.area(rles[k : k + PYCOCOTOOLS_AREAS]) for k in starts])
 

@@ -1,9 +1,10 @@
-"""Few masks at once: areas, boxes, overlaps and unions without the cost of calls through Python.
+"""Few masks at once: areas, boxes, overlaps and unions, without the cost of calls through Python.
 
 Each function is one of :mod:`mtfast.kernels.objects`, and is loaded when it is first asked for. It
-answers lists of plain dicts, one dict or a small frame, and returns False for everything else: then
-the caller goes on as if it had not called. Where compiled code cannot read objects (PyPy, Python
-without its lock), or ``MTFAST_FEW_MASKS=0`` says so, each of them returns False, always.
+answers lists of plain dicts, one dict, polygons or a small frame, and returns False for everything
+else: then the caller goes on as if it had not called. Where compiled code cannot read objects
+(PyPy, Python without its lock), or ``MTFAST_FEW_MASKS=0`` says so, each of them returns False,
+always.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ boxes: Callable[..., bool]
 decoded: Callable[..., bool]
 encoded: Callable[..., bytes]
 merged: Callable[..., bytes]
+outlined: Callable[..., bytes]
 overlaps: Callable[..., bool]
 
-__all__ = ["areas", "boxes", "decoded", "encoded", "merged", "overlaps"]
+__all__ = ["areas", "boxes", "decoded", "encoded", "merged", "outlined", "overlaps"]
 
 SWITCH = "MTFAST_FEW_MASKS"
 
@@ -33,6 +35,7 @@ _MODULES = {
     "decoded": "decoding",
     "encoded": "encoding",
     "merged": "merging",
+    "outlined": "outlines",
     "overlaps": "overlaps",
 }
 

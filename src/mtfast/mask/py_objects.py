@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from mtfast.errors import MtfastError, shown
+from mtfast.mask import few
 from mtfast.mask.arguments import are_masks, is_ring
 from mtfast.mask.dicts import RLE, Mask, Masks, checked_size, dicts_of, rles_of
 from mtfast.mask.validation import check_texts, scratch_for
@@ -48,6 +50,8 @@ def frPyObjects(pyobj: Any, h: int, w: int) -> Any:
     Byte for byte as pycocotools. Integer vertices are corners of pixels there: a box of [1, 6] in
     a row covers the pixels 1 to 5.
     """
+    if type(pyobj) is list and (short := _few_rings(pyobj, h, w)):
+        return short
     if isinstance(pyobj, Mapping):
         return dicts_of(check_texts(rles_of(pyobj)))[0]
     if isinstance(pyobj, np.ndarray):
@@ -56,7 +60,8 @@ def frPyObjects(pyobj: Any, h: int, w: int) -> Any:
                 f"an array of shape {pyobj.shape}, {pyobj.dtype}; expected (n, 4) boxes; "
                 f"give polygons as a list of lists"
             )
-        return _masks_of_rings([_corners(box) for box in pyobj], h, w)
+        corners = [_corners(box) for box in pyobj.tolist()]
+        return _few_rings(corners, h, w) or _masks_of_rings(corners, h, w)
     if not isinstance(pyobj, Sequence) or isinstance(pyobj, str | bytes):
         raise MtfastError(
             f"a {type(pyobj).__name__}; expected polygons, boxes or dicts with counts; "
@@ -110,6 +115,16 @@ def to_uncompressed(rleObjs: Mask | Masks) -> Any:
         counts = np.diff(scratch[:n], prepend=0)
         found.append({"size": [height, width], "counts": counts.tolist()})
     return found[0] if isinstance(rleObjs, Mapping) else found
+
+
+def _few_rings(rings: list[list[float]], h: int, w: int) -> list[RLE] | None:
+    """Rasterise one mask for each ring, or return None if that is not as simple as it mostly is."""
+    offsets = np.empty(len(rings) + 1, np.int64)
+    text = few.outlined(rings, h, w, offsets)
+    if not text:
+        return None
+    pieces = pairwise(offsets.tolist())
+    return [{"size": [h, w], "counts": text[start:stop]} for start, stop in pieces]
 
 
 def _expect_rings(items: Sequence[Any]) -> None:

@@ -41,8 +41,7 @@ CALLS = {
 def said(call, *arguments: Any) -> str:
     """What a call returns or raises."""
     try:
-        with np.errstate(all="raise"):
-            return repr(call(*arguments))
+        return repr(call(*arguments))
     except MtfastError as error:
         return f"{type(error).__name__}: {error}"
 
@@ -156,6 +155,55 @@ def test_frames_that_are_left_to_the_plain_way(rng, answers):
 
 class Array(np.ndarray):
     pass
+
+
+def some_ring(rng: np.random.Generator, integers: bool) -> list:
+    numbers = rng.uniform(-9, 60, rng.integers(5, 60))
+    return numbers.astype(int).tolist() if integers else numbers.tolist()
+
+
+def test_polygons(rng, answers):
+    for n in (*[1, 2, 3] * 60, 30, 200):
+        size = rng.integers(1, 60, 2).tolist()
+        rings = [some_ring(rng, rng.random() < 0.3) for _ in range(n)]
+        assert mask.frPyObjects(rings, *size) == coco.frPyObjects(rings, *size)
+        boxes = rng.uniform(-9, 60, (n, 4))
+        assert mask.frPyObjects(boxes, *size) == coco.frPyObjects(boxes, *size)
+    assert len(answers) == 182 * 2
+    assert False not in answers
+
+
+RING = [1.0, 1, 4, 1, 4, 3, 1, 3]
+STRANGE_NUMBERS = [*(None, True, "1", 1 + 0j, 10**30, -(10**30), 10**400, np.float64(2), Int(2))]
+STRANGE_NUMBERS += [float("nan"), float("inf"), -(2.0**21), 2**21, [1.0], b"1"]
+STRANGE_RINGS = [
+    *([*RING, number] for number in (*STRANGE_NUMBERS, 5)),
+    *([number, *RING] for number in STRANGE_NUMBERS),
+    *(RING[:4], RING[:5], [], [1.0], List(RING), tuple(RING), np.array(RING), None, 7.0, GOOD),
+]
+
+
+@pytest.mark.parametrize("strange", STRANGE_RINGS, ids=str)
+def test_what_is_no_usual_polygon(strange, plainly):
+    for rings in ([strange], [RING, strange], [strange, RING]):
+        for size in ((4, 5), (4.0, 5), (np.int64(4), 5), (-1, 5), (10**30, 1), (True, 5), (0, 0)):
+
+            def call(rings=rings, size=size):
+                return mask.frPyObjects(rings, *size)
+
+            assert said(call) == plainly(call)
+
+
+def test_many_polygons_are_left_to_the_plain_way(rng, answers):
+    many = [RING] * (MAX_MASKS + 1)
+    assert mask.frPyObjects(many, 4, 5) == coco.frPyObjects(many, 4, 5)
+    # Each edge passes all columns.
+    long = [[0.5, 1.5, 999.5, 2.5] * 10]
+    for n, answered in ((1, True), (3, False)):
+        got = mask.frPyObjects(long * n, 9, 1000)
+        assert got == coco.frPyObjects(long * n, 9, 1000)
+        assert (answers[-1] is not False) == answered
+    assert answers[0] is False
 
 
 def test_a_frame_of_another_size_is_not_written():
@@ -291,8 +339,11 @@ def test_nothing_leaks():
     rles = [{"size": [2, 2], "counts": "2" + "2"} for _ in range(5)]
     bad: list[Any] = [*rles, {"size": [2, 2], "counts": "\ud800"}, Dict(GOOD), None]
     areas, boxes, overlaps = np.empty(5, np.uint32), np.empty((5, 4)), np.empty((5, 5))
-    frame = np.eye(2, dtype=np.uint8).copy("F")
-    watched = [rles, bad, *bad, *rles[0].values(), *rles[0], *bad[5].values(), areas, frame]
+    frame, offsets = np.eye(2, dtype=np.uint8).copy("F"), np.empty(3, np.int64)
+    rings = [[1.5, 2, 9.5, 1, 7, 300], [1.25, 2.0, 7.5, 9, 3, 4, 10**30]]
+    rings[1].pop()
+    watched = [*rings, rings[0][0], rings[0][-1], frame, offsets, areas, rles, bad, *bad[:-1]]
+    watched += [*rles[0].values(), *rles[0], *bad[5].values()]
 
     def use(n: int) -> None:
         for _ in range(n):
@@ -304,6 +355,8 @@ def test_nothing_leaks():
             few.merged(rles, True)
             few.merged(rles, False)
             few.merged(bad, False)
+            few.outlined(rings, 20, 20, offsets)
+            few.outlined([*rings, [1.5] * 5 + [None]], 20, 20, offsets)
             few.encoded(frame)
             few.encoded(frame.T)
             few.decoded(rles[0], frame)

@@ -48,6 +48,8 @@ __all__ = [
     "item",
     "n_masks",
     "read_masks",
+    "read_rings",
+    "read_side",
     "side",
     "yes_or_no",
 ]
@@ -79,6 +81,7 @@ FUNCTIONS = {
     "PyBytes_Size": types.int64(address),
     "PyDict_Next": types.int32(address, address, address, address),
     "PyErr_Clear": types.void(),
+    "PyFloat_AsDouble": types.float64(address),
     "PyList_GetItem": address(address, types.int64),
     "PyList_Size": types.int64(address),
     "PyLong_AsLongLongAndOverflow": types.int64(address, address),
@@ -98,6 +101,7 @@ bool_object = _function("PyBool_FromLong")
 bytes_data = _function("PyBytes_AsString")
 bytes_size = _function("PyBytes_Size")
 clear_error = _function("PyErr_Clear")
+float_value = _function("PyFloat_AsDouble")
 dict_next = _function("PyDict_Next")
 integer_value = _function("PyLong_AsLongLongAndOverflow")
 list_item = _function("PyList_GetItem")
@@ -139,7 +143,8 @@ def _ascii(text: str) -> Any:
 
 
 bool_type, bytes_type, dict_type = map(_object, ("PyBool_Type", "PyBytes_Type", "PyDict_Type"))
-int_type, list_type = map(_object, ("PyLong_Type", "PyList_Type"))
+float_type, int_type = map(_object, ("PyFloat_Type", "PyLong_Type"))
+list_type = _object("PyList_Type")
 str_type, tuple_type = map(_object, ("PyUnicode_Type", "PyTuple_Type"))
 true = _object("_Py_TrueStruct")
 COUNTS, SIZE = map(_ascii, ("counts", "size"))
@@ -269,7 +274,7 @@ def n_masks(masks):
 
 
 @numba.njit
-def _side(number, words):
+def read_side(number, words):
     """Return an integer from 0 to MAX_SIDE, or UNUSUAL."""
     if _type(number) != int_type():
         return UNUSUAL
@@ -282,9 +287,9 @@ def _side(number, words):
 def _sides(size, words):
     """Return the two numbers of a list or tuple, or UNUSUAL."""
     if _type(size) == list_type() and list_size(size) == 2:
-        return _side(list_item(size, 0), words), _side(list_item(size, 1), words)
+        return read_side(list_item(size, 0), words), read_side(list_item(size, 1), words)
     if _type(size) == tuple_type() and tuple_size(size) == 2:
-        return _side(tuple_item(size, 0), words), _side(tuple_item(size, 1), words)
+        return read_side(tuple_item(size, 0), words), read_side(tuple_item(size, 1), words)
     return UNUSUAL, UNUSUAL
 
 
@@ -365,6 +370,49 @@ def read_masks(masks, first, words, text, offsets, heights, widths):
         for i in range(length):
             here[i] = source[i]
     return first + n
+
+
+@numba.njit
+def read_rings(rings, words, points, offsets):
+    """Copy the numbers of rings into an array.
+
+    Parameters
+    ----------
+    rings : address of a list of lists of floats and integers
+        More than four numbers each: four may be a box.
+    words : (N_WORDS,) int64, scratch
+    points : float64, out
+    offsets : int64, out
+        Ring k is points[offsets[k]:offsets[k + 1]].
+
+    Returns
+    -------
+    int
+        How many there are, or UNUSUAL.
+    """
+    if _type(rings) != list_type() or list_size(rings) >= offsets.size:
+        return UNUSUAL
+    n = list_size(rings)
+    at = 0
+    offsets[0] = 0
+    for k in range(n):
+        ring = list_item(rings, k)
+        if _type(ring) != list_type() or not 4 < list_size(ring) <= points.size - at:
+            return UNUSUAL
+        for i in range(list_size(ring)):
+            number = list_item(ring, i)
+            if _type(number) == float_type():
+                points[at] = float_value(number)
+            elif _type(number) == int_type():
+                words[OTHER] = 0
+                points[at] = float(integer_value(number, words.ctypes.data + 8 * OTHER))
+                if words[OTHER] != 0:
+                    return UNUSUAL
+            else:
+                return UNUSUAL
+            at += 1
+        offsets[k + 1] = at
+    return n
 
 
 @numba.njit

@@ -12,12 +12,14 @@ __all__ = [
     "FLAGS",
     "HEIGHTS",
     "MADE",
+    "MASKS",
     "MAX_CHARACTERS",
     "MAX_FRAME",
     "MAX_MASKS",
     "MAX_PIXELS",
     "OFFSETS",
     "OTHER",
+    "POINTS",
     "TEXT",
     "THINGS",
     "TOGGLES",
@@ -39,7 +41,7 @@ MAX_PIXELS = 1 << 40
 _MADE = 9 * (MAX_CHARACTERS + MAX_MASKS)
 
 WORDS, TEXT, OFFSETS, HEIGHTS, WIDTHS, TOGGLES, TOGGLE_OFFSETS, OTHER = range(8)
-FLAGS, FACTS, BITS, MADE, ARRAY_TYPE, UINT8, BOOL = range(8, 15)
+FLAGS, FACTS, BITS, MADE, POINTS, MASKS, ARRAY_TYPE, UINT8, BOOL = range(8, 17)
 
 # Most of it is never touched, and takes no memory.
 THINGS = (
@@ -55,6 +57,8 @@ THINGS = (
     np.empty(5 * MAX_MASKS, np.int64),
     np.empty(MAX_FRAME // 64 + 2, np.uint64),
     np.empty(_MADE, np.uint8),
+    np.empty(MAX_CHARACTERS, np.float64),
+    np.arange(MAX_MASKS + 1),
     np.ndarray,
     np.dtype(np.uint8),
     np.dtype(np.bool_),
