@@ -62,6 +62,9 @@ def cases(size: tuple[int, int], numbers: tuple[int, ...]) -> Iterator[Case]:
                 yield Case(f"iou, {n:,} x {n:,}", operation, (moved[:n], masks[:n]))
             else:
                 yield Case(f"{name}, {n:,}", operation, (masks[:n],))
+    rings = data.rings("flake", size, max(numbers))
+    for n in numbers:
+        yield Case(f"polygons, {n:,}", "polygons", (rings[:n], *size))
     yield Case("area of a dict", "area of one", (masks[0],))
     yield Case("toBbox of a dict", "box", (masks[0],))
     rng = np.random.default_rng(data.SEED)

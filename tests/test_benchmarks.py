@@ -17,7 +17,9 @@ import mtfast
 import mtfast.mask
 from benchmarks import (
     data,
+    evaluation,
     export,
+    few,
     jobs,
     libraries,
     loaders,
@@ -147,6 +149,26 @@ def test_row_of_peers():
         "✓ 20x pycocotools, ✗ 1.1x rlemasklib, ✗ 1x fastest (0.90x), "
         "✓ 0.5x filling the frame (0.80x)",
     ]
+
+
+def test_few_masks_are_measured():
+    names = [name for name in libraries.installed() if name not in few.SLOW_PEERS]
+    rows = [
+        (name, few.cells(name, seconds, names))
+        for name, seconds in few.measure((60, 96), few.TINY, 1, names)
+    ]
+    assert [name for name, _ in rows[:2]] == ["area, 1", "area, 2"]
+    assert len(rows) == 6 * len(few.TINY) + 6
+    assert all(len(cells) == len(names) + 4 for _, cells in rows)
+
+
+@pytest.mark.parametrize("ground_truth", evaluation.GROUND_TRUTH)
+def test_evaluations_agree(ground_truth):
+    paths = evaluation.files(evaluation.TINY, ground_truth)
+    found = [evaluation.run(name, paths) for name in list(evaluation.EVALUATORS)[:2]]
+    assert found[0][2] == pytest.approx(found[1][2], abs=1e-12)
+    assert 0 < found[0][2][0] < 1
+    assert min(found[0][:2]) > 0
 
 
 def test_answers_that_differ_are_found():

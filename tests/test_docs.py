@@ -104,6 +104,14 @@ def test_python_blocks_run(session, monkeypatch, capsys):
         exec(compile(block.replace("512", "128"), "README.md", "exec"), {})
 
 
+def test_blocks_on_masks_run():
+    for block in blocks("docs/MASK.md", "python"):
+        try:
+            exec(compile(block, "docs/MASK.md", "exec"), {})
+        finally:
+            mtfast.mask.uninstall()
+
+
 @pytest.fixture(scope="module")
 def mixed_store(tmp_path_factory):
     """A folder with a store, graphene.zarr, of all that the format has; one image is an outlier."""

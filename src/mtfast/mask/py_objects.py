@@ -17,6 +17,9 @@ from mtfast.rles.polygons import as_float, rasterise
 
 __all__ = ["frPyObjects", "to_uncompressed"]
 
+# Rings for which the GIL is held: for a third of a millisecond.
+_AT_A_TIME = 128
+
 
 def frPyObjects(pyobj: Any, h: int, w: int) -> Any:
     """Make masks of polygons, boxes or uncompressed RLE.
@@ -118,13 +121,17 @@ def to_uncompressed(rleObjs: Mask | Masks) -> Any:
 
 
 def _few_rings(rings: list[list[float]], h: int, w: int) -> list[RLE] | None:
-    """Rasterise one mask for each ring, or return None if that is not as simple as it mostly is."""
-    offsets = np.empty(len(rings) + 1, np.int64)
-    text = few.outlined(rings, h, w, offsets)
-    if not text:
-        return None
-    pieces = pairwise(offsets.tolist())
-    return [{"size": [h, w], "counts": text[start:stop]} for start, stop in pieces]
+    """Rasterise one mask for each ring, or return None if one is not as simple as most are."""
+    found: list[RLE] = []
+    for start in range(0, len(rings), _AT_A_TIME):
+        some = rings[start : start + _AT_A_TIME]
+        offsets = np.empty(len(some) + 1, np.int64)
+        text = few.outlined(some, h, w, offsets)
+        if not text:
+            return None
+        ends = pairwise(offsets.tolist())
+        found += [{"size": [h, w], "counts": text[first:stop]} for first, stop in ends]
+    return found
 
 
 def _expect_rings(items: Sequence[Any]) -> None:
