@@ -46,6 +46,7 @@ assert mask.toBbox(rles[0]).tolist() == [1, 0, 1, 2]
 assert mask.iou(rles, rles[:1], [False]).tolist() == [[1], [2 / 3]]
 assert mask.merge(rles, True)["counts"] == b"22"
 assert mask.frPyObjects([[0, 0, 2, 0, 2, 2]], 2, 2)
+assert mask.frPyObjects({"size": [2, 2], "counts": [2, 2]}, 2, 2) == rles[0]
 assert mask.encode(mask.decode(rles[0])) == rles[0]
 print(sum(1 - function.cache_hits for function in jit._c_functions))
 """

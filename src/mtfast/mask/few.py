@@ -19,19 +19,21 @@ logger = logging.getLogger(__name__)
 
 areas: Callable[..., bool]
 boxes: Callable[..., bool]
+compressed: Callable[..., bytes]
 decoded: Callable[..., bool]
 encoded: Callable[..., bytes]
 merged: Callable[..., bytes]
 outlined: Callable[..., bytes]
 overlaps: Callable[..., bool]
 
-__all__ = ["areas", "boxes", "decoded", "encoded", "merged", "outlined", "overlaps"]
+__all__ = ["areas", "boxes", "compressed", "decoded", "encoded", "merged", "outlined", "overlaps"]
 
 SWITCH = "MTFAST_FEW_MASKS"
 
 _MODULES = {
     "areas": "measures",
     "boxes": "measures",
+    "compressed": "counting",
     "decoded": "decoding",
     "encoded": "encoding",
     "merged": "merging",

@@ -55,6 +55,8 @@ def frPyObjects(pyobj: Any, h: int, w: int) -> Any:
     """
     if type(pyobj) is list and (short := _few_rings(pyobj, h, w)):
         return short
+    if type(pyobj) is dict and (counted := _few_counts(pyobj)):
+        return counted
     if isinstance(pyobj, Mapping):
         return dicts_of(check_texts(rles_of(pyobj)))[0]
     if isinstance(pyobj, np.ndarray):
@@ -63,7 +65,7 @@ def frPyObjects(pyobj: Any, h: int, w: int) -> Any:
                 f"an array of shape {pyobj.shape}, {pyobj.dtype}; expected (n, 4) boxes; "
                 f"give polygons as a list of lists"
             )
-        corners = [_corners(box) for box in pyobj.tolist()]
+        corners = [_ring(*box) for box in pyobj.tolist()]
         return _few_rings(corners, h, w) or _masks_of_rings(corners, h, w)
     if not isinstance(pyobj, Sequence) or isinstance(pyobj, str | bytes):
         raise MtfastError(
@@ -120,6 +122,15 @@ def to_uncompressed(rleObjs: Mask | Masks) -> Any:
     return found[0] if isinstance(rleObjs, Mapping) else found
 
 
+def _few_counts(mask: dict[str, Any]) -> RLE | None:
+    """Compress the counts of a mask, or return None if it is not as simple as most are."""
+    size, counts = mask.get("size"), mask.get("counts")
+    if type(size) is not list or type(counts) is not list or len(size) != 2:
+        return None
+    text = few.compressed(counts, *size)
+    return {"size": [*size], "counts": text} if text else None
+
+
 def _few_rings(rings: list[list[float]], h: int, w: int) -> list[RLE] | None:
     """Rasterise one mask for each ring, or return None if one is not as simple as most are."""
     found: list[RLE] = []
@@ -159,8 +170,11 @@ def _corners_of_all(boxes: Sequence[Sequence[float]]) -> list[list[float]]:
 def _corners(box: Sequence[float]) -> list[float]:
     """Return the ring of a box [x, y, width, height]."""
     # Sums of numpy's integers may wrap around.
-    x, y, w, h = map(as_float, box)
-    return [x, y, x, y + h, x + w, y + h, x + w, y]
+    return _ring(*map(as_float, box))
+
+
+def _ring(x: float, y: float, width: float, height: float) -> list[float]:
+    return [x, y, x, y + height, x + width, y + height, x + width, y]
 
 
 def _masks_of_rings(rings: Sequence[Sequence[float]], h: int, w: int) -> list[RLE]:

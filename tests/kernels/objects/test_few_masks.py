@@ -173,6 +173,37 @@ def test_polygons(rng, answers):
     assert False not in answers
 
 
+def test_counts(rng, answers):
+    dice = random.Random(3)
+    for _ in range(200):
+        height, width = dice.choice((1, 3, 40, 700)), dice.choice((1, 2, 33, 900))
+        rle = {"size": [height, width], "counts": some_counts(dice, height * width)}
+        expected = naive.text_of_counts(rle["counts"])
+        assert mask.frPyObjects(rle, 0, 0) == rle | {"counts": expected}
+    assert len(answers) == 200
+    assert False not in answers
+
+
+@pytest.mark.parametrize(
+    ("size", "counts"),
+    [
+        *(([2, 3], [1, 2]), ([2, 3], [7, -1]), ([2, 3], [-1, 7]), ([2, 3], [2**62, 2**62, 6])),
+        *(([2, 3], [10**30, 6]), ([2, 3], [-(10**30), 6]), ([2, 3], []), ([0, 3], [])),
+        *(([2, 3], [2, 4.0]), ([2, 3], [2.5, 3.5]), ([2, 3], [True, 5]), ([2, 3], [None, 6])),
+        *(([2, 3], (2, 4)), ([2, 3], List([2, 4])), ([2, 3], [Int(2), 4]), ([2, 3], "06")),
+        *(((2, 3), [2, 4]), ([2.0, 3], [2, 4]), ([2, 3, 1], [6]), ([-2, -3], [6]), (None, [6])),
+        *(([0, 0], [0]), ([2, 3], [0, 0, 6]), ([2**20, 2**20], [2**40]), ([10**30, 1], [1])),
+        ([1, MAX_CHARACTERS + 1], [1] * (MAX_CHARACTERS + 1)),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_counts_that_are_not_usual(size, counts, plainly):
+    def call():
+        return mask.frPyObjects({"size": size, "counts": counts}, 4, 5)
+
+    assert said(call) == plainly(call)
+
+
 RING = [1.0, 1, 4, 1, 4, 3, 1, 3]
 STRANGE_NUMBERS = [*(None, True, "1", 1 + 0j, 10**30, -(10**30), 10**400, np.float64(2), Int(2))]
 STRANGE_NUMBERS += [float("nan"), float("inf"), -(2.0**21), 2**21, [1.0], b"1"]
@@ -359,6 +390,8 @@ def test_nothing_leaks():
             few.merged(bad, False)
             few.outlined(rings, 20, 20, offsets)
             few.outlined([*rings, [1.5] * 5 + [None]], 20, 20, offsets)
+            few.compressed([300, 400, 100], 20, 40)
+            few.compressed([300, 10**30], 20, 40)
             few.encoded(frame)
             few.encoded(frame.T)
             few.decoded(rles[0], frame)

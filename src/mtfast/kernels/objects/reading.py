@@ -47,6 +47,7 @@ __all__ = [
     "is_true",
     "item",
     "n_masks",
+    "read_counts",
     "read_masks",
     "read_rings",
     "read_side",
@@ -370,6 +371,33 @@ def read_masks(masks, first, words, text, offsets, heights, widths):
         for i in range(length):
             here[i] = source[i]
     return first + n
+
+
+@numba.njit
+def read_counts(numbers, words, out):
+    """Copy the integers of a list into an array.
+
+    Parameters
+    ----------
+    numbers : address of a list
+    words : (N_WORDS,) int64, scratch
+    out : int64, out
+
+    Returns
+    -------
+    int
+        How many there are, or UNUSUAL.
+    """
+    if _type(numbers) != list_type() or list_size(numbers) > out.size:
+        return UNUSUAL
+    n = list_size(numbers)
+    for k in range(n):
+        number = list_item(numbers, k)
+        if _type(number) != int_type():
+            return UNUSUAL
+        # -1 for what has no 64 bits.
+        out[k] = integer_value(number, words.ctypes.data + 8 * OTHER)
+    return n
 
 
 @numba.njit
