@@ -57,8 +57,6 @@ def frPyObjects(pyobj: Any, h: int, w: int) -> Any:
         return short
     if type(pyobj) is dict and (counted := _few_counts(pyobj)):
         return counted
-    if isinstance(pyobj, Mapping):
-        return dicts_of(check_texts(rles_of(pyobj)))[0]
     if isinstance(pyobj, np.ndarray):
         if pyobj.ndim != 2 or pyobj.shape[1] != 4 or pyobj.dtype.kind not in "uif":
             raise MtfastError(
@@ -67,6 +65,8 @@ def frPyObjects(pyobj: Any, h: int, w: int) -> Any:
             )
         corners = [_ring(*box) for box in pyobj.tolist()]
         return _few_rings(corners, h, w) or _masks_of_rings(corners, h, w)
+    if isinstance(pyobj, Mapping):
+        return dicts_of(check_texts(rles_of(pyobj)))[0]
     if not isinstance(pyobj, Sequence) or isinstance(pyobj, str | bytes):
         raise MtfastError(
             f"a {type(pyobj).__name__}; expected polygons, boxes or dicts with counts; "
