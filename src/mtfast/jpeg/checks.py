@@ -143,17 +143,21 @@ def sums_before(data: bytes, positions: NDArray[np.int64]) -> NDArray[np.uint32]
     return sums
 
 
-def stretch_is_whole(data: bytes, start: int, stop: int, before: int, after: int) -> bool:
+def stretch_is_whole(
+    data: bytes, start: int, stop: int, before: int, after: int, place: int = 0
+) -> bool:
     """Return whether the bits of a stretch are those that were indexed.
 
     Parameters
     ----------
     data : bytes
-        From the byte that holds the bit ``start`` of the file to that which holds the last one.
+        Holds those from the byte with the bit ``start`` of the file to that with the last one.
     start, stop : int
         Positions in the file, in bits.
     before, after : int
         Checksums of the file up to the two.
+    place : int
+        Where the first of these bytes is in ``data``.
 
     Returns
     -------
@@ -170,22 +174,20 @@ def stretch_is_whole(data: bytes, start: int, stop: int, before: int, after: int
     >>> stretch_is_whole(b"bbc", 4, 20, before, after)
     False
     """
-    first, skipped = divmod(start, 8)
-    last, bits = divmod(stop, 8)
-    last -= first
-    state, at = before, 0
+    # Written out, as a window has a stretch for each row: 0.7 us for each, of which the checksum
+    # takes 0.3.
+    last = place + (stop >> 3) - (start >> 3)
+    skipped, bits = start & 7, stop & 7
+    state = before
     if skipped:
-        rest = data[0] & 0xFF >> skipped
-        if not last:
-            return state ^ _TABLE[_head(rest, bits)[0]] == after
+        rest = data[place] & 0xFF >> skipped
+        if last == place:
+            return state ^ _TABLE[rest & 0xFF00 >> bits & 0xFF] == after
         state ^= _TABLE[rest]
-        at = 1
-    state = google_crc32c.extend(state, data[at:last])
+        place += 1
+    state = google_crc32c.extend(state, data[place:last])
     if bits:
-        state = google_crc32c.extend(state, _head(data[last], bits))
+        flipped = state ^ 0xFFFFFFFF
+        byte = data[last] & 0xFF00 >> bits & 0xFF
+        state = _TABLE[(flipped ^ byte) & 0xFF] ^ flipped >> 8 ^ 0xFFFFFFFF
     return bool(state == after)
-
-
-def _head(byte: int, bits: int) -> bytes:
-    """Return a byte of which only the first bits are left."""
-    return bytes((byte & 0xFF00 >> bits & 0xFF,))

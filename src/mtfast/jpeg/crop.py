@@ -223,9 +223,7 @@ class _Checks(NamedTuple):
         """Compare the bits of all rows, which begin at some places of what was read."""
         rows = zip(places.tolist(), *(column.tolist() for column in self), strict=True)
         for place, start, stop, before, after in rows:
-            n_bytes = (stop + 7 >> 3) - (start >> 3)
-            stretch = coded[place : place + n_bytes]
-            if n_bytes and not stretch_is_whole(stretch, start, stop, before, after):
+            if not stretch_is_whole(coded, start, stop, before, after, place):
                 raise DamagedFileError("bytes that are not those that were indexed")
 
 
