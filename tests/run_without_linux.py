@@ -56,12 +56,15 @@ def main(source: Path, folder: Path, scheduler: str) -> None:
     from mtfast.export import export_masks
 
     store = folder / "s.zarr"
-    for _ in range(2):
-        mtfast.convert(source, store, scheduler=scheduler, overwrite=True)
+    mtfast.convert(source, store, scheduler=scheduler)
     add_crop_index(store, scheduler=scheduler)
-    for form in ("png", "tiff", "zarr"):
+    # Processes take seconds to start, and do no more than threads here.
+    forms = ("png", "tiff", "zarr") if scheduler == "threads" else ("png",)
+    for form in forms:
         export_masks(store, folder / form, format=form, scheduler=scheduler)
-    mtfast.derive_dataset(source, folder / "set", class_agnostic=True)
+    if scheduler == "threads":
+        mtfast.convert(source, store, overwrite=True, crop_index=True)
+        mtfast.derive_dataset(source, folder / "set", class_agnostic=True)
     read, table = mtfast.open(store), mtfast.open_source(source)
     for split in map(read.__getitem__, read):
         masks = mtfast.semantic(table.table(split.name, split.semantic_variant))
