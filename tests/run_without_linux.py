@@ -14,6 +14,7 @@ import os
 import sys
 import types
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 FUNCTIONS = ("pread", "posix_fadvise", "memfd_create", "fork", "sched_getaffinity", "getuid")
@@ -37,6 +38,8 @@ def take_away() -> None:
 
     for name in FUNCTIONS:
         vars(os).pop(name)
+    # As os defines it where there is no affinity, from Python 3.13 on.
+    os.process_cpu_count = os.cpu_count
     mtfast.atomic._syncfs = lambda: None
     mtfast.parallel.signal = types.SimpleNamespace()
     fcntl.flock = refuse
@@ -77,10 +80,10 @@ def main(source: Path, folder: Path, scheduler: str) -> None:
 
 
 def load(store: Path) -> None:
-    try:
-        from mtfast.loaders.torch import Dataset, Loader
-    except ImportError:
+    if find_spec("torch") is None:
         return
+    from mtfast.loaders.torch import Dataset, Loader
+
     with_workers, without = (
         list(Loader(Dataset(store, "train"), batch_size=2, workers=workers)) for workers in (2, 0)
     )
