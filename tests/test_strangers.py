@@ -449,7 +449,7 @@ def test_open_regular_reads_files(tmp_path):
 
 
 def test_fuzz():
-    report = fuzzing.fuzz(fuzz_strangers.make_trial, seed=0, n_trials=20, limit=120)
+    report = fuzzing.fuzz(fuzz_strangers.make_trial, seed=0, n_trials=12, limit=120)
     assert report.problems == {}
     assert {name for name, _ in report.outcomes} == {k.__name__ for k in fuzz_strangers.KINDS}
 

@@ -25,11 +25,11 @@ from stores import exchange_slots
 
 def test_a_short_run_of_the_fuzzer(monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    report = fuzzing.fuzz(fuzz_store.make_trial, seed=0, n_trials=120, limit=60)
+    report = fuzzing.fuzz(fuzz_store.make_trial, seed=0, n_trials=80, limit=60)
     assert report.problems == {}
-    assert report.n_calls == 120
+    assert report.n_calls == 80
     for kind in ("in_metadata", "in_shards", "in_columns", "in_texts"):
-        assert report.outcomes[kind, "refused"] > 10
+        assert report.outcomes[kind, "refused"] > 5
 
 
 def test_the_fuzzer_tells_other_values(monkeypatch, tmp_path):
