@@ -29,7 +29,7 @@ def test_a_short_run_of_the_fuzzer(monkeypatch, tmp_path):
     assert report.problems == {}
     assert report.n_calls == 80
     for kind in ("in_metadata", "in_shards", "in_columns", "in_texts"):
-        assert report.outcomes[kind, "refused"] > 5
+        assert report.outcomes[kind, "refused"] >= 8
 
 
 def test_the_fuzzer_tells_other_values(monkeypatch, tmp_path):
@@ -161,9 +161,9 @@ def test_columns_in_each_others_place(flakes):
 
 
 def test_missing_files(flakes):
-    """Every third of them, but for metadata that the root repeats."""
+    """Each of them, but for metadata that the root repeats."""
     files = [file for file in sorted(flakes.rglob("*")) if file.is_file() and file.stat().st_size]
-    for file in files[::3]:
+    for file in files:
         unread = file.is_relative_to(flakes / file.relative_to(flakes).parts[0] / UNREAD)
         repeated = unread or (file.name == "zarr.json" and file.parent != flakes)
         data = file.read_bytes()
