@@ -36,6 +36,7 @@ from mtfast.atomic import write_file
 from mtfast.errors import MtfastError
 
 __all__ = [
+    "CODE_FOLDER",
     "IS_COMPILED",
     "c_function",
     "cache_key",
@@ -290,7 +291,9 @@ class _Cache:
         return f"{self._name}-{hashlib.sha256(key).hexdigest()[:16]}.nbc"
 
 
-_FOLDER = _Folder(_kernel_folder() if IS_COMPILED else None)
+CODE_FOLDER = _Folder(_kernel_folder() if IS_COMPILED else None)
+"""Where machine code is kept between processes."""
+_FOLDER = CODE_FOLDER
 
 
 def kernel(*signatures: Any) -> Callable[[Callable[..., Any]], Kernel]:

@@ -1,0 +1,1 @@
+"""Masks made and measured on a CUDA device, without a frame leaving it."""
