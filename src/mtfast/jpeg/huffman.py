@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
 
-__all__ = ["CodeTable", "Codes", "make_codes", "read_tables", "write_tables"]
+__all__ = ["CodeTable", "Codes", "code_lengths", "make_codes", "read_tables", "write_tables"]
 
 _AC = 0x10
 _LONGEST = 16
@@ -137,7 +137,7 @@ def make_codes(tables: Tables) -> Codes:
     extended = []
     for number, table in tables:
         symbols = np.frombuffer(table.symbols, np.uint8).astype(np.int64)
-        lengths = _lengths(table)
+        lengths = code_lengths(table)
         if number & _AC:
             size, run = symbols & 15, symbols >> 4
             steps = np.where(size > 0, run + 1, jpeg_scan.END_OF_BLOCK)
@@ -162,7 +162,8 @@ def make_codes(tables: Tables) -> Codes:
     return Codes(lookup, dc_codes, tuple(extended))
 
 
-def _lengths(table: CodeTable) -> NDArray[np.int64]:
+def code_lengths(table: CodeTable) -> NDArray[np.int64]:
+    """Return the bits of each code of a table, ascending, (n,) int64."""
     return np.repeat(np.arange(1, _LONGEST + 1), list(table.counts))
 
 
@@ -170,7 +171,7 @@ def _codes(table: CodeTable) -> list[int]:
     """Assign the codes, bits << 5 | number of bits each."""
     codes = []
     code = before = 0
-    for length in _lengths(table).tolist():
+    for length in code_lengths(table).tolist():
         code <<= length - before
         codes.append(code << 5 | length)
         code, before = code + 1, length

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mtfast.errors import MtfastError
 from mtfast.jpeg.layout import Layout, read_layout
 
-__all__ = ["CropIndex", "build_index"]
+__all__ = ["CropIndex", "Walk", "build_index", "walk_scan"]
 
 N_COMPONENTS = 3
 # Stores keep positions in 32 bits; a file of more is larger than 512 MB.
@@ -102,11 +102,63 @@ def build_index(data: bytes, step: int, layout: Layout | None = None) -> CropInd
     >>> index.positions.shape
     (33,)
     """
-    from mtfast.kernels.files import jpeg_index, jpeg_scan
+    from mtfast.kernels.files import jpeg_index
 
     if step < 1:
         raise MtfastError(f"a crop index every {step} MCUs; expected a step of 1 or more; raise it")
     layout = layout or read_layout(data)
+    walk = walk_scan(data, step, layout)
+    jpeg_index.to_file_positions(walk.dropped, layout.scan, walk.positions)
+    if walk.positions[-1] > MAX_BITS:
+        raise _damaged(f"{walk.positions[-1]} bits")
+    return CropIndex(step, walk.positions, walk.dcs)
+
+
+class Walk(NamedTuple):
+    """A scan that was walked.
+
+    Attributes
+    ----------
+    plain : (n_bytes + margin,) uint8
+        The scan without stuffing and markers; zeros follow.
+    n_bytes : int
+    dropped : (n,) int64
+        What was left out, see :func:`mtfast.kernels.files.jpeg_scan.unstuff`.
+    positions : (n_entries,) int64
+        Those of a :class:`CropIndex`, but in bits of the scan without stuffing.
+    dcs : (3, n_entries) int16
+    """
+
+    plain: NDArray[np.uint8]
+    n_bytes: int
+    dropped: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    dcs: NDArray[np.int16]
+
+
+def walk_scan(data: bytes, step: int, layout: Layout) -> Walk:
+    """Walk the coded data of a JPEG file.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    step : int
+        MCUs from one entry of a row to the next.
+    layout : Layout
+        Of the file.
+
+    Returns
+    -------
+    Walk
+
+    Raises
+    ------
+    MtfastError
+        If the file is damaged.
+    """
+    from mtfast.kernels.files import jpeg_index, jpeg_scan
+
     plain, n_bytes, dropped = _unstuffed(data, layout)
     n_entries = layout.n_entries(step)
     positions = np.empty(n_entries, np.int64)
@@ -127,10 +179,7 @@ def build_index(data: bytes, step: int, layout: Layout | None = None) -> CropInd
     )
     if status < 0:
         raise _damaged(jpeg_scan.STATUSES[status])
-    jpeg_index.to_file_positions(dropped, layout.scan, positions)
-    if positions[-1] > MAX_BITS:
-        raise _damaged(f"{positions[-1]} bits")
-    return CropIndex(step, positions, dcs)
+    return Walk(plain, n_bytes, dropped, positions, dcs)
 
 
 def _unstuffed(data: bytes, layout: Layout) -> tuple[NDArray[np.uint8], int, NDArray[np.int64]]:

@@ -63,6 +63,9 @@ class Layout:
         Of each block of an MCU, see :func:`mtfast.kernels.files.jpeg_scan.skip_mcus`.
     dc_codes : (12 * n_components,) int64
         Codes of the categories of each component.
+    components : tuple of Component
+    chosen : tuple of (int, int)
+        Numbers of the DC table and the AC table of each component.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Layout:
         self.mcu_width = _BLOCK * max(c.across for c in components)
         self.n_rows = -(-self.height // self.mcu_height)
         self.n_columns = -(-self.width // self.mcu_width)
+        self.components, self.chosen = components, tuple(chosen)
         self.codes: Codes = make_codes(_used(tables, chosen))
         self.blocks = _blocks(components, chosen)
         self.dc_codes = self.codes.dc_codes[[dc for dc, _ in chosen]].reshape(-1)
@@ -98,6 +102,38 @@ class Layout:
         tables = _segment(_DHT, write_tables(self.codes.tables))
         before = b"\xff\xd8" + kept + frame[:5]
         return before, frame[9:] + tables + _segment(*self._scan[:2])
+
+    @cached_property
+    def quanta(self) -> NDArray[np.uint16]:
+        """Factors of the coefficients of each component, (n, 64) in the order of the file.
+
+        Raises
+        ------
+        MtfastError
+            If a table is missing or damaged.
+        """
+        tables: dict[int, NDArray[np.uint16]] = {}
+        for marker, content, _ in self._kept:
+            if marker == _DQT:
+                tables |= _read_quanta(content)
+        chosen = [self._frame.content[8 + 3 * k] for k in range(len(self.components))]
+        if any(number not in tables for number in chosen):
+            raise MtfastError(
+                "a JPEG without one of its quantisation tables; expected all that it uses; "
+                "fetch the image again"
+            )
+        return np.stack([tables[number] for number in chosen])
+
+    @cached_property
+    def is_rgb(self) -> bool:
+        """Whether the three components are red, green and blue, as decoders tell."""
+        contents = {marker: content for marker, content, _ in self._kept}
+        jfif, adobe = contents.get(_JFIF, b""), contents.get(_ADOBE, b"")
+        if len(self.components) != 3 or (len(jfif) >= 14 and jfif[:5] == b"JFIF\0"):
+            return False
+        if len(adobe) >= 12 and adobe[:5] == b"Adobe":
+            return adobe[11] == 0
+        return bytes(c.number for c in self.components) == b"RGB"
 
     def entries_in_row(self, step: int) -> int:
         """Count the entries of a crop index for one row of MCUs.
@@ -252,6 +288,23 @@ def _blocks(components: tuple[Component, ...], chosen: list[_TablePair]) -> NDAr
         block = [dc << 16, (jpeg_scan.AC_TABLES + table) << 16, fast, k]
         blocks += block * (component.across * component.down)
     return np.array(blocks, np.int64)
+
+
+def _read_quanta(content: bytes) -> dict[int, NDArray[np.uint16]]:
+    """Read the tables of a DQT segment, by their numbers."""
+    tables = {}
+    at = 0
+    while at < len(content):
+        dtype = np.dtype(">u2" if content[at] >> 4 else "u1")
+        table = np.frombuffer(content[at + 1 : at + 1 + 64 * dtype.itemsize], dtype)
+        if len(table) != 64:
+            raise MtfastError(
+                "a JPEG with damaged quantisation tables; expected 64 factors in each; "
+                "fetch the image again"
+            )
+        tables[content[at] & 15] = table.astype(np.uint16)
+        at += 1 + 64 * dtype.itemsize
+    return tables
 
 
 def _segment(marker: int, content: bytes) -> bytes:

@@ -1,0 +1,190 @@
+"""A JPEG file as the kernels of a GPU read it: words, entries, and tables.
+
+See :mod:`mtfast.kernels.device.jpeg_blocks`. What the kernels cannot decode is decoded on the CPU.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.jpeg.huffman import CodeTable, code_lengths
+from mtfast.jpeg.index import walk_scan
+from mtfast.jpeg.layout import CannotCutError, Layout, read_layout
+from mtfast.kernels.device import window_table
+from mtfast.kernels.device.jpeg_blocks import FAST, FAST_BITS, LONG, LONG_BITS, NATURAL, QUANTA
+
+__all__ = ["CodedImage", "TableSet", "read_coded"]
+
+_LONGEST = 16
+# Where coefficient k of the file is in its block, along the diagonals: ITU-T T.81, figure A.6.
+_PLACES = sorted(range(64), key=lambda i: (i // 8 + i % 8, (i // 8, i % 8)[(i // 8 + i % 8 + 1) % 2]))
+# Decoders upsample the chroma of narrower images without mixing.
+_LEAST_CHROMA = 3
+
+
+class TableSet(NamedTuple):
+    """The tables of a file.
+
+    Attributes
+    ----------
+    lookup : (TABLE_SET,) uint16
+    long_codes : (n * 64,) uint16
+        The entries that those of ``lookup`` with the mark LONG lead to.
+    """
+
+    lookup: NDArray[np.uint16]
+    long_codes: NDArray[np.uint16]
+
+
+class CodedImage(NamedTuple):
+    """An image whose stretches can be decoded side by side.
+
+    Attributes
+    ----------
+    words : (n,) uint32
+        The scan without stuffing and markers; the first byte of a word is its highest.
+    bits : (n_entries,) uint32
+        Where the MCU before each entry ends; there is one every ``step`` MCUs of a row, and one at
+        the end of the last row.
+    dcs : (n_entries, 3) int16
+        The DCs of the MCU before each entry.
+    step : int
+    kind, down, across : int
+        See :mod:`mtfast.kernels.device.window_table`.
+    height, width, n_rows, n_columns, restart : int
+        As those of :class:`mtfast.jpeg.layout.Layout`.
+    tables : TableSet
+        Equal files share one.
+    """
+
+    words: NDArray[np.uint32]
+    bits: NDArray[np.uint32]
+    dcs: NDArray[np.int16]
+    step: int
+    kind: int
+    down: int
+    across: int
+    height: int
+    width: int
+    n_rows: int
+    n_columns: int
+    restart: int
+    tables: TableSet
+
+
+def read_coded(data: bytes, step: int) -> CodedImage:
+    """Prepare a JPEG file for the kernels; every code of it is walked over, and thereby checked.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    step : int
+        MCUs from one entry of a row to the next, at least 1.
+
+    Returns
+    -------
+    CodedImage
+
+    Raises
+    ------
+    CannotCutError
+        If the kernels do not decode files of this kind; the text says why.
+    MtfastError
+        If the file is damaged.
+
+    Examples
+    --------
+    >>> import imagecodecs
+    >>> data = imagecodecs.jpeg8_encode(np.zeros((120, 200, 3), np.uint8), subsampling="420")
+    >>> image = read_coded(data, step=4)
+    >>> image.bits.shape, image.n_rows, image.n_columns
+    ((33,), 8, 13)
+    """
+    layout = read_layout(data)
+    kind, down, across = _kind_of(layout)
+    walk = walk_scan(data, step, layout)
+    n_words = -(-walk.n_bytes // 4)
+    return CodedImage(
+        walk.plain[: 4 * n_words].view(">u4").astype(np.uint32),
+        walk.positions.astype(np.uint32),
+        np.ascontiguousarray(walk.dcs.T),
+        step,
+        kind,
+        down,
+        across,
+        layout.height,
+        layout.width,
+        layout.n_rows,
+        layout.n_columns,
+        layout.restart,
+        _table_set(layout.codes.tables, layout.chosen, layout.quanta.tobytes()),
+    )
+
+
+def _kind_of(layout: Layout) -> tuple[int, int, int]:
+    """Return the kind of an image, and its luma samples down and across for each chroma sample."""
+    if len(layout.components) == 1:
+        return window_table.KIND_GREY, 1, 1
+    luma, *chroma = layout.components
+    if any((c.down, c.across) != (1, 1) for c in chroma) or max(luma.down, luma.across) > 2:
+        raise CannotCutError(
+            f"a JPEG with {luma.across} x {luma.down} luma samples for each of the chroma; expected "
+            f"1 or 2 each way, to decode it on a GPU; decode it on the CPU"
+        )
+    if layout.chosen[1] != layout.chosen[2]:
+        raise CannotCutError(
+            "a JPEG with three pairs of Huffman tables; expected two, to decode it on a GPU; "
+            "decode it on the CPU"
+        )
+    if luma.across > 1 and -(-layout.width // 2) < _LEAST_CHROMA:
+        raise CannotCutError(
+            f"a JPEG of {layout.width} columns with subsampled chroma; expected at least 5, to "
+            f"decode it on a GPU; decode it on the CPU"
+        )
+    kind = window_table.KIND_RGB if layout.is_rgb else window_table.KIND_YCC
+    return kind, luma.down, luma.across
+
+
+@lru_cache(maxsize=64)
+def _table_set(
+    tables: tuple[tuple[int, CodeTable], ...], chosen: tuple[tuple[int, int], ...], quanta: bytes
+) -> TableSet:
+    by_number = dict(tables)
+    luma, chroma = chosen[0], chosen[-1]
+    lookup: list[NDArray[np.uint16]] = []
+    long_codes: list[NDArray[np.uint16]] = []
+    for number in (luma[0], chroma[0], luma[1], chroma[1]):
+        fast, longer = _lookup(by_number[number], len(long_codes))
+        lookup.append(fast)
+        long_codes += longer
+    factors = np.zeros(NATURAL - QUANTA, np.uint16)
+    given = np.frombuffer(quanta, np.uint16)
+    factors[: given.size] = given
+    places = np.array(_PLACES, np.uint16)
+    return TableSet(
+        np.concatenate([*lookup, factors, places]),
+        np.concatenate([np.zeros(0, np.uint16), *long_codes]),
+    )
+
+
+def _lookup(
+    table: CodeTable, n_before: int
+) -> tuple[NDArray[np.uint16], list[NDArray[np.uint16]]]:
+    """Make the lookup of a table, and of the codes that are too long for it."""
+    whole = np.zeros(1 << _LONGEST, np.uint16)
+    symbols = np.frombuffer(table.symbols, np.uint8)
+    at = 0
+    for length, symbol in zip(code_lengths(table).tolist(), symbols.tolist(), strict=True):
+        size = 1 << (_LONGEST - length)
+        whole[at : at + size] = length << 8 | symbol
+        at += size
+    by_prefix = whole.reshape(FAST, 1 << LONG_BITS)
+    fast = by_prefix[:, 0].copy()
+    prefixes = np.flatnonzero((by_prefix >> 8 > FAST_BITS).any(axis=1))
+    fast[prefixes] = LONG | (n_before + np.arange(prefixes.size))
+    return fast, list(by_prefix[prefixes])
