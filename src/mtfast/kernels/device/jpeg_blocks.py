@@ -19,6 +19,7 @@ libjpeg-turbo's SIMD code computes it, with 16-bit numbers between the two passe
 Source: ITU-T T.81, annex F; jidctint.c of libjpeg.
 """
 
+from mtfast.kernels.device.arithmetic import quotient, remainder
 from mtfast.kernels.device.twice import device_function, device_kernel
 from mtfast.kernels.device.window_table import (
     ACROSS,
@@ -270,13 +271,13 @@ def decode_stretch(
     w = i64(by) * FIELDS
     step = i32(windows[w + STEP])
     column_begin, column_end = i32(windows[w + COLUMN]), i32(windows[w + COLUMN_END])
-    first = i32(column_begin // step)
-    n_stretches = i32(i32((column_end - 1) // step) + 1 - first)
+    first = quotient(column_begin, step)
+    n_stretches = i32(quotient(column_end - 1, step) + 1 - first)
     number = i32(bx * THREADS + t)
-    row = i32(windows[w + ROW] + number // n_stretches)
+    row = i32(windows[w + ROW] + quotient(number, n_stretches))
     if row >= windows[w + ROW_END]:
         return
-    stretch = i32(first + number % n_stretches)
+    stretch = i32(first + remainder(number, n_stretches))
     entry = (
         windows[w + ENTRIES]
         + (row - windows[w + FIRST_ROW]) * windows[w + PER_ROW]
@@ -307,7 +308,7 @@ def decode_stretch(
     at = i32(BLOCKS + t)
     while column < stop:
         mcu = row * n_columns + column
-        if restart > 0 and mcu > 0 and mcu % restart == 0:
+        if restart > 0 and mcu > 0 and remainder(mcu, restart) == 0:
             ahead <<= u64(left & 7)
             left = i32(left - (left & 7))
             dc0 = dc1 = dc2 = i32(0)
@@ -332,8 +333,8 @@ def decode_stretch(
             if kept:
                 if component == 0:
                     stride = i32(width * across)
-                    start = luma + i64(y * down + 8 * (b // across)) * stride
-                    start += x * across + 2 * (b % across)
+                    start = luma + i64(y * down + 8 * quotient(b, across)) * stride
+                    start += x * across + 2 * remainder(b, across)
                 else:
                     stride = width
                     start = chroma + i64((component - 1) * height + y) * stride + x

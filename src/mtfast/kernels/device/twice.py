@@ -135,6 +135,8 @@ class DeviceKernel:
         In a block.
     scratch : (str, int)
         Type and number of the elements that the threads of a block share.
+    name : str, optional
+        By default that of the first phase.
 
     Attributes
     ----------
@@ -147,13 +149,14 @@ class DeviceKernel:
         types: str,
         threads: int,
         scratch: tuple[str, int] = ("u8", 1),
+        name: str | None = None,
     ) -> None:
         self.phases = tuple(phases)
         self.types = tuple(types.split())
         self.threads = threads
         self.scratch = scratch
         first = self.phases[0].function
-        self.name = first.__name__
+        self.name = name or first.__name__
         self.module = first.__module__
         self.__doc__ = first.__doc__
         names = tuple(inspect.signature(first).parameters)
