@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from mtfast.caching import cached_property
 from mtfast.kernels.jit import IS_COMPILED, i32
 
-__all__ = ["DeviceCode", "DeviceFunction", "DeviceKernel", "device_function", "device_kernel"]
+__all__ = ["DeviceCode", "DeviceFunction", "DeviceKernel", "device_function", "device_kernel", "dtype_of"]
 
 # Python names of the arguments that every body begins with.
 _PLACE = ("bx", "by", "t", "scratch")
@@ -49,8 +49,19 @@ _DTYPES = {
 }
 
 
-def _dtype(kind: str) -> np.dtype[Any]:
-    return np.dtype(_DTYPES[kind])
+def dtype_of(type_: str) -> np.dtype[Any]:
+    """Return the dtype of an argument of a type, or of the elements of an array.
+
+    Parameters
+    ----------
+    type_ : str
+        As kernels are declared: ``i64`` or ``u8[]``.
+
+    Returns
+    -------
+    dtype
+    """
+    return np.dtype(_DTYPES[type_.removesuffix("[]")])
 
 
 class DeviceFunction:
@@ -174,13 +185,13 @@ class DeviceKernel:
         *arguments : one-dimensional arrays and int
         """
         kind, n = self.scratch
-        shared: NDArray[Any] = np.zeros(n, _dtype(kind))
+        shared: NDArray[Any] = np.zeros(n, dtype_of(kind))
         given = [
             argument if type_.endswith("[]") else np.int64(argument)
             for argument, type_ in zip(arguments, self.types, strict=True)
         ]
         for argument, type_ in zip(given, self.types, strict=True):
-            if type_.endswith("[]") and argument.dtype != _dtype(type_[:-2]):
+            if type_.endswith("[]") and argument.dtype != dtype_of(type_):
                 raise TypeError(f"{self.name} given {argument.dtype}; expected {type_}")
         self._host(*grid, shared, *given)
 
@@ -234,11 +245,11 @@ class DeviceKernel:
         scope = phases | {
             "cuda": cuda,
             "i32": types.int32,
-            kind: getattr(types, _dtype(kind).name),
+            kind: getattr(types, dtype_of(kind).name),
         }
         signature = []
         for type_ in self.types:
-            element = getattr(types, _dtype(type_.removesuffix("[]")).name)
+            element = getattr(types, dtype_of(type_).name)
             signature.append(types.CPointer(element) if type_.endswith("[]") else element)
         ptx, _ = cuda.compile(
             self._made(lines, scope),

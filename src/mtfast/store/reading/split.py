@@ -233,6 +233,18 @@ class Split:
         return self._column("orientation")
 
     @property
+    def file_sizes(self) -> NDArray[np.int64]:
+        """Bytes of each image file, (n_images,) int64.
+
+        Raises
+        ------
+        StoreError
+            If the split holds no images.
+        """
+        self._require_images()
+        return self._column("file_bytes").astype(np.int64)
+
+    @property
     def has_crop_index(self) -> bool:
         """Whether windows of images are decoded without the rest of the image."""
         return has_crop_index(self.store, self.name)

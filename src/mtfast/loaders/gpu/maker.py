@@ -1,0 +1,374 @@
+"""Batches made of a set that lies in memory: planned on the CPU, made by kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mtfast.errors import MtfastError, StoreError
+from mtfast.gpu.launching import launcher_of
+from mtfast.kernels.device import (
+    jpeg_blocks,
+    jpeg_pixels,
+    paint_windows,
+    plan,
+    resize_windows,
+)
+from mtfast.kernels.device import window_table as fields
+from mtfast.loaders.batches import SampleDict, channels_first
+from mtfast.loaders.gpu.coded_set import CodedSet
+from mtfast.loaders.reader import Reader
+from mtfast.loaders.sampler import SampleKey
+from mtfast.loaders.view_batches import ViewBatches
+
+__all__ = ["BatchMaker", "MadeBatch"]
+
+_ALIGNMENT = 16
+_WRONG = {
+    jpeg_blocks.BAD_CODE: "bits that are no code",
+    jpeg_blocks.TOO_SHORT: "coded data that ends too early",
+    jpeg_blocks.BAD_END: "a stretch that does not end where the next one begins",
+}
+
+
+class _Targets(NamedTuple):
+    """Instances of a batch, those of each window one after another; memory for all candidates."""
+
+    masks: torch.Tensor
+    boxes: torch.Tensor
+    labels: torch.Tensor
+    areas: torch.Tensor
+    ids: torch.Tensor
+
+
+class MadeBatch:
+    """A batch that kernels are making.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the images.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        indices: NDArray[np.int64],
+        tensors: dict[str, torch.Tensor],
+        targets: _Targets | None,
+        counts: torch.Tensor,
+        status: torch.Tensor,
+    ) -> None:
+        self.names = [str(name) for name in reader.split.names[indices]]
+        self._reader, self._indices = reader, indices
+        self._tensors, self._targets = tensors, targets
+        self._counts, self._status = counts, status
+        self._done: torch.cuda.Event | None = None
+        if status.is_pinned():
+            self._done = torch.cuda.Event()
+            self._done.record()
+
+    def finished(self) -> SampleDict:
+        """Wait for the batch, and return it as form "tensors" has it.
+
+        Returns
+        -------
+        dict
+
+        Raises
+        ------
+        StoreError
+            If the coded data of an image is damaged.
+        """
+        if self._done is not None:
+            self._done.synchronize()
+        for tensor in self._all():
+            if tensor.is_cuda:
+                # The memory was taken on another stream.
+                tensor.record_stream(torch.cuda.current_stream(tensor.device))
+        status = self._status.numpy()
+        if status.any():
+            self._refuse(status)
+        batch: SampleDict = {
+            "index": self._tensors["index"],
+            "name": self.names,
+            "view": self._tensors["view"],
+        }
+        for key in ("image", "semantic"):
+            if key in self._tensors:
+                batch[key] = self._tensors[key]
+        if self._targets is not None:
+            counts = self._counts.tolist()
+            n = sum(counts)
+            for key, tensor in self._targets._asdict().items():
+                batch[key] = list(tensor[:n].split(counts))
+        return batch
+
+    def _all(self) -> list[torch.Tensor]:
+        return [*self._tensors.values(), *(self._targets or ())]
+
+    def _refuse(self, status: NDArray[np.int32]) -> None:
+        window = int(np.flatnonzero(status)[0])
+        raise StoreError(
+            f"image {self._indices[window]} of split {self._reader.split_name} of "
+            f"{self._reader.store} is damaged: it has {_WRONG[int(status[window])]}; expected the "
+            f"file that was converted; run 'mtfast check' on the store"
+        )
+
+
+class BatchMaker:
+    """Makes batches of a set.
+
+    Parameters
+    ----------
+    reader : Reader
+    coded : CodedSet
+    device : torch.device
+        A CUDA device; or the CPU, for tests.
+    image_format : {"RGB", "BGR"}
+    """
+
+    def __init__(
+        self, reader: Reader, coded: CodedSet, device: torch.device, image_format: str
+    ) -> None:
+        self._reader, self._set, self._device = reader, coded, device
+        self._launcher = launcher_of(device)
+        self._views = ViewBatches(reader)
+        self._image_format = image_format
+
+    def make(self, keys: Sequence[SampleKey]) -> MadeBatch:
+        """Plan a batch and launch the kernels that make it, on the current stream.
+
+        Parameters
+        ----------
+        keys : sequence of SampleKey
+            At least one; all of one size.
+
+        Returns
+        -------
+        MadeBatch
+        """
+        reader, n = self._reader, len(keys)
+        positions = np.array([key.position for key in keys], np.int64)
+        views = np.ascontiguousarray(self._views.views(keys))
+        windows = np.empty(n * fields.FIELDS, np.int64)
+        lists, totals = np.empty(3 * n, np.int32), np.empty(plan.TOTALS, np.int64)
+        plan.place_windows(
+            self._set.images, positions, views.reshape(-1), windows, lists, totals
+        )
+        indices = reader.indices[positions]
+        sent: dict[str, NDArray[Any]] = {
+            "windows": windows,
+            "lists": lists,
+            "index": indices,
+            "view": views,
+        }
+        n_resized = int(totals[plan.RESIZED])
+        resized = lists[n : n + n_resized]
+        between, most = self._plan_passes(windows, resized, sent) if n_resized else (0, 0)
+        n_pairs = self._plan_pairs(windows, sent) if "instances" in reader.targets else 0
+        there = self._send(sent)
+        height, width = _size_of(views[0])
+        made = {"index": there["index"], "view": there["view"]}
+        status = torch.zeros(n, dtype=torch.int32, device=self._device)
+        if reader.images:
+            image = self._empty((n, height, width, 3), torch.uint8)
+            self._decode(there, totals, status, image)
+            if n_resized:
+                self._resize(there, n, totals, between, most, image)
+            self._copy_undecoded(keys, lists[2 * n :][: totals[plan.UNDECODED]], image)
+            if self._image_format == "BGR":
+                image = image.flip(3)
+            made["image"] = channels_first(image)
+        if "semantic" in reader.targets:
+            made["semantic"] = self._paint(there, n, height, width)
+        targets, counts = None, torch.zeros(n, dtype=torch.int32, device=self._device)
+        if "instances" in reader.targets:
+            targets = self._paint_instances(there, n, n_pairs, height, width, counts)
+        return MadeBatch(
+            reader, indices, made, targets, self._fetched(counts), self._fetched(status)
+        )
+
+    def _plan_passes(
+        self, windows: NDArray[np.int64], resized: NDArray[np.int32], sent: dict[str, NDArray[Any]]
+    ) -> tuple[int, int]:
+        """Plan how windows are resized; return the bytes between the passes, and the most pixels."""
+        passes = np.empty(len(resized) * resize_windows.PASS_FIELDS, np.int64)
+        totals = np.empty(3, np.int64)
+        most = plan.place_passes(windows, resized, passes, totals)
+        starts, weights = np.empty(totals[0], np.int64), np.empty(totals[1], np.int32)
+        plan.weigh_passes(windows, resized, passes, starts, weights)
+        sent |= {"passes": passes, "starts": starts, "weights": weights}
+        return int(totals[2]), most
+
+    def _plan_pairs(self, windows: NDArray[np.int64], sent: dict[str, NDArray[Any]]) -> int:
+        """Find the instances that may be in the windows; return how many there are."""
+        rows = windows.reshape(-1, fields.FIELDS)
+        most = int((rows[:, fields.INSTANCES_END] - rows[:, fields.INSTANCES]).sum())
+        owners, instances = np.empty(most, np.int32), np.empty(most, np.int32)
+        runs = self._set.runs
+        n = plan.find_pairs(windows, runs.boxes, runs.shown, owners, instances)
+        sent |= {"owners": owners[:n], "instances": instances[:n]}
+        return n
+
+    def _send(self, sent: dict[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
+        """Copy arrays to the device, all in one piece."""
+        starts = np.cumsum([0] + [-(-a.nbytes // _ALIGNMENT) * _ALIGNMENT for a in sent.values()])
+        on_gpu = self._device.type == "cuda"
+        packed = torch.empty(int(starts[-1]), dtype=torch.uint8, pin_memory=on_gpu)
+        for start, array in zip(starts, sent.values(), strict=False):
+            flat = array.reshape(-1).view(np.uint8)
+            packed.numpy()[start : start + flat.size] = flat
+        packed = packed.to(self._device, non_blocking=True)
+        return {
+            key: packed[start : start + array.nbytes]
+            .view(torch.from_numpy(array[:0]).dtype)
+            .view(array.shape)
+            for (key, array), start in zip(sent.items(), starts.tolist(), strict=False)
+        }
+
+    def _empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        return torch.empty(shape, dtype=dtype, device=self._device)
+
+    def _fetched(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Start to copy a tensor to the host."""
+        if self._device.type == "cpu":
+            return tensor
+        return torch.empty_like(tensor, device="cpu", pin_memory=True).copy_(
+            tensor, non_blocking=True
+        )
+
+    def _decode(
+        self,
+        there: dict[str, torch.Tensor],
+        totals: NDArray[np.int64],
+        status: torch.Tensor,
+        image: torch.Tensor,
+    ) -> None:
+        """Decode the windows; those that keep their size are finished."""
+        coded, n = self._set, len(status)
+        planes = self._empty((int(totals[plan.PLANE_BYTES]),), torch.uint8)
+        self._launcher.launch(
+            jpeg_blocks.decode_stretches,
+            (-(-int(totals[plan.STRETCHES]) // jpeg_blocks.THREADS), n),
+            there["windows"], coded.words, coded.bits, coded.dcs, coded.tables, coded.long_codes,
+            planes, status,
+        )  # fmt: skip
+        there["planes"] = planes
+        plain = there["lists"][: int(totals[plan.PLAIN])]
+        self._make_pixels(there, totals, plain, 1, image)
+
+    def _make_pixels(
+        self,
+        there: dict[str, torch.Tensor],
+        totals: NDArray[np.int64],
+        chosen: torch.Tensor,
+        oriented: int,
+        out: torch.Tensor,
+    ) -> None:
+        self._launcher.launch(
+            jpeg_pixels.make_pixels,
+            (int(totals[plan.WINDOW_TILES]), len(chosen)),
+            there["windows"], chosen, there["planes"], oriented, out, out,
+        )  # fmt: skip
+
+    def _resize(
+        self,
+        there: dict[str, torch.Tensor],
+        n: int,
+        totals: NDArray[np.int64],
+        between_bytes: int,
+        most: int,
+        image: torch.Tensor,
+    ) -> None:
+        """Make the pixels of the windows that are resized."""
+        chosen = there["lists"][n : n + int(totals[plan.RESIZED])]
+        pixels = self._empty((3 * int(totals[plan.RESIZED_PIXELS]),), torch.uint8)
+        self._make_pixels(there, totals, chosen, 0, pixels)
+        between = self._empty((between_bytes,), torch.uint8)
+        grid = (-(-most // resize_windows.THREADS), len(chosen))
+        for kernel, source, out in (
+            (resize_windows.resize_first, pixels, between),
+            (resize_windows.resize_second, between, image),
+        ):
+            self._launcher.launch(
+                kernel, grid, there["windows"], chosen, there["passes"], there["starts"],
+                there["weights"], source, out,
+            )  # fmt: skip
+
+    def _copy_undecoded(
+        self, keys: Sequence[SampleKey], windows: NDArray[np.int32], image: torch.Tensor
+    ) -> None:
+        """Decode on the CPU what the kernels cannot, and copy it."""
+        for window in windows.tolist():
+            pixels = self._reader.pixels(keys[window])
+            if pixels.dtype != np.uint8:
+                raise MtfastError(
+                    "an image of 16 bits; expected 8 bits for a batch made on a GPU; "
+                    "give the dataset intensity="
+                )
+            found = torch.from_numpy(np.ascontiguousarray(pixels))
+            if self._device.type == "cuda":
+                found = found.pin_memory()
+            image[window].copy_(found, non_blocking=True)
+
+    def _paint(
+        self, there: dict[str, torch.Tensor], n: int, height: int, width: int
+    ) -> torch.Tensor:
+        """Paint the semantic masks."""
+        wide = self._reader.semantic_dtype == np.uint16
+        out = self._empty((n, height, width), torch.uint16 if wide else torch.uint8)
+        kernel = paint_windows.paint_semantic_wide if wide else paint_windows.paint_semantic
+        runs = self._set.runs
+        self._launcher.launch(
+            kernel,
+            (-(-max(height, width) // paint_windows.THREADS), n),
+            there["windows"], runs.toggles, runs.starts, runs.numbers, self._reader.ignore_value,
+            width, height, out,
+        )  # fmt: skip
+        return out
+
+    def _paint_instances(
+        self,
+        there: dict[str, torch.Tensor],
+        n: int,
+        n_pairs: int,
+        height: int,
+        width: int,
+        counts: torch.Tensor,
+    ) -> _Targets:
+        """Measure the instances in the windows, and paint those that have a pixel there."""
+        runs = self._set.runs
+        shared = there["windows"], runs.toggles, runs.starts, there["owners"], there["instances"]
+        targets = _Targets(
+            self._empty((n_pairs, height, width), torch.bool),
+            self._empty((n_pairs, 4), torch.float32),
+            *(self._empty((n_pairs,), torch.int64) for _ in range(3)),
+        )
+        if not n_pairs:
+            return targets
+        measures = self._empty((n_pairs * paint_windows.MEASURES,), torch.int32)
+        places = self._empty((n_pairs,), torch.int32)
+        self._launcher.launch(paint_windows.measure_instances, (n_pairs, 1), *shared, measures)
+        self._launcher.launch(
+            paint_windows.keep_instances, (1, 1),
+            there["windows"], n_pairs, n, there["owners"], there["instances"], measures,
+            runs.numbers, runs.ids, places, targets.boxes, targets.areas, targets.labels,
+            targets.ids, counts,
+        )  # fmt: skip
+        self._launcher.launch(
+            paint_windows.paint_instances,
+            (n_pairs, -(-max(height, width) // paint_windows.THREADS)),
+            *shared, places, width, height, targets.masks,
+        )  # fmt: skip
+        return targets
+
+
+def _size_of(view: NDArray[np.int64]) -> tuple[int, int]:
+    """Return the height and width of the samples of a view."""
+    height, width, _, turns = (int(number) for number in view[4:])
+    return (width, height) if turns % 2 else (height, width)

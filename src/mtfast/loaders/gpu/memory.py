@@ -1,0 +1,123 @@
+"""Where the files of a set lie while it is trained on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from typing import Literal, get_args
+
+import torch
+
+from mtfast.errors import MtfastError, one_of
+
+__all__ = ["MEMORIES", "Memory", "MemoryKind", "choose_memory"]
+
+logger = logging.getLogger(__name__)
+
+MemoryKind = Literal["auto", "device", "host", "disk"]
+MEMORIES: tuple[MemoryKind, ...] = get_args(MemoryKind)
+
+# Shares of what is free that the files of a set may take, so that the training has the rest.
+_OF_DEVICE = 0.6
+_OF_HOST = 0.5
+
+
+class Memory:
+    """Memory for the words of a set's files.
+
+    Parameters
+    ----------
+    kind : {"device", "host", "disk"}
+    device : torch.device
+        Where the kernels run.
+    """
+
+    def __init__(self, kind: str, device: torch.device) -> None:
+        self.kind = kind
+        self.device = device
+
+    def words(self, n: int) -> torch.Tensor:
+        """Allocate memory that the kernels read.
+
+        Parameters
+        ----------
+        n : int
+
+        Returns
+        -------
+        (n,) int32 tensor
+
+        Raises
+        ------
+        MtfastError
+            If there is too little memory.
+        """
+        where = torch.device("cpu") if self.kind == "host" else self.device
+        try:
+            words = torch.empty(n, dtype=torch.int32, device=where)
+            if self.kind == "host" and self.device.type == "cuda":
+                _pin(words)
+        except RuntimeError as error:
+            raise MtfastError(
+                f"files of {4 * n:,} bytes, for which {where} has no memory "
+                f"({' '.join(str(error).split())[:100]}); expected room for them; "
+                f"give memory='host' or 'disk'"
+            ) from error
+        return words
+
+
+def _pin(words: torch.Tensor) -> None:
+    """Lock the pages of a tensor: kernels read them through the bus.
+
+    PyTorch's own pinned memory comes in powers of two, up to twice as much as was asked for.
+    """
+    if not words.numel():
+        return
+    runtime = torch.cuda.cudart()
+    address = words.data_ptr()
+    torch.cuda.check_error(int(runtime.cudaHostRegister(address, 4 * words.numel(), 0)))
+    weakref.finalize(words.untyped_storage(), runtime.cudaHostUnregister, address).atexit = False
+
+
+def choose_memory(kind: str, device: torch.device, n_bytes: int) -> Memory:
+    """Choose where the files of a set lie.
+
+    Parameters
+    ----------
+    kind : {"auto", "device", "host", "disk"}
+        "auto" is the first of the others for which enough is free.
+    device : torch.device
+    n_bytes : int
+        Of all files.
+
+    Returns
+    -------
+    Memory
+
+    Raises
+    ------
+    MtfastError
+        If there is no such kind.
+    """
+    one_of("memory", kind, MEMORIES)
+    if kind == "auto":
+        kind = _free_kind(device, n_bytes)
+        logger.info("files of %s bytes: memory=%r", f"{n_bytes:,}", kind)
+    return Memory(kind, device)
+
+
+def _free_kind(device: torch.device, n_bytes: int) -> str:
+    if device.type != "cuda":
+        return "device"
+    if n_bytes < _OF_DEVICE * torch.cuda.mem_get_info(device)[0]:
+        return "device"
+    return "host" if n_bytes < _OF_HOST * _free_host() else "disk"
+
+
+def _free_host() -> int:
+    """Return the free bytes of the machine; 0 where the system does not tell."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 0
