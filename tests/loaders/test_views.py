@@ -333,3 +333,6 @@ def test_numbers_of_numpy_are_welcome():
     table = make_table([[]], (64, 64))
     plain = Augment(0.5, True, False, (0.5, 2))
     assert views(table, (16, 16), augment, 9) == views(table, (16, 16), plain, 9)
+    assert augment == plain
+    # Of other types, choose_view would round elsewhere.
+    assert {type(number) for number in (augment.near, *augment.scale)} == {float}

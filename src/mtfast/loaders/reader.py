@@ -392,7 +392,7 @@ class Reader:
         index = int(self.indices[self.position(key.position)])
         table = self.with_class_numbers(self.split.instances(index, self.variant))
         seed = (self.seed, key.epoch, 1 + index, *[key.repeat][: key.repeat])
-        view = choose_view(self._shown(table), self.crop, self.augment, seed)
+        view = choose_view(self.without_ignored(table), self.crop, self.augment, seed)
         return index, table, view
 
     def read(self, key: SampleKey | int) -> TrainingSample:
@@ -418,7 +418,7 @@ class Reader:
         """
         index, table, view = self.view_of(key)
         cut, inside = self._cut(table, view)
-        instances = self._shown(cut)
+        instances = self.without_ignored(cut)
         return TrainingSample(
             index,
             str(self.split.names[index]),
@@ -536,8 +536,19 @@ class Reader:
             return np.ones(len(category_ids), np.int64)
         return self.classes.numbers_of(category_ids)
 
-    def _shown(self, table: RunTable) -> RunTable:
-        """Leave out the crowds that only count in the semantic mask."""
+    def without_ignored(self, table: RunTable) -> RunTable:
+        """Leave out the crowds that only count in the semantic mask.
+
+        Parameters
+        ----------
+        table : RunTable
+            As :meth:`with_class_numbers` returns it.
+
+        Returns
+        -------
+        RunTable
+            The instances of samples, and those that windows may be near.
+        """
         if self.crowds != "ignore" or not np.any(table.iscrowd):
             return table
         return table.select(table.iscrowd == 0)

@@ -327,6 +327,10 @@ class Augment:
         check_flag("mirror", self.mirror)
         check_flag("turn", self.turn)
         check_factors("scale", self.scale)
+        # Numbers of other types round elsewhere, and would give other views.
+        low, high = self.scale
+        object.__setattr__(self, "near", float(self.near))
+        object.__setattr__(self, "scale", (float(low), float(high)))
 
 
 def choose_view(

@@ -1,0 +1,1 @@
+"""Random numbers and windows of training samples, for many samples at once."""
