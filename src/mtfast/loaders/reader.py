@@ -430,13 +430,32 @@ class Reader:
             _apply(view, instance_targets(instances)) if "instances" in self.targets else None,
         )
 
+    def pixels(self, key: SampleKey | int) -> NDArray[Any]:
+        """Read the image of a sample alone.
+
+        Parameters
+        ----------
+        key : SampleKey or int
+            As for :meth:`read`.
+
+        Returns
+        -------
+        (h, w, channels) uint8 or uint16
+            That of :meth:`read`.
+
+        Raises
+        ------
+        IndexError, TypeError, StoreError
+            As :meth:`read`.
+        """
+        index, table, view = self.view_of(key)
+        return view.apply_to_image(self._pixels(index, view, _inside(view, table)))
+
     def _cut(self, table: RunTable, view: View) -> tuple[RunTable, _Inside]:
         """Cut the instances to a window, and pad them where it goes beyond the image."""
         y, x, h, w = view[:4]
-        height, width = table.common_size()
-        top, left = max(y, 0), max(x, 0)
-        inside = _Inside(top - y, left - x, min(y + h, height) - top, min(x + w, width) - left)
-        cut = crop_table(table, (top, left, inside.h, inside.w))
+        inside = _inside(view, table)
+        cut = crop_table(table, (inside.y + y, inside.x + x, inside.h, inside.w))
         return pad_table(cut, h, w, inside.y, inside.x), inside
 
     def _semantic(self, table: RunTable, inside: _Inside) -> NDArray[Any]:
@@ -603,6 +622,14 @@ class Reader:
             "whole images are decoded for each window, as the store has no crop index; "
             "'mtfast index' adds one"
         )
+
+
+def _inside(view: View, table: RunTable) -> _Inside:
+    """Return the part of a view that is inside the image of a table."""
+    y, x, h, w = view[:4]
+    height, width = table.common_size()
+    top, left = max(y, 0), max(x, 0)
+    return _Inside(top - y, left - x, min(y + h, height) - top, min(x + w, width) - left)
 
 
 def checked_position(position: Any, n: int) -> int:

@@ -683,8 +683,8 @@ class Loader:
             self._team.close()
         self._upcoming = self._team = self._slots = None
 
-    def _open(self) -> tuple[Team, Slots]:
-        """Start the workers, unless they live."""
+    def _open(self) -> Team:
+        """Return the workers; start them, unless they live."""
         if self._team is None or self._slots is None or not self._team.is_alive:
             processes = self.workers.n > 0 and not self.workers.are_threads
             if processes and get_context(self.start_method).get_start_method() == "fork":
@@ -697,7 +697,7 @@ class Loader:
             self._upcoming = None
             read = self.dataset.read_plain if self._transforms_here else self.dataset.read_batch
             self._team = Team(self.workers, read, self._slots, self.start_method)
-        return self._team, self._slots
+        return self._team
 
     @property
     def _transforms_here(self) -> bool:
@@ -706,6 +706,12 @@ class Loader:
         Threads share the generators of random numbers with the training loop, which it seeds.
         """
         return self.workers.are_threads and self.dataset.transform is not None
+
+    def _finished(self, keys: list[SampleKey], batch: Any) -> Any:
+        """Return a batch that was read as users get it."""
+        if self._transforms_here:
+            batch = self.dataset.transform_batch(keys, batch)
+        return format_batch(self.dataset.form, _pinned(batch) if self.pin_memory else batch)
 
     @property
     def _depth(self) -> int:
@@ -723,7 +729,7 @@ class Loader:
     def _take_stream(self, epoch: Epoch) -> _Stream:
         """Return the batches of an epoch, those that are being read already first."""
         # This drops batches that were being read when this process was forked.
-        team, _ = self._open()
+        team = self._open()
         stream, self._upcoming = self._upcoming, None
         if stream is not None and stream.skip_to(epoch):
             return stream
@@ -777,10 +783,9 @@ class _Batches:
                 self.close()
                 raise StopIteration
             keys, batch = self._stream.take()
-            if loader._transforms_here:
-                batch = loader.dataset.transform_batch(keys, batch)
-            self._epoch.advance(len(batch.names))
-            return format_batch(loader.dataset.form, _pinned(batch) if loader.pin_memory else batch)
+            made = loader._finished(keys, batch)
+            self._epoch.advance(len(keys))
+            return made
         except StopIteration:
             raise
         except BaseException:

@@ -1,0 +1,243 @@
+"""A loader whose batches are made on a GPU, from files that lie there compressed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+
+from mtfast.arguments import as_integer
+from mtfast.caching import cached_property
+from mtfast.errors import MtfastError, shown
+from mtfast.loaders import torch as on_cpu
+from mtfast.loaders.gpu.coded_set import read_files
+from mtfast.loaders.gpu.maker import BatchMaker, MadeBatch
+from mtfast.loaders.gpu.memory import choose_memory
+from mtfast.loaders.reader import Reader
+from mtfast.loaders.sampler import SampleKey
+
+__all__ = ["Loader"]
+
+
+class Loader(on_cpu.Loader):
+    """Batches of a dataset, made on a GPU without any worker process.
+
+    They are those of :class:`mtfast.loaders.torch.Loader`, bit for bit, as tensors on the device:
+    the same order, views, pixels and masks, and the same states, so that a run can go on with the
+    other loader in the middle of an epoch.
+
+    Parameters
+    ----------
+    dataset : mtfast.loaders.torch.Dataset
+        In the form "tensors" and without a transform.
+    batch_size : int
+    device : torch.device or str
+        A CUDA device. On "cpu" the same kernels run one thread after another, for tests.
+    memory : {"auto", "device", "host"}
+        Where the files of the set lie: in the memory of the device, or in locked memory of the
+        host, from which the kernels read them. By default the first for which enough is free.
+    shuffle, drop_last, pad, rank, ranks, weights, samples_per_epoch
+        As for :class:`mtfast.loaders.torch.Loader`.
+    prefetch : int
+        Batches that are made ahead, on a stream of their own.
+    step : int
+        MCUs that a thread decodes, at least. Fewer are faster for small batches and take more
+        memory: ten bytes for each stretch.
+
+    Raises
+    ------
+    MtfastError
+        If there is no such device, a library is missing, the dataset has another form or a
+        transform, there is not memory enough, or as :class:`mtfast.loaders.torch.Loader`.
+    StoreError
+        If a file of the set is damaged.
+
+    Examples
+    --------
+    >>> from mtfast.loaders import Augment
+    >>> from mtfast.loaders.torch import Dataset
+    >>> data = Dataset("graphene.zarr", crop=64, augment=Augment())
+    >>> with Loader(data, batch_size=2, device="cpu") as loader:
+    ...     batch = next(iter(loader))
+    >>> batch["image"].shape, batch["semantic"].shape
+    (torch.Size([2, 3, 64, 64]), torch.Size([2, 64, 64]))
+
+    Notes
+    -----
+    The set is read when the first batch is asked for, and the checksum of each file is compared
+    then. JPEGs with subsampling 4:4:4, 4:2:2, 4:2:0 or 4:4:0 and grey ones are decoded by the
+    device; what it cannot decode (progressive JPEGs, PNG, TIFF) is decoded on the CPU and copied.
+    How many are is logged at INFO.
+    """
+
+    def __init__(
+        self,
+        dataset: on_cpu.Dataset,
+        batch_size: int,
+        *,
+        device: torch.device | str = "cuda",
+        memory: str = "auto",
+        shuffle: bool = True,
+        drop_last: bool = False,
+        pad: bool | None = None,
+        prefetch: int = 2,
+        rank: int | None = None,
+        ranks: int | None = None,
+        weights: Any = None,
+        samples_per_epoch: int | None = None,
+        step: int = 2,
+    ) -> None:
+        super().__init__(
+            dataset,
+            batch_size,
+            shuffle=shuffle,
+            drop_last=drop_last,
+            pad=pad,
+            prefetch=prefetch,
+            rank=rank,
+            ranks=ranks,
+            read_ahead=0,
+            weights=weights,
+            samples_per_epoch=samples_per_epoch,
+        )
+        reader = dataset.reader
+        if dataset.form != "tensors" or dataset.transform is not None:
+            raise MtfastError(
+                f"a dataset of the form {dataset.form!r}"
+                f"{' with a transform' if dataset.transform is not None else ''}; expected the "
+                f"form 'tensors' without one, to make batches on a GPU; transform the batches there"
+            )
+        if not isinstance(reader, Reader):
+            raise MtfastError(
+                f"a loader of {shown(dataset)}; expected a single dataset, to make batches on a "
+                f"GPU; use mtfast.loaders.torch.Loader for a mixture"
+            )
+        self.device = _checked_device(device)
+        self.step = as_integer("step", step, 1)
+        n_bytes = int(reader.split.file_sizes[reader.indices].sum()) if reader.images else 0
+        self.memory = choose_memory(memory, self.device, n_bytes)
+
+    def __repr__(self) -> str:
+        return (
+            f"Loader({self.dataset!r}, batch_size={self.batch_size}): {len(self):,} batches an "
+            f"epoch, made on {self.device} from files in memory={self.memory.kind!r}; next is "
+            f"epoch {self.sampler.upcoming[0]}"
+        )
+
+    @cached_property
+    def _maker(self) -> BatchMaker:
+        """What makes the batches; the set is read when it is first asked for."""
+        reader = self.dataset.reader
+        if not isinstance(reader, Reader):
+            raise TypeError(reader)
+        coded = read_files(reader, self.memory, self.step)
+        return BatchMaker(reader, coded, self.device, self.dataset.image_format)
+
+    def _open(self) -> Any:
+        if self._team is None or not self._team.is_alive:
+            self._upcoming = None
+            self._team = DeviceTeam(self._maker, self.device)
+        return self._team
+
+    def _finished(self, keys: list[SampleKey], batch: Any) -> Any:
+        return batch.finished()
+
+    @property
+    def _depth(self) -> int:
+        return self._prefetch
+
+
+def _checked_device(device: torch.device | str) -> torch.device:
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        found = torch.device("meta")
+    if found.type == "cuda" and torch.cuda.is_available() and found.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    if found.type == "cpu" or (found.type == "cuda" and torch.cuda.is_available()):
+        return found
+    raise MtfastError(
+        f"device {shown(device)}; expected a CUDA device that PyTorch sees, to make batches on it; "
+        f"use mtfast.loaders.torch.Loader without one"
+    )
+
+
+class DeviceTeam:
+    """A thread that plans batches and launches their kernels, on a stream of its own.
+
+    Parameters
+    ----------
+    maker : BatchMaker
+    device : torch.device
+    """
+
+    def __init__(self, maker: BatchMaker, device: torch.device) -> None:
+        self._maker, self._device = maker, device
+        self._owner = os.getpid()
+        self._executor = ThreadPoolExecutor(1, "mtfast-gpu")
+        self._stream: torch.cuda.Stream | None = None
+        if device.type == "cuda":
+            # Before the kernels of the training step, which are many and long.
+            self._stream = torch.cuda.Stream(device, priority=-1)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether this process can use it: not if it was forked."""
+        return self._owner == os.getpid()
+
+    def submit(self, keys: Sequence[SampleKey]) -> PendingBatch:
+        """Let a batch be made.
+
+        Parameters
+        ----------
+        keys : sequence of SampleKey
+
+        Returns
+        -------
+        PendingBatch
+        """
+        return PendingBatch(self._executor.submit(self._make, keys))
+
+    def _make(self, keys: Sequence[SampleKey]) -> MadeBatch:
+        with torch.cuda.stream(self._stream) if self._stream is not None else nullcontext():
+            return self._maker.make(keys)
+
+    def close(self) -> None:
+        """End the thread when it has launched what it is launching."""
+        if self.is_alive:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+class PendingBatch:
+    """A batch whose kernels are being launched."""
+
+    def __init__(self, future: Future[MadeBatch]) -> None:
+        self._future = future
+
+    def result(self) -> MadeBatch:
+        """Wait until all kernels are launched.
+
+        Returns
+        -------
+        MadeBatch
+
+        Raises
+        ------
+        MtfastError
+            If the loader was closed.
+        """
+        try:
+            return self._future.result()
+        except CancelledError:
+            raise MtfastError(
+                "an iteration whose loader was closed; expected none that goes on after that; "
+                "begin another one"
+            ) from None
+
+    def drop(self) -> None:
+        """Forget the batch."""
+        self._future.cancel()
