@@ -1,6 +1,6 @@
 """Runs of instances -> masks of windows, painted in the size and orientation of the result.
 
-A thread makes a column of a window. The toggles of an instance are where its runs begin and end in
+A thread makes some rows of a column in a tile of scratch memory. The toggles of an instance are where its runs begin and end in
 the frame, column by column, so those of a column are found by bisection::
 
     column of the frame     . . . # # # . . # .        toggles  3 6 8 9   (+ column * height)
@@ -10,7 +10,8 @@ Where a window is resized, a row of the result shows the row of the window that 
 middle, and likewise a column: see :func:`mtfast.kernels.frames.resize.lay_labels`.
 """
 
-from mtfast.kernels.device.jpeg_pixels import orient
+from mtfast.kernels.device.arithmetic import quotient, remainder
+from mtfast.kernels.device.jpeg_pixels import orient, tile_at
 from mtfast.kernels.device.twice import DeviceKernel, device_function, device_kernel
 from mtfast.kernels.device.window_table import (
     FIELDS,
@@ -30,7 +31,9 @@ from mtfast.kernels.device.window_table import (
 from mtfast.kernels.jit import i32, i64, u32
 
 __all__ = [
+    "COLUMNS",
     "MEASURES",
+    "ROWS",
     "THREADS",
     "keep_instances",
     "measure_instances",
@@ -39,7 +42,14 @@ __all__ = [
     "paint_semantic_wide",
 ]
 
-THREADS = 128
+# A tile of a window, before it is turned.
+ROWS, COLUMNS = 128, 32
+ROWS_OF_THREAD = 32
+THREADS = COLUMNS * ROWS // ROWS_OF_THREAD
+# A row of it in scratch memory, standing and lying; one more, so that columns are spread over the
+# banks.
+STANDING, LYING = COLUMNS + 1, ROWS + 1
+TILE = max(ROWS * STANDING, COLUMNS * LYING)
 # Of an instance in a window: pixels, then first and last row and column in the window as it is
 # resized, before it is turned.
 MEASURES = 5
@@ -85,61 +95,144 @@ def rows_inside(windows, w):
 
 
 @device_function
-def fill_rows(windows, w, column, start, begin, end, value, out):
-    """Write rows of a column of the result, from pixel ``start`` of ``out`` on."""
-    height, width = i32(windows[w + HEIGHT]), i32(windows[w + WIDTH])
-    mirrored, turns = i32(windows[w + MIRRORED]), i32(windows[w + TURNS])
-    stride = height if turns & 1 else width
-    y, x = orient(begin, column, height, width, mirrored, turns)
-    at = start + i64(y) * stride + x
-    y, x = orient(begin + 1, column, height, width, mirrored, turns)
-    step = start + i64(y) * stride + x - at
-    for _ in range(begin, end):
-        out[at] = value
-        at += step
+def fill_rows(scratch, place, apart, begin, end, low, high, value):
+    """Write those of the rows ``begin`` to ``end - 1`` that are from ``low`` to ``high - 1``.
+
+    Row ``low`` is at ``place`` of the scratch memory, and rows are ``apart``.
+    """
+    for row in range(max(begin, low), min(end, high)):
+        scratch[place + i32(row - low) * apart] = value
 
 
 @device_function
-def fill_instance(windows, w, column, toggles, low, high, start, value, out):
-    """Write the pixels of an instance in a column of the result."""
-    frame_height = i64(windows[w + FRAME_HEIGHT])
-    top, bottom = rows_inside(windows, w)
-    base = column_of(windows, w, column) * frame_height
-    begin, end = base + top, base + bottom
-    if high <= low or i64(toggles[high - 1]) <= begin or i64(toggles[low]) >= end:
-        return
+def fill_instance(
+    scratch, place, apart, low, high, windows, w, base, toggles, first, last, value
+):
+    """Write the pixels of an instance in a column of a tile, which begins at ``base`` of the frame.
+
+    Its toggles are those from ``first`` to ``last - 1``; the others as for :func:`fill_rows`.
+    """
     h, height = i32(windows[w + VIEW_H]), i32(windows[w + HEIGHT])
+    top, bottom = rows_inside(windows, w)
+    begin, end = base + top, base + bottom
     shift = base + windows[w + VIEW_Y]
-    k = first_after(toggles, low, high, begin)
+    if h == height:
+        # Rows are those of the window: none outside of the tile are looked at.
+        begin, end = max(begin, shift + low), min(end, shift + high)
+    if last <= first or i64(toggles[last - 1]) <= begin or i64(toggles[first]) >= end:
+        return
+    k = first_after(toggles, first, last, begin)
     # An instance has as many toggles on as off.
-    is_on = (k - low) & 1
+    is_on = (k - first) & 1
     at = begin
     while at < end:
         until = end
-        if k < high:
+        if k < last:
             until = min(i64(toggles[k]), end)
         if is_on:
             a = first_row(i32(at - shift), h, height)
             b = first_row(i32(until - shift), h, height)
-            fill_rows(windows, w, column, start, a, b, value, out)
-        if k >= high:
+            fill_rows(scratch, place, apart, a, b, low, high, value)
+        if k >= last:
             return
         at = until
         is_on ^= 1
         k += 1
 
 
-def semantic_column(
-    bx, by, t, scratch, windows, toggles, starts, numbers, padding, width, height, out
+@device_function
+def fill_tile(
+    number, t, scratch, windows, w, toggles, starts, numbers, first, last, only, padding
+):
+    """Paint the instances ``first`` to ``last - 1`` into a tile in scratch memory.
+
+    ``only`` is the value of all instances, or -1 for that of each.
+    """
+    height, width = i32(windows[w + HEIGHT]), i32(windows[w + WIDTH])
+    mirrored, turns = i32(windows[w + MIRRORED]), i32(windows[w + TURNS])
+    y, x, rows, columns, top, left = tile_at(
+        number, height, width, ROWS, COLUMNS, mirrored, turns
+    )
+    # A thread makes some rows of a column.
+    low = i32(y + (t // COLUMNS) * ROWS_OF_THREAD)
+    high = i32(min(low + ROWS_OF_THREAD, y + rows))
+    column = i32(x + t % COLUMNS)
+    if column >= x + columns or low >= high:
+        return
+    stride = LYING if turns & 1 else STANDING
+    a, b = orient(low, column, height, width, mirrored, turns)
+    c, d = orient(i32(low + 1), column, height, width, mirrored, turns)
+    place = i32(i32(a - top) * stride + i32(b - left))
+    apart = i32(i32(c - a) * stride + i32(d - b))
+    frame_x = column_of(windows, w, column)
+    if frame_x < 0 or frame_x >= windows[w + FRAME_WIDTH]:
+        fill_rows(scratch, place, apart, low, high, low, high, padding)
+        return
+    inside, outside = rows_inside(windows, w)
+    h, frame_y = i32(windows[w + VIEW_H]), i32(windows[w + VIEW_Y])
+    begin = first_row(i32(inside - frame_y), h, height)
+    end = first_row(i32(outside - frame_y), h, height)
+    for row in range(low, high):
+        scratch[place + i32(row - low) * apart] = 0 if begin <= row < end else padding
+    base = frame_x * i64(windows[w + FRAME_HEIGHT])
+    for i in range(first, last):
+        value = numbers[i] if only < 0 else only
+        fill_instance(
+            scratch, place, apart, low, high, windows, w, base, toggles, starts[i], starts[i + 1],
+            value,
+        )  # fmt: skip
+
+
+@device_function
+def write_labels(number, t, scratch, windows, w, frame, has_words, out, out_words):
+    """Write a tile into the frame that begins at an element of the result."""
+    height, width = i32(windows[w + HEIGHT]), i32(windows[w + WIDTH])
+    mirrored, turns = i32(windows[w + MIRRORED]), i32(windows[w + TURNS])
+    _, _, rows, columns, top, left = tile_at(number, height, width, ROWS, COLUMNS, mirrored, turns)
+    if rows <= 0:
+        return
+    in_tile, stride = i32(STANDING), width
+    if turns & 1:
+        rows, columns, in_tile, stride = columns, rows, i32(LYING), height
+    start = frame + i64(top) * stride + left
+    if has_words and (start | stride | columns) & 3 == 0:
+        n_words = i32(columns >> 2)
+        for k in range(t, rows * n_words, THREADS):
+            row, word = quotient(k, n_words), remainder(k, n_words)
+            at = i32(row * in_tile + 4 * word)
+            out_words[(start + i64(row) * stride + 4 * word) >> 2] = (
+                u32(scratch[at])
+                | u32(scratch[at + 1]) << u32(8)
+                | u32(scratch[at + 2]) << u32(16)
+                | u32(scratch[at + 3]) << u32(24)
+            )
+        return
+    for k in range(t, rows * columns, THREADS):
+        row, column = quotient(k, columns), remainder(k, columns)
+        out[start + i64(row) * stride + column] = scratch[row * in_tile + column]
+
+
+@device_function
+def write_semantic(
+    bx, by, t, scratch, windows, toggles, starts, numbers, padding, has_words, out, out_words
+):
+    """Write the tile of a semantic mask."""
+    w = i64(by) * FIELDS
+    frame = i64(by) * windows[w + HEIGHT] * windows[w + WIDTH]
+    write_labels(bx, t, scratch, windows, w, frame, has_words, out, out_words)
+
+
+def semantic_tile(
+    bx, by, t, scratch, windows, toggles, starts, numbers, padding, has_words, out, out_words
 ):
     """Paint the numbers of the classes of all instances, later over earlier.
 
-    Blocks: ``by`` is the window, ``bx`` counts each THREADS of its columns, before it is turned.
+    Blocks: ``by`` is the window, ``bx`` counts its tiles of ROWS x COLUMNS, before it is turned.
 
     Parameters
     ----------
     windows : (n * FIELDS,) int64
-        See :mod:`mtfast.kernels.device.window_table`.
+        See :mod:`mtfast.kernels.device.window_table`; of one size after they are turned.
     toggles : uint32
         Where the runs of instances begin and end in their frames, column by column.
     starts : (n_instances + 1,) int64
@@ -148,36 +241,26 @@ def semantic_column(
         Of their classes.
     padding : int
         Value of pixels outside of the image; those without an instance are 0.
-    width, height : int
-        Of the results.
+    has_words : int
+        Whether four elements of the result are a word.
     out : (n * height * width,) uint8 or uint16, out
+    out_words : uint32, out
+        The same memory.
     """
     w = i64(by) * FIELDS
-    column = i32(bx * THREADS + t)
-    if column >= windows[w + WIDTH]:
-        return
-    start = i64(by) * width * height
-    x = column_of(windows, w, column)
-    rows = i32(windows[w + HEIGHT])
-    if x < 0 or x >= windows[w + FRAME_WIDTH]:
-        fill_rows(windows, w, column, start, i32(0), rows, padding, out)
-        return
-    top, bottom = rows_inside(windows, w)
-    h, y = i32(windows[w + VIEW_H]), i32(windows[w + VIEW_Y])
-    a, b = first_row(i32(top - y), h, rows), first_row(i32(bottom - y), h, rows)
-    fill_rows(windows, w, column, start, i32(0), a, padding, out)
-    fill_rows(windows, w, column, start, a, b, 0, out)
-    fill_rows(windows, w, column, start, b, rows, padding, out)
-    for i in range(windows[w + INSTANCES], windows[w + INSTANCES_END]):
-        fill_instance(windows, w, column, toggles, starts[i], starts[i + 1], start, numbers[i], out)
+    first, last = windows[w + INSTANCES], windows[w + INSTANCES_END]
+    fill_tile(
+        bx, t, scratch, windows, w, toggles, starts, numbers, first, last, i32(-1), i32(padding)
+    )
 
 
-_SEMANTIC = "i64[] u32[] i64[] i32[] i64 i64 i64 "
+_SEMANTIC = "i64[] u32[] i64[] i32[] i64 i64 {} u32[]"
+_PHASES = device_function(semantic_tile), write_semantic
 paint_semantic = DeviceKernel(
-    [device_function(semantic_column)], _SEMANTIC + "u8[]", THREADS, name="paint_semantic"
+    _PHASES, _SEMANTIC.format("u8[]"), THREADS, ("u16", TILE), name="paint_semantic"
 )
 paint_semantic_wide = DeviceKernel(
-    [device_function(semantic_column)], _SEMANTIC + "u16[]", THREADS, name="paint_semantic_wide"
+    _PHASES, _SEMANTIC.format("u16[]"), THREADS, ("u16", TILE), name="paint_semantic_wide"
 )
 
 
@@ -217,7 +300,7 @@ def measure_instances(bx, by, t, scratch, windows, toggles, starts, owners, inst
     Parameters
     ----------
     windows, toggles, starts
-        As for :func:`semantic_column`.
+        As for :func:`semantic_tile`.
     owners, instances : (n_pairs,) int32
         The window and the instance of each pair.
     measures : (n_pairs * MEASURES,) int32, out
@@ -365,35 +448,46 @@ def keep_instances(
     scratch[t] = n_kept
 
 
-@device_kernel("i64[] u32[] i64[] i32[] i32[] i32[] i64 i64 u8[]", threads=THREADS)
+@device_function
+def write_instance(
+    bx, by, t, scratch, windows, toggles, starts, owners, instances, places, out, out_words
+):
+    """Write the tile of the mask of an instance."""
+    place = i64(places[bx])
+    w = i64(owners[bx]) * FIELDS
+    if place >= 0:
+        frame = place * windows[w + HEIGHT] * windows[w + WIDTH]
+        write_labels(by, t, scratch, windows, w, frame, 1, out, out_words)
+
+
+@device_kernel(
+    "i64[] u32[] i64[] i32[] i32[] i32[] u8[] u32[]",
+    threads=THREADS,
+    scratch=("u16", TILE),
+    then=[write_instance],
+)
 def paint_instances(
-    bx, by, t, scratch, windows, toggles, starts, owners, instances, places, width, height, out
+    bx, by, t, scratch, windows, toggles, starts, owners, instances, places, out, out_words
 ):
     """Paint each instance that is kept into a frame of its own.
 
-    Blocks: ``bx`` is the pair, ``by`` counts each THREADS of the columns of its window.
+    Blocks: ``bx`` is the pair, ``by`` counts the tiles of its window.
 
     Parameters
     ----------
     windows, toggles, starts, owners, instances
         As for :func:`measure_instances`.
     places : (n_pairs,) int32
-    width, height : int
-        Of the results.
     out : (n * height * width,) uint8, out
         0 and 1.
+    out_words : uint32, out
+        The same memory.
     """
-    place = i64(places[bx])
-    w = i64(owners[bx]) * FIELDS
-    column = i32(by * THREADS + t)
-    if place < 0 or column >= windows[w + WIDTH]:
-        return
-    start = place * width * height
-    fill_rows(windows, w, column, start, i32(0), i32(windows[w + HEIGHT]), 0, out)
-    x = column_of(windows, w, column)
-    if x < 0 or x >= windows[w + FRAME_WIDTH]:
-        return
     instance = i64(instances[bx])
-    fill_instance(
-        windows, w, column, toggles, starts[instance], starts[instance + 1], start, 1, out
-    )
+    if places[bx] >= 0:
+        w = i64(owners[bx]) * FIELDS
+        # The numbers of classes are not read.
+        fill_tile(
+            by, t, scratch, windows, w, toggles, starts, owners, instance, instance + 1, i32(1),
+            i32(0),
+        )  # fmt: skip

@@ -326,9 +326,9 @@ class BatchMaker:
         runs = self._set.runs
         self._launcher.launch(
             kernel,
-            (-(-max(height, width) // paint_windows.THREADS), n),
+            (_n_tiles(height, width), n),
             there["windows"], runs.toggles, runs.starts, runs.numbers, self._reader.ignore_value,
-            width, height, out,
+            int(not wide), out, out,
         )  # fmt: skip
         return out
 
@@ -362,10 +362,18 @@ class BatchMaker:
         )  # fmt: skip
         self._launcher.launch(
             paint_windows.paint_instances,
-            (n_pairs, -(-max(height, width) // paint_windows.THREADS)),
-            *shared, places, width, height, targets.masks,
+            (n_pairs, _n_tiles(height, width)),
+            *shared, places, targets.masks, targets.masks,
         )  # fmt: skip
         return targets
+
+
+def _n_tiles(height: int, width: int) -> int:
+    """Return how many tiles masks have at most, standing or turned."""
+    return max(
+        -(-a // paint_windows.ROWS) * -(-b // paint_windows.COLUMNS)
+        for a, b in ((height, width), (width, height))
+    )
 
 
 def _size_of(view: NDArray[np.int64]) -> tuple[int, int]:
