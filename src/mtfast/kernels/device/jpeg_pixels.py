@@ -36,7 +36,7 @@ from mtfast.kernels.device.window_table import (
 )
 from mtfast.kernels.jit import i32, i64, u32
 
-__all__ = ["STRIDE", "THREADS", "TILE", "make_pixels", "orient", "tile_at", "write_tile"]
+__all__ = ["STRIDE", "THREADS", "TILE", "make_pixels", "orient", "tile_at", "write_pixels"]
 
 TILE = 32
 # A row of a tile in scratch memory; one more, so that columns are spread over its banks.

@@ -40,7 +40,7 @@ from mtfast.kernels.device.window_table import (
     VIEW_Y,
     WIDTH,
 )
-from mtfast.kernels.frames.resize import columns_first, weigh
+from mtfast.kernels.frames.resize import columns_first
 from mtfast.kernels.jit import i32, i64, kernel, read, u8, write
 
 __all__ = [
@@ -56,7 +56,6 @@ __all__ = [
     "find_pairs",
     "place_passes",
     "place_windows",
-    "weigh_passes",
 ]
 
 VIEW_FIELDS = 8
@@ -192,7 +191,7 @@ def place_passes(windows, chosen, passes, totals):
     Returns
     -------
     int
-        The most pixels that a pass makes.
+        The most pixels that the first pass makes of a window.
     """
     totals[:] = 0
     most = 0
@@ -215,38 +214,8 @@ def place_passes(windows, chosen, passes, totals):
         passes[p + BETWEEN] = totals[2]
         first = height * wd if down_first else h * width
         totals[2] += 3 * first
-        most = max(most, first, height * width)
+        most = max(most, first)
     return most
-
-
-@kernel(i64(read(i64), read(i32), read(i64), write(i64), write(i32)))
-def weigh_passes(windows, chosen, passes, starts, weights):
-    """Write the weights of resized windows.
-
-    Parameters
-    ----------
-    windows, chosen, passes
-        As for :func:`place_passes`.
-    starts, weights : int64 and int32, out
-
-    Returns
-    -------
-    int
-        0
-    """
-    for k in range(chosen.size):
-        w, p = i64(chosen[k]) * FIELDS, k * PASS_FIELDS
-        h, wd = windows[w + VIEW_H], windows[w + VIEW_W]
-        height, width = windows[w + HEIGHT], windows[w + WIDTH]
-        if wd != width:
-            a, b = passes[p + ACROSS_STARTS], passes[p + ACROSS_WEIGHTS]
-            size = width * passes[p + ACROSS_TAPS]
-            weigh(wd, width, 0, starts[a : a + width], weights[b : b + size])
-        if h != height:
-            a, b = passes[p + DOWN_STARTS], passes[p + DOWN_WEIGHTS]
-            size = height * passes[p + DOWN_TAPS]
-            weigh(h, height, 0, starts[a : a + height], weights[b : b + size])
-    return 0
 
 
 @kernel(i64(read(i64), read(i64), read(u8), write(i32), write(i32)))

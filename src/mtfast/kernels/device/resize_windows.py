@@ -1,10 +1,11 @@
 """Windows resized as Pillow does, in two passes, and then mirrored and turned.
 
-See :mod:`mtfast.kernels.frames.resize`, whose weights these kernels are given.
+See :mod:`mtfast.kernels.frames.resize`, whose weights and pixels these are.
 """
 
 from mtfast.kernels.device.arithmetic import quotient, remainder
-from mtfast.kernels.device.jpeg_pixels import orient
+from mtfast.kernels.device.jpeg_pixels import THREADS as TILE_THREADS
+from mtfast.kernels.device.jpeg_pixels import STRIDE, TILE, orient, tile_at, write_pixels
 from mtfast.kernels.device.twice import device_function, device_kernel
 from mtfast.kernels.device.window_table import (
     FIELDS,
@@ -16,7 +17,7 @@ from mtfast.kernels.device.window_table import (
     VIEW_W,
     WIDTH,
 )
-from mtfast.kernels.jit import i32, i64
+from mtfast.kernels.jit import f64, i32, i64, u32
 
 __all__ = [
     "ACROSS_STARTS",
@@ -31,6 +32,7 @@ __all__ = [
     "THREADS",
     "resize_first",
     "resize_second",
+    "weigh_windows",
 ]
 
 THREADS = 128
@@ -94,7 +96,7 @@ def resize_first(bx, by, t, scratch, windows, chosen, passes, starts, weights, p
         Numbers of windows.
     passes : (n_chosen * PASS_FIELDS,) int64
     starts, weights : int64 and int32
-        Of all windows, as :func:`mtfast.kernels.frames.resize.weigh` makes them.
+        Of all windows, as :func:`weigh_windows` makes them.
     pixels : uint8
         RGB; each window from its PIXELS on.
     between : uint8, out
@@ -117,27 +119,111 @@ def resize_first(bx, by, t, scratch, windows, chosen, passes, starts, weights, p
         )
 
 
-@device_kernel("i64[] i32[] i64[] i64[] i32[] u8[] u8[]", threads=THREADS)
-def resize_second(bx, by, t, scratch, windows, chosen, passes, starts, weights, between, out):
+@device_function
+def write_tile(bx, by, t, scratch, windows, chosen, passes, starts, weights, between, out, words):
+    """Write the tile that the threads of a block have made."""
+    number = i64(chosen[by])
+    w = number * FIELDS
+    height, width = i32(windows[w + HEIGHT]), i32(windows[w + WIDTH])
+    mirrored, turns = i32(windows[w + MIRRORED]), i32(windows[w + TURNS])
+    _, _, rows, columns, top, left = tile_at(bx, height, width, TILE, TILE, mirrored, turns)
+    if rows <= 0:
+        return
+    start = number * height * i64(width)
+    stride = width
+    if turns & 1:
+        rows, columns, stride = columns, rows, height
+    start += i64(top) * stride + left
+    write_pixels(scratch, t, start, stride, rows, columns, out, words)
+
+
+@device_kernel(
+    "i64[] i32[] i64[] i64[] i32[] u8[] u8[] u32[]",
+    threads=TILE_THREADS,
+    scratch=("u32", TILE * STRIDE + 1),
+    then=[write_tile],
+)
+def resize_second(
+    bx, by, t, scratch, windows, chosen, passes, starts, weights, between, out, words
+):
     """Resize windows along the other axis, mirror and turn them.
 
-    Blocks and parameters are those of :func:`resize_first`; window k becomes the k-th of the frames
-    of ``out``, which are of one size.
+    Blocks: ``by`` counts the chosen windows, ``bx`` the tiles of a window, before it is turned.
+
+    The other parameters are those of :func:`resize_first`; window k becomes the k-th of the frames
+    of ``out``, which are of one size. ``words`` is the same memory.
     """
     w = i64(chosen[by]) * FIELDS
     p = i64(by) * PASS_FIELDS
     down = i32(1 - passes[p + DOWN_FIRST])
     width, height = i32(windows[w + WIDTH]), i32(windows[w + HEIGHT])
-    columns = width if down else i32(windows[w + VIEW_W])
-    number = i32(bx * THREADS + t)
-    y, x = quotient(number, width), remainder(number, width)
-    if y >= height:
+    line = width if down else i32(windows[w + VIEW_W])
+    mirrored, turns = i32(windows[w + MIRRORED]), i32(windows[w + TURNS])
+    y, x, rows, columns, top, left = tile_at(bx, height, width, TILE, TILE, mirrored, turns)
+    start = passes[p + BETWEEN]
+    row = i32(t >> 3)
+    if row >= rows:
         return
-    turns = i32(windows[w + TURNS])
-    a, b = orient(y, x, height, width, i32(windows[w + MIRRORED]), turns)
-    stride = height if turns & 1 else width
-    at = 3 * (i64(chosen[by]) * height * width + i64(a) * stride + b)
-    for channel in range(3):
-        out[at + channel] = resized(
-            passes, p, down, between, passes[p + BETWEEN], columns, y, x, channel, starts, weights
-        )
+    y = i32(y + row)
+    # Threads side by side make pixels side by side.
+    for column in range(t & 7, columns, 8):
+        at = i32(x + column)
+        value = u32(0)
+        for channel in range(3):
+            found = resized(
+                passes, p, down, between, start, line, y, at, channel, starts, weights
+            )
+            value |= u32(found) << u32(8 * channel)
+        a, b = orient(y, at, height, width, mirrored, turns)
+        scratch[i32(a - top) * STRIDE + i32(b - left)] = value
+
+
+@device_function(on_device="dmul_rn")
+def product(a, b):
+    """Multiply, and round before anything is added, as a CPU does."""
+    return a * b
+
+
+@device_function
+def weight_of(j, centre, narrowing):
+    """Return the height of a triangle at a pixel."""
+    return max(1.0 - abs(product(j - centre + 0.5, narrowing)), 0.0)
+
+
+@device_kernel("i64[] i32[] i64[] i64[] i32[]", threads=THREADS)
+def weigh_windows(bx, by, t, scratch, windows, chosen, passes, starts, weights):
+    """Find of which pixels each resized one is made, as :func:`mtfast.kernels.frames.resize.weigh`.
+
+    Blocks: ``by`` counts the chosen windows, ``bx`` each THREADS of the pixels of a row and of a
+    column of the result. Parameters are those of :func:`resize_first`.
+    """
+    w = i64(chosen[by]) * FIELDS
+    p = i64(by) * PASS_FIELDS
+    i = i32(bx * THREADS + t)
+    before, after = i32(windows[w + VIEW_W]), i32(windows[w + WIDTH])
+    start_at, weight_at = passes[p + ACROSS_STARTS], passes[p + ACROSS_WEIGHTS]
+    taps = i32(passes[p + ACROSS_TAPS])
+    if i >= after:
+        i = i32(i - after)
+        before, after = i32(windows[w + VIEW_H]), i32(windows[w + HEIGHT])
+        start_at, weight_at = passes[p + DOWN_STARTS], passes[p + DOWN_WEIGHTS]
+        taps = i32(passes[p + DOWN_TAPS])
+    if i >= after or taps == 0:
+        return
+    scale = f64(before) / f64(after)
+    support = max(scale, 1.0)
+    narrowing = 1.0 / support
+    centre = product(i + 0.5, scale)
+    begin = max(i64(centre - support + 0.5), 0)
+    end = min(i64(centre + support + 0.5), before)
+    # In this order, as Pillow adds: another rounding is another pixel.
+    total = 0.0
+    for j in range(begin, end):
+        total += weight_of(j, centre, narrowing)
+    first = min(begin, before - taps)
+    starts[start_at + i] = first
+    for k in range(taps):
+        weight = 0.0
+        if begin <= first + k < end:
+            weight = weight_of(first + k, centre, narrowing) / total
+        weights[weight_at + i * taps + k] = i32(0.5 + product(weight, f64(1 << BITS)))

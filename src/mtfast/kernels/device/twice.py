@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -70,50 +71,62 @@ class DeviceFunction:
     Parameters
     ----------
     function : callable
+    on_device : str, optional
+        Name in numba-cuda's ``libdevice`` of what stands for it on the device.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], on_device: str | None = None) -> None:
         self.function = function
+        self._on_device = on_device
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
 
     def __call__(self, *arguments: Any) -> Any:
         return self.function(*arguments)
 
-    def translated(self, compile_: Callable[[Any], Any]) -> Any:
+    def translated(self, compile_: Callable[[Any], Any], library: Any = None) -> Any:
         """Compile the function, after those that it calls.
 
         Parameters
         ----------
         compile_ : callable
             A decorator of a compiler.
+        library : module, optional
+            numba-cuda's ``libdevice``, for the device.
 
         Returns
         -------
         callable
         """
+        if library is not None and self._on_device is not None:
+            return getattr(library, self._on_device)
         function = self.function
         scope = dict(function.__globals__)
         for name in function.__code__.co_names:
             called = scope.get(name)
             if isinstance(called, DeviceFunction):
-                scope[name] = called.translated(compile_)
+                scope[name] = called.translated(compile_, library)
         clone = FunctionType(
             function.__code__, scope, function.__name__, function.__defaults__, function.__closure__
         )
         return compile_(clone)
 
 
-def device_function(function: Callable[..., Any]) -> DeviceFunction:
+def device_function(
+    function: Callable[..., Any] | None = None, *, on_device: str | None = None
+) -> Any:
     """Let bodies call a function.
 
     Parameters
     ----------
     function : callable
+    on_device : str, optional
+        As for :class:`DeviceFunction`.
 
     Returns
     -------
     DeviceFunction
+        Or a decorator, without a function.
 
     Examples
     --------
@@ -123,7 +136,9 @@ def device_function(function: Callable[..., Any]) -> DeviceFunction:
     >>> twice(3)
     6
     """
-    return DeviceFunction(function)
+    if function is None:
+        return partial(DeviceFunction, on_device=on_device)
+    return DeviceFunction(function, on_device)
 
 
 class DeviceCode(NamedTuple):
@@ -239,7 +254,7 @@ class DeviceKernel:
             lines += ["    cuda.syncthreads()"] * (number > 0)
             lines += [f"    phase_{number}(bx, by, t, scratch, {arguments})"]
         phases = {
-            f"phase_{n}": phase.translated(cuda.jit(device=True))
+            f"phase_{n}": phase.translated(cuda.jit(device=True), cuda.libdevice)
             for n, phase in enumerate(self.phases)
         }
         scope = phases | {

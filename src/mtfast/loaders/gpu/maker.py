@@ -45,6 +45,15 @@ class _Targets(NamedTuple):
     ids: torch.Tensor
 
 
+class _Passes(NamedTuple):
+    """What resizing takes: numbers of starts and weights, bytes, and pixels of a first pass."""
+
+    n_starts: int
+    n_weights: int
+    bytes_between: int
+    most: int
+
+
 class MadeBatch:
     """A batch that kernels are making.
 
@@ -169,7 +178,7 @@ class BatchMaker:
         }
         n_resized = int(totals[plan.RESIZED])
         resized = lists[n : n + n_resized]
-        between, most = self._plan_passes(windows, resized, sent) if n_resized else (0, 0)
+        passes = self._plan_passes(windows, resized, sent) if n_resized else None
         n_pairs = self._plan_pairs(windows, sent) if "instances" in reader.targets else 0
         there = self._send(sent)
         height, width = _size_of(views[0])
@@ -178,8 +187,8 @@ class BatchMaker:
         if reader.images:
             image = self._empty((n, height, width, 3), torch.uint8)
             self._decode(there, totals, status, image)
-            if n_resized:
-                self._resize(there, n, totals, between, most, image)
+            if passes is not None:
+                self._resize(there, totals, passes, image)
             self._copy_undecoded(keys, lists[2 * n :][: totals[plan.UNDECODED]], image)
             if self._image_format == "BGR":
                 image = image.flip(3)
@@ -195,15 +204,13 @@ class BatchMaker:
 
     def _plan_passes(
         self, windows: NDArray[np.int64], resized: NDArray[np.int32], sent: dict[str, NDArray[Any]]
-    ) -> tuple[int, int]:
-        """Plan how windows are resized; return the bytes between the passes, and the most pixels."""
+    ) -> _Passes:
+        """Plan how windows are resized."""
         passes = np.empty(len(resized) * resize_windows.PASS_FIELDS, np.int64)
         totals = np.empty(3, np.int64)
         most = plan.place_passes(windows, resized, passes, totals)
-        starts, weights = np.empty(totals[0], np.int64), np.empty(totals[1], np.int32)
-        plan.weigh_passes(windows, resized, passes, starts, weights)
-        sent |= {"passes": passes, "starts": starts, "weights": weights}
-        return int(totals[2]), most
+        sent["passes"] = passes
+        return _Passes(*totals.tolist(), most)
 
     def _plan_pairs(self, windows: NDArray[np.int64], sent: dict[str, NDArray[Any]]) -> int:
         """Find the instances that may be in the windows; return how many there are."""
@@ -279,26 +286,29 @@ class BatchMaker:
     def _resize(
         self,
         there: dict[str, torch.Tensor],
-        n: int,
         totals: NDArray[np.int64],
-        between_bytes: int,
-        most: int,
+        passes: _Passes,
         image: torch.Tensor,
     ) -> None:
         """Make the pixels of the windows that are resized."""
+        n, height, width, _ = image.shape
         chosen = there["lists"][n : n + int(totals[plan.RESIZED])]
         pixels = self._empty((3 * int(totals[plan.RESIZED_PIXELS]),), torch.uint8)
         self._make_pixels(there, totals, chosen, 0, pixels)
-        between = self._empty((between_bytes,), torch.uint8)
-        grid = (-(-most // resize_windows.THREADS), len(chosen))
-        for kernel, source, out in (
-            (resize_windows.resize_first, pixels, between),
-            (resize_windows.resize_second, between, image),
-        ):
-            self._launcher.launch(
-                kernel, grid, there["windows"], chosen, there["passes"], there["starts"],
-                there["weights"], source, out,
-            )  # fmt: skip
+        between = self._empty((passes.bytes_between,), torch.uint8)
+        starts = self._empty((passes.n_starts,), torch.int64)
+        weights = self._empty((passes.n_weights,), torch.int32)
+        shared = there["windows"], chosen, there["passes"], starts, weights
+        n_blocks = -(-(height + width) // resize_windows.THREADS)
+        self._launcher.launch(resize_windows.weigh_windows, (n_blocks, len(chosen)), *shared)
+        n_blocks = -(-passes.most // resize_windows.THREADS)
+        self._launcher.launch(
+            resize_windows.resize_first, (n_blocks, len(chosen)), *shared, pixels, between
+        )
+        n_blocks = -(-height // jpeg_pixels.TILE) * -(-width // jpeg_pixels.TILE)
+        self._launcher.launch(
+            resize_windows.resize_second, (n_blocks, len(chosen)), *shared, between, image, image
+        )
 
     def _copy_undecoded(
         self, keys: Sequence[SampleKey], windows: NDArray[np.int32], image: torch.Tensor
