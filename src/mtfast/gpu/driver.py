@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import logging
 from functools import cache
+from threading import Lock
 from typing import Any
 
+import numpy as np
 import torch
 
 from mtfast.caching import cached_property
@@ -21,6 +23,17 @@ logger = logging.getLogger(__name__)
 Argument = torch.Tensor | int
 
 
+class _Loaded:
+    """A kernel on a device, and the memory that its arguments are handed over in."""
+
+    def __init__(self, handle: Any, n: int) -> None:
+        self.handle = handle
+        self.values = np.zeros(n, np.int64)
+        addresses = self.values.ctypes.data + self.values.itemsize * np.arange(n)
+        self._addresses = addresses.astype(np.uint64)
+        self.parameters = self._addresses.ctypes.data
+
+
 class Driver:
     """Launches kernels on one device.
 
@@ -32,16 +45,18 @@ class Driver:
 
     def __init__(self, device: torch.device) -> None:
         import cuda.core
+        from cuda.bindings import driver
 
         self.device = device
-        self._core = cuda.core
+        self._core, self._driver = cuda.core, driver
         with torch.cuda.device(device):
             # PyTorch's context, in which the kernels are loaded.
             torch.cuda.current_stream().synchronize()
             cuda.core.Device(device.index).set_current()
-        self._loaded: dict[str, Any] = {}
-        self._streams: dict[int, Any] = {}
-        self._configs: dict[tuple[int, ...], Any] = {}
+        self._loaded: dict[str, _Loaded] = {}
+        self._codes: list[Any] = []
+        # The memory of the arguments is written before each launch.
+        self._lock = Lock()
 
     @cached_property
     def capability(self) -> tuple[int, int]:
@@ -58,29 +73,34 @@ class Driver:
             Blocks along both axes; nothing is run if one is 0.
         *arguments : tensor or int
             Tensors must be contiguous, and in memory that the device can read.
+
+        Raises
+        ------
+        MtfastError
+            If the device refuses the launch.
         """
         if not grid[0] or not grid[1]:
             return
-        loaded = self._loaded.get(kernel.name) or self._load(kernel)
-        key = (*grid, kernel.threads)
-        config = self._configs.get(key)
-        if config is None:
-            config = self._configs[key] = self._core.LaunchConfig(grid=grid, block=kernel.threads)
-        handle = torch.cuda.current_stream(self.device).cuda_stream
-        stream = self._streams.get(handle)
-        if stream is None:
-            stream = self._streams[handle] = self._core.Stream.from_handle(handle)
-        self._core.launch(
-            stream,
-            config,
-            loaded,
-            *[a if isinstance(a, int) else a.data_ptr() for a in arguments],
-        )
+        stream = torch.cuda.current_stream(self.device).cuda_stream
+        with self._lock:
+            loaded = self._loaded.get(kernel.name) or self._load(kernel)
+            loaded.values[:] = [a if isinstance(a, int) else a.data_ptr() for a in arguments]
+            (status,) = self._driver.cuLaunchKernel(
+                loaded.handle, *grid, 1, kernel.threads, 1, 1, 0, stream, loaded.parameters, 0
+            )
+        if status:
+            raise MtfastError(
+                f"a GPU that does not run the kernel {kernel.name} on {grid[0]} x {grid[1]} blocks "
+                f"({status.name}); expected it to; give a smaller batch_size"
+            )
 
-    def _load(self, kernel: DeviceKernel) -> Any:
+    def _load(self, kernel: DeviceKernel) -> _Loaded:
         entry, cubin = self._code_of(kernel)
         code = self._core.ObjectCode.from_cubin(cubin)
-        loaded = self._loaded[kernel.name] = code.get_kernel(entry)
+        # Unloaded with its code.
+        self._codes.append(code)
+        handle = self._driver.CUfunction(int(code.get_kernel(entry).handle))
+        loaded = self._loaded[kernel.name] = _Loaded(handle, len(kernel.types))
         return loaded
 
     def _code_of(self, kernel: DeviceKernel) -> tuple[str, bytes]:

@@ -66,18 +66,19 @@ class MadeBatch:
     def __init__(
         self,
         reader: Reader,
+        names: list[str],
         indices: NDArray[np.int64],
         tensors: dict[str, torch.Tensor],
         targets: _Targets | None,
-        counts: torch.Tensor,
-        status: torch.Tensor,
+        numbers: torch.Tensor,
     ) -> None:
-        self.names = [str(name) for name in reader.split.names[indices]]
+        self.names = names
         self._reader, self._indices = reader, indices
         self._tensors, self._targets = tensors, targets
-        self._counts, self._status = counts, status
+        # Statuses of the windows, then their numbers of instances.
+        self._numbers = numbers
         self._done: torch.cuda.Event | None = None
-        if status.is_pinned():
+        if numbers.is_pinned():
             self._done = torch.cuda.Event()
             self._done.record()
 
@@ -99,7 +100,7 @@ class MadeBatch:
             if tensor.is_cuda:
                 # The memory was taken on another stream.
                 tensor.record_stream(torch.cuda.current_stream(tensor.device))
-        status = self._status.numpy()
+        status, n_instances = self._numbers.numpy().reshape(2, -1)
         if status.any():
             self._refuse(status)
         batch: SampleDict = {
@@ -111,7 +112,7 @@ class MadeBatch:
             if key in self._tensors:
                 batch[key] = self._tensors[key]
         if self._targets is not None:
-            counts = self._counts.tolist()
+            counts = n_instances.tolist()
             n = sum(counts)
             for key, tensor in self._targets._asdict().items():
                 batch[key] = list(tensor[:n].split(counts))
@@ -147,6 +148,7 @@ class BatchMaker:
         self._reader, self._set, self._device = reader, coded, device
         self._launcher = launcher_of(device)
         self._views = ViewBatches(reader)
+        self._names: list[str] = reader.split.names.tolist()
         self._image_format = image_format
 
     def make(self, keys: Sequence[SampleKey]) -> MadeBatch:
@@ -183,10 +185,10 @@ class BatchMaker:
         there = self._send(sent)
         height, width = _size_of(views[0])
         made = {"index": there["index"], "view": there["view"]}
-        status = torch.zeros(n, dtype=torch.int32, device=self._device)
+        numbers = torch.zeros(2 * n, dtype=torch.int32, device=self._device)
         if reader.images:
             image = self._empty((n, height, width, 3), torch.uint8)
-            self._decode(there, totals, status, image)
+            self._decode(there, totals, numbers[:n], image)
             if passes is not None:
                 self._resize(there, totals, passes, image)
             self._copy_undecoded(keys, lists[2 * n :][: totals[plan.UNDECODED]], image)
@@ -195,12 +197,11 @@ class BatchMaker:
             made["image"] = channels_first(image)
         if "semantic" in reader.targets:
             made["semantic"] = self._paint(there, n, height, width)
-        targets, counts = None, torch.zeros(n, dtype=torch.int32, device=self._device)
+        targets = None
         if "instances" in reader.targets:
-            targets = self._paint_instances(there, n, n_pairs, height, width, counts)
-        return MadeBatch(
-            reader, indices, made, targets, self._fetched(counts), self._fetched(status)
-        )
+            targets = self._paint_instances(there, n, n_pairs, height, width, numbers[n:])
+        names = [self._names[index] for index in indices.tolist()]
+        return MadeBatch(reader, names, indices, made, targets, self._fetched(numbers))
 
     def _plan_passes(
         self, windows: NDArray[np.int64], resized: NDArray[np.int32], sent: dict[str, NDArray[Any]]
