@@ -40,6 +40,7 @@ from mtfast.kernels.device.window_table import (
     RESTART,
     ROW,
     ROW_END,
+    SOURCE,
     STEP,
     TABLES,
     WORDS,
@@ -59,10 +60,15 @@ __all__ = [
     "TABLE_SET",
     "THREADS",
     "TOO_SHORT",
+    "WORDS_AHEAD",
+    "copy_rows",
     "decode_stretches",
 ]
 
 THREADS = 128
+COPIERS = 128
+# A reader of bits is two words ahead.
+WORDS_AHEAD = 2
 FAST_BITS = 10
 FAST = 1 << FAST_BITS
 # The bits of a code that are looked up second, and what marks an entry that leads to them.
@@ -346,6 +352,35 @@ def decode_stretch(
     position = ((word - windows[w + WORDS]) << 5) - left
     if is_whole and windows[w + CHECKED] and position != i64(bits[entry + 1]):
         status[by] = BAD_END
+
+
+@device_kernel("i64[] u32[] u32[] u32[]", threads=COPIERS)
+def copy_rows(bx, by, t, scratch, windows, bits, words, out):
+    """Copy the words of windows from the host's memory, in requests as long as the bus takes.
+
+    Blocks: ``by`` is the window, ``bx`` its row of MCUs.
+
+    Parameters
+    ----------
+    windows, bits
+        As for :func:`decode_stretches`.
+    words : uint32
+        Of the set; those of a window's file from its SOURCE on.
+    out : uint32, out
+        Those of a window's file from its WORDS on, as far as they are needed.
+    """
+    w = i64(by) * FIELDS
+    row = windows[w + ROW] + bx
+    if row >= windows[w + ROW_END]:
+        return
+    step, per_row = windows[w + STEP], windows[w + PER_ROW]
+    entry = windows[w + ENTRIES] + row * per_row
+    last = entry + quotient(windows[w + COLUMN_END] - 1, step) + 1
+    entry += quotient(windows[w + COLUMN], step)
+    source, target = windows[w + SOURCE], windows[w + WORDS]
+    end = min((i64(bits[last]) >> 5) + 1 + WORDS_AHEAD, windows[w + WORDS_END] - target)
+    for k in range((i64(bits[entry]) >> 5) + t, end, COPIERS):
+        out[target + k] = words[source + k]
 
 
 @device_kernel(

@@ -3,6 +3,7 @@
 These kernels run on the CPU only, for a whole batch in one call.
 """
 
+from mtfast.kernels.device.jpeg_blocks import WORDS_AHEAD
 from mtfast.kernels.device.resize_windows import (
     ACROSS_STARTS,
     ACROSS_TAPS,
@@ -32,6 +33,8 @@ from mtfast.kernels.device.window_table import (
     PLANES,
     ROW,
     ROW_END,
+    ROWS_AT,
+    SOURCE,
     STEP,
     TURNS,
     VIEW_H,
@@ -39,14 +42,18 @@ from mtfast.kernels.device.window_table import (
     VIEW_X,
     VIEW_Y,
     WIDTH,
+    WORDS,
+    WORDS_END,
 )
 from mtfast.kernels.frames.resize import columns_first
 from mtfast.kernels.jit import i32, i64, kernel, read, u8, write
 
 __all__ = [
+    "COPIED",
     "PLAIN",
     "PLANE_BYTES",
     "RESIZED",
+    "ROWS",
     "RESIZED_PIXELS",
     "STRETCHES",
     "TOTALS",
@@ -67,7 +74,9 @@ ALIGNMENT = 16
 # tiles that a window has; windows that are decoded in their size, decoded and resized, and not
 # decoded here.
 PLANE_BYTES, RESIZED_PIXELS, STRETCHES, WINDOW_TILES, PLAIN, RESIZED, UNDECODED = range(7)
-TOTALS = 7
+# Words that the rows of all windows take, where they are copied; the most rows that a window has.
+COPIED, ROWS = 7, 8
+TOTALS = 9
 
 
 @kernel(i64(write(i64), i64, i64, i64, i64, i64, i64, i64))
@@ -89,16 +98,21 @@ def find_mcus(windows, at, begin, end, blocks, n, start, stop):
     return last - first
 
 
-@kernel(i64(read(i64), read(i64), read(i64), write(i64), write(i32), write(i64)))
-def place_windows(images, numbers, views, windows, lists, totals):
+@kernel(i64(read(i64), read(i64), read(i64), read(i64), i64, write(i64), write(i32), write(i64)))
+def place_windows(images, row_words, numbers, views, is_copied, windows, lists, totals):
     """Place the windows of a batch.
 
     Parameters
     ----------
     images : (n_images * FIELDS,) int64
         Of each image of the set, what all its windows share.
+    row_words : int64
+        The word in which each row of MCUs of an image begins, from its first one on, and in which
+        the last one ends; those of an image from its ROWS_AT on.
     numbers : (n,) int64
         Image of each window.
+    is_copied : int
+        Whether the rows of the windows are copied to the device.
     views : (n * VIEW_FIELDS,) int64
         See :class:`mtfast.loaders.views.View`.
     windows : (n * FIELDS,) int64, out
@@ -153,6 +167,17 @@ def place_windows(images, numbers, views, windows, lists, totals):
         if rows and columns:
             n_stretches = (windows[w + COLUMN_END] - 1) // step + 1 - windows[w + COLUMN] // step
             totals[STRETCHES] = max(totals[STRETCHES], rows * n_stretches)
+            totals[ROWS] = max(totals[ROWS], rows)
+            if is_copied:
+                at = windows[w + ROWS_AT]
+                first = row_words[at + windows[w + ROW]]
+                end = row_words[at + windows[w + ROW_END]] + 1 + WORDS_AHEAD
+                end = min(end, windows[w + WORDS_END] - windows[w + WORDS])
+                # The words of the file before those rows are left out.
+                windows[w + SOURCE] = windows[w + WORDS]
+                windows[w + WORDS] = totals[COPIED] - first
+                windows[w + WORDS_END] = totals[COPIED] + end - first
+                totals[COPIED] += end - first
         else:
             windows[w + ROW_END] = windows[w + ROW]
         n_tiles = ((h + TILE - 1) // TILE) * ((wd + TILE - 1) // TILE)

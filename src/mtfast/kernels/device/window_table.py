@@ -32,7 +32,9 @@ __all__ = [
     "PLANES",
     "RESTART",
     "ROW",
+    "ROWS_AT",
     "ROW_END",
+    "SOURCE",
     "STEP",
     "TABLES",
     "TURNS",
@@ -65,6 +67,9 @@ FRAME_HEIGHT, FRAME_WIDTH = 21, 22
 VIEW_Y, VIEW_X, VIEW_H, VIEW_W, HEIGHT, WIDTH, MIRRORED, TURNS = 23, 24, 25, 26, 27, 28, 29, 30
 # Of the table of instances.
 INSTANCES, INSTANCES_END = 31, 32
-FIELDS = 33
+# Where the words are copied from, where files lie in the host's memory; and where the row of an
+# image begins in the table of its rows of MCUs.
+SOURCE, ROWS_AT = 33, 34
+FIELDS = 35
 
 KIND_GREY, KIND_YCC, KIND_RGB = 1, 3, 4

@@ -69,12 +69,18 @@ class CodedSet(NamedTuple):
     images : (n_images * FIELDS,) int64
         What the windows of each image share, see :mod:`mtfast.kernels.device.window_table`; on the
         host. The kind is 0 of an image that is decoded on the CPU.
+    row_words : int64
+        Where the rows of each image begin, see :func:`mtfast.kernels.device.plan.place_windows`.
+    are_copied : bool
+        Whether the words lie in the host's memory, from which those of a window are copied.
     words, bits, dcs, tables, long_codes : tensors
         See :func:`mtfast.kernels.device.jpeg_blocks.decode_stretches`.
     runs : SetRuns
     """
 
     images: Int64
+    row_words: Int64
+    are_copied: bool
     words: torch.Tensor
     bits: torch.Tensor
     dcs: torch.Tensor
@@ -228,6 +234,8 @@ class _Files:
         self._sets: dict[int, int] = {}
         self._tables: list[TableSet] = []
         self._long_starts = [0]
+        self._row_words: list[Int64] = []
+        self._n_rows = 0
 
     def add(self, position: int, image: CodedImage) -> None:
         """Add the file of an image."""
@@ -238,6 +246,10 @@ class _Files:
             torch.from_numpy(image.words.view(np.int32))
         )
         self._n_words += n_words
+        row[fields.ROWS_AT] = self._n_rows
+        in_row = -(-image.n_columns // image.step)
+        self._row_words.append(image.bits[::in_row].astype(np.int64) >> 5)
+        self._n_rows += image.n_rows + 1
         row[fields.ENTRIES] = self._n_entries
         self._n_entries += len(image.bits)
         self._bits.append(image.bits)
@@ -245,7 +257,7 @@ class _Files:
         number = self._number_of(image.tables)
         row[fields.TABLES], row[fields.LONG_CODES] = number, self._long_starts[number]
         row[fields.STEP], row[fields.CHECKED] = image.step, 1
-        row[fields.PER_ROW] = -(-image.n_columns // image.step)
+        row[fields.PER_ROW] = in_row
         row[fields.N_COLUMNS], row[fields.RESTART] = image.n_columns, image.restart
         row[fields.KIND], row[fields.DOWN], row[fields.ACROSS] = (
             image.kind,
@@ -278,6 +290,8 @@ class _Files:
         long_codes = [tables.long_codes for tables in self._tables]
         return CodedSet(
             self._images.reshape(-1),
+            _joined(self._row_words, np.int64),
+            self._memory.kind == "host",
             self._words,
             _to(_joined(self._bits, np.uint32).view(np.int32), device),
             _to(_joined(self._dcs, np.int16), device),

@@ -168,9 +168,11 @@ class BatchMaker:
         views = np.ascontiguousarray(self._views.views(keys))
         windows = np.empty(n * fields.FIELDS, np.int64)
         lists, totals = np.empty(3 * n, np.int32), np.empty(plan.TOTALS, np.int64)
+        coded = self._set
         plan.place_windows(
-            self._set.images, positions, views.reshape(-1), windows, lists, totals
-        )
+            coded.images, coded.row_words, positions, views.reshape(-1), coded.are_copied, windows,
+            lists, totals,
+        )  # fmt: skip
         indices = reader.indices[positions]
         sent: dict[str, NDArray[Any]] = {
             "windows": windows,
@@ -259,11 +261,18 @@ class BatchMaker:
     ) -> None:
         """Decode the windows; those that keep their size are finished."""
         coded, n = self._set, len(status)
+        words = coded.words
+        if coded.are_copied:
+            words = self._empty((int(totals[plan.COPIED]),), torch.int32)
+            self._launcher.launch(
+                jpeg_blocks.copy_rows, (int(totals[plan.ROWS]), n),
+                there["windows"], coded.bits, coded.words, words,
+            )  # fmt: skip
         planes = self._empty((int(totals[plan.PLANE_BYTES]),), torch.uint8)
         self._launcher.launch(
             jpeg_blocks.decode_stretches,
             (-(-int(totals[plan.STRETCHES]) // jpeg_blocks.THREADS), n),
-            there["windows"], coded.words, coded.bits, coded.dcs, coded.tables, coded.long_codes,
+            there["windows"], words, coded.bits, coded.dcs, coded.tables, coded.long_codes,
             planes, status,
         )  # fmt: skip
         there["planes"] = planes
