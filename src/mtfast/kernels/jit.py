@@ -40,6 +40,7 @@ __all__ = [
     "IS_COMPILED",
     "c_function",
     "cache_key",
+    "f32",
     "f64",
     "i16",
     "i32",
@@ -64,7 +65,8 @@ IS_COMPILED = not numba.config.DISABLE_JIT
 """Whether kernels are compiled, and not run as plain Python."""
 
 u8, u16, u32, u64 = types.uint8, types.uint16, types.uint32, types.uint64
-i16, i32, i64, f64 = types.int16, types.int32, types.int64, types.float64
+i16, i32, i64 = types.int16, types.int32, types.int64
+f32, f64 = types.float32, types.float64
 
 # Flags of numba that change the machine code, by their names in numba.config.
 _FLAGS = (

@@ -31,7 +31,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.caching import cached_property
-from mtfast.kernels.jit import IS_COMPILED, i32
+from mtfast.kernels import jit
+from mtfast.kernels.jit import IS_COMPILED
 
 __all__ = ["DeviceCode", "DeviceFunction", "DeviceKernel", "device_function", "device_kernel", "dtype_of"]
 
@@ -213,21 +214,30 @@ class DeviceKernel:
     @cached_property
     def _host(self) -> Any:
         """The loops over blocks and threads, compiled."""
-        arguments = ", ".join(self.names)
-        lines = [f"def {self.name}(n_x, n_y, scratch, {arguments}):"]
+        names = ", ".join(self.names)
+        lines = [f"def {self.name}(n_x, n_y, scratch, {names}):"]
         lines += ["    for by in range(n_y):", "        for bx in range(n_x):"]
         for number in range(len(self.phases)):
             lines += [
                 f"            for t in range({self.threads}):",
-                f"                phase_{number}(i32(bx), i32(by), i32(t), scratch, {arguments})",
+                f"                phase_{number}(i32(bx), i32(by), i32(t), scratch, {names})",
             ]
-        if not IS_COMPILED:
-            return self._made(lines, {f"phase_{n}": p for n, p in enumerate(self.phases)} | {"i32": i32})
-        import numba
+        lines += ["    return 0"]
+        phases = {f"phase_{n}": phase for n, phase in enumerate(self.phases)}
+        if IS_COMPILED:
+            import numba
 
-        compile_ = numba.njit(nogil=True)
-        phases = {f"phase_{n}": p.translated(compile_) for n, p in enumerate(self.phases)}
-        return compile_(self._made(lines, phases | {"i32": i32}))
+            compile_ = numba.njit(nogil=True)
+            phases = {name: phase.translated(compile_) for name, phase in phases.items()}
+        loops = self._made(lines, phases | {"i32": jit.i32})
+        # Its machine code is kept as that of the kernels of its module is.
+        loops.__module__ = self.module
+        elements = (self.scratch[0] + "[]", *self.types)
+        arguments = [
+            jit.write(getattr(jit, type_[:-2])) if type_.endswith("[]") else getattr(jit, type_)
+            for type_ in elements
+        ]
+        return jit.kernel(jit.i64(jit.i64, jit.i64, *arguments))(loops)
 
     def compile_for(self, capability: tuple[int, int]) -> DeviceCode:
         """Compile the kernel for a GPU with numba-cuda.
