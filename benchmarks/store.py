@@ -7,6 +7,10 @@ import numpy as np
 
 import mtfast
 from benchmarks import data
+from mtfast.loaders.reader import Reader
+from mtfast.loaders.sampler import SampleKey
+from mtfast.loaders.view_batches import ViewBatches
+from mtfast.loaders.views import Augment
 from mtfast.painting.encode import encode_masks
 from mtfast.painting.instance_targets import instance_targets
 from mtfast.store.writing.crop_index import encode_index, n_entries
@@ -101,6 +105,33 @@ class Crop:
 
     def time_index(self, side: int) -> None:
         encode_index(self.file, self.size, n_entries(self.size))
+
+
+class ChooseViews:
+    """The views of a batch of training samples, near instances and scaled."""
+
+    params = (32, 256)
+    param_names = ("batch",)
+
+    def setup(self, batch: int) -> None:
+        self.scratch = data.scratch()
+        path = Path(self.scratch.name) / "store"
+        mtfast.convert(data.label_set(data.scale), path, images="none")
+        augment = Augment(near=0.5, scale=(0.8, 1.25))
+        self.reader = Reader(path, crop=32, augment=augment, images=False)
+        self.planner = ViewBatches(self.reader)
+        positions = np.random.default_rng(data.SEED).integers(0, len(self.reader), batch)
+        self.keys = [SampleKey(0, position) for position in positions.tolist()]
+        self.time_views(batch)
+
+    def teardown(self, batch: int) -> None:
+        self.scratch.cleanup()
+
+    def time_views(self, batch: int) -> None:
+        self.planner.views(self.keys)
+
+    def time_plan(self, batch: int) -> None:
+        ViewBatches(self.reader)
 
 
 class Convert:

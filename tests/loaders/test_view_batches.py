@@ -97,7 +97,7 @@ CLASSES = st.sampled_from(
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    crop=st.sampled_from([None, 1, 7, 32, 64, (40, 60), (3, 80), (75, 20)]),
+    crop=st.sampled_from([None, 1, 32, 64, (5, 9), (40, 60), (3, 80), (75, 20)]),
     augment=st.none() | AUGMENTS,
     crowds=st.sampled_from(["drop", "ignore", "keep"]),
     classes=CLASSES,
@@ -112,12 +112,19 @@ def test_views_are_those_of_the_reader(store, crop, augment, crowds, classes, se
 
 @pytest.mark.parametrize("crowds", ["drop", "ignore", "keep"])
 def test_every_image_near_instances(store, crowds):
-    """All instances that a window may be near are chosen, and no others."""
+    """All instances that a window may be near are chosen, at the edges of images too."""
     reader = Reader(
-        store, crop=2, augment=Augment(near=1), crowds=crowds, classes=[2, 3], images=False
+        store, crop=12, augment=Augment(near=1), crowds=crowds, classes=[2, 3], images=False
     )
     keys = [SampleKey(epoch, k) for epoch in range(40) for k in range(N_IMAGES)]
     expect_equal(reader, keys)
+
+
+def test_halves_of_pixels(store):
+    """Windows of 2.5 x 4.5 pixels are rounded to even, as Python does."""
+    reader = Reader(store, crop=(5, 9), augment=Augment(turn=False, scale=(2, 2)), images=False)
+    views = expect_equal(reader, draw_keys(reader, 60, 0))
+    assert {tuple(size) for size in views[:, 2:4].tolist()} == {(2, 4)}
 
 
 def test_images_of_a_variant(small_set, tmp_path):
