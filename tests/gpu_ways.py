@@ -18,7 +18,7 @@ WAYS = ["operations", "kernels", *(["cuda"] if torch.cuda.is_available() else []
 @contextmanager
 def device_of(way: str) -> Iterator[str]:
     """Name the device of a way; loops on the CPU stand for the threads of "kernels"."""
-    with mock.patch.object(operations, "_runs_kernels", lambda device: way != "operations"):
+    with mock.patch.object(operations, "_runs_kernels", return_value=way != "operations"):
         yield "cuda" if way == "cuda" else "cpu"
 
 
