@@ -15,7 +15,15 @@ from mtfast.rles import Rles
 from mtfast.rles.polygons import as_float
 from mtfast.table import RunTable, one_size
 
-__all__ = ["are_masks", "as_boxes", "common_size", "is_ring", "new_frame", "one_mask"]
+__all__ = [
+    "are_masks",
+    "as_boxes",
+    "common_size",
+    "is_on_device",
+    "is_ring",
+    "new_frame",
+    "one_mask",
+]
 
 
 def one_mask(rle: Mask) -> Mask:
@@ -58,6 +66,23 @@ def common_size(rles: Rles) -> tuple[int, int]:
         If sizes differ.
     """
     return one_size(rles.heights, rles.widths, "RLE {}".format)
+
+
+def is_on_device(given: Any) -> bool:
+    """Return whether an argument is a tensor or an array whose memory the CPU cannot read.
+
+    Parameters
+    ----------
+    given : object
+        No library is imported to look at it.
+
+    Returns
+    -------
+    bool
+    """
+    if type(given).__module__.partition(".")[0] == "torch":
+        return getattr(getattr(given, "device", None), "type", "cpu") != "cpu"
+    return hasattr(given, "__cuda_array_interface__")
 
 
 def new_frame(

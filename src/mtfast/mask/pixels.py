@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, one_of, shown
 from mtfast.mask import few
-from mtfast.mask.arguments import common_size, new_frame
+from mtfast.mask.arguments import common_size, is_on_device, new_frame
 from mtfast.mask.dicts import RLE, Mask, Masks, rle_of, rles_of
 from mtfast.mask.validation import check_texts, refuse
 from mtfast.painting.frame import LARGEST, check_out
@@ -33,7 +33,8 @@ def encode(bimask: NDArray[Any]) -> RLE | list[RLE]:
     Parameters
     ----------
     bimask : (height, width) or (height, width, n) integer or bool
-        Any memory order.
+        Any memory order. A tensor of a device, or an array that CUDA code can read, is encoded
+        where it is: see :func:`mtfast.gpu.encode`, which also takes the masks along the first axis.
 
     Returns
     -------
@@ -56,17 +57,36 @@ def encode(bimask: NDArray[Any]) -> RLE | list[RLE]:
     short = few.encoded(bimask)
     if short:
         return {"size": [*bimask.shape], "counts": short}
+    if is_on_device(bimask):
+        return _encode_on_device(bimask)
     pixels = as_array("bimask", bimask)
     if pixels.ndim == 2:
         text, size = encode_mask(pixels)
         return {"size": list(size), "counts": text}
     if pixels.ndim != 3:
-        raise MtfastError(
-            f"a mask of shape {pixels.shape}; expected (height, width) or (height, width, n); "
-            f"pass one mask, or a stack of them along the last axis"
-        )
+        _refuse_shape(pixels.shape)
     encoded = (encode_mask(pixels[:, :, k]) for k in range(pixels.shape[2]))
     return [{"size": list(size), "counts": text} for text, size in encoded]
+
+
+def _encode_on_device(bimask: Any) -> RLE | list[RLE]:
+    import torch
+
+    from mtfast.gpu import encode as encode_tensor
+
+    tensor = bimask if isinstance(bimask, torch.Tensor) else torch.as_tensor(bimask, device="cuda")
+    if tensor.ndim == 2:
+        return encode_tensor(tensor[None])[0]
+    if tensor.ndim != 3:
+        _refuse_shape(tuple(tensor.shape))
+    return encode_tensor(tensor.permute(2, 0, 1))
+
+
+def _refuse_shape(shape: tuple[int, ...]) -> NoReturn:
+    raise MtfastError(
+        f"a mask of shape {shape}; expected (height, width) or (height, width, n); "
+        f"pass one mask, or a stack of them along the last axis"
+    )
 
 
 def decode(

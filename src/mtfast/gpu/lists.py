@@ -1,0 +1,196 @@
+"""COCO RLE -> frames and measures on a device: runs are copied to it, which are a few kilobytes."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from mtfast.gpu.operations import operations_for
+from mtfast.gpu.places import Lists
+from mtfast.kernels.device.change_words import MAX_PIXELS
+from mtfast.kernels.device.toggle_lists import SENTINEL
+from mtfast.mask.arguments import common_size
+from mtfast.mask.dicts import Masks, rles_of
+from mtfast.rles import Rles
+from mtfast.rles.arguments import integer_per_mask
+from mtfast.rles.batch import ToggleLists, common_height, toggles_of
+
+__all__ = ["area", "bbox", "decode", "iou"]
+
+Device: TypeAlias = torch.device | str
+
+
+def decode(rles: Masks | Rles, device: Device = "cuda") -> torch.Tensor:
+    """Decode masks of one size on a device.
+
+    Parameters
+    ----------
+    rles : list of n dicts, RunTable or Rles
+    device : torch.device or str
+
+    Returns
+    -------
+    (n, height, width) uint8 tensor, C order
+        0 and 1.
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+    MtfastError
+        If sizes differ.
+
+    Examples
+    --------
+    >>> decode([{"size": [2, 2], "counts": b"22"}], "cpu")
+    tensor([[[0, 1],
+             [0, 1]]], dtype=torch.uint8)
+    """
+    batch = _batch(rles)
+    height, width = common_size(batch)
+    lists = _uploaded(toggles_of(batch, "rles"), device)
+    if not lists.n * height * width:
+        return torch.zeros((lists.n, height, width), dtype=torch.uint8, device=device)
+    operations = operations_for(lists.toggles.device, height * width)
+    frames: torch.Tensor = operations.frames_of_lists(lists, height, width)
+    return frames
+
+
+def area(rles: Masks | Rles, device: Device = "cuda") -> torch.Tensor:
+    """Count the foreground pixels of masks.
+
+    Parameters
+    ----------
+    rles : list of n dicts, RunTable or Rles
+    device : torch.device or str
+
+    Returns
+    -------
+    (n,) int64 tensor
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+
+    Examples
+    --------
+    >>> area([{"size": [2, 2], "counts": b"22"}], "cpu")
+    tensor([2])
+    """
+    return _facts(toggles_of(_batch(rles), "rles"), device)[:, 0].contiguous()
+
+
+def bbox(rles: Masks | Rles, device: Device = "cuda") -> torch.Tensor:
+    """Measure the smallest box around each mask; zeros for an empty one.
+
+    Parameters
+    ----------
+    rles : list of n dicts, RunTable or Rles
+    device : torch.device or str
+
+    Returns
+    -------
+    (n, 4) float64 tensor
+        x, y, width and height in pixels, as :func:`mtfast.mask.toBbox` has them.
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+
+    Examples
+    --------
+    >>> bbox([{"size": [2, 2], "counts": b"22"}], "cpu")
+    tensor([[1., 0., 1., 2.]], dtype=torch.float64)
+    """
+    facts = _facts(toggles_of(_batch(rles), "rles"), device)
+    n_pixels, left, top, right, bottom = facts.unbind(1)
+    boxes = torch.stack([left, top, right - left, bottom - top], 1)
+    return torch.where(n_pixels[:, None] > 0, boxes, 0).to(torch.float64)
+
+
+def iou(
+    dt: Masks | Rles, gt: Masks | Rles, iscrowd: ArrayLike | None = None, device: Device = "cuda"
+) -> torch.Tensor:
+    """Intersection over union of every detection with every mask of the ground truth.
+
+    Parameters
+    ----------
+    dt, gt : lists of m and n dicts, RunTables or Rles
+        All of one size.
+    iscrowd : (n,) int or bool, optional
+        Where it is not zero, the area of the detection takes the place of the union.
+    device : torch.device or str
+
+    Returns
+    -------
+    (m, n) float64 tensor
+        Equal to :func:`mtfast.mask.iou` bit for bit.
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+    MtfastError
+        If sizes differ, or there is not one iscrowd for each mask of the ground truth.
+
+    Examples
+    --------
+    >>> a, b = {"size": [1, 6], "counts": b"132"}, {"size": [1, 6], "counts": b"231"}
+    >>> iou([a], [b], [0], "cpu")                       # .###.. and ..###.
+    tensor([[0.5000]], dtype=torch.float64)
+    """
+    first, second = toggles_of(_batch(dt), "dt"), toggles_of(_batch(gt), "gt")
+    common_height(dt=first, gt=second)
+    if iscrowd is None:
+        iscrowd = np.zeros(second.n, np.uint8)
+    crowd = _to(integer_per_mask("iscrowd", iscrowd, second.n) != 0, device)
+    if not first.n or not second.n:
+        return torch.zeros((first.n, second.n), dtype=torch.float64, device=device)
+    n_pixels = _largest(first)
+    a, b = _uploaded(first, device), _uploaded(second, device)
+    operations = operations_for(a.toggles.device, n_pixels)
+    of_dt, of_gt = (operations.facts_of_lists(lists)[:, 0] for lists in (a, b))
+    common = operations.common_areas(a, b, n_pixels)
+    union = torch.where(crowd, of_dt[:, None], of_dt[:, None] + of_gt - common)
+    return torch.where(common > 0, common.to(torch.float64) / union.to(torch.float64), 0.0)
+
+
+def _facts(lists: ToggleLists, device: Device) -> torch.Tensor:
+    if not lists.n:
+        return torch.zeros((0, 5), dtype=torch.int64, device=device)
+    uploaded = _uploaded(lists, device)
+    operations = operations_for(uploaded.toggles.device, _largest(lists))
+    facts: torch.Tensor = operations.facts_of_lists(uploaded)
+    return facts
+
+
+def _batch(rles: Masks | Rles) -> Rles:
+    return rles if isinstance(rles, Rles) else rles_of(rles)
+
+
+def _largest(lists: ToggleLists) -> int:
+    return int((lists.heights * lists.widths).max(initial=0))
+
+
+def _uploaded(lists: ToggleLists, device: Device) -> Lists:
+    # Half the bytes to copy, for nearly all frames.
+    is_narrow = _largest(lists) <= MAX_PIXELS
+    dtype = np.int32 if is_narrow else np.int64
+    toggles = lists.toggles[: lists.offsets[-1]]
+    if is_narrow:
+        toggles = np.minimum(toggles, SENTINEL)
+    return Lists(
+        _to(toggles.astype(dtype), device),
+        _to(lists.offsets, device),
+        _to(np.maximum(lists.heights, 1).astype(dtype), device),
+        lists.n,
+    )
+
+
+def _to(column: Any, device: Device) -> torch.Tensor:
+    return torch.from_numpy(np.array(column)).to(device, non_blocking=True)
