@@ -1,4 +1,4 @@
-"""Kernels on a CUDA device: compiled for it once, kept on disk, and launched on PyTorch's streams."""
+"""Kernels on a CUDA device: compiled once, kept on disk, launched on PyTorch's streams."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import logging
 from functools import cache
 from threading import Lock
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ __all__ = ["Driver", "driver_of"]
 
 logger = logging.getLogger(__name__)
 
-Argument = torch.Tensor | int
+Argument: TypeAlias = torch.Tensor | int
 
 
 class _Loaded:
@@ -61,7 +61,8 @@ class Driver:
     @cached_property
     def capability(self) -> tuple[int, int]:
         """Compute capability of the device."""
-        return torch.cuda.get_device_capability(self.device)
+        major, minor = torch.cuda.get_device_capability(self.device)
+        return major, minor
 
     def launch(self, kernel: DeviceKernel, grid: tuple[int, int], *arguments: Argument) -> None:
         """Run a kernel on PyTorch's current stream.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -12,7 +11,7 @@ from mtfast.kernels.device.twice import DeviceKernel, dtype_of
 
 __all__ = ["HostLauncher", "Launcher", "launcher_of"]
 
-Argument = torch.Tensor | int
+Argument: TypeAlias = torch.Tensor | int
 
 
 class Launcher(Protocol):
@@ -46,7 +45,8 @@ class HostLauncher:
 def _memory(tensor: torch.Tensor, type_: str) -> NDArray[Any]:
     flat = tensor.view(-1).view(torch.uint8).numpy()
     dtype = dtype_of(type_)
-    return flat[: flat.size // dtype.itemsize * dtype.itemsize].view(dtype)
+    memory: NDArray[Any] = flat[: flat.size // dtype.itemsize * dtype.itemsize].view(dtype)
+    return memory
 
 
 def launcher_of(device: torch.device) -> Launcher:

@@ -21,7 +21,9 @@ __all__ = ["CodedImage", "TableSet", "read_coded"]
 
 _LONGEST = 16
 # Where coefficient k of the file is in its block, along the diagonals: ITU-T T.81, figure A.6.
-_PLACES = sorted(range(64), key=lambda i: (i // 8 + i % 8, (i // 8, i % 8)[(i // 8 + i % 8 + 1) % 2]))
+_PLACES = sorted(
+    range(64), key=lambda i: (i // 8 + i % 8, (i // 8, i % 8)[(i // 8 + i % 8 + 1) % 2])
+)
 # Decoders upsample the chroma of narrower images without mixing.
 _LEAST_CHROMA = 3
 
@@ -133,8 +135,8 @@ def _kind_of(layout: Layout) -> tuple[int, int, int]:
     luma, *chroma = layout.components
     if any((c.down, c.across) != (1, 1) for c in chroma) or max(luma.down, luma.across) > 2:
         raise CannotCutError(
-            f"a JPEG with {luma.across} x {luma.down} luma samples for each of the chroma; expected "
-            f"1 or 2 each way, to decode it on a GPU; decode it on the CPU"
+            f"a JPEG with {luma.across} x {luma.down} luma samples for each of the chroma; "
+            f"expected 1 or 2 each way, to decode it on a GPU; decode it on the CPU"
         )
     if layout.chosen[1] != layout.chosen[2]:
         raise CannotCutError(
@@ -172,9 +174,7 @@ def _table_set(
     )
 
 
-def _lookup(
-    table: CodeTable, n_before: int
-) -> tuple[NDArray[np.uint16], list[NDArray[np.uint16]]]:
+def _lookup(table: CodeTable, n_before: int) -> tuple[NDArray[np.uint16], list[NDArray[np.uint16]]]:
     """Make the lookup of a table, and of the codes that are too long for it."""
     whole = np.zeros(1 << _LONGEST, np.uint16)
     symbols = np.frombuffer(table.symbols, np.uint8)

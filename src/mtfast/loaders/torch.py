@@ -560,7 +560,7 @@ class Loader:
         )
         n_ahead = as_integer("read_ahead", read_ahead, 0)
         self._n_ahead = n_ahead if reader.images and not reader.is_cached else 0
-        self._team: Team | None = None
+        self._team: Any = None
         self._slots: Slots | None = None
         # Batches of the epochs to come, that no iteration has taken yet.
         self._upcoming: _Stream | None = None
@@ -683,7 +683,7 @@ class Loader:
             self._team.close()
         self._upcoming = self._team = self._slots = None
 
-    def _open(self) -> Team:
+    def _open(self) -> Any:
         """Return the workers; start them, unless they live."""
         if self._team is None or self._slots is None or not self._team.is_alive:
             processes = self.workers.n > 0 and not self.workers.are_threads

@@ -271,9 +271,7 @@ def make_pixels(bx, by, t, scratch, windows, chosen, planes, oriented, out, out_
         near = start + i64(near - row * 8) * stride
         far = start + i64(far - row * 8) * stride
         left = i32(column * 8)
-        a0, a1, a2, a3 = four_samples(
-            planes, near, far, x, end, across, down, left, odd_y
-        )
+        a0, a1, a2, a3 = four_samples(planes, near, far, x, end, across, down, left, odd_y)
         b0, b1, b2, b3 = four_samples(
             planes, near + size, far + size, x, end, across, down, left, odd_y
         )

@@ -1,7 +1,8 @@
 """Runs of instances -> masks of windows, painted in the size and orientation of the result.
 
-A thread makes some rows of a column in a tile of scratch memory. The toggles of an instance are where its runs begin and end in
-the frame, column by column, so those of a column are found by bisection::
+A thread makes some rows of a column in a tile of scratch memory. The toggles of an instance are
+where its runs begin and end in the frame, column by column, so those of a column are found by
+bisection::
 
     column of the frame     . . . # # # . . # .        toggles  3 6 8 9   (+ column * height)
     rows of the window          0 1 2 3 4 5            runs     1..3, none
@@ -105,9 +106,7 @@ def fill_rows(scratch, place, apart, begin, end, low, high, value):
 
 
 @device_function
-def fill_instance(
-    scratch, place, apart, low, high, windows, w, base, toggles, first, last, value
-):
+def fill_instance(scratch, place, apart, low, high, windows, w, base, toggles, first, last, value):
     """Write the pixels of an instance in a column of a tile, which begins at ``base`` of the frame.
 
     Its toggles are those from ``first`` to ``last - 1``; the others as for :func:`fill_rows`.
@@ -141,18 +140,14 @@ def fill_instance(
 
 
 @device_function
-def fill_tile(
-    number, t, scratch, windows, w, toggles, starts, numbers, first, last, only, padding
-):
+def fill_tile(number, t, scratch, windows, w, toggles, starts, numbers, first, last, only, padding):
     """Paint the instances ``first`` to ``last - 1`` into a tile in scratch memory.
 
     ``only`` is the value of all instances, or -1 for that of each.
     """
     height, width = i32(windows[w + HEIGHT]), i32(windows[w + WIDTH])
     mirrored, turns = i32(windows[w + MIRRORED]), i32(windows[w + TURNS])
-    y, x, rows, columns, top, left = tile_at(
-        number, height, width, ROWS, COLUMNS, mirrored, turns
-    )
+    y, x, rows, columns, top, left = tile_at(number, height, width, ROWS, COLUMNS, mirrored, turns)
     # A thread makes some rows of a column.
     low = i32(y + (t // COLUMNS) * ROWS_OF_THREAD)
     high = i32(min(low + ROWS_OF_THREAD, y + rows))

@@ -4,8 +4,8 @@ See :mod:`mtfast.kernels.frames.resize`, whose weights and pixels these are.
 """
 
 from mtfast.kernels.device.arithmetic import quotient, remainder
-from mtfast.kernels.device.jpeg_pixels import THREADS as TILE_THREADS
 from mtfast.kernels.device.jpeg_pixels import STRIDE, TILE, orient, tile_at, write_pixels
+from mtfast.kernels.device.jpeg_pixels import THREADS as TILE_THREADS
 from mtfast.kernels.device.twice import device_function, device_kernel
 from mtfast.kernels.device.window_table import (
     FIELDS,
@@ -170,9 +170,7 @@ def resize_second(
         at = i32(x + column)
         value = u32(0)
         for channel in range(3):
-            found = resized(
-                passes, p, down, between, start, line, y, at, channel, starts, weights
-            )
+            found = resized(passes, p, down, between, start, line, y, at, channel, starts, weights)
             value |= u32(found) << u32(8 * channel)
         a, b = orient(y, at, height, width, mirrored, turns)
         scratch[i32(a - top) * STRIDE + i32(b - left)] = value

@@ -34,7 +34,14 @@ from mtfast.caching import cached_property
 from mtfast.kernels import jit
 from mtfast.kernels.jit import IS_COMPILED
 
-__all__ = ["DeviceCode", "DeviceFunction", "DeviceKernel", "device_function", "device_kernel", "dtype_of"]
+__all__ = [
+    "DeviceCode",
+    "DeviceFunction",
+    "DeviceKernel",
+    "device_function",
+    "device_kernel",
+    "dtype_of",
+]
 
 # Python names of the arguments that every body begins with.
 _PLACE = ("bx", "by", "t", "scratch")
@@ -83,6 +90,7 @@ class DeviceFunction:
         self.__name__ = function.__name__
 
     def __call__(self, *arguments: Any) -> Any:
+        """Call the function in plain Python."""
         return self.function(*arguments)
 
     def translated(self, compile_: Callable[[Any], Any], library: Any = None) -> Any:
@@ -327,6 +335,4 @@ def device_kernel(
     >>> out
     array([1, 1, 1, 0], dtype=uint8)
     """
-    return lambda function: DeviceKernel(
-        (DeviceFunction(function), *then), types, threads, scratch
-    )
+    return lambda function: DeviceKernel((DeviceFunction(function), *then), types, threads, scratch)

@@ -213,7 +213,8 @@ class BatchMaker:
         totals = np.empty(3, np.int64)
         most = plan.place_passes(windows, resized, passes, totals)
         sent["passes"] = passes
-        return _Passes(*totals.tolist(), most)
+        n_starts, n_weights, bytes_between = totals.tolist()
+        return _Passes(n_starts, n_weights, bytes_between, most)
 
     def _plan_pairs(self, windows: NDArray[np.int64], sent: dict[str, NDArray[Any]]) -> int:
         """Find the instances that may be in the windows; return how many there are."""
