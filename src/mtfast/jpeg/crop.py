@@ -21,7 +21,7 @@ from mtfast.jpeg.header import EOI
 from mtfast.jpeg.index import CropIndex
 from mtfast.jpeg.layout import CannotCutError, Layout, read_layout
 
-__all__ = ["DamagedFileError", "Read", "SmallJpeg", "cut_window"]
+__all__ = ["CodedRows", "DamagedFileError", "Read", "SmallJpeg", "cut_window", "read_rows"]
 
 _BLOCK = 8
 # Ranges with no more bytes between them are read as one: a call costs as much as a page.
@@ -76,6 +76,34 @@ class _Stretches(NamedTuple):
     data: NDArray[np.uint8]
     rows: NDArray[np.int64]
     longest: int
+    shifts: NDArray[np.int64]
+
+
+class CodedRows(NamedTuple):
+    """Coded data of the rows of MCUs of a window, as the file has it.
+
+    Attributes
+    ----------
+    layout : Layout
+        Of the file.
+    first_row : int
+        The first row of MCUs.
+    first_column : int
+        Which entry of each row is its first one here.
+    data : (n_bytes,) uint8
+    positions : (n_rows, n) int64
+        Where the MCU before each entry ends, in bits of ``data``; the last entry of a row is the
+        end of its stretch.
+    dcs : (n_rows, n, 3) int16
+        The DCs of the MCU before each entry.
+    """
+
+    layout: Layout
+    first_row: int
+    first_column: int
+    data: NDArray[np.uint8]
+    positions: NDArray[np.int64]
+    dcs: NDArray[np.int16]
 
 
 def cut_window(read: Read, index: CropIndex, window: Window) -> SmallJpeg:
@@ -127,6 +155,36 @@ def cut_window(read: Read, index: CropIndex, window: Window) -> SmallJpeg:
         x - across.start,
         down.stop - down.start,
         across.stop - across.start,
+    )
+
+
+def read_rows(read: Read, index: CropIndex, window: Window) -> CodedRows:
+    """Read the coded data of a window, for a decoder that begins at any entry.
+
+    Parameters
+    ----------
+    read, index, window
+        As for :func:`cut_window`, which raises the same errors.
+
+    Returns
+    -------
+    CodedRows
+    """
+    layout = _read_header(read, index)
+    y, x, height, width = check_window(window, layout.height, layout.width)
+    down = _span(y, height, layout.mcu_height, layout.n_rows, layout.height)
+    across = _span(x, width, layout.mcu_width, layout.n_columns, layout.width)
+    columns = _columns(index.step, layout, across)
+    stretches = _read_stretches(read, index, layout, down, columns)
+    rows = layout.entries_in_row(index.step) * np.arange(down.begin, down.end)
+    entries = rows[:, None] + np.arange(columns.first, columns.last + 1)
+    return CodedRows(
+        layout,
+        down.begin,
+        columns.first,
+        stretches.data,
+        index.positions[entries] + stretches.shifts[:, None],
+        np.moveaxis(index.dcs[:, entries], 0, 2),
     )
 
 
@@ -204,11 +262,13 @@ def _read_stretches(
     if checks is not None:
         checks.expect(coded, places)
     rows = np.empty((len(entries), jpeg_crop.ROW_FIELDS), np.int64)
-    rows[:, :3] = chosen + (places - (starts >> 3) << 3)[:, None]
+    shifts = places - (starts >> 3) << 3
+    rows[:, :3] = chosen + shifts[:, None]
     rows[:, 3:6] = index.dcs[:, entries + columns.first].T
     rows[:, 6:9] = index.dcs[:, entries + columns.known].T
     data = np.frombuffer(coded, np.uint8)
-    return _Stretches(data, rows, int((chosen[:, 2] - chosen[:, 0]).max() >> 3) + 2)
+    longest = int((chosen[:, 2] - chosen[:, 0]).max() >> 3) + 2
+    return _Stretches(data, rows, longest, shifts)
 
 
 class _Checks(NamedTuple):

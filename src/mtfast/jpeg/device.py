@@ -11,13 +11,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.arguments import Window
+from mtfast.errors import MtfastError
+from mtfast.jpeg.crop import Read, read_rows
 from mtfast.jpeg.huffman import CodeTable, code_lengths
-from mtfast.jpeg.index import walk_scan
+from mtfast.jpeg.index import N_COMPONENTS, CropIndex, walk_scan
 from mtfast.jpeg.layout import CannotCutError, Layout, read_layout
 from mtfast.kernels.device import window_table
 from mtfast.kernels.device.jpeg_blocks import FAST, FAST_BITS, LONG, LONG_BITS, NATURAL, QUANTA
 
-__all__ = ["CodedImage", "TableSet", "read_coded"]
+__all__ = ["CodedImage", "TableSet", "read_coded", "read_coded_window"]
 
 _LONGEST = 16
 # Where coefficient k of the file is in its block, along the diagonals: ITU-T T.81, figure A.6.
@@ -55,6 +58,8 @@ class CodedImage(NamedTuple):
     dcs : (n_entries, 3) int16
         The DCs of the MCU before each entry.
     step : int
+    per_row, first_row, first_column : int
+        Entries of a row of MCUs; the row of the first one, and which of its row it is.
     kind, down, across : int
         See :mod:`mtfast.kernels.device.window_table`.
     height, width, n_rows, n_columns, restart : int
@@ -67,6 +72,9 @@ class CodedImage(NamedTuple):
     bits: NDArray[np.uint32]
     dcs: NDArray[np.int16]
     step: int
+    per_row: int
+    first_row: int
+    first_column: int
     kind: int
     down: int
     across: int
@@ -108,17 +116,77 @@ def read_coded(data: bytes, step: int) -> CodedImage:
     ((33,), 8, 13)
     """
     layout = read_layout(data)
-    kind, down, across = _kind_of(layout)
+    kind = _kind_of(layout)
     walk = walk_scan(data, step, layout)
     n_words = -(-walk.n_bytes // 4)
+    words = walk.plain[: 4 * n_words].view(">u4").astype(np.uint32)
+    entries = walk.positions.astype(np.uint32), np.ascontiguousarray(walk.dcs.T)
+    place = step, layout.entries_in_row(step), 0, 0
+    return _coded_image(layout, kind, words, entries, place)
+
+
+def read_coded_window(read: Read, index: CropIndex, window: Window) -> CodedImage:
+    """Prepare a window of a JPEG file for the kernels, of the bytes that hold it.
+
+    Parameters
+    ----------
+    read, index, window
+        As for :func:`mtfast.jpeg.crop.cut_window`.
+
+    Returns
+    -------
+    CodedImage
+        Its entries are those of the index that the window needs, and one at the end of each row.
+
+    Raises
+    ------
+    CannotCutError
+        If the kernels do not decode files of this kind; the text says why.
+    DamagedFileError
+        If the index has checksums and the bytes that are read do not match them.
+    MtfastError
+        If the window has no pixel or leaves the image, or the index does not fit the file.
+    """
+    from mtfast.kernels.files import jpeg_rows, jpeg_scan
+
+    rows = read_rows(read, index, window)
+    kind = _kind_of(rows.layout)
+    positions = np.ascontiguousarray(rows.positions).reshape(-1)
+    n_rows, per_row = rows.positions.shape
+    longest = int((rows.positions[:, -1] - rows.positions[:, 0]).max() >> 3) + 2
+    words = np.empty(rows.data.size // 4 + n_rows * (1 + -(-longest // 4)), np.uint32)
+    bits = np.empty(positions.size, np.uint32)
+    n_words = jpeg_rows.unstuff_rows(
+        rows.data,
+        positions,
+        per_row,
+        np.empty(longest + jpeg_scan.MARGIN, np.uint8),
+        np.empty(longest // 2 + 2, np.int64),
+        words,
+        bits,
+    )
+    if n_words < 0:
+        raise MtfastError(
+            f"a window with {jpeg_scan.STATUSES[n_words]}; expected sound codes; "
+            f"fetch the image again"
+        )
+    entries = bits, np.ascontiguousarray(rows.dcs.reshape(-1, N_COMPONENTS))
+    place = index.step, per_row, rows.first_row, rows.first_column
+    return _coded_image(rows.layout, kind, words[:n_words], entries, place)
+
+
+def _coded_image(
+    layout: Layout,
+    kind: tuple[int, int, int],
+    words: NDArray[np.uint32],
+    entries: tuple[NDArray[np.uint32], NDArray[np.int16]],
+    place: tuple[int, int, int, int],
+) -> CodedImage:
     return CodedImage(
-        walk.plain[: 4 * n_words].view(">u4").astype(np.uint32),
-        walk.positions.astype(np.uint32),
-        np.ascontiguousarray(walk.dcs.T),
-        step,
-        kind,
-        down,
-        across,
+        words,
+        *entries,
+        *place,
+        *kind,
         layout.height,
         layout.width,
         layout.n_rows,

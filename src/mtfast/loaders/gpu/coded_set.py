@@ -21,7 +21,7 @@ from mtfast.loaders.gpu.memory import Memory
 from mtfast.loaders.reader import Reader
 from mtfast.rles.batch import Rles, toggles_of
 
-__all__ = ["CodedSet", "SetRuns", "read_files", "read_runs"]
+__all__ = ["CodedSet", "Files", "SetRuns", "blank_images", "read_files", "read_runs"]
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class SetRuns(NamedTuple):
 
 
 class CodedSet(NamedTuple):
-    """A set whose files and runs lie in memory.
+    """Files that lie in memory.
 
     Attributes
     ----------
@@ -73,20 +73,15 @@ class CodedSet(NamedTuple):
         Where the rows of each image begin, see :func:`mtfast.kernels.device.plan.place_windows`.
     are_copied : bool
         Whether the words lie in the host's memory, from which those of a window are copied.
-    words, bits, dcs, tables, long_codes : tensors
-        See :func:`mtfast.kernels.device.jpeg_blocks.decode_stretches`.
-    runs : SetRuns
+    arrays : dict of str to tensor
+        ``words``, ``bits``, ``dcs``, ``tables`` and ``long_codes``, see
+        :func:`mtfast.kernels.device.jpeg_blocks.decode_stretches`.
     """
 
     images: Int64
     row_words: Int64
     are_copied: bool
-    words: torch.Tensor
-    bits: torch.Tensor
-    dcs: torch.Tensor
-    tables: torch.Tensor
-    long_codes: torch.Tensor
-    runs: SetRuns
+    arrays: dict[str, torch.Tensor]
 
 
 def read_runs(reader: Reader, device: torch.device) -> SetRuns:
@@ -138,12 +133,34 @@ def _to(array: NDArray[Any], device: torch.device) -> torch.Tensor:
     return torch.from_numpy(np.array(array)).to(device)
 
 
-def read_files(reader: Reader, memory: Memory, step: int) -> CodedSet:
-    """Read the files and runs of a set; the checksum of each file is compared once.
+def blank_images(reader: Reader, runs: SetRuns) -> Int64:
+    """Return the rows of a set's images without their files.
 
     Parameters
     ----------
     reader : Reader
+    runs : SetRuns
+
+    Returns
+    -------
+    (n_images, FIELDS) int64
+    """
+    images = np.zeros((len(reader), fields.FIELDS), np.int64)
+    images[:, fields.FRAME_HEIGHT] = reader.split.heights[reader.indices]
+    images[:, fields.FRAME_WIDTH] = reader.split.widths[reader.indices]
+    images[:, fields.INSTANCES] = runs.offsets[:-1]
+    images[:, fields.INSTANCES_END] = runs.offsets[1:]
+    return images
+
+
+def read_files(reader: Reader, images: Int64, memory: Memory, step: int) -> CodedSet:
+    """Read the files of a set; the checksum of each is compared once.
+
+    Parameters
+    ----------
+    reader : Reader
+    images : (n_images, FIELDS) int64
+        As :func:`blank_images` returns them; they are filled.
     memory : Memory
         Where the words are to lie.
     step : int
@@ -158,17 +175,30 @@ def read_files(reader: Reader, memory: Memory, step: int) -> CodedSet:
     StoreError
         If the store is damaged.
     """
-    runs = read_runs(reader, memory.device)
-    images = np.zeros((len(reader), fields.FIELDS), np.int64)
-    images[:, fields.FRAME_HEIGHT] = reader.split.heights[reader.indices]
-    images[:, fields.FRAME_WIDTH] = reader.split.widths[reader.indices]
-    images[:, fields.INSTANCES] = runs.offsets[:-1]
-    images[:, fields.INSTANCES_END] = runs.offsets[1:]
-    files = _Files(reader, images, memory)
+    n_bytes = int(reader.split.file_sizes[reader.indices].sum()) if reader.images else 0
+    # Scans are shorter than their files; each ends with a whole word.
+    words = memory.words(n_bytes // 4 + len(reader))
+    files = Files(images)
     if reader.images:
         for position, image in _coded(reader, step):
-            files.add(position, image)
-    return files.finished(runs)
+            start, end = files.add(position, image)
+            words[start:end].copy_(torch.from_numpy(image.words.view(np.int32)))
+        _log_kinds(images, files.n_words, memory.device)
+    arrays = {key: _to(array, memory.device) for key, array in files.arrays().items()}
+    return CodedSet(
+        images.reshape(-1), files.row_words(), memory.kind == "host", arrays | {"words": words}
+    )
+
+
+def _log_kinds(images: Int64, n_words: int, device: torch.device) -> None:
+    on_cpu = int(np.count_nonzero(images[:, fields.KIND] == 0))
+    logger.info(
+        "%s images of %s bytes are decoded on %s, %s of other kinds on the CPU",
+        f"{len(images) - on_cpu:,}",
+        f"{4 * n_words:,}",
+        device,
+        f"{on_cpu:,}",
+    )
 
 
 def _coded(reader: Reader, step: int) -> Iterator[tuple[int, CodedImage]]:
@@ -219,51 +249,63 @@ def _read_one(reader: Reader, step: int, position: int) -> CodedImage | None:
     return image
 
 
-class _Files:
-    """Files that are put side by side."""
+class Files:
+    """Files that are put side by side.
 
-    def __init__(self, reader: Reader, images: Int64, memory: Memory) -> None:
-        self._images, self._memory = images, memory
-        self._reader = reader
-        n_bytes = int(reader.split.file_sizes[reader.indices].sum()) if reader.images else 0
-        # Scans are shorter than their files; each ends with a whole word.
-        self._words = memory.words(n_bytes // 4 + len(reader))
+    Parameters
+    ----------
+    images : (n_images, FIELDS) int64
+        Is filled.
+
+    Attributes
+    ----------
+    n_words : int
+        Of the files that were added.
+    """
+
+    def __init__(self, images: Int64) -> None:
+        self._images = images
+        self.n_words = self._n_entries = self._n_rows = 0
         self._bits: list[NDArray[np.uint32]] = []
         self._dcs: list[NDArray[np.int16]] = []
-        self._n_words = self._n_entries = 0
         self._sets: dict[int, int] = {}
         self._tables: list[TableSet] = []
         self._long_starts = [0]
         self._row_words: list[Int64] = []
-        self._n_rows = 0
 
-    def add(self, position: int, image: CodedImage) -> None:
-        """Add the file of an image."""
+    def add(self, position: int, image: CodedImage) -> tuple[int, int]:
+        """Add the file of an image.
+
+        Parameters
+        ----------
+        position : int
+            Row of the image.
+        image : CodedImage
+
+        Returns
+        -------
+        start, end : int
+            Where its words are.
+        """
         row = self._images[position]
-        n_words = len(image.words)
-        row[fields.WORDS], row[fields.WORDS_END] = self._n_words, self._n_words + n_words
-        self._words[self._n_words : self._n_words + n_words].copy_(
-            torch.from_numpy(image.words.view(np.int32))
-        )
-        self._n_words += n_words
+        start, end = self.n_words, self.n_words + len(image.words)
+        row[fields.WORDS], row[fields.WORDS_END] = start, end
+        self.n_words = end
         row[fields.ROWS_AT] = self._n_rows
-        in_row = -(-image.n_columns // image.step)
-        self._row_words.append(image.bits[::in_row].astype(np.int64) >> 5)
-        self._n_rows += image.n_rows + 1
+        self._row_words.append(image.bits[:: image.per_row].astype(np.int64) >> 5)
+        self._n_rows += len(self._row_words[-1])
         row[fields.ENTRIES] = self._n_entries
         self._n_entries += len(image.bits)
         self._bits.append(image.bits)
         self._dcs.append(image.dcs.reshape(-1))
         number = self._number_of(image.tables)
         row[fields.TABLES], row[fields.LONG_CODES] = number, self._long_starts[number]
-        row[fields.STEP], row[fields.CHECKED] = image.step, 1
-        row[fields.PER_ROW] = in_row
+        row[fields.STEP], row[fields.PER_ROW], row[fields.CHECKED] = image.step, image.per_row, 1
+        row[fields.FIRST_ROW], row[fields.FIRST_COLUMN] = image.first_row, image.first_column
         row[fields.N_COLUMNS], row[fields.RESTART] = image.n_columns, image.restart
-        row[fields.KIND], row[fields.DOWN], row[fields.ACROSS] = (
-            image.kind,
-            image.down,
-            image.across,
-        )
+        row[fields.KIND] = image.kind
+        row[fields.DOWN], row[fields.ACROSS] = image.down, image.across
+        return start, end
 
     def _number_of(self, tables: TableSet) -> int:
         # Equal tables are one object, as long as the set keeps it.
@@ -274,31 +316,18 @@ class _Files:
             self._long_starts.append(self._long_starts[-1] + len(tables.long_codes))
         return number
 
-    def finished(self, runs: SetRuns) -> CodedSet:
-        """Return the set."""
-        device = self._memory.device
-        on_cpu = int(np.count_nonzero(self._images[:, fields.KIND] == 0))
-        if self._reader.images:
-            logger.info(
-                "%s images of %s bytes are decoded on %s, %s of other kinds on the CPU",
-                f"{len(self._images) - on_cpu:,}",
-                f"{4 * self._n_words:,}",
-                device,
-                f"{on_cpu:,}",
-            )
-        lookups = [tables.lookup for tables in self._tables]
-        long_codes = [tables.long_codes for tables in self._tables]
-        return CodedSet(
-            self._images.reshape(-1),
-            _joined(self._row_words, np.int64),
-            self._memory.kind == "host",
-            self._words,
-            _to(_joined(self._bits, np.uint32).view(np.int32), device),
-            _to(_joined(self._dcs, np.int16), device),
-            _to(_joined(lookups, np.uint16).view(np.int16), device),
-            _to(_joined(long_codes, np.uint16).view(np.int16), device),
-            runs,
-        )
+    def row_words(self) -> Int64:
+        """Return where the rows of the images begin."""
+        return _joined(self._row_words, np.int64)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays that the kernels read, but for the words."""
+        return {
+            "bits": _joined(self._bits, np.uint32).view(np.int32),
+            "dcs": _joined(self._dcs, np.int16),
+            "tables": _joined([t.lookup for t in self._tables], np.uint16).view(np.int16),
+            "long_codes": _joined([t.long_codes for t in self._tables], np.uint16).view(np.int16),
+        }
 
 
 def _joined(arrays: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:

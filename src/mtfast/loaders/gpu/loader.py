@@ -14,7 +14,8 @@ from mtfast.arguments import as_integer
 from mtfast.caching import cached_property
 from mtfast.errors import MtfastError, shown
 from mtfast.loaders import torch as on_cpu
-from mtfast.loaders.gpu.coded_set import read_files
+from mtfast.loaders.gpu.coded_set import CodedSet, blank_images, read_files, read_runs
+from mtfast.loaders.gpu.disk import WindowFiles
 from mtfast.loaders.gpu.maker import BatchMaker, MadeBatch
 from mtfast.loaders.gpu.memory import choose_memory
 from mtfast.loaders.reader import Reader
@@ -37,16 +38,17 @@ class Loader(on_cpu.Loader):
     batch_size : int
     device : torch.device or str
         A CUDA device. On "cpu" the same kernels run one thread after another, for tests.
-    memory : {"auto", "device", "host"}
-        Where the files of the set lie: in the memory of the device, or in locked memory of the
-        host, from which the kernels read them. By default the first for which enough is free.
+    memory : {"auto", "device", "host", "disk"}
+        Where the files of the set lie: in the memory of the device; in locked memory of the host,
+        from which kernels copy what they need; or on the disk, from which a few threads read the
+        windows of each batch, with the crop index. By default the first for which enough is free.
     shuffle, drop_last, pad, rank, ranks, weights, samples_per_epoch
         As for :class:`mtfast.loaders.torch.Loader`.
     prefetch : int
         Batches that are made ahead, on a stream of their own.
     step : int
-        MCUs that a thread decodes, at least. Fewer are faster for small batches and take more
-        memory: ten bytes for each stretch.
+        MCUs that a thread decodes at once. One is fastest, and takes ten bytes of the device's
+        memory for each MCU of the set. From the disk it is that of the crop index.
 
     Raises
     ------
@@ -69,9 +71,9 @@ class Loader(on_cpu.Loader):
     Notes
     -----
     The set is read when the first batch is asked for, and the checksum of each file is compared
-    then. JPEGs with subsampling 4:4:4, 4:2:2, 4:2:0 or 4:4:0 and grey ones are decoded by the
-    device; what it cannot decode (progressive JPEGs, PNG, TIFF) is decoded on the CPU and copied.
-    How many are is logged at INFO.
+    then; from the disk that of each window is compared when it is read. JPEGs with subsampling
+    4:4:4, 4:2:2, 4:2:0 or 4:4:0 and grey ones are decoded by the device; what it cannot decode
+    (progressive JPEGs, PNG, TIFF) is decoded on the CPU and copied. How many are is logged at INFO.
     """
 
     def __init__(
@@ -89,7 +91,7 @@ class Loader(on_cpu.Loader):
         ranks: int | None = None,
         weights: Any = None,
         samples_per_epoch: int | None = None,
-        step: int = 2,
+        step: int = 1,
     ) -> None:
         super().__init__(
             dataset,
@@ -117,6 +119,7 @@ class Loader(on_cpu.Loader):
                 f"GPU; use mtfast.loaders.torch.Loader for a mixture"
             )
         self.device = _checked_device(device)
+        self._windows: WindowFiles | None = None
         self.step = as_integer("step", step, 1)
         n_bytes = int(reader.split.file_sizes[reader.indices].sum()) if reader.images else 0
         self.memory = choose_memory(memory, self.device, n_bytes)
@@ -134,14 +137,26 @@ class Loader(on_cpu.Loader):
         reader = self.dataset.reader
         if not isinstance(reader, Reader):
             raise TypeError(reader)
-        coded = read_files(reader, self.memory, self.step)
-        return BatchMaker(reader, coded, self.device, self.dataset.image_format)
+        runs = read_runs(reader, self.device)
+        images = blank_images(reader, runs)
+        if reader.images and self.memory.kind == "disk":
+            self._windows = WindowFiles(reader, images)
+            files: CodedSet | WindowFiles = self._windows
+        else:
+            files = read_files(reader, images, self.memory, self.step)
+        return BatchMaker(reader, runs, files, self.device, self.dataset.image_format)
 
     def _open(self) -> Any:
         if self._team is None or not self._team.is_alive:
             self._upcoming = None
             self._team = DeviceTeam(self._maker, self.device)
         return self._team
+
+    def close(self) -> None:
+        """End the threads; another iteration starts new ones."""
+        super().close()
+        if self._windows is not None:
+            self._windows.close()
 
     def _finished(self, keys: list[SampleKey], batch: Any) -> Any:
         return batch.finished()

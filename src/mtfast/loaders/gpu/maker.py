@@ -20,7 +20,8 @@ from mtfast.kernels.device import (
 )
 from mtfast.kernels.device import window_table as fields
 from mtfast.loaders.batches import SampleDict, channels_first
-from mtfast.loaders.gpu.coded_set import CodedSet
+from mtfast.loaders.gpu.coded_set import CodedSet, SetRuns
+from mtfast.loaders.gpu.disk import WindowFiles
 from mtfast.loaders.reader import Reader
 from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.view_batches import ViewBatches
@@ -136,16 +137,23 @@ class BatchMaker:
     Parameters
     ----------
     reader : Reader
-    coded : CodedSet
+    runs : SetRuns
+    files : CodedSet or WindowFiles
+        Those of the set in memory; or what reads those of a batch.
     device : torch.device
         A CUDA device; or the CPU, for tests.
     image_format : {"RGB", "BGR"}
     """
 
     def __init__(
-        self, reader: Reader, coded: CodedSet, device: torch.device, image_format: str
+        self,
+        reader: Reader,
+        runs: SetRuns,
+        files: CodedSet | WindowFiles,
+        device: torch.device,
+        image_format: str,
     ) -> None:
-        self._reader, self._set, self._device = reader, coded, device
+        self._reader, self._runs, self._files, self._device = reader, runs, files, device
         self._launcher = launcher_of(device)
         self._views = ViewBatches(reader)
         self._names: list[str] = reader.split.names.tolist()
@@ -166,31 +174,26 @@ class BatchMaker:
         reader, n = self._reader, len(keys)
         positions = np.array([key.position for key in keys], np.int64)
         views = np.ascontiguousarray(self._views.views(keys))
+        coded, numbers, sent = self._files_of(positions, views)
         windows = np.empty(n * fields.FIELDS, np.int64)
         lists, totals = np.empty(3 * n, np.int32), np.empty(plan.TOTALS, np.int64)
-        coded = self._set
         plan.place_windows(
-            coded.images, coded.row_words, positions, views.reshape(-1), coded.are_copied, windows,
+            coded.images, coded.row_words, numbers, views.reshape(-1), coded.are_copied, windows,
             lists, totals,
         )  # fmt: skip
         indices = reader.indices[positions]
-        sent: dict[str, NDArray[Any]] = {
-            "windows": windows,
-            "lists": lists,
-            "index": indices,
-            "view": views,
-        }
+        sent |= {"windows": windows, "lists": lists, "index": indices, "view": views}
         n_resized = int(totals[plan.RESIZED])
         resized = lists[n : n + n_resized]
         passes = self._plan_passes(windows, resized, sent) if n_resized else None
         n_pairs = self._plan_pairs(windows, sent) if "instances" in reader.targets else 0
-        there = self._send(sent)
+        there = coded.arrays | self._send(sent)
         height, width = _size_of(views[0])
         made = {"index": there["index"], "view": there["view"]}
-        numbers = torch.zeros(2 * n, dtype=torch.int32, device=self._device)
+        statuses = torch.zeros(2 * n, dtype=torch.int32, device=self._device)
         if reader.images:
             image = self._empty((n, height, width, 3), torch.uint8)
-            self._decode(there, totals, numbers[:n], image)
+            self._decode(there, coded.are_copied, totals, statuses[:n], image)
             if passes is not None:
                 self._resize(there, totals, passes, image)
             self._copy_undecoded(keys, lists[2 * n :][: totals[plan.UNDECODED]], image)
@@ -201,9 +204,19 @@ class BatchMaker:
             made["semantic"] = self._paint(there, n, height, width)
         targets = None
         if "instances" in reader.targets:
-            targets = self._paint_instances(there, n, n_pairs, height, width, numbers[n:])
+            targets = self._paint_instances(there, n, n_pairs, height, width, statuses[n:])
         names = [self._names[index] for index in indices.tolist()]
-        return MadeBatch(reader, names, indices, made, targets, self._fetched(numbers))
+        return MadeBatch(reader, names, indices, made, targets, self._fetched(statuses))
+
+    def _files_of(
+        self, positions: NDArray[np.int64], views: NDArray[np.int64]
+    ) -> tuple[CodedSet, NDArray[np.int64], dict[str, NDArray[Any]]]:
+        """Return the files of a batch, the row of each window's image, and what is to be sent."""
+        if isinstance(self._files, CodedSet):
+            return self._files, positions, {}
+        images, sent = self._files.read(positions, views)
+        files = CodedSet(images.reshape(-1), np.zeros(0, np.int64), False, {})
+        return files, np.arange(len(positions)), sent
 
     def _plan_passes(
         self, windows: NDArray[np.int64], resized: NDArray[np.int32], sent: dict[str, NDArray[Any]]
@@ -221,7 +234,7 @@ class BatchMaker:
         rows = windows.reshape(-1, fields.FIELDS)
         most = int((rows[:, fields.INSTANCES_END] - rows[:, fields.INSTANCES]).sum())
         owners, instances = np.empty(most, np.int32), np.empty(most, np.int32)
-        runs = self._set.runs
+        runs = self._runs
         n = plan.find_pairs(windows, runs.boxes, runs.shown, owners, instances)
         sent |= {"owners": owners[:n], "instances": instances[:n]}
         return n
@@ -256,25 +269,27 @@ class BatchMaker:
     def _decode(
         self,
         there: dict[str, torch.Tensor],
+        are_copied: bool,
         totals: NDArray[np.int64],
         status: torch.Tensor,
         image: torch.Tensor,
     ) -> None:
         """Decode the windows; those that keep their size are finished."""
-        coded, n = self._set, len(status)
-        words = coded.words
-        if coded.are_copied:
-            words = self._empty((int(totals[plan.COPIED]),), torch.int32)
+        n, words = len(status), there["words"]
+        if are_copied:
+            copied = self._empty((int(totals[plan.COPIED]),), torch.int32)
             self._launcher.launch(
-                jpeg_blocks.copy_rows, (int(totals[plan.ROWS]), n),
-                there["windows"], coded.bits, coded.words, words,
+                jpeg_blocks.copy_rows,
+                (int(totals[plan.ROWS]), n),
+                there["windows"], there["bits"], words, copied,
             )  # fmt: skip
+            words = copied
         planes = self._empty((int(totals[plan.PLANE_BYTES]),), torch.uint8)
         self._launcher.launch(
             jpeg_blocks.decode_stretches,
             (-(-int(totals[plan.STRETCHES]) // jpeg_blocks.THREADS), n),
-            there["windows"], words, coded.bits, coded.dcs, coded.tables, coded.long_codes,
-            planes, status,
+            there["windows"], words, there["bits"], there["dcs"], there["tables"],
+            there["long_codes"], planes, status,
         )  # fmt: skip
         there["planes"] = planes
         plain = there["lists"][: int(totals[plan.PLAIN])]
@@ -344,7 +359,7 @@ class BatchMaker:
         wide = self._reader.semantic_dtype == np.uint16
         out = self._empty((n, height, width), torch.uint16 if wide else torch.uint8)
         kernel = paint_windows.paint_semantic_wide if wide else paint_windows.paint_semantic
-        runs = self._set.runs
+        runs = self._runs
         self._launcher.launch(
             kernel,
             (_n_tiles(height, width), n),
@@ -363,7 +378,7 @@ class BatchMaker:
         counts: torch.Tensor,
     ) -> _Targets:
         """Measure the instances in the windows, and paint those that have a pixel there."""
-        runs = self._set.runs
+        runs = self._runs
         shared = there["windows"], runs.toggles, runs.starts, there["owners"], there["instances"]
         targets = _Targets(
             self._empty((n_pairs, height, width), torch.bool),

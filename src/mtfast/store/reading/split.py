@@ -13,6 +13,7 @@ from mtfast import image_files
 from mtfast.arguments import Window, check_window
 from mtfast.caching import cached_property
 from mtfast.errors import MtfastError, StoreError, counted, no_such, shown
+from mtfast.jpeg.device import CodedImage
 from mtfast.limits import check_pixels, max_pixels
 from mtfast.painting.crop import crop_table
 from mtfast.painting.frame import check_out
@@ -160,6 +161,28 @@ class Split:
         if found is None:
             found = np.ascontiguousarray(self.image(index)[y : y + h, x : x + w])
         return found
+
+    def coded_window(self, image: int, window: Window) -> CodedImage | None:
+        """Read the coded data of a window, for the kernels of a GPU.
+
+        Parameters
+        ----------
+        image : int
+            Its index.
+        window : Window
+
+        Returns
+        -------
+        CodedImage or None
+            None where only the whole image can be decoded, or not by these kernels.
+
+        Raises
+        ------
+        StoreError
+            If the split holds no images, or the bytes are damaged.
+        """
+        self._require_images()
+        return self._windows.coded(image, window) if self._is_plain_jpeg(image) else None
 
     def _is_plain_jpeg(self, index: int) -> bool:
         return bool(self.kinds[index] == "jpeg" and self.orientations[index] == 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -12,6 +14,7 @@ from mtfast.arguments import Window
 from mtfast.errors import MtfastError, StoreError
 from mtfast.jpeg.checks import n_checked
 from mtfast.jpeg.crop import DamagedFileError, cut_window
+from mtfast.jpeg.device import CodedImage, read_coded_window
 from mtfast.jpeg.index import N_COMPONENTS, CropIndex
 from mtfast.jpeg.layout import CannotCutError
 from mtfast.store import schema
@@ -113,23 +116,62 @@ class WindowReader:
             self._tell(f"image {image}", "it is of a kind that cannot be cut, or damaged")
         return self._cut(image, window) if step else None
 
-    def _cut(self, image: int, window: Window) -> NDArray[np.uint8] | None:
-        index = self.entries(image)
-        # Another file, whole and with its own index in the place of this one's, fits itself.
-        self._images.expect_sum(image)
-        try:
-            small = cut_window(partial(self._images.ranges, image), index, window)
-            pixels = self._decode(small.data, outcolorspace="RGB")
-        except CannotCutError as error:
-            self._tell(f"image {image}", str(error))
+    def coded(self, image: int, window: Window) -> CodedImage | None:
+        """Read the coded data of a window, for the kernels of a GPU.
+
+        Parameters
+        ----------
+        image : int
+            Its index.
+        window : Window
+            Must be inside the image, as its file has it.
+
+        Returns
+        -------
+        CodedImage or None
+            None if the image has no entries, or is of a kind that the kernels do not decode.
+
+        Raises
+        ------
+        StoreError
+            If the index or the image is damaged, or they are of different images.
+        """
+        if self._steps is None or not self._steps[image]:
             return None
+        index = self.entries(image)
+        self._images.expect_sum(image)
+        with self._named(image):
+            try:
+                return read_coded_window(partial(self._images.ranges, image), index, window)
+            except CannotCutError:
+                return None
+
+    @contextmanager
+    def _named(self, image: int) -> Iterator[None]:
+        """Raise errors of a window with the number of its image."""
+        try:
+            yield
         except DamagedFileError as error:
             raise StoreError(
                 f"image {image} of {self._split} is damaged: it has {error}; expected the file "
                 f"that was converted; run 'mtfast check' on the store"
             ) from error
+        except StoreError:
+            raise
         except (MtfastError, ValueError, RuntimeError) as error:
             raise self._unfit(f"image {image} is {error}") from error
+
+    def _cut(self, image: int, window: Window) -> NDArray[np.uint8] | None:
+        index = self.entries(image)
+        # Another file, whole and with its own index in the place of this one's, fits itself.
+        self._images.expect_sum(image)
+        with self._named(image):
+            try:
+                small = cut_window(partial(self._images.ranges, image), index, window)
+                pixels = self._decode(small.data, outcolorspace="RGB")
+            except CannotCutError as error:
+                self._tell(f"image {image}", str(error))
+                return None
         if pixels.shape != (small.height, small.width, 3):
             raise self._unfit(f"a window of image {image} decodes to another size")
         y, x, height, width = small.y, small.x, window.height, window.width
