@@ -14,14 +14,15 @@ import torch
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, StoreError
-from mtfast.jpeg.device import CodedImage, TableSet, read_coded
+from mtfast.gpu.files import CodedFiles, Files
+from mtfast.jpeg.device import CodedImage, read_coded
 from mtfast.jpeg.layout import CannotCutError
 from mtfast.kernels.device import window_table as fields
 from mtfast.loaders.gpu.memory import Memory
 from mtfast.loaders.reader import Reader
 from mtfast.rles.batch import Rles, toggles_of
 
-__all__ = ["CodedSet", "Files", "SetRuns", "blank_images", "read_files", "read_runs"]
+__all__ = ["SetRuns", "blank_images", "read_files", "read_runs"]
 
 logger = logging.getLogger(__name__)
 
@@ -59,29 +60,6 @@ class SetRuns(NamedTuple):
     boxes: Int64
     shown: NDArray[np.uint8]
     offsets: Int64
-
-
-class CodedSet(NamedTuple):
-    """Files that lie in memory.
-
-    Attributes
-    ----------
-    images : (n_images * FIELDS,) int64
-        What the windows of each image share, see :mod:`mtfast.kernels.device.window_table`; on the
-        host. The kind is 0 of an image that is decoded on the CPU.
-    row_words : int64
-        Where the rows of each image begin, see :func:`mtfast.kernels.device.plan.place_windows`.
-    are_copied : bool
-        Whether the words lie in the host's memory, from which those of a window are copied.
-    arrays : dict of str to tensor
-        ``words``, ``bits``, ``dcs``, ``tables`` and ``long_codes``, see
-        :func:`mtfast.kernels.device.jpeg_blocks.decode_stretches`.
-    """
-
-    images: Int64
-    row_words: Int64
-    are_copied: bool
-    arrays: dict[str, torch.Tensor]
 
 
 def read_runs(reader: Reader, device: torch.device) -> SetRuns:
@@ -153,7 +131,7 @@ def blank_images(reader: Reader, runs: SetRuns) -> Int64:
     return images
 
 
-def read_files(reader: Reader, images: Int64, memory: Memory, step: int) -> CodedSet:
+def read_files(reader: Reader, images: Int64, memory: Memory, step: int) -> CodedFiles:
     """Read the files of a set; the checksum of each is compared once.
 
     Parameters
@@ -168,7 +146,7 @@ def read_files(reader: Reader, images: Int64, memory: Memory, step: int) -> Code
 
     Returns
     -------
-    CodedSet
+    CodedFiles
 
     Raises
     ------
@@ -185,7 +163,7 @@ def read_files(reader: Reader, images: Int64, memory: Memory, step: int) -> Code
             words[start:end].copy_(torch.from_numpy(image.words.view(np.int32)))
         _log_kinds(images, files.n_words, memory.device)
     arrays = {key: _to(array, memory.device) for key, array in files.arrays().items()}
-    return CodedSet(
+    return CodedFiles(
         images.reshape(-1), files.row_words(), memory.kind == "host", arrays | {"words": words}
     )
 
@@ -247,88 +225,3 @@ def _read_one(reader: Reader, step: int, position: int) -> CodedImage | None:
             f"run 'mtfast check' on the store"
         )
     return image
-
-
-class Files:
-    """Files that are put side by side.
-
-    Parameters
-    ----------
-    images : (n_images, FIELDS) int64
-        Is filled.
-
-    Attributes
-    ----------
-    n_words : int
-        Of the files that were added.
-    """
-
-    def __init__(self, images: Int64) -> None:
-        self._images = images
-        self.n_words = self._n_entries = self._n_rows = 0
-        self._bits: list[NDArray[np.uint32]] = []
-        self._dcs: list[NDArray[np.int16]] = []
-        self._sets: dict[int, int] = {}
-        self._tables: list[TableSet] = []
-        self._long_starts = [0]
-        self._row_words: list[Int64] = []
-
-    def add(self, position: int, image: CodedImage) -> tuple[int, int]:
-        """Add the file of an image.
-
-        Parameters
-        ----------
-        position : int
-            Row of the image.
-        image : CodedImage
-
-        Returns
-        -------
-        start, end : int
-            Where its words are.
-        """
-        row = self._images[position]
-        start, end = self.n_words, self.n_words + len(image.words)
-        row[fields.WORDS], row[fields.WORDS_END] = start, end
-        self.n_words = end
-        row[fields.ROWS_AT] = self._n_rows
-        self._row_words.append(image.bits[:: image.per_row].astype(np.int64) >> 5)
-        self._n_rows += len(self._row_words[-1])
-        row[fields.ENTRIES] = self._n_entries
-        self._n_entries += len(image.bits)
-        self._bits.append(image.bits)
-        self._dcs.append(image.dcs.reshape(-1))
-        number = self._number_of(image.tables)
-        row[fields.TABLES], row[fields.LONG_CODES] = number, self._long_starts[number]
-        row[fields.STEP], row[fields.PER_ROW], row[fields.CHECKED] = image.step, image.per_row, 1
-        row[fields.FIRST_ROW], row[fields.FIRST_COLUMN] = image.first_row, image.first_column
-        row[fields.N_COLUMNS], row[fields.RESTART] = image.n_columns, image.restart
-        row[fields.KIND] = image.kind
-        row[fields.DOWN], row[fields.ACROSS] = image.down, image.across
-        return start, end
-
-    def _number_of(self, tables: TableSet) -> int:
-        # Equal tables are one object, as long as the set keeps it.
-        number = self._sets.get(id(tables))
-        if number is None:
-            number = self._sets[id(tables)] = len(self._tables)
-            self._tables.append(tables)
-            self._long_starts.append(self._long_starts[-1] + len(tables.long_codes))
-        return number
-
-    def row_words(self) -> Int64:
-        """Return where the rows of the images begin."""
-        return _joined(self._row_words, np.int64)
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays that the kernels read, but for the words."""
-        return {
-            "bits": _joined(self._bits, np.uint32).view(np.int32),
-            "dcs": _joined(self._dcs, np.int16),
-            "tables": _joined([t.lookup for t in self._tables], np.uint16).view(np.int16),
-            "long_codes": _joined([t.long_codes for t in self._tables], np.uint16).view(np.int16),
-        }
-
-
-def _joined(arrays: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:
-    return np.concatenate(arrays) if arrays else np.zeros(0, dtype)

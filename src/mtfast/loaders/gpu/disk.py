@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from mtfast.arguments import Window
 from mtfast.errors import MtfastError, StoreError
+from mtfast.gpu.files import Files
 from mtfast.jpeg.device import CodedImage, read_coded
 from mtfast.jpeg.layout import CannotCutError
-from mtfast.loaders.gpu.coded_set import Files
 from mtfast.loaders.reader import Reader
 
 __all__ = ["WindowFiles"]
@@ -53,7 +53,7 @@ class WindowFiles:
         images : (n, FIELDS) int64
             A row for each window.
         arrays : dict of str to array
-            As those of :class:`mtfast.loaders.gpu.coded_set.CodedSet`, on the host.
+            As those of :class:`mtfast.gpu.files.CodedFiles`, on the host.
 
         Raises
         ------

@@ -13,8 +13,9 @@ import torch
 from mtfast.arguments import as_integer
 from mtfast.caching import cached_property
 from mtfast.errors import MtfastError, shown
+from mtfast.gpu.files import CodedFiles
 from mtfast.loaders import torch as on_cpu
-from mtfast.loaders.gpu.coded_set import CodedSet, blank_images, read_files, read_runs
+from mtfast.loaders.gpu.coded_set import blank_images, read_files, read_runs
 from mtfast.loaders.gpu.disk import WindowFiles
 from mtfast.loaders.gpu.maker import BatchMaker, MadeBatch
 from mtfast.loaders.gpu.memory import choose_memory
@@ -124,6 +125,10 @@ class Loader(on_cpu.Loader):
         n_bytes = int(reader.split.file_sizes[reader.indices].sum()) if reader.images else 0
         self.memory = choose_memory(memory, self.device, n_bytes)
 
+    def __getstate__(self) -> dict[str, Any]:
+        running = super().__getstate__() | {"_windows": None}
+        return {key: value for key, value in running.items() if key != "_maker"}
+
     def __repr__(self) -> str:
         return (
             f"Loader({self.dataset!r}, batch_size={self.batch_size}): {len(self):,} batches an "
@@ -141,7 +146,7 @@ class Loader(on_cpu.Loader):
         images = blank_images(reader, runs)
         if reader.images and self.memory.kind == "disk":
             self._windows = WindowFiles(reader, images)
-            files: CodedSet | WindowFiles = self._windows
+            files: CodedFiles | WindowFiles = self._windows
         else:
             files = read_files(reader, images, self.memory, self.step)
         return BatchMaker(reader, runs, files, self.device, self.dataset.image_format)

@@ -10,30 +10,22 @@ import torch
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, StoreError
+from mtfast.gpu.files import CodedFiles
 from mtfast.gpu.launching import launcher_of
+from mtfast.gpu.windows import WRONG, decode_windows, plan_windows, send
 from mtfast.kernels.device import (
-    jpeg_blocks,
-    jpeg_pixels,
     paint_windows,
     plan,
-    resize_windows,
 )
 from mtfast.kernels.device import window_table as fields
 from mtfast.loaders.batches import SampleDict, channels_first
-from mtfast.loaders.gpu.coded_set import CodedSet, SetRuns
+from mtfast.loaders.gpu.coded_set import SetRuns
 from mtfast.loaders.gpu.disk import WindowFiles
 from mtfast.loaders.reader import Reader
 from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.view_batches import ViewBatches
 
 __all__ = ["BatchMaker", "MadeBatch"]
-
-_ALIGNMENT = 16
-_WRONG = {
-    jpeg_blocks.BAD_CODE: "bits that are no code",
-    jpeg_blocks.TOO_SHORT: "coded data that ends too early",
-    jpeg_blocks.BAD_END: "a stretch that does not end where the next one begins",
-}
 
 
 class _Targets(NamedTuple):
@@ -44,15 +36,6 @@ class _Targets(NamedTuple):
     labels: torch.Tensor
     areas: torch.Tensor
     ids: torch.Tensor
-
-
-class _Passes(NamedTuple):
-    """What resizing takes: numbers of starts and weights, bytes, and pixels of a first pass."""
-
-    n_starts: int
-    n_weights: int
-    bytes_between: int
-    most: int
 
 
 class MadeBatch:
@@ -126,7 +109,7 @@ class MadeBatch:
         window = int(np.flatnonzero(status)[0])
         raise StoreError(
             f"image {self._indices[window]} of split {self._reader.split_name} of "
-            f"{self._reader.store} is damaged: it has {_WRONG[int(status[window])]}; expected the "
+            f"{self._reader.store} is damaged: it has {WRONG[int(status[window])]}; expected the "
             f"file that was converted; run 'mtfast check' on the store"
         )
 
@@ -138,7 +121,7 @@ class BatchMaker:
     ----------
     reader : Reader
     runs : SetRuns
-    files : CodedSet or WindowFiles
+    files : CodedFiles or WindowFiles
         Those of the set in memory; or what reads those of a batch.
     device : torch.device
         A CUDA device; or the CPU, for tests.
@@ -149,7 +132,7 @@ class BatchMaker:
         self,
         reader: Reader,
         runs: SetRuns,
-        files: CodedSet | WindowFiles,
+        files: CodedFiles | WindowFiles,
         device: torch.device,
         image_format: str,
     ) -> None:
@@ -175,28 +158,20 @@ class BatchMaker:
         positions = np.array([key.position for key in keys], np.int64)
         views = np.ascontiguousarray(self._views.views(keys))
         coded, numbers, sent = self._files_of(positions, views)
-        windows = np.empty(n * fields.FIELDS, np.int64)
-        lists, totals = np.empty(3 * n, np.int32), np.empty(plan.TOTALS, np.int64)
-        plan.place_windows(
-            coded.images, coded.row_words, numbers, views.reshape(-1), coded.are_copied, windows,
-            lists, totals,
-        )  # fmt: skip
+        planned = plan_windows(coded, numbers, views)
         indices = reader.indices[positions]
-        sent |= {"windows": windows, "lists": lists, "index": indices, "view": views}
-        n_resized = int(totals[plan.RESIZED])
-        resized = lists[n : n + n_resized]
-        passes = self._plan_passes(windows, resized, sent) if n_resized else None
-        n_pairs = self._plan_pairs(windows, sent) if "instances" in reader.targets else 0
-        there = coded.arrays | self._send(sent)
+        sent |= planned.arrays | {"index": indices, "view": views}
+        n_pairs = 0
+        if "instances" in reader.targets:
+            n_pairs = self._plan_pairs(planned.arrays["windows"], sent)
+        there = coded.arrays | send(sent, self._device)
         height, width = _size_of(views[0])
         made = {"index": there["index"], "view": there["view"]}
         statuses = torch.zeros(2 * n, dtype=torch.int32, device=self._device)
         if reader.images:
             image = self._empty((n, height, width, 3), torch.uint8)
-            self._decode(there, coded.are_copied, totals, statuses[:n], image)
-            if passes is not None:
-                self._resize(there, totals, passes, image)
-            self._copy_undecoded(keys, lists[2 * n :][: totals[plan.UNDECODED]], image)
+            decode_windows(self._launcher, planned, there, statuses[:n], image)
+            self._copy_undecoded(keys, planned.undecoded, image)
             if self._image_format == "BGR":
                 image = image.flip(3)
             made["image"] = channels_first(image)
@@ -210,24 +185,13 @@ class BatchMaker:
 
     def _files_of(
         self, positions: NDArray[np.int64], views: NDArray[np.int64]
-    ) -> tuple[CodedSet, NDArray[np.int64], dict[str, NDArray[Any]]]:
+    ) -> tuple[CodedFiles, NDArray[np.int64], dict[str, NDArray[Any]]]:
         """Return the files of a batch, the row of each window's image, and what is to be sent."""
-        if isinstance(self._files, CodedSet):
+        if isinstance(self._files, CodedFiles):
             return self._files, positions, {}
         images, sent = self._files.read(positions, views)
-        files = CodedSet(images.reshape(-1), np.zeros(0, np.int64), False, {})
+        files = CodedFiles(images.reshape(-1), np.zeros(0, np.int64), False, {})
         return files, np.arange(len(positions)), sent
-
-    def _plan_passes(
-        self, windows: NDArray[np.int64], resized: NDArray[np.int32], sent: dict[str, NDArray[Any]]
-    ) -> _Passes:
-        """Plan how windows are resized."""
-        passes = np.empty(len(resized) * resize_windows.PASS_FIELDS, np.int64)
-        totals = np.empty(3, np.int64)
-        most = plan.place_passes(windows, resized, passes, totals)
-        sent["passes"] = passes
-        n_starts, n_weights, bytes_between = totals.tolist()
-        return _Passes(n_starts, n_weights, bytes_between, most)
 
     def _plan_pairs(self, windows: NDArray[np.int64], sent: dict[str, NDArray[Any]]) -> int:
         """Find the instances that may be in the windows; return how many there are."""
@@ -239,22 +203,6 @@ class BatchMaker:
         sent |= {"owners": owners[:n], "instances": instances[:n]}
         return n
 
-    def _send(self, sent: dict[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
-        """Copy arrays to the device, all in one piece."""
-        starts = np.cumsum([0] + [-(-a.nbytes // _ALIGNMENT) * _ALIGNMENT for a in sent.values()])
-        on_gpu = self._device.type == "cuda"
-        packed = torch.empty(int(starts[-1]), dtype=torch.uint8, pin_memory=on_gpu)
-        for start, array in zip(starts, sent.values(), strict=False):
-            flat = array.reshape(-1).view(np.uint8)
-            packed.numpy()[start : start + flat.size] = flat
-        packed = packed.to(self._device, non_blocking=True)
-        return {
-            key: packed[start : start + array.nbytes]
-            .view(torch.from_numpy(array[:0]).dtype)
-            .view(array.shape)
-            for (key, array), start in zip(sent.items(), starts.tolist(), strict=False)
-        }
-
     def _empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
         return torch.empty(shape, dtype=dtype, device=self._device)
 
@@ -264,76 +212,6 @@ class BatchMaker:
             return tensor
         return torch.empty_like(tensor, device="cpu", pin_memory=True).copy_(
             tensor, non_blocking=True
-        )
-
-    def _decode(
-        self,
-        there: dict[str, torch.Tensor],
-        are_copied: bool,
-        totals: NDArray[np.int64],
-        status: torch.Tensor,
-        image: torch.Tensor,
-    ) -> None:
-        """Decode the windows; those that keep their size are finished."""
-        n, words = len(status), there["words"]
-        if are_copied:
-            copied = self._empty((int(totals[plan.COPIED]),), torch.int32)
-            self._launcher.launch(
-                jpeg_blocks.copy_rows,
-                (int(totals[plan.ROWS]), n),
-                there["windows"], there["bits"], words, copied,
-            )  # fmt: skip
-            words = copied
-        planes = self._empty((int(totals[plan.PLANE_BYTES]),), torch.uint8)
-        self._launcher.launch(
-            jpeg_blocks.decode_stretches,
-            (-(-int(totals[plan.STRETCHES]) // jpeg_blocks.THREADS), n),
-            there["windows"], words, there["bits"], there["dcs"], there["tables"],
-            there["long_codes"], planes, status,
-        )  # fmt: skip
-        there["planes"] = planes
-        plain = there["lists"][: int(totals[plan.PLAIN])]
-        self._make_pixels(there, totals, plain, 1, image)
-
-    def _make_pixels(
-        self,
-        there: dict[str, torch.Tensor],
-        totals: NDArray[np.int64],
-        chosen: torch.Tensor,
-        oriented: int,
-        out: torch.Tensor,
-    ) -> None:
-        self._launcher.launch(
-            jpeg_pixels.make_pixels,
-            (int(totals[plan.WINDOW_TILES]), len(chosen)),
-            there["windows"], chosen, there["planes"], oriented, out, out,
-        )  # fmt: skip
-
-    def _resize(
-        self,
-        there: dict[str, torch.Tensor],
-        totals: NDArray[np.int64],
-        passes: _Passes,
-        image: torch.Tensor,
-    ) -> None:
-        """Make the pixels of the windows that are resized."""
-        n, height, width, _ = image.shape
-        chosen = there["lists"][n : n + int(totals[plan.RESIZED])]
-        pixels = self._empty((3 * int(totals[plan.RESIZED_PIXELS]),), torch.uint8)
-        self._make_pixels(there, totals, chosen, 0, pixels)
-        between = self._empty((passes.bytes_between,), torch.uint8)
-        starts = self._empty((passes.n_starts,), torch.int64)
-        weights = self._empty((passes.n_weights,), torch.int32)
-        shared = there["windows"], chosen, there["passes"], starts, weights
-        n_blocks = -(-(height + width) // resize_windows.THREADS)
-        self._launcher.launch(resize_windows.weigh_windows, (n_blocks, len(chosen)), *shared)
-        n_blocks = -(-passes.most // resize_windows.THREADS)
-        self._launcher.launch(
-            resize_windows.resize_first, (n_blocks, len(chosen)), *shared, pixels, between
-        )
-        n_blocks = -(-height // jpeg_pixels.TILE) * -(-width // jpeg_pixels.TILE)
-        self._launcher.launch(
-            resize_windows.resize_second, (n_blocks, len(chosen)), *shared, between, image, image
         )
 
     def _copy_undecoded(
