@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mtfast.errors import MtfastError, shown
 from mtfast.gpu.files import CodedFiles, Files
 from mtfast.gpu.launching import Launcher, launcher_of
 from mtfast.jpeg.device import CodedImage
 from mtfast.kernels.device import jpeg_blocks, jpeg_pixels, plan, resize_windows
 from mtfast.kernels.device import window_table as fields
 
-__all__ = ["WRONG", "PlannedWindows", "decode_images", "decode_windows", "plan_windows", "send"]
+__all__ = [
+    "WRONG",
+    "PlannedWindows",
+    "checked_device",
+    "decode_images",
+    "decode_windows",
+    "plan_windows",
+    "send",
+]
 
 Int64 = NDArray[np.int64]
 
@@ -215,18 +224,24 @@ def _resize(
 
 
 def decode_images(
-    coded: Sequence[CodedImage | None], frames: Int64, windows: Int64, device: torch.device
+    coded: Sequence[CodedImage | None],
+    frames: Int64,
+    windows: Int64,
+    on_cpu: Callable[[int], NDArray[np.uint8]],
+    device: torch.device,
 ) -> tuple[torch.Tensor, NDArray[np.int32]]:
     """Decode a window of each of some files.
 
     Parameters
     ----------
     coded : sequence of CodedImage or None
-        None for a file that kernels cannot decode, whose pixels are left out.
+        None for a file that kernels cannot decode.
     frames : (n, 2) int64
         Height and width of each image.
     windows : (n, 4) int64
         First row and column, height and width; all of one size.
+    on_cpu : callable
+        Decodes a window that kernels cannot decode, given its number: (h, w, 3) uint8.
     device : torch.device
 
     Returns
@@ -253,4 +268,38 @@ def decode_images(
     status = torch.zeros(n, dtype=torch.int32, device=device)
     pixels = torch.empty((n, height, width, 3), dtype=torch.uint8, device=device)
     decode_windows(launcher_of(device), planned, there, status, pixels)
+    for number in planned.undecoded.tolist():
+        pixels[number].copy_(torch.from_numpy(on_cpu(number)))
     return pixels, status.cpu().numpy()
+
+
+def checked_device(device: torch.device | str) -> torch.device:
+    """Return a device that kernels run on.
+
+    Parameters
+    ----------
+    device : torch.device or str
+        A CUDA device; or the CPU, for tests.
+
+    Returns
+    -------
+    torch.device
+        With its number.
+
+    Raises
+    ------
+    MtfastError
+        If there is no such device.
+    """
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        found = torch.device("meta")
+    if found.type == "cuda" and torch.cuda.is_available() and found.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    if found.type == "cpu" or (found.type == "cuda" and torch.cuda.is_available()):
+        return found
+    raise MtfastError(
+        f"device {shown(device)}; expected a CUDA device that PyTorch sees; without one "
+        f"use mtfast.loaders.torch.Loader and image()"
+    )

@@ -10,18 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.arguments import Window
-from mtfast.errors import MtfastError, StoreError
 from mtfast.gpu.files import Files
-from mtfast.jpeg.device import CodedImage, read_coded
-from mtfast.jpeg.layout import CannotCutError
+from mtfast.jpeg.device import CodedImage
 from mtfast.loaders.reader import Reader
+from mtfast.store.reading.gpu_windows import read_window
 
 __all__ = ["WindowFiles"]
 
 Int64 = NDArray[np.int64]
 
-# MCUs of a stretch where there is no crop index and the whole file is walked.
-_STEP = 4
 _MOST_THREADS = 8
 
 
@@ -80,20 +77,7 @@ class WindowFiles:
         height, width = split.size(index)
         top, left = max(y, 0), max(x, 0)
         window = Window(top, left, min(y + h, height) - top, min(x + w, width) - left)
-        found = split.coded_window(index, window)
-        if found is not None or split.kinds[index] != "jpeg" or split.orientations[index] != 1:
-            return found
-        try:
-            return read_coded(split.image_bytes(index), _STEP)
-        except CannotCutError:
-            return None
-        except StoreError:
-            raise
-        except MtfastError as error:
-            raise StoreError(
-                f"image {index} of split {self._reader.split_name} of {self._reader.store} is "
-                f"{error}; run 'mtfast check' on the store"
-            ) from error
+        return read_window(split, index, window)
 
     def close(self) -> None:
         """End the threads; the next batch starts new ones."""

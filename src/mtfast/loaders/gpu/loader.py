@@ -14,6 +14,7 @@ from mtfast.arguments import as_integer
 from mtfast.caching import cached_property
 from mtfast.errors import MtfastError, shown
 from mtfast.gpu.files import CodedFiles
+from mtfast.gpu.windows import checked_device
 from mtfast.loaders import torch as on_cpu
 from mtfast.loaders.gpu.coded_set import blank_images, read_files, read_runs
 from mtfast.loaders.gpu.disk import WindowFiles
@@ -119,7 +120,7 @@ class Loader(on_cpu.Loader):
                 f"a loader of {shown(dataset)}; expected a single dataset, to make batches on a "
                 f"GPU; use mtfast.loaders.torch.Loader for a mixture"
             )
-        self.device = _checked_device(device)
+        self.device = checked_device(device)
         self._windows: WindowFiles | None = None
         self.step = as_integer("step", step, 1)
         n_bytes = int(reader.split.file_sizes[reader.indices].sum()) if reader.images else 0
@@ -169,21 +170,6 @@ class Loader(on_cpu.Loader):
     @property
     def _depth(self) -> int:
         return self._prefetch
-
-
-def _checked_device(device: torch.device | str) -> torch.device:
-    try:
-        found = torch.device(device)
-    except RuntimeError:
-        found = torch.device("meta")
-    if found.type == "cuda" and torch.cuda.is_available() and found.index is None:
-        return torch.device("cuda", torch.cuda.current_device())
-    if found.type == "cpu" or (found.type == "cuda" and torch.cuda.is_available()):
-        return found
-    raise MtfastError(
-        f"device {shown(device)}; expected a CUDA device that PyTorch sees, to make batches on it; "
-        f"use mtfast.loaders.torch.Loader without one"
-    )
 
 
 class DeviceTeam:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +161,74 @@ class Split:
         if found is None:
             found = np.ascontiguousarray(self.image(index)[y : y + h, x : x + w])
         return found
+
+    def images_gpu(self, images: Sequence[int | str], device: Any = "cuda") -> Any:
+        """Decode images of one size on a GPU.
+
+        Parameters
+        ----------
+        images : sequence of int or str
+            At least one.
+        device : torch.device or str
+            A CUDA device; on "cpu" the same kernels run one thread after another, for tests.
+
+        Returns
+        -------
+        (n, 3, height, width) uint8 tensor
+            RGB, on the device, in the memory format ``channels_last``; the pixels of
+            :meth:`image`. What kernels cannot decode is decoded on the CPU and copied.
+
+        Raises
+        ------
+        MtfastError
+            If the sizes differ, an image has 16 bits, there is no such device, or a library is
+            missing.
+        StoreError
+            If the split holds no images, bytes are damaged, or as :meth:`index`.
+
+        Examples
+        --------
+        >>> train.images_gpu([3, 7]).shape                                       # doctest: +SKIP
+        torch.Size([2, 3, 1200, 1920])
+        """
+        sizes = [(image, 0, 0, *self.size(image)) for image in images]
+        return self.crops_gpu(sizes, device)
+
+    def crops_gpu(
+        self, windows: Sequence[tuple[int | str, int, int, int, int]], device: Any = "cuda"
+    ) -> Any:
+        """Decode windows of one size on a GPU, with the crop index where there is one.
+
+        Parameters
+        ----------
+        windows : sequence of (image, y, x, h, w)
+            At least one: the image, first row and column, height and width in pixels.
+        device : torch.device or str
+            As for :meth:`images_gpu`.
+
+        Returns
+        -------
+        (n, 3, h, w) uint8 tensor
+            RGB, on the device, in the memory format ``channels_last``; the pixels of
+            :meth:`crop_image`.
+
+        Raises
+        ------
+        MtfastError
+            If a window leaves its image, or as :meth:`images_gpu`.
+        StoreError
+            If the split holds no images, bytes are damaged, or as :meth:`index`.
+
+        Examples
+        --------
+        >>> graphene = mtfast.open("graphene.zarr")["train"]
+        >>> graphene.crops_gpu([(3, 10, 20, 32, 48), (5, 0, 0, 32, 48)], "cpu").shape
+        torch.Size([2, 3, 32, 48])
+        """
+        from mtfast.store.reading.gpu_windows import decode_on_gpu
+
+        self._require_images()
+        return decode_on_gpu(self, windows, device)
 
     def coded_window(self, image: int, window: Window) -> CodedImage | None:
         """Read the coded data of a window, for the kernels of a GPU.
