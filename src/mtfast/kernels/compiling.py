@@ -195,9 +195,7 @@ def _for_numba(thing: Any) -> Any:
         return _kernel(declared.function, declared.signatures)
     if id(thing) in PARTS:
         return part(thing)
-    if PLAIN.get(getattr(thing, "__name__", "")) is thing:
-        return INTRINSICS[thing.__name__]
-    return None
+    return next((INTRINSICS[name] for name, twin in PLAIN.items() if twin is thing), None)
 
 
 def _type(kind: Any) -> Any:

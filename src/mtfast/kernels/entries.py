@@ -4,7 +4,7 @@ An entry is what :func:`mtfast.kernels.linking.builtin_function` expects. That o
 the arguments with one signature, reads them, releases the GIL around the kernel and makes an object
 of its result. Nothing is read of what is not as the signature says: then the object of the
 builtin function is called with the same arguments. It is the entry for the next signature, or the
-Python function that explains. It also gets what a kernel that fails has to say, as bytes.
+Python function that explains. That also gets what a kernel has failed with.
 
 numba's own entry needs numba at run time, and its dispatcher compares types: 0.6 us a call, where
 this takes 0.15.
@@ -81,10 +81,9 @@ class _Code:
         """Return the address of argument k."""
         return self.builder.load(self.builder.gep(self.arguments, [ir.Constant(_long, k)]))
 
-    def pass_on(self, arguments: ir.Value, n: ir.Value) -> None:
-        """Return what the object of the builtin function says to these arguments."""
-        answer = self.call("PyObject_Vectorcall", _pointer, self.self, arguments, n, _NULL)
-        self.builder.ret(answer)
+    def pass_on(self, arguments: ir.Value, n: ir.Value) -> ir.Value:
+        """Call the object of the builtin function."""
+        return self.call("PyObject_Vectorcall", _pointer, self.self, arguments, n, _NULL)
 
     def native(self, values: list[ir.Value]) -> tuple[Any, ir.Value]:
         """Call the function itself, and return its status and its result."""
@@ -99,7 +98,7 @@ class _Code:
     def finish(self) -> None:
         """Pass on the arguments that were refused."""
         self.builder.position_at_end(self._refused)
-        self.pass_on(self.arguments, self.n_arguments)
+        self.builder.ret(self.pass_on(self.arguments, self.n_arguments))
 
 
 def kernel_entry(context: BaseContext, function: FunctionDescriptor) -> ir.Module:
@@ -129,8 +128,12 @@ def kernel_entry(context: BaseContext, function: FunctionDescriptor) -> ir.Modul
     thread = code.call("PyEval_SaveThread", _pointer)
     status, result = code.native([values[k] for k in range(len(values))])
     code.call("PyEval_RestoreThread", ir.VoidType(), thread)
-    with builder.if_then(status.is_error, likely=False):
-        _report(code, status)
+    failed = builder.append_basic_block("failed")
+    good = builder.append_basic_block("done")
+    builder.cbranch(status.is_error, failed, good)
+    builder.position_at_end(failed)
+    _report(code, status)
+    builder.position_at_end(good)
     builder.ret(_object(code, function.restype, result))
     code.finish()
     return module
@@ -165,15 +168,16 @@ def object_entry(context: BaseContext, function: FunctionDescriptor) -> ir.Modul
 
 
 def _report(code: _Code, status: Any) -> None:
-    """Pass on the exception of a kernel, pickled by numba, as bytes."""
+    """Pass on the exception of a kernel, pickled by numba: the object that is called, and bytes."""
     builder = code.builder
     data, size = (builder.extract_value(builder.load(status.excinfoptr), k) for k in (0, 1))
     text = code.call("PyBytes_FromStringAndSize", _pointer, data, builder.zext(size, _long))
-    slot = builder.alloca(_pointer)
-    builder.store(text, slot)
-    code.pass_on(slot, ir.Constant(_long, 1))
-    # A block ends only once, and the caller goes on with the next.
-    builder.position_at_end(builder.append_basic_block("after"))
+    pair = builder.alloca(_pointer, 2)
+    for k, thing in enumerate((code.self, text)):
+        builder.store(thing, builder.gep(pair, [ir.Constant(_long, k)]))
+    answer = code.pass_on(pair, ir.Constant(_long, 2))
+    code.call("Py_DecRef", ir.VoidType(), text)
+    builder.ret(answer)
 
 
 def _read_integer(code: _Code, kind: Any, thing: ir.Value) -> ir.Value:

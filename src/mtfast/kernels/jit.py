@@ -22,7 +22,9 @@ import threading
 from collections.abc import Callable
 from functools import partial, update_wrapper
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
+
+import numpy as np
 
 from mtfast.kernels import layout
 from mtfast.kernels.code_folder import CODE_FOLDER, IS_COMPILED, cache_key, processor
@@ -134,10 +136,12 @@ class _Declared:
         self.function = function
         self.signatures = signatures
         self._linked: Callable[..., Any] | None = None
+        self._chain: list[Callable[..., Any]] = []
         # In C, so that the calls after the first take 0.03 us more than those of the builtin.
         self.call = update_wrapper(partial(self._first_call), function)
-        if not CODE_FOLDER.has(_file_name(function, signatures)):
-            self._link(_compile_kernel(function, signatures))
+        with _LOCK:
+            if not CODE_FOLDER.has(_file_name(function, signatures)):
+                self._link(_compile_kernel(function, signatures))
 
     def _first_call(self, *arguments: Any) -> Any:
         with _LOCK:
@@ -148,19 +152,22 @@ class _Declared:
 
     def _link(self, addresses: list[int]) -> Callable[..., Any]:
         """Replace the first call by a chain: the entry of each signature, and what explains."""
-        name = self.function.__name__
-        linked: Callable[..., Any] = self._explain
+        self._chain = [self._explain]
         for address in reversed(addresses):
-            linked = builtin_function(name, address, linked)
-        self._linked = linked
-        self.call.__setstate__((linked, (), {}, self.call.__dict__))  # type: ignore[attr-defined]
-        return linked
+            entry = builtin_function(self.function.__name__, address, self._chain[-1])
+            self._chain.append(entry)
+        self._linked = self._chain[-1]
+        self.call.__setstate__(  # type: ignore[attr-defined]
+            (self._linked, (), {}, self.call.__dict__)
+        )
+        return self._linked
 
-    def _explain(self, *arguments: Any) -> NoReturn:
+    def _explain(self, *arguments: Any) -> Any:
         """Raise what a kernel has failed with, or say which arguments it takes."""
-        if len(arguments) == 1 and type(arguments[0]) is bytes:
-            # Pickled by numba when the kernel was compiled: a part of its machine code.
-            kind, details, *_ = pickle.loads(arguments[0])  # noqa: S301
+        if len(arguments) == 2 and any(arguments[0] is link for link in self._chain):
+            # From an entry, which nobody else has: an error that numba has pickled when the kernel
+            # was compiled.
+            kind, details, *_ = pickle.loads(arguments[1])  # noqa: S301
             raise kind(*details)
         found = ", ".join(map(_described, arguments))
         takes = " or ".join(map(str, self.signatures))
@@ -168,15 +175,15 @@ class _Declared:
 
 
 def _described(value: Any) -> str:
-    dtype, flags = getattr(value, "dtype", None), getattr(value, "flags", None)
-    if dtype is None or flags is None or not hasattr(value, "strides"):
+    if not isinstance(value, np.ndarray):
         return f"{type(value).__name__} {value!r:.40}"
-    kinds = [name for name in ("contiguous", "aligned") if not getattr(flags, _FLAGS[name])]
-    kinds = [f"not {kind}" for kind in kinds] + ["read-only"] * (not flags.writeable)
-    return " ".join((*kinds, str(dtype), f"{value.ndim}-d"))
-
-
-_FLAGS = {"contiguous": "c_contiguous", "aligned": "aligned"}
+    flags = value.flags
+    lacks = (
+        ("not contiguous", flags.c_contiguous),
+        ("not aligned", flags.aligned),
+        ("read-only", flags.writeable),
+    )
+    return " ".join((*(text for text, has in lacks if not has), f"{value.dtype} {value.ndim}-d"))
 
 
 def _file_name(function: Callable[..., Any], signatures: tuple[Signature, ...]) -> str:
