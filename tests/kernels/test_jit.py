@@ -129,6 +129,40 @@ def test_code_on_disk_works_without_numba(tmp_path):
 
 
 @compiled
+def test_threads_that_call_a_kernel_first_at_once(tmp_path):
+    script = USE_KERNEL.replace(
+        "n = gather_pieces(",
+        """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+barrier = Barrier(8)
+def call(k):
+    mine = np.empty(5, np.uint8)
+    barrier.wait()
+    gather_pieces(np.frombuffer(b"abc", np.uint8), offsets, np.array([1, 0, 1]), mine)
+    return mine[:4].tobytes()
+with ThreadPoolExecutor(8) as threads:
+    assert set(threads.map(call, range(8))) == {b"cabc"}
+n = gather_pieces(""",
+    )
+    for expected in (COMPILED, FOUND):
+        assert run(script, tmp_path).stdout == expected
+
+
+@compiled
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked")
+def test_a_process_that_is_forked_before_the_first_call(tmp_path):
+    script = USE_KERNEL.replace(
+        "n = gather_pieces(",
+        "child = os.fork()\nn = gather_pieces(",
+    )
+    script = f"import os\n{script}if child:\n    assert os.wait()[1] == 0\n"
+    run(USE_KERNEL, tmp_path)
+    # Two processes write to one pipe.
+    assert run(script, tmp_path).stdout.replace("\n", "") == "00"
+
+
+@compiled
 @pytest.mark.parametrize("setting", ["variable", "file", "program"])
 def test_settings_of_numba_are_found_before_it_is_imported(setting, tmp_path):
     """The code for them is not the one that is used without."""

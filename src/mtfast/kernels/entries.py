@@ -52,7 +52,7 @@ class _Code:
         self.context, self.module, self.function = context, module, function
         self.self, self.arguments, self.n_arguments = entry.args
         self.builder = ir.IRBuilder(entry.append_basic_block("entry"))
-        self._refused = entry.append_basic_block("refused")
+        self._refused: ir.Block | None = None
 
     def call(self, name: str, result: ir.Type, *arguments: ir.Value) -> ir.Value:
         """Call a function of CPython."""
@@ -64,6 +64,7 @@ class _Code:
 
     def require(self, condition: ir.Value) -> None:
         """Go on only if a condition holds."""
+        self._refused = self._refused or self.builder.append_basic_block("refused")
         good = self.builder.append_basic_block("good")
         self.builder.cbranch(condition, good, self._refused)
         self.builder.position_at_end(good)
@@ -161,9 +162,6 @@ def object_entry(context: BaseContext, function: FunctionDescriptor) -> ir.Modul
     # NULL without an error of Python is a SystemError.
     failed = builder.or_(status.is_error, code.equal(result, 0))
     builder.ret(builder.select(failed, _NULL, builder.inttoptr(result, _pointer)))
-    # Nothing is refused.
-    builder.position_at_end(code._refused)
-    builder.unreachable()
     return module
 
 
