@@ -163,13 +163,14 @@ def test_a_process_that_is_forked_before_the_first_call(tmp_path):
 
 
 @compiled
-@pytest.mark.parametrize("setting", ["variable", "file", "program"])
+@pytest.mark.parametrize("setting", ["BOUNDSCHECK=1", "ENABLE_AVX=0", "file", "program"])
 def test_settings_of_numba_are_found_before_it_is_imported(setting, tmp_path):
     """The code for them is not the one that is used without."""
     run(USE_KERNEL, tmp_path)
     script, variables = USE_KERNEL, {}
-    if setting == "variable":
-        variables["NUMBA_BOUNDSCHECK"] = "1"
+    if "=" in setting:
+        name, value = setting.split("=")
+        variables = {f"NUMBA_{name}": value}
     elif setting == "file":
         (tmp_path / ".numba_config.yaml").write_text("boundscheck: 1\n")
     else:
@@ -456,12 +457,6 @@ def test_a_source_that_is_renamed_compiles_anew(tmp_path):
 def test_a_flag_of_numba_compiles_anew(flag, monkeypatch):
     before = cache_key()
     monkeypatch.setattr(numba.config, flag, "another")
-    assert cache_key() != before
-
-
-def test_avx_that_is_switched_off_compiles_anew(monkeypatch):
-    before = cache_key()
-    monkeypatch.setenv("NUMBA_ENABLE_AVX", "0")
     assert cache_key() != before
 
 

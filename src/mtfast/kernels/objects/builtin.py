@@ -1,7 +1,7 @@
 """C functions made by numba as builtin functions of Python, where Python is as they expect it.
 
-A builtin function is called in 0.03 us, a kernel through numba's dispatcher in 0.6 us and more. It
-gets its arguments as objects, with the GIL held, as the functions of a C extension do.
+Such a function is called in 0.03 us, a kernel, of which the entry looks at each argument, in 0.1.
+It gets its arguments as objects, with the GIL held, as the functions of a C extension do.
 """
 
 import ctypes

@@ -1,7 +1,7 @@
 """Python objects read by compiled code; the only kernels that read memory by its address.
 
-For one mask the work is 0.1 us. A call of a kernel through numba costs 0.6 us and more, each small
-array of numpy 0.1, and bringing dicts into arrays in Python 5. So a C function that numba compiles
+For one mask the work is 0.1 us. A call of a kernel costs 0.1 us, each small array of numpy another
+0.1, and bringing dicts into arrays in Python 5. So a C function that numba compiles
 (:mod:`mtfast.kernels.objects.builtin`) reads the dicts, copies their texts and sizes into arrays
 that it keeps, and calls kernels on those. Nothing but the reading happens here.
 
