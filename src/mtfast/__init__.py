@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from mtfast.verification.verify import verify as verify
 
 
-# Names are loaded when they are first asked for: `import mtfast` costs nothing, numba is imported
-# when a kernel is needed and zarr when a store is written.
+# Names are loaded when they are first asked for: `import mtfast` costs nothing, LLVM is loaded
+# when a kernel is needed, numba when one is compiled, and zarr when a store is written.
 _HOMES = {
     "Category": "mtfast.table",
     "MtfastError": "mtfast.errors",

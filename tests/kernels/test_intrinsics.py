@@ -25,7 +25,9 @@ def jit(name: str):
     arguments = ", ".join("abcdefgh"[:n])
     scope = {"operation": operation}
     exec(f"def call({arguments}): return operation({arguments})", scope)
-    return numba.njit(scope["call"])
+    from mtfast.kernels import compiling
+
+    return compiling.part(scope["call"])
 
 
 JITTED = {} if numba.config.DISABLE_JIT else {name: jit(name) for name in PLAIN}

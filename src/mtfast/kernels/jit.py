@@ -1,43 +1,57 @@
-"""The only place that configures numba.
+"""Declaration of kernels, which numba compiles, and which run without it.
 
 Kernels are single-threaded and release the GIL; callers run them side by side. Each kernel is
-declared with its signatures and compiled for exactly those when its module is imported.
+declared with its signatures and compiled for exactly those when its module is imported, if its
+machine code is not on disk (:mod:`mtfast.kernels.code_folder`). What is there is linked when the
+kernel is called first (:mod:`mtfast.kernels.linking`): numba, which takes 0.2 s to import and 0.13
+more to set up, is not needed then. numba's own cache needs it; it also loads a cached caller after
+a callee in another file has changed, and unchecked code when bounds checks are asked for; a damaged
+file makes it fail, and so does a full disk.
 
-Machine code is kept on disk, a file for each signature, in a folder that is keyed on a hash of all
-kernel sources, of the versions and of the flags that matter. numba's own cache is not used: it
-loads a cached caller after a callee in another file has changed, and unchecked code when bounds
-checks are asked for; a damaged file makes it fail, and so does a full disk.
-
-``NUMBA_CACHE_DIR`` moves that folder; ``NUMBA_DISABLE_JIT=1`` runs the kernels as plain Python.
+``NUMBA_DISABLE_JIT=1`` runs the kernels as plain Python.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import marshal
 import os
 import pickle
-import sys
-import tempfile
+import threading
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial, update_wrapper
+from importlib import import_module
 from typing import Any
 
-import llvmlite
-import numba
-import numpy
-from numba import types
-from numba.core.ccallback import CFunc
-from numba.core.compiler import CompileResult
-from numba.core.serialize import dumps
-from platformdirs import user_cache_path
+import numpy as np
 
-from mtfast.atomic import write_file
-from mtfast.errors import MtfastError
+from mtfast.kernels import layout
+from mtfast.kernels.code_folder import CODE_FOLDER, IS_COMPILED, cache_key, processor
+from mtfast.kernels.linking import builtin_function, link
+from mtfast.kernels.signatures import (
+    Signature,
+    f32,
+    f64,
+    i16,
+    i32,
+    i64,
+    pair,
+    read,
+    strided,
+    u8,
+    u16,
+    u32,
+    u64,
+    write,
+)
 
 __all__ = [
-    "CODE_FOLDER",
+    "COMPILED",
+    "DECLARED",
     "IS_COMPILED",
+    "PARTS",
+    "Deferred",
     "c_function",
     "cache_key",
     "f32",
@@ -47,6 +61,7 @@ __all__ = [
     "i64",
     "kernel",
     "pair",
+    "part",
     "read",
     "strided",
     "u8",
@@ -61,241 +76,179 @@ logger = logging.getLogger(__name__)
 Kernel = Callable[..., int]
 """A kernel returns a count or a status; its argument types stand in its signatures."""
 
-IS_COMPILED = not numba.config.DISABLE_JIT
-"""Whether kernels are compiled, and not run as plain Python."""
+COMPILED: list[str] = []
+"""The functions that this process has compiled, as their machine code was not on disk."""
 
-u8, u16, u32, u64 = types.uint8, types.uint16, types.uint32, types.uint64
-i16, i32, i64 = types.int16, types.int32, types.int64
-f32, f64 = types.float32, types.float64
+DECLARED: dict[int, _Declared] = {}
+"""The kernels, by the identity of what is called."""
 
-# Flags of numba that change the machine code, by their names in numba.config.
-_FLAGS = (
-    "BOUNDSCHECK",
-    "CPU_FEATURES",
-    "CPU_NAME",
-    "DEBUGINFO_DEFAULT",
-    "ENABLE_AVX",
-    "LOOP_VECTORIZE",
-    "OPT",
-    "SLP_VECTORIZE",
-)
-_DIGEST_BYTES = 16
+PARTS: dict[int, Callable[..., Any]] = {}
+"""Functions that are compiled as parts of others, by their identity."""
 
-_NOT_KEPT = (
-    "compiled kernels cannot be kept on disk, so each process compiles them again, which takes "
-    "half a minute; set NUMBA_CACHE_DIR to a folder that you can write to"
-)
+_LOCK = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    # A child has no thread that would release it.
+    os.register_at_fork(
+        before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release
+    )
 
 
-def read(dtype: Any) -> Any:
-    """Type of a one-dimensional input array; read-only arrays are accepted.
+class Deferred:
+    """Something of numba that compiled code uses, made when it is needed.
 
     Parameters
     ----------
-    dtype : numba type
-        Of an element, :data:`u8` for instance.
-
-    Returns
-    -------
-    numba.types.Array
-        C-contiguous.
+    module, name : str
+        Where it is.
+    *arguments : object
+        If there are any, it is what this returns for them.
     """
-    return types.Array(dtype, 1, "C", readonly=True)
+
+    def __init__(self, module: str, name: str, *arguments: Any) -> None:
+        self._place = module, name
+        self._arguments = arguments
+
+    def make(self) -> Any:
+        """Return it."""
+        module, name = self._place
+        thing = getattr(import_module(module), name)
+        return thing(*self._arguments) if self._arguments else thing
 
 
-def write(dtype: Any) -> Any:
-    """Type of a one-dimensional output array, which belongs to the caller.
+def part(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare a function that is compiled as a part of those that call it.
 
     Parameters
     ----------
-    dtype : numba type
-        Of an element.
+    function : callable
 
     Returns
     -------
-    numba.types.Array
-        C-contiguous and writeable.
+    callable
+        The same.
     """
-    return types.Array(dtype, 1, "C")
+    PARTS[id(function)] = function
+    return function
 
 
-def strided(dtype: Any) -> Any:
-    """Type of a two-dimensional output array of any strides.
+class _Declared:
+    """A kernel: what is called, and where its machine code comes from."""
 
-    Parameters
-    ----------
-    dtype : numba type
-        Of an element.
+    def __init__(self, function: Callable[..., Any], signatures: tuple[Signature, ...]) -> None:
+        self.function = function
+        self.signatures = signatures
+        self._linked: Callable[..., Any] | None = None
+        self._chain: list[Callable[..., Any]] = []
+        # It may be replaced while it runs in another thread, so it stays.
+        self._replaced = self._first_call
+        # In C, so that the calls after the first take 0.03 us more than those of the builtin.
+        self.call = update_wrapper(partial(self._replaced), function)
+        with _LOCK:
+            if not CODE_FOLDER.has(_file_name(function, signatures)):
+                self._link(_compile_kernel(function, signatures))
 
-    Returns
-    -------
-    numba.types.Array
-    """
-    return types.Array(dtype, 2, "A")
+    def _first_call(self, *arguments: Any) -> Any:
+        with _LOCK:
+            linked = self._linked or self._link(
+                _addresses(self.function, self.signatures, _compile_kernel)
+            )
+        return linked(*arguments)
 
+    def _link(self, addresses: list[int]) -> Callable[..., Any]:
+        """Replace the first call by a chain: the entry of each signature, and what explains."""
+        self._chain = [self._explain]
+        for address in reversed(addresses):
+            entry = builtin_function(self.function.__name__, address, self._chain[-1])
+            self._chain.append(entry)
+        self._linked = self._chain[-1]
+        self.call.__setstate__(  # type: ignore[attr-defined]
+            (self._linked, (), {}, self.call.__dict__)
+        )
+        return self._linked
 
-def pair(*arguments: Any) -> Any:
-    """Signature of a kernel that returns two int64.
-
-    Parameters
-    ----------
-    *arguments : numba type
-
-    Returns
-    -------
-    numba signature
-    """
-    return types.UniTuple(types.int64, 2)(*arguments)
-
-
-def cache_key(folder: Path = Path(__file__).parent) -> str:
-    """Hash what the machine code of the kernels depends on, apart from the processor.
-
-    Parameters
-    ----------
-    folder : Path
-        All Python sources below it count, by name and content.
-
-    Returns
-    -------
-    str
-        16 hexadecimal digits.
-    """
-    key = hashlib.sha256()
-    for source in sorted(folder.rglob("*.py")):
-        content = source.read_bytes()
-        key.update(f"{source.relative_to(folder).as_posix()} {len(content)}\n".encode())
-        key.update(content)
-    flags = tuple(getattr(numba.config, flag, None) for flag in _FLAGS)
-    versions = (numba.__version__, llvmlite.__version__, numpy.__version__, sys.version)
-    key.update(repr((flags, versions)).encode())
-    return key.hexdigest()[:16]
+    def _explain(self, *arguments: Any) -> Any:
+        """Raise what a kernel has failed with, or say which arguments it takes."""
+        if len(arguments) == 2 and any(arguments[0] is link for link in self._chain):
+            # From an entry, which nobody else has: an error that numba has pickled when the kernel
+            # was compiled.
+            kind, details, *_ = pickle.loads(arguments[1])  # noqa: S301
+            raise kind(*details)
+        found = ", ".join(map(_described, arguments))
+        takes = " or ".join(map(str, self.signatures))
+        raise TypeError(f"{self.function.__name__} got ({found}); it takes {takes}")
 
 
-class _Folder:
-    """Machine code kept on disk between processes; without a path nothing is kept."""
+def _described(value: Any) -> str:
+    if not isinstance(value, np.ndarray):
+        return f"{type(value).__name__} {value!r:.40}"
+    flags = value.flags
+    lacks = (
+        ("not contiguous", flags.c_contiguous),
+        ("not aligned", flags.aligned),
+        ("read-only", flags.writeable),
+    )
+    return " ".join((*(text for text, has in lacks if not has), f"{value.dtype} {value.ndim}-d"))
 
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        self._writes = path is not None
 
-    def load(self, name: str) -> bytes | None:
-        """Return what was saved under a name; None if it is not there, or not whole."""
-        if self.path is None:
-            return None
+def _file_name(function: Callable[..., Any], signatures: tuple[Signature, ...]) -> str:
+    # With the processor, as nodes of different kinds may share a home folder.
+    key = hashlib.sha256(repr((signatures, processor())).encode()).hexdigest()[:16]
+    return f"{_name(function)}-{key}.nbc"
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def _addresses(
+    function: Callable[..., Any],
+    signatures: tuple[Signature, ...],
+    compile_: Callable[[Callable[..., Any], tuple[Signature, ...]], list[int]],
+) -> list[int]:
+    """Return the addresses of the entries of a function, of which the code may be on disk."""
+    code = CODE_FOLDER.load(_file_name(function, signatures))
+    if code is not None:
         try:
-            stored = (self.path / name).read_bytes()
-        except OSError:
-            # Not there, or not to be read: compiled anew, and replaced if the folder allows it.
-            return None
-        code = stored[_DIGEST_BYTES:]
-        if stored[:_DIGEST_BYTES] == _digest(code):
-            return code
-        logger.info("%s is damaged; the kernel is compiled anew", self.path / name)
-        return None
-
-    def save(self, name: str, code: bytes) -> None:
-        """Save under a name, whole or not at all; after a failure nothing more is saved."""
-        if self.path is None or not self._writes:
-            return
-        try:
-            write_file(self.path / name, _digest(code) + code)
-        except MtfastError as error:
-            self._writes = False
-            logger.warning("%s (%s)", _NOT_KEPT, error)
+            # The digest holds, so this is what a process with the same key has saved.
+            return link(marshal.loads(code))  # noqa: S302
+        except RuntimeError as error:
+            logger.info("%s cannot be linked and is compiled anew: %s", _name(function), error)
+    return compile_(function, signatures)
 
 
-def _digest(code: bytes) -> bytes:
-    return hashlib.blake2b(code, digest_size=_DIGEST_BYTES).digest()
+def _compile_kernel(function: Callable[..., Any], signatures: tuple[Signature, ...]) -> list[int]:
+    from mtfast.kernels import compiling
+
+    return _keep(function, signatures, list(compiling.compile_kernel(function, signatures)))
 
 
-def _kernel_folder() -> Path | None:
-    """Return a folder that this user alone can write to, or None."""
-    key = f"kernels-{cache_key()}"
-    chosen = bool(numba.config.CACHE_DIR)
-    refused: list[str] = []
-    for find in (_first_choice, _in_temporary_folder):
-        try:
-            folder = find() / key
-            _make_private(folder)
-        except (OSError, RuntimeError) as error:
-            refused.append(" ".join(str(error).split()))
-            continue
-        if refused:
-            # What the user has asked for and not got is worth a warning.
-            level = logging.WARNING if chosen else logging.INFO
-            logger.log(level, "compiled kernels are kept in %s: %s", folder, refused[0])
-        return folder
-    logger.warning("%s (%s)", _NOT_KEPT, "; ".join(refused))
-    return None
+def _compile_object_function(
+    function: Callable[..., Any], signatures: tuple[Signature, ...]
+) -> list[int]:
+    from mtfast.kernels import compiling
+
+    return _keep(function, signatures, [compiling.compile_object_function(function)])
 
 
-def _first_choice() -> Path:
-    """Return the folder that the user has named, or the one that the platform has for caches."""
-    if numba.config.CACHE_DIR:
-        return Path(numba.config.CACHE_DIR)
-    # Without a home folder platformdirs raises RuntimeError, or returns "~/.cache" as it is.
-    folder = user_cache_path("mtfast")
-    if not folder.is_absolute():
-        raise RuntimeError(f"{folder} is not a path: this user has no home folder")
-    return folder
+def _keep(
+    function: Callable[..., Any], signatures: tuple[Signature, ...], compiled: list[Any]
+) -> list[int]:
+    """Save machine code, if the key of the folder covers its source; return the addresses."""
+    COMPILED.append(_name(function))
+    if function.__module__.startswith(f"{__package__}."):
+        objects = [(one.symbol, one.code) for one in compiled]
+        CODE_FOLDER.save(_file_name(function, signatures), marshal.dumps(objects))
+    return [one.address for one in compiled]
 
 
-def _in_temporary_folder() -> Path:
-    """Return a folder of this user below the one that all users share."""
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    folder = Path(tempfile.gettempdir()) / f"mtfast-{user}"
-    _make_private(folder)
-    return folder
+def _problem() -> str | None:
+    found = layout.problem() if IS_COMPILED else None
+    if found:
+        logger.warning("kernels are compiled anew in each process, in half a minute: %s", found)
+    return found
 
 
-def _make_private(folder: Path) -> None:
-    """Make a folder that nobody else can write to: what is in it is run as it is."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if hasattr(os, "getuid"):
-        # Of a link itself, as its owner can point it elsewhere.
-        status = folder.lstat()
-        if status.st_uid != os.getuid():
-            raise PermissionError(f"{folder} belongs to another user")
-        if status.st_mode & 0o022 and not folder.is_symlink():
-            raise PermissionError(f"other users can write to {folder}")
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"{folder} cannot be written to")
-
-
-class _Cache:
-    """The cache of one kernel, with the methods that numba's dispatcher calls."""
-
-    def __init__(self, function: Callable[..., Any], folder: _Folder) -> None:
-        self._name = f"{function.__module__}.{function.__qualname__}"
-        self._folder = folder
-        self.cache_path = folder.path
-
-    def load_overload(self, signature: Any, target: Any) -> Any:
-        """Return the compiled function for a signature, or None."""
-        target.refresh()
-        code = self._folder.load(self._file_name(signature, target.codegen()))
-        # The digest holds, so this is what a process with the same key has saved.
-        if code is None:
-            return None
-        return CompileResult._rebuild(target, *pickle.loads(code))  # noqa: S301
-
-    def save_overload(self, signature: Any, compiled: Any) -> None:
-        """Save a compiled function."""
-        if compiled.library.has_dynamic_globals:
-            raise TypeError(f"{self._name} refers to a large array; pass it as an argument")
-        name = self._file_name(signature, compiled.codegen)
-        self._folder.save(name, dumps(compiled._reduce()))
-
-    def _file_name(self, signature: Any, codegen: Any) -> str:
-        # With the processor, as nodes of different kinds may share a home folder.
-        key = repr((signature, codegen.magic_tuple())).encode()
-        return f"{self._name}-{hashlib.sha256(key).hexdigest()[:16]}.nbc"
-
-
-CODE_FOLDER = _Folder(_kernel_folder() if IS_COMPILED else None)
-"""Where machine code is kept between processes."""
-_FOLDER = CODE_FOLDER
+_PROBLEM = _problem()
 
 
 def kernel(*signatures: Any) -> Callable[[Callable[..., Any]], Kernel]:
@@ -303,14 +256,15 @@ def kernel(*signatures: Any) -> Callable[[Callable[..., Any]], Kernel]:
 
     Parameters
     ----------
-    *signatures : numba signature
+    *signatures : Signature
         Return type and argument types, ``i64(read(u8), write(i64))`` for instance.
 
     Returns
     -------
     callable
         A decorator. Machine code is kept only for functions of modules below ``mtfast.kernels``,
-        as the key of the folder covers no other sources.
+        as the key of the folder covers no other sources. The kernel raises TypeError for arguments
+        of which the types are none of its signatures; numbers may be whatever can be an index.
 
     Examples
     --------
@@ -323,22 +277,18 @@ def kernel(*signatures: Any) -> Callable[[Callable[..., Any]], Kernel]:
     3
     """
 
-    def compile_(function: Callable[..., Any]) -> Kernel:
+    def declare(function: Callable[..., Any]) -> Kernel:
         if not IS_COMPILED:
             return function
-        compiled = numba.njit(nogil=True)(function)
-        if function.__module__.startswith(f"{__package__}."):
-            compiled._cache = _Cache(function, _FOLDER)
-        for signature in signatures:
-            compiled.compile(signature)
-        compiled.disable_compile()
-        return compiled  # type: ignore[no-any-return]
+        if _PROBLEM:
+            from mtfast.kernels import compiling
 
-    return compile_
+            return compiling.dispatcher(function, signatures)  # type: ignore[no-any-return]
+        declared = _Declared(function, signatures)
+        DECLARED[id(declared.call)] = declared
+        return declared.call
 
-
-# Their machine code goes with them.
-_c_functions: list[CFunc] = []
+    return declare
 
 
 def c_function(function: Callable[[int, int, int], int]) -> int:
@@ -347,15 +297,13 @@ def c_function(function: Callable[[int, int, int], int]) -> int:
     Parameters
     ----------
     function : callable
-        From three int64 to one. What it calls becomes part of it.
+        From three int64 to one: what :func:`mtfast.kernels.linking.builtin_function` calls.
 
     Returns
     -------
     int
         The address of the compiled function, which stays as long as the process.
     """
-    compiled = CFunc(function, ((i64, i64, i64), i64), locals={}, options={})
-    compiled._cache = _Cache(function, _FOLDER)
-    compiled.compile()
-    _c_functions.append(compiled)
-    return int(compiled.address)
+    with _LOCK:
+        (address,) = _addresses(function, (), _compile_object_function)
+    return address

@@ -18,6 +18,7 @@ import pytest
 import naive
 from fuzz_inputs import JUNK, Bytes, Dict, Int, List, Str, malformed, some_counts
 from mtfast import MtfastError, mask
+from mtfast.kernels import layout
 from mtfast.kernels.objects import builtin, reading
 from mtfast.mask import few
 from tables import random_masks
@@ -498,10 +499,10 @@ def test_many_pairs_of_long_masks(rng, answers):
     [
         ((sys.implementation, "name", "pypy"), "pypy"),
         ((builtin, "IS_COMPILED", False), "compile nothing"),
-        ((reading, "OBJECT_TYPE", 0), "type of an object"),
-        ((reading, "ARRAY_SHAPE", 40), "arrays of numpy"),
-        ((reading, "ARRAY_N_DIMENSIONS", 28), "arrays of numpy"),
-        ((reading, "ARRAY_DATA", 24), "objects begin with 16 bytes"),
+        ((layout, "OBJECT_TYPE", 0), "type of an object"),
+        ((layout, "ARRAY_SHAPE", 40), "arrays of numpy"),
+        ((layout, "ARRAY_N_DIMENSIONS", 28), "arrays of numpy"),
+        ((layout, "ARRAY_DATA", 24), "objects begin with 16 bytes"),
         ((reading, "FUNCTIONS", {"PyNothing_AtAll": None}), "no function PyNothing_AtAll"),
     ],
     ids=str,

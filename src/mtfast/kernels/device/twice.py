@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from mtfast.caching import cached_property
 from mtfast.kernels import jit
 from mtfast.kernels.jit import IS_COMPILED
+from mtfast.kernels.signatures import Scalar
 
 __all__ = [
     "DeviceCode",
@@ -93,32 +94,45 @@ class DeviceFunction:
         """Call the function in plain Python."""
         return self.function(*arguments)
 
-    def translated(self, compile_: Callable[[Any], Any], library: Any = None) -> Any:
-        """Compile the function, after those that it calls.
-
-        Parameters
-        ----------
-        compile_ : callable
-            A decorator of a compiler.
-        library : module, optional
-            numba-cuda's ``libdevice``, for the device.
+    def for_host(self) -> Callable[..., Any]:
+        """Return the function, with those that it calls, as parts of a kernel of the host.
 
         Returns
         -------
         callable
         """
-        if library is not None and self._on_device is not None:
-            return getattr(library, self._on_device)
+        return jit.part(self._clone(DeviceFunction.for_host, lambda kind: kind))
+
+    def for_device(self) -> Any:
+        """Compile the function, after those that it calls, for the device.
+
+        Returns
+        -------
+        callable
+            As numba-cuda knows it.
+        """
+        from numba import cuda, types
+
+        if self._on_device is not None:
+            return getattr(cuda.libdevice, self._on_device)
+        clone = self._clone(DeviceFunction.for_device, lambda kind: getattr(types, kind.name))
+        return cuda.jit(device=True)(clone)
+
+    def _clone(
+        self, translate: Callable[[DeviceFunction], Any], type_of: Callable[[Scalar], Any]
+    ) -> Callable[..., Any]:
+        """Return the function with other functions and types in the place of what it names."""
         function = self.function
         scope = dict(function.__globals__)
         for name in function.__code__.co_names:
-            called = scope.get(name)
-            if isinstance(called, DeviceFunction):
-                scope[name] = called.translated(compile_, library)
-        clone = FunctionType(
+            named = scope.get(name)
+            if isinstance(named, DeviceFunction):
+                scope[name] = translate(named)
+            elif isinstance(named, Scalar):
+                scope[name] = type_of(named)
+        return FunctionType(
             function.__code__, scope, function.__name__, function.__defaults__, function.__closure__
         )
-        return compile_(clone)
 
 
 def device_function(
@@ -231,12 +245,10 @@ class DeviceKernel:
                 f"                phase_{number}(i32(bx), i32(by), i32(t), scratch, {names})",
             ]
         lines += ["    return 0"]
-        phases = {f"phase_{n}": phase for n, phase in enumerate(self.phases)}
-        if IS_COMPILED:
-            import numba
-
-            compile_ = numba.njit(nogil=True)
-            phases = {name: phase.translated(compile_) for name, phase in phases.items()}
+        phases = {
+            f"phase_{n}": phase.for_host() if IS_COMPILED else phase
+            for n, phase in enumerate(self.phases)
+        }
         loops = self._made(lines, phases | {"i32": jit.i32})
         # Its machine code is kept as that of the kernels of its module is.
         loops.__module__ = self.module
@@ -271,10 +283,7 @@ class DeviceKernel:
         for number in range(len(self.phases)):
             lines += ["    cuda.syncthreads()"] * (number > 0)
             lines += [f"    phase_{number}(bx, by, t, scratch, {arguments})"]
-        phases = {
-            f"phase_{n}": phase.translated(cuda.jit(device=True), cuda.libdevice)
-            for n, phase in enumerate(self.phases)
-        }
+        phases = {f"phase_{n}": phase.for_device() for n, phase in enumerate(self.phases)}
         scope = phases | {
             "cuda": cuda,
             "i32": types.int32,

@@ -27,6 +27,7 @@ from mtfast.kernels.objects.scratch import (
     WORDS,
 )
 from mtfast.kernels.operations.polygon import count_toggles, encode_rings, outline_rings
+from mtfast.kernels.rle.sorting import sort_places
 
 __all__ = ["MAX_TOGGLES", "outlined"]
 
@@ -59,12 +60,12 @@ def outlined(things, arguments, n_arguments):
         return NO()
     ends = as_i64(item(things, TOGGLE_OFFSETS))[:n]
     outline_rings(points, starts, masks, heights, widths, toggles, ends)
-    start = 0
+    start = largest = 0
     for k in range(n):
-        toggles[start : ends[k]].sort()
+        sort_places(toggles[start : ends[k]], other)
         start = ends[k]
+        largest = max(largest, capacities[k])
     text = as_u8(item(things, MADE))
-    largest = capacities.max()
     return bytes_object(
         text,
         encode_rings(toggles, ends, masks, heights, widths, other[: 3 * largest], text, out),

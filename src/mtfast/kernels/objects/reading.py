@@ -1,7 +1,7 @@
 """Python objects read by compiled code; the only kernels that read memory by its address.
 
-For one mask the work is 0.1 us. A call of a kernel through numba costs 0.6 us and more, each small
-array of numpy 0.1, and bringing dicts into arrays in Python 5. So a C function that numba compiles
+For one mask the work is 0.1 us. A call of a kernel costs 0.1 us, each small array of numpy another
+0.1, and bringing dicts into arrays in Python 5. So a C function that numba compiles
 (:mod:`mtfast.kernels.objects.builtin`) reads the dicts, copies their texts and sizes into arrays
 that it keeps, and calls kernels on those. Nothing but the reading happens here.
 
@@ -18,22 +18,23 @@ Why it is safe:
 4. **No address is in the code that is kept on disk.** Functions and types of CPython are found by
    their names; arrays are handed over as objects.
 5. **What is no API is looked at first**: where the type of an object, and the data and shape of an
-   array, lie. :func:`mtfast.kernels.objects.builtin.problem` compares them with what Python says.
+   array, lie. :func:`mtfast.kernels.layout.problem` compares them with what Python says.
 """
 
-from typing import Any
-
-import numba
-import numpy as np
-from numba import carray, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from mtfast.kernels.jit import Deferred, i64, part
+from mtfast.kernels.layout import (
+    ARRAY_DTYPE,
+    ARRAY_FLAGS,
+    ARRAY_N_DIMENSIONS,
+    ARRAY_SHAPE,
+    F_CONTIGUOUS,
+    OBJECT_TYPE,
+)
 
 __all__ = [
     "FUNCTIONS",
     "NO",
     "N_WORDS",
-    "OBJECT_TYPE",
     "UNUSUAL",
     "argument",
     "as_f64",
@@ -59,43 +60,35 @@ __all__ = [
 MAX_SIDE = 1 << 20
 UNUSUAL = -1
 
-# Where things lie: the type in an object; what an array of numpy has.
-OBJECT_TYPE = 8
-ARRAY_DATA = 16
-ARRAY_N_DIMENSIONS = 24
-ARRAY_SHAPE = 32
-ARRAY_DTYPE = 56
-ARRAY_FLAGS = 64
-F_CONTIGUOUS = 2
-
 # Words that functions of CPython write to, and the keys "size" and "counts" as they were last seen:
 # nearly all masks have the same two objects, and to compare addresses takes a tenth of the time.
 POSITION, KEY, VALUE, OTHER, SIZE_KEY, COUNTS_KEY = range(6)
 N_WORDS = 6
 
-address = types.int64
+_ADDRESS = "int64"
+_LOWERING = "mtfast.kernels.objects.lowering"
 
 FUNCTIONS = {
-    "PyBool_FromLong": address(types.int64),
-    "PyBytes_AsString": address(address),
-    "PyBytes_FromStringAndSize": address(address, types.int64),
-    "PyBytes_Size": types.int64(address),
-    "PyDict_Next": types.int32(address, address, address, address),
-    "PyErr_Clear": types.void(),
-    "PyFloat_AsDouble": types.float64(address),
-    "PyList_GetItem": address(address, types.int64),
-    "PyList_Size": types.int64(address),
-    "PyLong_AsLongLongAndOverflow": types.int64(address, address),
-    "PyTuple_GetItem": address(address, types.int64),
-    "PyTuple_Size": types.int64(address),
-    "PyUnicode_AsUTF8AndSize": address(address, address),
-    "PyUnicode_CompareWithASCIIString": types.int32(address, address),
+    "PyBool_FromLong": (_ADDRESS, "int64"),
+    "PyBytes_AsString": (_ADDRESS, _ADDRESS),
+    "PyBytes_FromStringAndSize": (_ADDRESS, _ADDRESS, "int64"),
+    "PyBytes_Size": ("int64", _ADDRESS),
+    "PyDict_Next": ("int32", _ADDRESS, _ADDRESS, _ADDRESS, _ADDRESS),
+    "PyErr_Clear": ("void",),
+    "PyFloat_AsDouble": ("float64", _ADDRESS),
+    "PyList_GetItem": (_ADDRESS, _ADDRESS, "int64"),
+    "PyList_Size": ("int64", _ADDRESS),
+    "PyLong_AsLongLongAndOverflow": ("int64", _ADDRESS, _ADDRESS),
+    "PyTuple_GetItem": (_ADDRESS, _ADDRESS, "int64"),
+    "PyTuple_Size": ("int64", _ADDRESS),
+    "PyUnicode_AsUTF8AndSize": (_ADDRESS, _ADDRESS, _ADDRESS),
+    "PyUnicode_CompareWithASCIIString": ("int32", _ADDRESS, _ADDRESS),
 }
-"""The functions of CPython that are called, by name, with their signatures."""
+"""The functions of CPython that are called, by name: the types of the result and arguments."""
 
 
-def _function(name: str) -> Any:
-    return types.ExternalFunction(name, FUNCTIONS[name])
+def _function(name: str) -> Deferred:
+    return Deferred(_LOWERING, "function", name, *FUNCTIONS[name])
 
 
 bool_object = _function("PyBool_FromLong")
@@ -114,33 +107,9 @@ tuple_item = _function("PyTuple_GetItem")
 tuple_size = _function("PyTuple_Size")
 
 
-def _object(name: str) -> Any:
-    """Make the function that returns the address of an object of CPython, found by its name."""
-
-    @intrinsic
-    def object_address(typing_context):
-        def lower(context, builder, signature, args):
-            byte = cgutils.voidptr_t.pointee
-            symbol = context.get_c_value(builder, byte, name, dllimport=True)
-            return builder.ptrtoint(symbol, cgutils.intp_t)
-
-        return address(), lower
-
-    return object_address
-
-
-def _ascii(text: str) -> Any:
-    """Make the function that returns the address of a text of the code itself."""
-
-    @intrinsic
-    def text_address(typing_context):
-        def lower(context, builder, signature, args):
-            symbol = context.insert_const_string(builder.module, text)
-            return builder.ptrtoint(symbol, cgutils.intp_t)
-
-        return address(), lower
-
-    return text_address
+def _object(name: str) -> Deferred:
+    """Return the function that returns the address of an object of CPython."""
+    return Deferred(_LOWERING, "object_address", name)
 
 
 bool_type, bytes_type, dict_type = map(_object, ("PyBool_Type", "PyBytes_Type", "PyDict_Type"))
@@ -148,116 +117,68 @@ float_type, int_type = map(_object, ("PyFloat_Type", "PyLong_Type"))
 list_type = _object("PyList_Type")
 str_type, tuple_type = map(_object, ("PyUnicode_Type", "PyTuple_Type"))
 true = _object("_Py_TrueStruct")
-COUNTS, SIZE = map(_ascii, ("counts", "size"))
+COUNTS, SIZE = (Deferred(_LOWERING, "ascii_address", text) for text in ("counts", "size"))
+
+_word, _int = Deferred(_LOWERING, "word", "int64"), Deferred(_LOWERING, "word", "int32")
+_bytes_at = Deferred(_LOWERING, "array_at", "uint8")
+
+# A contiguous array, given as an object, as a flat one. The caller answers for its dtype, and that
+# it is contiguous.
+as_u8 = Deferred(_LOWERING, "flat_array", "uint8")
+as_u32 = Deferred(_LOWERING, "flat_array", "uint32")
+as_u64 = Deferred(_LOWERING, "flat_array", "uint64")
+as_i64 = Deferred(_LOWERING, "flat_array", "int64")
+as_f64 = Deferred(_LOWERING, "flat_array", "float64")
 
 
-@intrinsic
-def _pointer(typing_context, at):
-    def lower(context, builder, signature, args):
-        return builder.inttoptr(args[0], cgutils.voidptr_t)
-
-    return types.voidptr(address), lower
-
-
-@numba.njit
-def _word(at):
-    return carray(_pointer(at), (1,), np.int64)[0]
-
-
-@numba.njit
-def _int(at):
-    return carray(_pointer(at), (1,), np.int32)[0]
-
-
-@numba.njit
+@part
 def _type(thing):
     return _word(thing + OBJECT_TYPE)
 
 
-@numba.njit
-def _n_elements(array):
-    n = 1
-    for k in range(_int(array + ARRAY_N_DIMENSIONS)):
-        n *= _word(_word(array + ARRAY_SHAPE) + 8 * k)
-    return n
-
-
-# Of these the caller answers for the dtype, and that the array is contiguous.
-
-
-@numba.njit
-def as_u8(array):
-    """Return a contiguous array of uint8 as a flat one."""
-    return carray(_pointer(_word(array + ARRAY_DATA)), (_n_elements(array),), np.uint8)
-
-
-@numba.njit
-def as_u32(array):
-    """Return a contiguous array of uint32 as a flat one."""
-    return carray(_pointer(_word(array + ARRAY_DATA)), (_n_elements(array),), np.uint32)
-
-
-@numba.njit
-def as_u64(array):
-    """Return a contiguous array of uint64 as a flat one."""
-    return carray(_pointer(_word(array + ARRAY_DATA)), (_n_elements(array),), np.uint64)
-
-
-@numba.njit
-def as_i64(array):
-    """Return a contiguous array of int64 as a flat one."""
-    return carray(_pointer(_word(array + ARRAY_DATA)), (_n_elements(array),), np.int64)
-
-
-@numba.njit
-def as_f64(array):
-    """Return a contiguous array of float64 as a flat one."""
-    return carray(_pointer(_word(array + ARRAY_DATA)), (_n_elements(array),), np.float64)
-
-
-@numba.njit
+@part
 def argument(arguments, k):
     """Return argument k of a call."""
     return _word(arguments + 8 * k)
 
 
-@numba.njit
+@part
 def item(things, k):
     """Return object k of the tuple that the builtin function has as its self."""
     return tuple_item(things, k)
 
 
-@numba.njit
+@part
 def yes_or_no(answer):
     """Return True or False, as a result."""
-    return bool_object(types.int64(answer))
+    return bool_object(i64(answer))
 
 
-@numba.njit
+@part
 def is_true(thing):
     """Return whether it is True itself."""
     return thing == true()
 
 
-@numba.njit
+@part
 def NO():  # noqa: N802
     """Return False, as a result."""
     return bool_object(0)
 
 
-@numba.njit
+@part
 def bytes_object(text, n):
     """Return the first n elements of an array of bytes, as a result."""
     return new_bytes(text.ctypes.data, n)
 
 
-@numba.njit
+@part
 def side(array, k):
     """Return how long an array is along a dimension that it has."""
     return _word(_word(array + ARRAY_SHAPE) + 8 * k)
 
 
-@numba.njit
+@part
 def is_frame(thing, array_type, *dtypes):
     """Return whether it is a two-dimensional array in F order of one of the dtypes."""
     if _type(thing) != array_type or _int(thing + ARRAY_N_DIMENSIONS) != 2:
@@ -266,7 +187,7 @@ def is_frame(thing, array_type, *dtypes):
     return found in dtypes and _int(thing + ARRAY_FLAGS) & F_CONTIGUOUS != 0
 
 
-@numba.njit
+@part
 def n_masks(masks):
     """Return the length of a list, 1 for a dict, UNUSUAL for anything else."""
     if _type(masks) == list_type():
@@ -274,7 +195,7 @@ def n_masks(masks):
     return 1 if _type(masks) == dict_type() else UNUSUAL
 
 
-@numba.njit
+@part
 def read_side(number, words):
     """Return an integer from 0 to MAX_SIDE, or UNUSUAL."""
     if _type(number) != int_type():
@@ -284,7 +205,7 @@ def read_side(number, words):
     return value if 0 <= value <= MAX_SIDE else UNUSUAL
 
 
-@numba.njit
+@part
 def _sides(size, words):
     """Return the two numbers of a list or tuple, or UNUSUAL."""
     if _type(size) == list_type() and list_size(size) == 2:
@@ -294,7 +215,7 @@ def _sides(size, words):
     return UNUSUAL, UNUSUAL
 
 
-@numba.njit
+@part
 def _characters(text, words):
     """Return the address and the length of a text, or 0 and UNUSUAL."""
     if _type(text) == bytes_type():
@@ -308,7 +229,7 @@ def _characters(text, words):
     return data, words[OTHER]
 
 
-@numba.njit
+@part
 def _read_mask(mask, words):
     """Return address and length of the text, height and width; UNUSUAL where one is not usual."""
     at = words.ctypes.data
@@ -332,7 +253,7 @@ def _read_mask(mask, words):
     return data, length, height, width
 
 
-@numba.njit
+@part
 def read_masks(masks, first, words, text, offsets, heights, widths):
     """Copy the texts and sizes of masks into arrays.
 
@@ -367,13 +288,13 @@ def read_masks(masks, first, words, text, offsets, heights, widths):
         if min(length, heights[k], widths[k]) < 0 or length > text.size - start:
             return UNUSUAL
         offsets[k + 1] = start + length
-        source, here = carray(_pointer(data), (length,), np.uint8), text[start : start + length]
+        source, here = _bytes_at(data, length), text[start : start + length]
         for i in range(length):
             here[i] = source[i]
     return first + n
 
 
-@numba.njit
+@part
 def read_counts(numbers, words, out):
     """Copy the integers of a list into an array.
 
@@ -400,7 +321,7 @@ def read_counts(numbers, words, out):
     return n
 
 
-@numba.njit
+@part
 def read_rings(rings, words, points, offsets):
     """Copy the numbers of rings into an array.
 
@@ -443,7 +364,7 @@ def read_rings(rings, words, points, offsets):
     return n
 
 
-@numba.njit
+@part
 def flags_of(numbers, words, out):
     """Write whether each integer or bool of a list differs from 0.
 

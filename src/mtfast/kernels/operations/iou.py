@@ -305,7 +305,7 @@ def bbox_ious(dt, gt, iscrowd, out):
                 if not h <= 0:
                     common = w * h
                     union = dw * dh if iscrowd[g] else dw * dh + gw * gh - common
-                    # Division by zero as in C; Python and numba raise for it.
+                    # Division by zero as in C; Python raises for it.
                     value = common * copysign(INFINITY, union)
                     if union != 0:
                         value = common / union

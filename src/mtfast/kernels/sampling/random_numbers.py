@@ -91,14 +91,16 @@ def mix_pool(words, n, pool):
 @kernel(i64(write(i64)))
 def step(state):
     """Multiply the state, add the increment."""
-    state[8:12] = state[4:8]
+    for i in range(4):
+        state[8 + i] = state[4 + i]
     for i in range(4):
         carry = 0
         for j in range(4 - i):
             total = int(state[i]) * MULTIPLIER[j] + int(state[8 + i + j]) + carry
             state[8 + i + j] = total & MASK
             carry = (total >> 32) & MASK
-    state[:4] = state[8:12]
+    for i in range(4):
+        state[i] = state[8 + i]
     return 0
 
 
