@@ -13,8 +13,8 @@ import torch
 
 from mtfast.caching import cached_property
 from mtfast.errors import MtfastError
-from mtfast.kernels.device.twice import DeviceKernel
 from mtfast.kernels.code_folder import CODE_FOLDER
+from mtfast.kernels.device.twice import DeviceKernel
 
 __all__ = ["Driver", "driver_of"]
 
