@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,17 +37,17 @@ def samples(work: Work) -> dict[str, dict[str, Any]]:
     }
 
 
-def loaders(work: Work, store: Path, name: str) -> Iterator[Cells]:
+def loaders(work: Work, name: str) -> Iterator[Cells]:
     """Compare batches with those of the CPU's loader, tensor by tensor."""
     n, batch = work.amount.exact
     for kind, options in samples(work).items():
-        with on_cpu.Loader(on_cpu.Dataset(store, **options), batch, workers=THREADS) as loader:
+        with on_cpu.Loader(on_cpu.Dataset(work.store, **options), batch, workers=THREADS) as loader:
             expected = list(islice(loader, n))
         for memory in ("device", "host"):
-            data_set = on_cpu.Dataset(store, **options)
+            data_set = on_cpu.Dataset(work.store, **options)
             with on_device.Loader(data_set, batch, device=work.device, memory=memory) as loader:
                 found = list(islice(loader, n))
-            tensors, wrong = _differences(expected, found)
+            tensors, wrong = differences(expected, found)
             yield f"{name}, {kind}, {memory}", *_verdict(tensors, wrong), ""
 
 
@@ -73,7 +72,7 @@ def states(work: Work) -> Iterator[Cells]:
         with make(not first) as loader:
             loader.load_state_dict(state)
             found += [made for _ in range(2) for made in loader][:n]
-        tensors, wrong = _differences(expected, found)
+        tensors, wrong = differences(expected, found)
         way = "from the GPU to the CPU" if first else "from the CPU to the GPU"
         yield f"resumed in mid-epoch, {way}", *_verdict(tensors, wrong), ""
 
@@ -119,7 +118,7 @@ def _comparisons(pixels: np.ndarray, device: torch.device) -> Iterator[tuple[str
     yield "iou", bool(np.array_equal(np.nan_to_num(mine.cpu().numpy()), np.nan_to_num(overlaps)))
 
 
-def _differences(expected: list[Any], found: list[Any]) -> tuple[int, int]:
+def differences(expected: list[Any], found: list[Any]) -> tuple[int, int]:
     """Return how many tensors were compared, and how many differ."""
     tensors = wrong = 0
     if len(expected) != len(found):

@@ -51,7 +51,7 @@ def all_cores(work: Work, loader: Loader) -> Iterator[Cells]:
     batches = chain.from_iterable(repeat(loader))
     for _ in range(2 + loader.num_workers):
         next(batches)
-    n = max(work.amount.rounds * work.amount.turn, 2 * loader.num_workers)
+    n = max(work.amount.rounds * work.amount.turn, 4 * loader.num_workers)
     start = time.perf_counter()
     for _ in range(n):
         next(batches)

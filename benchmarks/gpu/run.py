@@ -3,6 +3,7 @@
 import argparse
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,6 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
     report.say(machine(_installed()))
     if given.markdown:
         given.markdown.write_text("".join(report.lines), encoding="utf-8")
+    if report.n_wrong:
+        raise SystemExit(f"{report.n_wrong} of the comparisons found differences")
 
 
 class _Report:
@@ -48,6 +51,7 @@ class _Report:
     def __init__(self) -> None:
         self.start = time.perf_counter()
         self.lines: list[str] = []
+        self.n_wrong = 0
 
     def say(self, text: str) -> None:
         self.lines.append(text + "\n")
@@ -62,6 +66,7 @@ class _Report:
         self.say(grid([headings, ("---",) * len(headings)])[:-1])
         for line in lines:
             self.say(grid([line])[:-1])
+            self.n_wrong += headings is EXACT and line[3] == "✗"
 
 
 RATE = ("samples", "a batch", "rate", "aim", "")
@@ -86,20 +91,24 @@ def _measure(given: argparse.Namespace, folder: Path, report: _Report) -> None:
         report.say("No CUDA device that PyTorch sees: the kernels' twins run on the CPU.")
         amount = TINY if given.device == "cpu" else TWINS
     if given.images:
-        amount = amount.__class__(**amount.__dict__ | {"images": given.images})
+        amount = replace(amount, images=given.images)
     work = Work(device, _store(folder / "set.zarr", data.jpeg_set(_scale(amount))), amount)
     report.say(f"{amount.images} images of {amount.size[0]} x {amount.size[1]}")
-    checks = [exactness.loaders(work, work.store, "synthetic"), exactness.states(work)]
+    checks = [exactness.loaders(work, "synthetic"), exactness.states(work)]
     for lines in (*checks, exactness.masks(work)):
         report.section("Exact", EXACT, lines)
-    if given.demo:
-        demo = _store(folder / "demo.zarr", given.demo)
-        report.section("Exact, given set", EXACT, exactness.loaders(work, demo, "given"))
+    given_set = given.demo and replace(work, store=_store(folder / "demo.zarr", given.demo))
+    if given_set:
+        lines = exactness.loaders(given_set, "given")
+        report.section("Exact, given set", EXACT, lines)
     coded = work.coded("device")
-    if has_gpu or given.device == "cpu":
-        _measure_rates(work, report, coded)
-    else:
+    if not has_gpu and given.device != "cpu":
         report.section("Planning", RATE, rates.planning(work, coded))
+        return
+    _measure_rates(work, report, coded)
+    if given_set:
+        lines = rates.rates(given_set, "device", given_set.coded("device"))
+        report.section("Rates, given set", RATE, lines)
 
 
 def _measure_rates(work: "Work", report: _Report, coded: "CodedSet") -> None:

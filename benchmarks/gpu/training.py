@@ -162,7 +162,10 @@ def network(work: Work, name: str, workers: CpuLoader) -> Iterator[Cells]:
         ways = {
             "kept batch": (lambda: kept, None),
             "GPU loader": (lambda: next(on_gpu), loader),
-            f"CPU loader, workers={workers.num_workers}": (lambda: _sent(next(on_cpu), work), workers),
+            f"CPU loader, workers={workers.num_workers}": (
+                lambda: _sent(next(on_cpu), work),
+                workers,
+            ),
         }
         found: dict[str, list[Turn]] = {way: [] for way in ways}
         for _ in range(TURNS):
