@@ -8,6 +8,7 @@ import numpy as np
 import pycocotools.mask
 import torch
 
+import mtfast
 from benchmarks import data
 from benchmarks.gpu.work import Cells, Work
 from mtfast import gpu
@@ -43,12 +44,32 @@ def loaders(work: Work, name: str) -> Iterator[Cells]:
     for kind, options in samples(work).items():
         with on_cpu.Loader(on_cpu.Dataset(work.store, **options), batch, workers=THREADS) as loader:
             expected = list(islice(loader, n))
-        for memory in ("device", "host"):
+        for memory in ("device", "host", "disk"):
             data_set = on_cpu.Dataset(work.store, **options)
             with on_device.Loader(data_set, batch, device=work.device, memory=memory) as loader:
                 found = list(islice(loader, n))
             tensors, wrong = differences(expected, found)
             yield f"{name}, {kind}, {memory}", *_verdict(tensors, wrong), ""
+
+
+def crops(work: Work) -> Iterator[Cells]:
+    """Compare windows and images of a split that are decoded on their own."""
+    split = mtfast.open(work.store)["train"]
+    n, side = work.amount.exact[1], work.amount.crops[0]
+    rng = np.random.default_rng(data.SEED)
+    height, width = work.amount.size
+    places = rng.integers([len(split), height - side + 1, width - side + 1], size=(n, 3)).tolist()
+    windows = [(*place, side, side) for place in places]
+    found = split.crops_gpu(windows, work.device)
+    wrong = sum(
+        not np.array_equal(one.permute(1, 2, 0).cpu().numpy(), split.crop_image(*window))
+        for one, window in zip(found, windows, strict=True)
+    )
+    yield "crops_gpu", *_verdict(n, wrong), "crop_image"
+    images = split.images_gpu([0, len(split) - 1], work.device).permute(0, 2, 3, 1).cpu().numpy()
+    expected = [split.image(0), split.image(len(split) - 1)]
+    wrong = sum(not np.array_equal(*pair) for pair in zip(images, expected, strict=True))
+    yield "images_gpu", *_verdict(2, wrong), "image"
 
 
 def states(work: Work) -> Iterator[Cells]:

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.gpu.work import Amount, Cells, Kind, Work, kinds, make_all, mark
+from benchmarks.gpu.work import Amount, Cells, HeldSet, Kind, Work, kinds, make_all, mark
 from benchmarks.table import amount as shown
 from mtfast.gpu.launching import Launcher
-from mtfast.kernels.device import plan
+from mtfast.gpu.windows import plan_windows
 from mtfast.kernels.device import window_table as fields
 from mtfast.kernels.device.twice import DeviceKernel
 from mtfast.loaders.gpu import Loader
-from mtfast.loaders.gpu.coded_set import CodedSet
 from mtfast.loaders.gpu.maker import BatchMaker
 from mtfast.loaders.torch import Dataset
 from mtfast.loaders.view_batches import ViewBatches
@@ -44,15 +43,17 @@ def cases(amount: Amount, memory: str) -> list[tuple[str, int]]:
     both = [(kind, batch) for kind in ("usual", "small") for batch in (large, small)]
     if memory == "host":
         return [*both, ("whole", small)]
+    if memory == "disk":
+        return both[:2]
     rest = [(kind, batch) for kind in ("scale", "instances") for batch in (large, small)]
     return [*both, ("whole", small), ("large", small), ("large", large // 4), *rest]
 
 
-def rates(work: Work, memory: str, coded: CodedSet) -> Iterator[Cells]:
+def rates(work: Work, memory: str, held: HeldSet) -> Iterator[Cells]:
     """Time batches: alone, and one after another as the loader makes them."""
     for kind, batch in cases(work.amount, memory):
         found = kinds(work.amount)[kind]
-        alone, rate = rate_of(work, work.maker(coded, **found.options), batch)
+        alone, rate = rate_of(work, work.maker(held, **found.options), batch)
         aim = AIMS.get((kind, batch, memory))
         yield (
             f"{found.name}, batch {batch}, {memory}",
@@ -78,10 +79,12 @@ def steps(work: Work) -> Iterator[Cells]:
     """Time windows with entries that are further apart, which take less memory."""
     found = kinds(work.amount)["usual"]
     for step in (1, 2, 4):
-        coded = work.coded("device", step)
-        per_image = (coded.bits.nbytes + coded.dcs.nbytes) / work.amount.images
+        held = work.read_set("device", step)
+        per_image = (
+            sum(held.files.arrays[key].nbytes for key in ("bits", "dcs")) / work.amount.images
+        )
         for batch in reversed(work.amount.batches):
-            _, rate = rate_of(work, work.maker(coded, **found.options), batch)
+            _, rate = rate_of(work, work.maker(held, **found.options), batch)
             note = f"entries of {per_image / 1e3:,.0f} kB an image"
             yield f"{found.name}, batch {batch}, step {step}", "", f"{rate:,.0f}/s", "", note
 
@@ -108,15 +111,15 @@ def through_loader(work: Work) -> Iterator[Cells]:
         yield f"{found.name}, batch {batch}, the loader", shown(taken / n), rate, "", note
 
 
-def planning(work: Work, coded: CodedSet) -> Iterator[Cells]:
+def planning(work: Work, held: HeldSet) -> Iterator[Cells]:
     """Time what the CPU does for a batch: views and places, and all of it."""
     for kind in ("usual", "scale"):
         found = kinds(work.amount)[kind]
-        maker = work.maker(coded, **found.options)
+        maker = work.maker(held, **found.options)
         views = ViewBatches(Dataset(work.store, **found.options).reader)
         for batch in work.amount.batches:
             keys = work.keys(batch, 10 * (1 + work.amount.rounds))
-            taken = statistics.median(_plan(views, coded, each) for each in keys[10:]) / batch
+            taken = statistics.median(_plan(views, held, each) for each in keys[10:]) / batch
             aim = f"{'✓' if taken <= PLANNING_AIM else '✗'} {shown(PLANNING_AIM)}"
             note = ""
             if work.has_gpu:
@@ -131,15 +134,10 @@ def planning(work: Work, coded: CodedSet) -> Iterator[Cells]:
             )
 
 
-def _plan(views: ViewBatches, coded: CodedSet, keys: list[Any]) -> float:
-    start, n = time.perf_counter(), len(keys)
+def _plan(views: ViewBatches, held: HeldSet, keys: list[Any]) -> float:
+    start = time.perf_counter()
     positions = np.array([key.position for key in keys], np.int64)
-    windows, lists = np.empty(n * fields.FIELDS, np.int64), np.empty(3 * n, np.int32)
-    places = views.views(keys).reshape(-1)
-    totals = np.empty(plan.TOTALS, np.int64)
-    plan.place_windows(
-        coded.images, coded.row_words, positions, places, coded.are_copied, windows, lists, totals
-    )
+    plan_windows(held.files, positions, views.views(keys))
     return time.perf_counter() - start
 
 
@@ -168,7 +166,7 @@ class TimedLauncher:
         self.log.append((kernel.name, start, end, arguments))
 
 
-def kernels(work: Work, coded: dict[str, CodedSet]) -> Iterator[Cells]:
+def kernels(work: Work, held: dict[str, HeldSet]) -> Iterator[Cells]:
     """Time each kernel, with the bytes that it has to move, beside a copy."""
     bandwidth = copy_bandwidth(work)
     yield "copy on the device", "", f"{bandwidth / 1e12:.2f} TB/s", "", "reads and writes"
@@ -185,7 +183,7 @@ def kernels(work: Work, coded: dict[str, CodedSet]) -> Iterator[Cells]:
         ("whole", small, "device"),
     ):
         found = kinds(work.amount)[kind]
-        yield from _kernels(work, coded[memory], memory, found, batch, bandwidth)
+        yield from _kernels(work, held[memory], memory, found, batch, bandwidth)
 
 
 def copy_bandwidth(work: Work) -> float:
@@ -205,9 +203,9 @@ def bus_bandwidth(work: Work) -> float:
 
 
 def _kernels(
-    work: Work, coded: CodedSet, memory: str, kind: Kind, batch: int, bandwidth: float
+    work: Work, held: HeldSet, memory: str, kind: Kind, batch: int, bandwidth: float
 ) -> Iterator[Cells]:
-    maker = work.maker(coded, **kind.options)
+    maker = work.maker(held, **kind.options)
     plain = maker._launcher
     batches = []
     for keys in work.keys(batch, 2 + work.amount.rounds):
@@ -217,7 +215,7 @@ def _kernels(
         made = maker.make(keys)
         made.finished()
         work.wait()
-        batches.append(_sums(timed.log, coded))
+        batches.append(_sums(timed.log, held))
     for name in batches[-1]:
         milliseconds, moved = (
             statistics.median(sums[name][column] for sums in batches[2:] if name in sums)
@@ -233,32 +231,32 @@ def _kernels(
         )
 
 
-def _sums(log: list[Any], coded: CodedSet) -> dict[str, tuple[float, float]]:
+def _sums(log: list[Any], held: HeldSet) -> dict[str, tuple[float, float]]:
     """Add up the milliseconds and bytes of each kernel of a batch."""
-    held = {tensor.data_ptr() for tensor in (*coded, *coded.runs) if torch.is_tensor(tensor)}
+    tensors = (*held.runs, *held.files.arrays.values())
+    of_set = {tensor.data_ptr() for tensor in tensors if torch.is_tensor(tensor)}
     sums: dict[str, tuple[float, float]] = {}
     for name, start, end, arguments in log:
         own = {a.data_ptr(): a.nbytes for a in arguments if torch.is_tensor(a)}
-        moved = sum(n for address, n in own.items() if address not in held)
+        moved = sum(n for address, n in own.items() if address not in of_set)
         rows = arguments[0].cpu().numpy().reshape(-1, fields.FIELDS)
         if name in READS_WORDS:
-            moved = coded_bytes(coded, rows)
+            moved = coded_bytes(held, rows)
             # Words are read and written, or read and then written as samples.
             outputs = arguments[6].nbytes if name == "decode_stretches" else moved
             moved += outputs
         elif name.startswith(READS_TOGGLES):
-            moved += BYTES_OF_TOGGLE * toggles(coded, rows)
+            moved += BYTES_OF_TOGGLE * toggles(held, rows)
         before = sums.get(name, (0.0, 0.0))
         sums[name] = before[0] + start.elapsed_time(end), before[1] + moved
     return sums
 
 
-def coded_bytes(coded: CodedSet, rows: np.ndarray) -> float:
+def coded_bytes(held: HeldSet, rows: np.ndarray) -> float:
     """Return about how many bytes of coded data and entries windows are decoded from."""
+    starts = held.files.row_words
     at, n = rows[:, fields.ROWS_AT], rows[:, fields.N_COLUMNS]
-    words = (
-        coded.row_words[at + rows[:, fields.ROW_END]] - coded.row_words[at + rows[:, fields.ROW]]
-    )
+    words = starts[at + rows[:, fields.ROW_END]] - starts[at + rows[:, fields.ROW]]
     columns = rows[:, fields.COLUMN_END] - rows[:, fields.COLUMN]
     n_rows = rows[:, fields.ROW_END] - rows[:, fields.ROW]
     entries = n_rows * (columns // np.maximum(rows[:, fields.STEP], 1) + 1)
@@ -266,7 +264,7 @@ def coded_bytes(coded: CodedSet, rows: np.ndarray) -> float:
     return float((4 * words * share).sum() + BYTES_OF_ENTRY * entries.sum())
 
 
-def toggles(coded: CodedSet, rows: np.ndarray) -> int:
+def toggles(held: HeldSet, rows: np.ndarray) -> int:
     """Return how many toggles the instances of the windows' images have."""
-    starts = coded.runs.starts.cpu().numpy()
+    starts = held.runs.starts.cpu().numpy()
     return int((starts[rows[:, fields.INSTANCES_END]] - starts[rows[:, fields.INSTANCES]]).sum())

@@ -14,8 +14,7 @@ from benchmarks import data
 from benchmarks.table import grid, machine
 
 if TYPE_CHECKING:
-    from benchmarks.gpu.work import Amount, Work
-    from mtfast.loaders.gpu.coded_set import CodedSet
+    from benchmarks.gpu.work import Amount, HeldSet, Work
 
 PACKAGES = (
     "mtfast", "numpy", "numba", "torch", "torchvision", "numba-cuda", "cuda-core", "cuda-bindings",
@@ -94,33 +93,36 @@ def _measure(given: argparse.Namespace, folder: Path, report: _Report) -> None:
         amount = replace(amount, images=given.images)
     work = Work(device, _store(folder / "set.zarr", data.jpeg_set(_scale(amount))), amount)
     report.say(f"{amount.images} images of {amount.size[0]} x {amount.size[1]}")
-    checks = [exactness.loaders(work, "synthetic"), exactness.states(work)]
+    checks = [exactness.loaders(work, "synthetic"), exactness.states(work), exactness.crops(work)]
     for lines in (*checks, exactness.masks(work)):
         report.section("Exact", EXACT, lines)
     given_set = given.demo and replace(work, store=_store(folder / "demo.zarr", given.demo))
     if given_set:
         lines = exactness.loaders(given_set, "given")
         report.section("Exact, given set", EXACT, lines)
-    coded = work.coded("device")
+    held = work.read_set("device")
     if not has_gpu and given.device != "cpu":
-        report.section("Planning", RATE, rates.planning(work, coded))
+        report.section("Planning", RATE, rates.planning(work, held))
         return
-    _measure_rates(work, report, coded)
+    _measure_rates(work, report, held)
     if given_set:
-        lines = rates.rates(given_set, "device", given_set.coded("device"))
+        lines = rates.rates(given_set, "device", given_set.read_set("device"))
         report.section("Rates, given set", RATE, lines)
 
 
-def _measure_rates(work: "Work", report: _Report, coded: "CodedSet") -> None:
+def _measure_rates(work: "Work", report: _Report, held: "HeldSet") -> None:
     from benchmarks.gpu import masks, peers, rates, training
 
-    in_host = work.coded("host")
-    report.section("Rates, files in the device's memory", RATE, rates.rates(work, "device", coded))
+    in_host = work.read_set("host")
+    report.section("Rates, files in the device's memory", RATE, rates.rates(work, "device", held))
     report.section("Rates, files in the host's memory", RATE, rates.rates(work, "host", in_host))
+    from_disk = work.read_set("disk")
+    report.section("Rates, files read for each batch", RATE, rates.rates(work, "disk", from_disk))
+    from_disk.files.close()
     report.section("Rates of the loader", RATE, rates.through_loader(work))
-    both = {"device": coded, "host": in_host}
+    both = {"device": held, "host": in_host}
     report.section("Kernels", KERNEL, rates.kernels(work, both))
-    report.section("Planning", RATE, rates.planning(work, coded))
+    report.section("Planning", RATE, rates.planning(work, held))
     for which, name in enumerate(training.AIMS):
         crop, batch = work.amount.crops[1 - which], work.amount.train[which]
         with peers.cpu_loader(work, crop, batch) as workers:

@@ -11,8 +11,10 @@ import torch
 
 from benchmarks import data
 from benchmarks.measuring import race
+from mtfast.gpu.files import CodedFiles
 from mtfast.loaders import Augment
-from mtfast.loaders.gpu.coded_set import CodedSet, read_files
+from mtfast.loaders.gpu.coded_set import SetRuns, blank_images, read_files, read_runs
+from mtfast.loaders.gpu.disk import WindowFiles
 from mtfast.loaders.gpu.maker import BatchMaker
 from mtfast.loaders.gpu.memory import Memory
 from mtfast.loaders.sampler import SampleKey
@@ -56,6 +58,13 @@ TWINS = Amount(4, (600, 960), (64, 128, 256), (32, 256), 3, 3, (2, 2), 4, (2, 3)
 """For a machine without a GPU."""
 
 
+class HeldSet(NamedTuple):
+    """The instances of a set, and its files."""
+
+    runs: SetRuns
+    files: CodedFiles | WindowFiles
+
+
 @dataclass(frozen=True)
 class Work:
     """A store that is read, and the device."""
@@ -86,14 +95,19 @@ class Work:
 
         return run
 
-    def coded(self, memory: str, step: int = 2) -> CodedSet:
-        """Read the files of the store into a memory."""
-        return read_files(Dataset(self.store).reader, Memory(memory, self.device), step)
+    def read_set(self, memory: str, step: int = 1) -> HeldSet:
+        """Read the set into a memory; from the disk it is read batch after batch."""
+        reader = Dataset(self.store).reader
+        runs = read_runs(reader, self.device)
+        images = blank_images(reader, runs)
+        if memory == "disk":
+            return HeldSet(runs, WindowFiles(reader, images))
+        return HeldSet(runs, read_files(reader, images, Memory(memory, self.device), step))
 
-    def maker(self, coded: CodedSet, **options: Any) -> BatchMaker:
+    def maker(self, held: HeldSet, **options: Any) -> BatchMaker:
         """Make what makes batches of such samples."""
         dataset = Dataset(self.store, **options)
-        return BatchMaker(dataset.reader, coded, self.device, dataset.image_format)
+        return BatchMaker(dataset.reader, *held, self.device, dataset.image_format)
 
     def keys(self, batch: int, n: int) -> list[list[SampleKey]]:
         """Draw the samples of n batches: windows of images all over the set."""
