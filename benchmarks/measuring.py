@@ -72,7 +72,7 @@ def in_fresh_process(job: str, *arguments: object) -> Usage:
     )
     peaks: dict[int, int] = {}
     while process.poll() is None:
-        for pid in _family(process.pid):
+        for pid in family(process.pid):
             peaks[pid] = max(peaks.get(pid, 0), _peak_bytes(pid))
         time.sleep(POLL_SECONDS)
     assert process.stdout is not None
@@ -102,7 +102,8 @@ def _identity(k: int) -> int:
     return k
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
+    """Return the numbers of a process and of all its descendants."""
     found = [pid]
     for known in found:
         for file in Path(f"/proc/{known}/task").glob("*/children"):

@@ -250,6 +250,42 @@ def test_worker_processes_are_measured(tmp_path):
     assert row.baseline_seconds > 0
 
 
+def test_work_on_a_gpu_is_measured(cache, tmp_path, capsys):
+    pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
+    from benchmarks.gpu import run
+
+    file = tmp_path / "gpu.md"
+    run.main(["--device", "cpu", "--markdown", str(file)])
+    text = file.read_text(encoding="utf-8")
+    assert text == capsys.readouterr().out
+    exact, _, rest = text.partition("**Rates")
+    assert exact.count(" 0 differ | ✓ |") == 26
+    titles = ("Kernels", "Planning", "Worker processes", "Masks", "Training", "Spacing of entries")
+    assert all(f"**{title}**" in rest for title in titles)
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in lines} == {6}
+    assert not list(cache.glob("scratch-*"))
+
+
+def test_tensors_that_differ_are_found(monkeypatch):
+    torch = pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
+    from benchmarks.gpu import exactness
+
+    one = {"name": ["a"], "image": torch.zeros(2, 3), "masks": [torch.zeros(2), torch.ones(1)]}
+    for key, other, n in (
+        ("name", ["b"], 1),
+        ("image", torch.ones(2, 3), 1),
+        ("image", torch.zeros(3, 2).T, 1),
+        ("image", torch.zeros(2, 3, dtype=torch.int32), 1),
+        ("masks", [torch.zeros(2)], 1),
+        ("masks", [torch.ones(2), torch.zeros(1)], 2),
+        ("name", ["a"], 0),
+    ):
+        assert exactness.differences([one], [one | {key: other}])[1] == n
+    assert exactness.differences([one], []) == (1, 1)
+    assert exactness.differences([one], [{}]) == (1, 1)
+
+
 def test_table():
     rows = [
         table.Row("paint", 65e-6, "loop", 16.8e-3),
