@@ -41,6 +41,7 @@ __all__ = [
     "device_function",
     "device_kernel",
     "dtype_of",
+    "import_compiler",
 ]
 
 # Python names of the arguments that every body begins with.
@@ -336,3 +337,15 @@ def device_kernel(
     array([1, 1, 1, 0], dtype=uint8)
     """
     return lambda function: DeviceKernel((DeviceFunction(function), *then), types, threads, scratch)
+
+
+def import_compiler() -> None:
+    """Import numba-cuda with the parts that it leaves until something is compiled.
+
+    Raises
+    ------
+    ImportError, AttributeError
+        If it does not go with what is installed beside it: version 0.30.4 takes a function from
+        numpy that 2.5 no longer has.
+    """
+    from numba.cuda import cudaimpl  # noqa: F401
