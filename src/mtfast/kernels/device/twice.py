@@ -94,32 +94,40 @@ class DeviceFunction:
         """Call the function in plain Python."""
         return self.function(*arguments)
 
-    def translated(self, compile_: Callable[[Any], Any], library: Any = None) -> Any:
-        """Compile the function, after those that it calls.
+    @cached_property
+    def on_host(self) -> Any:
+        """The function compiled for the host, once for all kernels that call it."""
+        import numba
+
+        return numba.njit(nogil=True)(self._calling(lambda called: called.on_host))
+
+    def on_device(self, cuda: Any) -> Any:
+        """Compile the function for a GPU, after those that it calls.
 
         Parameters
         ----------
-        compile_ : callable
-            A decorator of a compiler.
-        library : module, optional
-            numba-cuda's ``libdevice``, for the device.
+        cuda : module
+            numba-cuda's ``numba.cuda``.
 
         Returns
         -------
         callable
         """
-        if library is not None and self._on_device is not None:
-            return getattr(library, self._on_device)
+        if self._on_device is not None:
+            return getattr(cuda.libdevice, self._on_device)
+        return cuda.jit(device=True)(self._calling(lambda called: called.on_device(cuda)))
+
+    def _calling(self, compiled: Callable[[DeviceFunction], Any]) -> FunctionType:
+        """Clone the function, with compiled ones in place of those that it calls."""
         function = self.function
         scope = dict(function.__globals__)
         for name in function.__code__.co_names:
             called = scope.get(name)
             if isinstance(called, DeviceFunction):
-                scope[name] = called.translated(compile_, library)
-        clone = FunctionType(
+                scope[name] = compiled(called)
+        return FunctionType(
             function.__code__, scope, function.__name__, function.__defaults__, function.__closure__
         )
-        return compile_(clone)
 
 
 def device_function(
@@ -234,10 +242,7 @@ class DeviceKernel:
         lines += ["    return 0"]
         phases = {f"phase_{n}": phase for n, phase in enumerate(self.phases)}
         if IS_COMPILED:
-            import numba
-
-            compile_ = numba.njit(nogil=True)
-            phases = {name: phase.translated(compile_) for name, phase in phases.items()}
+            phases = {name: phase.on_host for name, phase in phases.items()}
         loops = self._made(lines, phases | {"i32": jit.i32})
         # Its machine code is kept as that of the kernels of its module is.
         loops.__module__ = self.module
@@ -272,10 +277,7 @@ class DeviceKernel:
         for number in range(len(self.phases)):
             lines += ["    cuda.syncthreads()"] * (number > 0)
             lines += [f"    phase_{number}(bx, by, t, scratch, {arguments})"]
-        phases = {
-            f"phase_{n}": phase.translated(cuda.jit(device=True), cuda.libdevice)
-            for n, phase in enumerate(self.phases)
-        }
+        phases = {f"phase_{n}": phase.on_device(cuda) for n, phase in enumerate(self.phases)}
         scope = phases | {
             "cuda": cuda,
             "i32": types.int32,
