@@ -96,11 +96,36 @@ def test_frames_of_several_sizes_and_of_none(way):
         with pytest.raises(MtfastError, match="expected one size"):
             gpu.decode(rles, device)
         with pytest.raises(MtfastError, match=r"dt\[0\] has 2 x 3 .* and gt\[0\] 3 x 2"):
-            gpu.iou(rles[:1], rles[1:], device=device)
+            gpu.iou(rles[:1], rles[1:], device=device, other_size="error")
         assert gpu.decode(none, device).shape == (2, 0, 5)
         assert gpu.area(none, device).tolist() == [0, 0]
         assert gpu.bbox(none, device).tolist() == [[0] * 4] * 2
         assert gpu.iou(none, none, device=device).tolist() == [[0, 0]] * 2
+
+
+@ways
+def test_pairs_of_several_sizes(way):
+    """As pycocotools, which returns -1 for masks whose boxes overlap."""
+    shapes = [(3, 9, 8), (2, 8, 9), (2, 9, 8)]
+    rles = [rle for shape in shapes for rle in coco_rles(random_masks(shape, 0.1, 0))]
+    rles += coco_rles(np.zeros((1, 8, 9), np.uint8))
+    crowd = [0, 1] * 4
+    said = r"dt\[0\] has 9 x 8 pixels and gt\[0\] 8 x 9, and 29 more pairs differ: iou is -1"
+    with device_of(way) as device:
+        with pytest.warns(UserWarning, match=said) as caught:
+            found = gpu.iou(rles, rles[::-1], crowd, device)
+        with pytest.raises(MtfastError, match="expected one size"):
+            gpu.iou(rles, rles[::-1], crowd, device, "error")
+        assert gpu.iou(rles, [], device=device).shape == (8, 0)
+    expected = coco.iou(rles, rles[::-1], crowd)
+    assert {-1, 0} < {*expected.flat}
+    assert np.array_equal(found.cpu(), expected)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_other_size_is_warn_or_error():
+    with pytest.raises(MtfastError, match="other_size is 'ignore'; expected one of"):
+        gpu.iou([], [], device="cpu", other_size="ignore")
 
 
 @ways

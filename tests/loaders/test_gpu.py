@@ -1,4 +1,4 @@
-"""Masks painted with tensor operations, compared with those of the kernels."""
+"""Masks painted with tensor operations and by kernels, compared with those of arrays."""
 
 from __future__ import annotations
 
@@ -14,50 +14,65 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
 
 import mtfast
+from gpu_ways import WAYS, device_of
 from mtfast.errors import MtfastError, RLEError
-from mtfast.loaders.gpu import decode_jpegs, paint, paint_instances
+from mtfast.loaders.gpu import decode_jpegs, paint, paint_instances, painting
 from tables import make_table, random_masks
 
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+ways = pytest.mark.parametrize("way", WAYS)
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@ways
 @settings(deadline=None, max_examples=60)
 @given(st.integers(1, 20), st.integers(1, 20), st.lists(st.integers(0, 5), max_size=4), st.data())
-def test_random_tables(device, height, width, instances, data):
+def test_random_tables(way, height, width, instances, data):
     rng = np.random.default_rng(data.draw(st.integers(0, 999)))
     masks = [random_masks(rng, (height, width), n) for n in instances]
     table = make_table(masks, (height, width))
+    many = replace(table, category_ids=table.category_ids + 300)
+    with device_of(way) as device:
+        found, wide = paint(table, device), paint(many, device)
+        stack = paint_instances(table, device)
     if not instances:
-        assert paint(table, device).shape == (0, 0, 0)
+        assert found.shape == (0, 0, 0)
         return
-    found = paint(table, device)
     assert found.dtype == torch.uint8
     assert np.array_equal(found.cpu(), mtfast.semantic(table))
-    stack = paint_instances(table, device)
     flat = [m for image in masks for m in image]
+    assert stack.dtype == torch.bool
     assert np.array_equal(stack.cpu(), np.array(flat, bool).reshape(-1, height, width))
-    many = replace(table, category_ids=table.category_ids + 300)
     if table.n_instances:
-        assert paint(many, device).dtype == torch.uint16
-    assert np.array_equal(paint(many, device).cpu(), mtfast.semantic(many))
+        assert wide.dtype == torch.uint16
+    assert np.array_equal(wide.cpu(), mtfast.semantic(many))
 
 
-@pytest.mark.parametrize("device", DEVICES)
-def test_a_synthetic_set(small_set, device):
+@ways
+def test_a_synthetic_set(way, small_set):
     source = mtfast.open_source(small_set)
     table = source.table("train", "annotations_with_class_full")
-    assert np.array_equal(paint(table, device).cpu(), mtfast.semantic(table))
-    counts = np.count_nonzero(paint_instances(table[:4], device).cpu().numpy(), axis=(1, 2))
-    assert np.array_equal(counts, table[:4].area())
+    with device_of(way) as device:
+        assert np.array_equal(paint(table, device).cpu(), mtfast.semantic(table))
+        masks = paint_instances(table[:4], device).cpu().numpy()
+    assert np.array_equal(np.count_nonzero(masks, axis=(1, 2)), table[:4].area())
 
 
-def test_bad_tables():
+@ways
+def test_more_images_than_a_grid_has_rows(way, monkeypatch):
+    monkeypatch.setattr(painting, "_MOST_BLOCKS", 2)
+    rng = np.random.default_rng(0)
+    table = make_table([random_masks(rng, (9, 8), n) for n in (2, 0, 1, 3, 2)], (9, 8))
+    with device_of(way) as device:
+        assert np.array_equal(paint(table, device).cpu(), mtfast.semantic(table))
+
+
+@ways
+def test_bad_tables(way):
     table = make_table([random_masks(np.random.default_rng(0), (4, 4), 2)], (4, 4))
-    with pytest.raises(RLEError, match="expected runs that add up"):
-        paint(replace(table, heights=[5]))
-    with pytest.raises(MtfastError, match="category id -1"):
-        paint(replace(table, category_ids=[-1, 1]))
+    with device_of(way) as device:
+        with pytest.raises(RLEError, match="expected runs that add up"):
+            paint(replace(table, heights=[5]), device)
+        with pytest.raises(MtfastError, match="category id -1"):
+            paint(replace(table, category_ids=[-1, 1]), device)
 
 
 def test_jpegs_go_through_torchvision(monkeypatch):
@@ -81,12 +96,14 @@ def test_files_of_other_kinds_are_refused(mixed_store):
         decode_jpegs(files)
 
 
-def test_images_of_several_sizes_are_refused(mixed_store):
+@ways
+def test_images_of_several_sizes_are_refused(way, mixed_store):
     table = mtfast.open(mixed_store)["train"].table()
     words = r"image 'jpg1.jpg' is 64 x 48 pixels and .* is 48 x 64; expected one size; pass those"
-    with pytest.raises(MtfastError, match=words):
-        paint(table)
-    with pytest.raises(MtfastError, match=words):
-        paint_instances(table)
-    for image in table[:6]:
-        assert np.array_equal(paint(image), mtfast.semantic(image))
+    with device_of(way) as device:
+        with pytest.raises(MtfastError, match=words):
+            paint(table, device)
+        with pytest.raises(MtfastError, match=words):
+            paint_instances(table, device)
+        for image in table[:6]:
+            assert np.array_equal(paint(image, device).cpu(), mtfast.semantic(image))

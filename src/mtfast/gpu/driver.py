@@ -1,10 +1,16 @@
-"""Kernels on a CUDA device: compiled once, kept on disk, launched on PyTorch's streams."""
+"""Kernels on a CUDA device: compiled once, kept on disk, launched on PyTorch's streams.
+
+numba-cuda is only imported to compile a kernel: a process that finds all its machine code on disk
+saves the second that this takes.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
 from threading import Lock
 from typing import Any, TypeAlias
 
@@ -14,9 +20,9 @@ import torch
 from mtfast.caching import cached_property
 from mtfast.errors import MtfastError
 from mtfast.kernels.code_folder import CODE_FOLDER
-from mtfast.kernels.device.twice import DeviceKernel
+from mtfast.kernels.device.twice import DeviceKernel, import_compiler
 
-__all__ = ["Driver", "driver_of"]
+__all__ = ["Driver", "driver_of", "missing_module"]
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +120,7 @@ class Driver:
             entry, cubin = stored.split(b"\n", 1)
             return entry.decode(), cubin
         logger.info("compiling %s for %s", kernel.name, arch)
+        _check_compiler()
         code = kernel.compile_for(self.capability)
         ptx = self._core.ObjectCode.from_ptx(code.ptx)
         options = self._core.LinkerOptions(arch=arch)
@@ -124,9 +131,33 @@ class Driver:
 
 @cache
 def _versions() -> tuple[str, ...]:
-    from importlib.metadata import version
-
     return tuple(version(name) for name in ("numba-cuda", "cuda-core", "cuda-bindings"))
+
+
+def _check_compiler() -> None:
+    """Raise if numba-cuda is installed beside a version of something that it does not go with."""
+    try:
+        import_compiler()
+    except (ImportError, AttributeError) as error:
+        raise MtfastError(
+            f"numba-cuda {version('numba-cuda')} that does not import beside numpy "
+            f"{np.__version__} ({error}); expected versions that go together; "
+            f"run: pip install 'numpy<2.5'"
+        ) from error
+
+
+def missing_module() -> str | None:
+    """Look for what kernels on a device take; nothing is imported.
+
+    Returns
+    -------
+    str
+        The name of a module that is not installed; None if all are.
+    """
+    for name in ("numba_cuda", "cuda", "cuda.core", "cuda.bindings"):
+        if find_spec(name) is None:
+            return name
+    return None
 
 
 @cache
@@ -152,12 +183,9 @@ def driver_of(device: torch.device) -> Driver:
             f"work for a GPU, but device {str(device)!r}; expected a CUDA device that PyTorch sees;"
             f" use mtfast.loaders.torch.Loader without one"
         )
-    try:
-        import cuda.core  # noqa: F401
-        import numba_cuda  # noqa: F401
-    except ImportError as error:
+    if name := missing_module():
         raise MtfastError(
-            f"work for a GPU, but no {error.name!r}; expected it to be installed; "
+            f"work for a GPU, but no {name!r}; expected it to be installed; "
             f"run: pip install 'mtfast[gpu]'"
-        ) from None
+        )
     return Driver(device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, TypeAlias
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -43,7 +44,7 @@ class HostLauncher:
 
 
 def _memory(tensor: torch.Tensor, type_: str) -> NDArray[Any]:
-    flat = tensor.view(-1).view(torch.uint8).numpy()
+    flat = tensor.numpy().reshape(-1).view(np.uint8)
     dtype = dtype_of(type_)
     memory: NDArray[Any] = flat[: flat.size // dtype.itemsize * dtype.itemsize].view(dtype)
     return memory

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+import warnings
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from mtfast.errors import one_of
 from mtfast.gpu.operations import operations_for
 from mtfast.gpu.places import Lists
 from mtfast.kernels.device.change_words import MAX_PIXELS
 from mtfast.kernels.device.toggle_lists import SENTINEL
 from mtfast.mask.arguments import common_size
 from mtfast.mask.dicts import Masks, rles_of
+from mtfast.mask.measures import (
+    OtherSize,
+    overlaps_of_boxes,
+    pairs_of_one_size,
+    warning_of_sizes,
+)
 from mtfast.rles import Rles
 from mtfast.rles.arguments import integer_per_mask
 from mtfast.rles.batch import ToggleLists, common_height, toggles_of
@@ -114,29 +122,42 @@ def bbox(rles: Masks | Rles, device: Device = "cuda") -> torch.Tensor:
 
 
 def iou(
-    dt: Masks | Rles, gt: Masks | Rles, iscrowd: ArrayLike | None = None, device: Device = "cuda"
+    dt: Masks | Rles,
+    gt: Masks | Rles,
+    iscrowd: ArrayLike | None = None,
+    device: Device = "cuda",
+    other_size: OtherSize = "warn",
 ) -> torch.Tensor:
     """Intersection over union of every detection with every mask of the ground truth.
 
     Parameters
     ----------
     dt, gt : lists of m and n dicts, RunTables or Rles
-        All of one size.
     iscrowd : (n,) int or bool, optional
         Where it is not zero, the area of the detection takes the place of the union.
     device : torch.device or str
+    other_size : {"warn", "error"}
+        What becomes of two masks whose frames differ in size, as in :func:`mtfast.mask.iou`: with
+        "warn" a warning names the first such pair, and the result is -1 where their boxes overlap,
+        and 0 elsewhere.
 
     Returns
     -------
     (m, n) float64 tensor
-        Equal to :func:`mtfast.mask.iou` bit for bit.
+        Equal to :func:`mtfast.mask.iou` bit for bit; of no masks on either side a tensor without
+        elements, where that function returns [].
 
     Raises
     ------
     RLEError
         If a mask is malformed.
     MtfastError
-        If sizes differ, or there is not one iscrowd for each mask of the ground truth.
+        If there is not one iscrowd for each mask of the ground truth, or sizes differ with "error".
+
+    Warns
+    -----
+    UserWarning
+        If sizes differ.
 
     Examples
     --------
@@ -144,20 +165,42 @@ def iou(
     >>> iou([a], [b], [0], "cpu")                       # .###.. and ..###.
     tensor([[0.5000]], dtype=torch.float64)
     """
-    first, second = toggles_of(_batch(dt), "dt"), toggles_of(_batch(gt), "gt")
-    common_height(dt=first, gt=second)
+    one_of("other_size", other_size, get_args(OtherSize))
+    first, second = _batch(dt), _batch(gt)
     if iscrowd is None:
         iscrowd = np.zeros(second.n, np.uint8)
-    crowd = _to(integer_per_mask("iscrowd", iscrowd, second.n) != 0, device)
+    crowd = integer_per_mask("iscrowd", iscrowd, second.n) != 0
     if not first.n or not second.n:
         return torch.zeros((first.n, second.n), dtype=torch.float64, device=device)
+    message = warning_of_sizes(first, second)
+    if message is None or other_size == "error":
+        return _iou_of_one_size(first, second, crowd, device)
+    out = _iou_by_sizes(first, second, crowd, device)
+    # Of the line that has called.
+    warnings.warn(message, stacklevel=2)
+    return out
+
+
+def _iou_of_one_size(dt: Rles, gt: Rles, crowd: NDArray[np.bool_], device: Device) -> torch.Tensor:
+    first, second = toggles_of(dt, "dt"), toggles_of(gt, "gt")
+    common_height(dt=first, gt=second)
     n_pixels = _largest(first)
     a, b = _uploaded(first, device), _uploaded(second, device)
     operations = operations_for(a.toggles.device, n_pixels)
     of_dt, of_gt = (operations.facts_of_lists(lists)[:, 0] for lists in (a, b))
     common = operations.common_areas(a, b, n_pixels)
-    union = torch.where(crowd, of_dt[:, None], of_dt[:, None] + of_gt - common)
+    of_both = of_dt[:, None] + of_gt - common
+    union = torch.where(_to(crowd, device), of_dt[:, None], of_both)
     return torch.where(common > 0, common.to(torch.float64) / union.to(torch.float64), 0.0)
+
+
+def _iou_by_sizes(dt: Rles, gt: Rles, crowd: NDArray[np.bool_], device: Device) -> torch.Tensor:
+    """Compare the masks of each size with each other, and the boxes of the others."""
+    out = _to(overlaps_of_boxes(dt, gt), device)
+    for d, g in pairs_of_one_size(dt, gt):
+        found = _iou_of_one_size(dt.taken(d), gt.taken(g), crowd[g], device)
+        out[_to(d, device)[:, None], _to(g, device)] = found
+    return out
 
 
 def _facts(lists: ToggleLists, device: Device) -> torch.Tensor:

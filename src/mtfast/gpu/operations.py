@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.util import find_spec
 from types import ModuleType
 
 import torch
 
 from mtfast.gpu import kernel_operations, torch_operations
+from mtfast.gpu.driver import missing_module
 from mtfast.kernels.device.change_words import MAX_PIXELS
 
 __all__ = ["operations_for"]
@@ -39,4 +39,4 @@ def _runs_kernels(device: torch.device) -> bool:
 
 @cache
 def _has_compiler() -> bool:
-    return all(find_spec(name) is not None for name in ("numba_cuda", "cuda"))
+    return missing_module() is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -15,13 +15,20 @@ from mtfast.mask import few
 from mtfast.mask.arguments import as_boxes
 from mtfast.mask.dicts import Mask, Masks, rles_of
 from mtfast.mask.validation import refuse, scratch_for
-from mtfast.ragged import gather_texts
 from mtfast.rles import Rles
 from mtfast.rles.arguments import integer_per_mask
 from mtfast.table import RunTable
 
-__all__ = ["area", "exact_areas", "iou", "toBbox"]
-
+__all__ = [
+    "OtherSize",
+    "area",
+    "exact_areas",
+    "iou",
+    "overlaps_of_boxes",
+    "pairs_of_one_size",
+    "toBbox",
+    "warning_of_sizes",
+]
 
 OtherSize = Literal["warn", "error"]
 
@@ -197,20 +204,27 @@ def iou(dt: Any, gt: Any, pyiscrowd: ArrayLike, other_size: OtherSize = "warn") 
             "convert masks with toBbox, or boxes with frPyObjects"
         )
     first, second = rles_of(dt), rles_of(gt)
-    if other_size == "warn" and (pair := _pair_of_other_size(first, second)):
+    if other_size == "warn" and (message := warning_of_sizes(first, second)):
         out = _iou_by_sizes(first, second, pyiscrowd)
-        message = (
-            f"{pair}: iou is -1 where the boxes of such masks overlap; expected masks of one "
-            f"image; correct their sizes"
-        )
         # Of the line that has called.
         warnings.warn(message, stacklevel=2)
         return out
     return operations.iou(first, second, pyiscrowd)
 
 
-def _pair_of_other_size(dt: Rles, gt: Rles) -> str | None:
-    """Describe the first detection and mask whose frames differ in size, and count all such."""
+def warning_of_sizes(dt: Rles, gt: Rles) -> str | None:
+    """Describe the first detection and mask whose frames differ in size, and count all such.
+
+    Parameters
+    ----------
+    dt, gt : Rles
+        With at least one mask each.
+
+    Returns
+    -------
+    str
+        A warning; None if all frames have one size.
+    """
     height, width = dt.heights[0], dt.widths[0]
     if all((side.heights == height).all() and (side.widths == width).all() for side in (dt, gt)):
         return None
@@ -220,27 +234,58 @@ def _pair_of_other_size(dt: Rles, gt: Rles) -> str | None:
     more = f", and {n - 1} more pairs differ" if n > 1 else ""
     return (
         f"dt[{d}] has {dt.heights[d]} x {dt.widths[d]} pixels and gt[{g}] {gt.heights[g]} x "
-        f"{gt.widths[g]}{more}"
+        f"{gt.widths[g]}{more}: iou is -1 where the boxes of such masks overlap; expected masks of "
+        f"one image; correct their sizes"
     )
 
 
 def _iou_by_sizes(dt: Rles, gt: Rles, iscrowd: ArrayLike) -> NDArray[np.float64]:
     """Compare the masks of each size with each other, and the boxes of the others."""
-    overlap = operations.bbox_iou(_exact_boxes(dt), _exact_boxes(gt), iscrowd) > 0
-    out = np.where(overlap, -1.0, 0.0)
+    out = overlaps_of_boxes(dt, gt)
     crowd = integer_per_mask("iscrowd", iscrowd, gt.n)
-    for size in {*dt.sizes()} & {*gt.sizes()}:
-        d, g = (
-            np.flatnonzero((side.heights == size[0]) & (side.widths == size[1]))
-            for side in (dt, gt)
-        )
-        out[np.ix_(d, g)] = operations.iou(_some(dt, d), _some(gt, g), crowd[g])
+    for d, g in pairs_of_one_size(dt, gt):
+        out[np.ix_(d, g)] = operations.iou(dt.taken(d), gt.taken(g), crowd[g])
     return out
 
 
-def _some(rles: Rles, picks: NDArray[np.int64]) -> Rles:
-    text, offsets = gather_texts(rles.text, rles.offsets, picks)
-    return Rles(text, offsets, rles.heights[picks], rles.widths[picks])
+def overlaps_of_boxes(dt: Rles, gt: Rles) -> NDArray[np.float64]:
+    """Compare the boxes of masks.
+
+    Parameters
+    ----------
+    dt, gt : Rles
+        Of m and n masks.
+
+    Returns
+    -------
+    (m, n) float64
+        -1 where the boxes overlap, and 0 elsewhere.
+
+    Raises
+    ------
+    RLEError
+        If a mask is malformed.
+    """
+    return np.where(operations.bbox_iou(_exact_boxes(dt), _exact_boxes(gt)) > 0, -1.0, 0.0)
+
+
+def pairs_of_one_size(dt: Rles, gt: Rles) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Find the masks of each size that both sides have.
+
+    Parameters
+    ----------
+    dt, gt : Rles
+
+    Yields
+    ------
+    (k,) and (l,) int64
+        Indices of the detections of a size, and of the masks of it.
+    """
+    for height, width in {*dt.sizes()} & {*gt.sizes()}:
+        d, g = (
+            np.flatnonzero((side.heights == height) & (side.widths == width)) for side in (dt, gt)
+        )
+        yield d, g
 
 
 def _is_empty(side: Any) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, RLEError, shown
+from mtfast.ragged import gather_texts
 from mtfast.table import MAX_PIXELS, RunTable, explain
 
 __all__ = [
@@ -120,6 +121,20 @@ class Rles(NamedTuple):
     def sizes(self) -> list[tuple[int, int]]:
         """Return the height and width of each mask."""
         return list(zip(self.heights.tolist(), self.widths.tolist(), strict=True))
+
+    def taken(self, indices: Int64) -> Rles:
+        """Return some of the masks.
+
+        Parameters
+        ----------
+        indices : (k,) int64
+
+        Returns
+        -------
+        Rles
+        """
+        text, offsets = gather_texts(self.text, self.offsets, indices)
+        return Rles(text, offsets, self.heights[indices], self.widths[indices])
 
 
 class ToggleLists(NamedTuple):

@@ -42,6 +42,7 @@ __all__ = [
     "device_function",
     "device_kernel",
     "dtype_of",
+    "import_compiler",
 ]
 
 # Python names of the arguments that every body begins with.
@@ -94,40 +95,42 @@ class DeviceFunction:
         """Call the function in plain Python."""
         return self.function(*arguments)
 
-    def for_host(self) -> Callable[..., Any]:
-        """Return the function, with those that it calls, as parts of a kernel of the host.
+    @cached_property
+    def on_host(self) -> Callable[..., Any]:
+        """The function, with those that it calls, as parts of kernels of the host."""
+        return jit.part(self._calling(lambda called: called.on_host, lambda kind: kind))
+
+    def on_device(self, cuda: Any) -> Any:
+        """Compile the function for a GPU, after those that it calls.
+
+        Parameters
+        ----------
+        cuda : module
+            numba-cuda's ``numba.cuda``.
 
         Returns
         -------
         callable
         """
-        return jit.part(self._clone(DeviceFunction.for_host, lambda kind: kind))
-
-    def for_device(self) -> Any:
-        """Compile the function, after those that it calls, for the device.
-
-        Returns
-        -------
-        callable
-            As numba-cuda knows it.
-        """
-        from numba import cuda, types
-
         if self._on_device is not None:
             return getattr(cuda.libdevice, self._on_device)
-        clone = self._clone(DeviceFunction.for_device, lambda kind: getattr(types, kind.name))
+        from numba import types
+
+        clone = self._calling(
+            lambda called: called.on_device(cuda), lambda kind: getattr(types, kind.name)
+        )
         return cuda.jit(device=True)(clone)
 
-    def _clone(
-        self, translate: Callable[[DeviceFunction], Any], type_of: Callable[[Scalar], Any]
+    def _calling(
+        self, compiled: Callable[[DeviceFunction], Any], type_of: Callable[[Scalar], Any]
     ) -> Callable[..., Any]:
-        """Return the function with other functions and types in the place of what it names."""
+        """Clone the function, with compiled ones and types in place of those that it names."""
         function = self.function
         scope = dict(function.__globals__)
         for name in function.__code__.co_names:
             named = scope.get(name)
             if isinstance(named, DeviceFunction):
-                scope[name] = translate(named)
+                scope[name] = compiled(named)
             elif isinstance(named, Scalar):
                 scope[name] = type_of(named)
         return FunctionType(
@@ -246,7 +249,7 @@ class DeviceKernel:
             ]
         lines += ["    return 0"]
         phases = {
-            f"phase_{n}": phase.for_host() if IS_COMPILED else phase
+            f"phase_{n}": phase.on_host if IS_COMPILED else phase
             for n, phase in enumerate(self.phases)
         }
         loops = self._made(lines, phases | {"i32": jit.i32})
@@ -283,7 +286,7 @@ class DeviceKernel:
         for number in range(len(self.phases)):
             lines += ["    cuda.syncthreads()"] * (number > 0)
             lines += [f"    phase_{number}(bx, by, t, scratch, {arguments})"]
-        phases = {f"phase_{n}": phase.for_device() for n, phase in enumerate(self.phases)}
+        phases = {f"phase_{n}": phase.on_device(cuda) for n, phase in enumerate(self.phases)}
         scope = phases | {
             "cuda": cuda,
             "i32": types.int32,
@@ -345,3 +348,15 @@ def device_kernel(
     array([1, 1, 1, 0], dtype=uint8)
     """
     return lambda function: DeviceKernel((DeviceFunction(function), *then), types, threads, scratch)
+
+
+def import_compiler() -> None:
+    """Import numba-cuda with the parts that it leaves until something is compiled.
+
+    Raises
+    ------
+    ImportError, AttributeError
+        If it does not go with what is installed beside it: version 0.30.4 takes a function from
+        numpy that 2.5 no longer has.
+    """
+    from numba.cuda import cudaimpl  # noqa: F401

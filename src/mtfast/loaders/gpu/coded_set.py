@@ -21,8 +21,9 @@ from mtfast.kernels.device import window_table as fields
 from mtfast.loaders.gpu.memory import Memory
 from mtfast.loaders.reader import Reader
 from mtfast.rles.batch import Rles, toggles_of
+from mtfast.table import RunTable
 
-__all__ = ["SetRuns", "blank_images", "read_files", "read_runs"]
+__all__ = ["SetRuns", "blank_images", "read_files", "read_runs", "runs_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -88,16 +89,12 @@ def read_runs(reader: Reader, device: torch.device) -> SetRuns:
             f"an image of {largest:,} pixels; expected fewer than 2,147,483,648, to paint its "
             f"masks on a GPU; use mtfast.loaders.torch.Loader"
         )
-    lists = toggles_of(Rles.of_table(table), "runs")
-    n = table.n_instances
-    # The toggles of every instance end with a sentinel.
-    toggles = np.delete(lists.toggles[: lists.offsets[-1]], lists.offsets[1:] - 1)
-    starts = lists.offsets[: n + 1] - np.arange(n + 1)
-    shown = np.ones(n, np.uint8)
+    toggles, starts = runs_of(table)
+    shown = np.ones(table.n_instances, np.uint8)
     if reader.crowds == "ignore":
         shown[table.iscrowd != 0] = 0
     return SetRuns(
-        _to(toggles.astype(np.uint32).view(np.int32), device),
+        _to(toggles, device),
         _to(starts, device),
         _to(table.category_ids.astype(np.int32), device),
         _to(table.instance_ids.astype(np.int64), device),
@@ -105,6 +102,32 @@ def read_runs(reader: Reader, device: torch.device) -> SetRuns:
         shown,
         table.image_offsets.astype(np.int64),
     )
+
+
+def runs_of(table: RunTable) -> tuple[NDArray[np.int32], Int64]:
+    """List where the runs of instances begin and end.
+
+    Parameters
+    ----------
+    table : RunTable
+        Of frames below 2**31 pixels.
+
+    Returns
+    -------
+    toggles : int32
+        Column by column of a frame; as many on as off.
+    starts : (n + 1,) int64
+        Where the toggles of each instance begin.
+
+    Raises
+    ------
+    RLEError
+        If a text does not tile its frame.
+    """
+    lists = toggles_of(Rles.of_table(table), "runs")
+    # The toggles of every instance end with a sentinel.
+    toggles = np.delete(lists.toggles[: lists.offsets[-1]], lists.offsets[1:] - 1)
+    return toggles.astype(np.int32), lists.offsets - np.arange(lists.n + 1)
 
 
 def _to(array: NDArray[Any], device: torch.device) -> torch.Tensor:

@@ -21,6 +21,7 @@ from mtfast.kernels.device import window_table as fields
 from mtfast.loaders.batches import SampleDict, channels_first
 from mtfast.loaders.gpu.coded_set import SetRuns
 from mtfast.loaders.gpu.disk import WindowFiles
+from mtfast.loaders.gpu.painting import n_tiles
 from mtfast.loaders.reader import Reader
 from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.view_batches import ViewBatches
@@ -240,7 +241,7 @@ class BatchMaker:
         runs = self._runs
         self._launcher.launch(
             kernel,
-            (_n_tiles(height, width), n),
+            (n_tiles(height, width), n),
             there["windows"], runs.toggles, runs.starts, runs.numbers, self._reader.ignore_value,
             int(not wide), out, out,
         )  # fmt: skip
@@ -276,18 +277,10 @@ class BatchMaker:
         )  # fmt: skip
         self._launcher.launch(
             paint_windows.paint_instances,
-            (n_pairs, _n_tiles(height, width)),
+            (n_pairs, n_tiles(height, width)),
             *shared, places, targets.masks, targets.masks,
         )  # fmt: skip
         return targets
-
-
-def _n_tiles(height: int, width: int) -> int:
-    """Return how many tiles masks have at most, standing or turned."""
-    return max(
-        -(-a // paint_windows.ROWS) * -(-b // paint_windows.COLUMNS)
-        for a, b in ((height, width), (width, height))
-    )
 
 
 def _size_of(view: NDArray[np.int64]) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """Masks painted where they are needed: runs travel to the device, frames are made there.
 
-The runs of an image are a few kilobytes, its frames megabytes. Only plain tensor operations are
-used, so this works on every device that PyTorch supports.
+The runs of an image are a few kilobytes, its frames megabytes. A CUDA device with numba-cuda paints
+them with the kernels of :mod:`mtfast.kernels.device.paint_windows`, to which a frame is a window
+that shows all of it; every other device that PyTorch supports with plain tensor operations.
 """
 
 from __future__ import annotations
@@ -10,14 +11,24 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from mtfast.gpu import kernel_operations
+from mtfast.gpu.launching import launcher_of
+from mtfast.gpu.operations import operations_for
+from mtfast.kernels.device import paint_windows
+from mtfast.kernels.device import window_table as fields
+from mtfast.loaders.gpu.coded_set import runs_of
 from mtfast.painting.paint import semantic_dtype
 from mtfast.rles.batch import Rles, toggles_of
 from mtfast.table import RunTable
 
-__all__ = ["paint", "paint_instances"]
+__all__ = ["n_tiles", "paint", "paint_instances"]
 
 Device: TypeAlias = torch.device | str
+
+# Along the second axis of a grid.
+_MOST_BLOCKS = 65535
 
 
 def paint(table: RunTable, device: Device = "cpu") -> torch.Tensor:
@@ -55,6 +66,8 @@ def paint(table: RunTable, device: Device = "cpu") -> torch.Tensor:
     """
     height, width = table.common_size()
     dtype = semantic_dtype(table.category_ids)
+    if _runs_kernels(table, device):
+        return _frames_of_kernels(table, dtype, device)
     touched = _touched_pixels(table, device)
     n_instances = max(table.n_instances, 1)
     image = _to(table.image_of_instance, device)[touched.instance]
@@ -100,10 +113,82 @@ def paint_instances(table: RunTable, device: Device = "cpu") -> torch.Tensor:
     >>> masks = paint_instances(train.instances(3), "cuda")                      # doctest: +SKIP
     """
     height, width = table.common_size()
+    if _runs_kernels(table, device):
+        return _instances_of_kernels(table, device)
     touched = _touched_pixels(table, device)
     frames = torch.zeros(table.n_instances * height * width, dtype=torch.bool, device=device)
     frames[touched.instance * (height * width) + touched.pixel] = True
     return frames.view(table.n_instances, height, width)
+
+
+def n_tiles(height: int, width: int) -> int:
+    """Return how many tiles masks have at most, standing or turned.
+
+    Parameters
+    ----------
+    height, width : int
+
+    Returns
+    -------
+    int
+    """
+    return max(
+        -(-a // paint_windows.ROWS) * -(-b // paint_windows.COLUMNS)
+        for a, b in ((height, width), (width, height))
+    )
+
+
+def _runs_kernels(table: RunTable, device: Device) -> bool:
+    height, width = table.common_size()
+    if not table.n_instances * height * width or n_tiles(height, width) > _MOST_BLOCKS:
+        return False
+    return operations_for(torch.device(device), height * width) is kernel_operations
+
+
+def _frames_of_kernels(table: RunTable, dtype: np.dtype[Any], device: Device) -> torch.Tensor:
+    height, width = table.common_size()
+    wide = dtype == np.uint16
+    kernel = paint_windows.paint_semantic_wide if wide else paint_windows.paint_semantic
+    shape = table.n_images, height, width
+    frames = torch.empty(shape, dtype=torch.uint16 if wide else torch.uint8, device=device)
+    runs = [_to(column, device) for column in runs_of(table)]
+    numbers = _to(table.category_ids.astype(np.int32), device)
+    windows = _to(_windows_of(table), device)
+    for first in range(0, table.n_images, _MOST_BLOCKS):
+        out = frames[first : first + _MOST_BLOCKS]
+        launcher_of(out.device).launch(
+            kernel,
+            (n_tiles(height, width), len(out)),
+            windows[first:].reshape(-1), *runs, numbers, 0, int(not wide), out, out,
+        )  # fmt: skip
+    return frames
+
+
+def _instances_of_kernels(table: RunTable, device: Device) -> torch.Tensor:
+    height, width = table.common_size()
+    n = table.n_instances
+    frames = torch.empty((n, height, width), dtype=torch.bool, device=device)
+    windows = _to(_windows_of(table), device).reshape(-1)
+    runs = [_to(column, device) for column in runs_of(table)]
+    owners = _to(table.image_of_instance.astype(np.int32), device)
+    instances = torch.arange(n, dtype=torch.int32, device=device)
+    launcher_of(frames.device).launch(
+        paint_windows.paint_instances,
+        (n, n_tiles(height, width)),
+        windows, *runs, owners, instances, instances, frames, frames,
+    )  # fmt: skip
+    return frames
+
+
+def _windows_of(table: RunTable) -> NDArray[np.int64]:
+    """Make a window of each frame, (n, FIELDS), in which it is shown as it is."""
+    height, width = table.common_size()
+    windows = np.zeros((table.n_images, fields.FIELDS), np.int64)
+    windows[:, [fields.FRAME_HEIGHT, fields.VIEW_H, fields.HEIGHT]] = height
+    windows[:, [fields.FRAME_WIDTH, fields.VIEW_W, fields.WIDTH]] = width
+    windows[:, fields.INSTANCES] = table.image_offsets[:-1]
+    windows[:, fields.INSTANCES_END] = table.image_offsets[1:]
+    return windows
 
 
 class _Touched(NamedTuple):

@@ -1,0 +1,139 @@
+"""What launches kernels on a device, on a stand-in for NVIDIA's libraries."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+import sys
+from contextlib import nullcontext
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
+
+from mtfast.errors import MtfastError
+from mtfast.gpu import driver
+from mtfast.kernels.device.change_words import changes_of_four_bytes as kernel
+from mtfast.kernels.device.twice import DeviceCode, DeviceKernel
+from mtfast.kernels.jit import _Folder
+
+DEVICE = torch.device("cuda", 0)
+
+
+class Libraries:
+    """Compiles a kernel to "cubin" and logs the arguments of its launches."""
+
+    def __init__(self) -> None:
+        self.n_compiled, self.launches, self.status = 0, [], 0
+
+    def compile_for(self, kernel, capability):
+        self.n_compiled += 1
+        return DeviceCode(b"ptx", f"entry of {kernel.name}")
+
+    def launch(self, handle, *arguments):
+        grid, parameters = arguments[:3], arguments[8]
+        addresses = (ctypes.c_uint64 * len(kernel.types)).from_address(parameters)
+        given = [ctypes.c_int64.from_address(address).value for address in addresses]
+        self.launches.append((handle, grid, given))
+        return (self.status,)
+
+    def modules(self):
+        link = SimpleNamespace(link=lambda kind: SimpleNamespace(code=kind.encode()))
+        code = SimpleNamespace(
+            from_ptx=lambda ptx: ptx,
+            from_cubin=lambda cubin: SimpleNamespace(
+                get_kernel=lambda entry: SimpleNamespace(handle=len(cubin + entry.encode()))
+            ),
+        )
+        core, bindings = ModuleType("cuda.core"), ModuleType("cuda.bindings")
+        core.Device = lambda index: SimpleNamespace(set_current=lambda: None)
+        core.ObjectCode, core.LinkerOptions = code, lambda arch: arch
+        core.Linker = lambda ptx, options: link
+        bindings.driver = SimpleNamespace(CUfunction=int, cuLaunchKernel=self.launch)
+        cuda = ModuleType("cuda")
+        cuda.core, cuda.bindings = core, bindings
+        return {"cuda": cuda, "cuda.core": core, "cuda.bindings": bindings}
+
+
+@pytest.fixture
+def libraries(monkeypatch, tmp_path):
+    stand_in = Libraries()
+    for name, module in stand_in.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    stream = SimpleNamespace(cuda_stream=0, synchronize=lambda: None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: stream)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(driver, "CODE_FOLDER", _Folder(tmp_path))
+    monkeypatch.setattr(driver, "version", lambda name: "0.30.4")
+    monkeypatch.setattr(driver, "_versions", lambda: ("0.30.4",))
+    monkeypatch.setattr(driver, "import_compiler", lambda: None)
+    monkeypatch.setattr(DeviceKernel, "compile_for", lambda *given: stand_in.compile_for(*given))
+    return stand_in
+
+
+def test_a_kernel_is_compiled_once_and_kept(libraries, monkeypatch):
+    frames, words = torch.zeros(8, dtype=torch.int32), torch.zeros(16, dtype=torch.int32)
+    launched = (len(b"cubin") + len(f"entry of {kernel.name}"), (3, 1, 1))
+    given = [frames.data_ptr(), 8, 4, 16, words.data_ptr()]
+    first = driver.Driver(DEVICE)
+    for _ in range(2):
+        first.launch(kernel, (3, 1), frames, 8, 4, 16, words)
+    first.launch(kernel, (0, 1), frames, 8, 4, 0, words)
+    assert libraries.launches == [(*launched, given)] * 2
+    assert libraries.n_compiled == 1
+
+    def refuse():
+        raise AssertionError("numba-cuda is imported by a process that compiles nothing")
+
+    monkeypatch.setattr(driver, "import_compiler", refuse)
+    driver.Driver(DEVICE).launch(kernel, (3, 1), frames, 8, 4, 16, words)
+    assert libraries.launches == [(*launched, given)] * 3
+    assert libraries.n_compiled == 1
+
+
+def test_a_compiler_that_does_not_go_with_numpy(libraries, monkeypatch):
+    def fail():
+        raise AttributeError("module 'numpy' has no attribute 'row_stack'")
+
+    monkeypatch.setattr(driver, "import_compiler", fail)
+    found = r"numba-cuda 0.30.4 that does not import beside numpy \d.* \(module 'numpy' has no "
+    with pytest.raises(
+        MtfastError, match=f"^{found}.*; expected .*; run: pip install 'numpy<2.5'$"
+    ):
+        driver.Driver(DEVICE).launch(kernel, (1, 1), 0, 8, 4, 16, 0)
+
+
+def test_a_launch_that_fails(libraries):
+    libraries.status = SimpleNamespace(name="CUDA_ERROR_OUT_OF_MEMORY")
+    with pytest.raises(MtfastError, match=r"3 x 1 blocks \(CUDA_ERROR_OUT_OF_MEMORY\); expected"):
+        driver.Driver(DEVICE).launch(kernel, (3, 1), 0, 8, 4, 16, 0)
+
+
+@pytest.mark.parametrize("missing", ["numba_cuda", "cuda", "cuda.core"])
+def test_what_is_not_installed(libraries, monkeypatch, missing):
+    monkeypatch.setattr(driver, "find_spec", lambda name: None if name == missing else name)
+    with pytest.raises(MtfastError, match=f"no '{missing}'; .*; run: pip install 'mtfast.gpu.'"):
+        driver.driver_of(DEVICE)
+
+
+def test_what_is_no_device(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for device in (DEVICE, torch.device("cpu")):
+        with pytest.raises(MtfastError, match=f"device '{device}'; expected a CUDA device"):
+            driver.driver_of(device)
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"), [("mtfast.gpu", "torch"), ("mtfast.loaders.gpu", "gpu")]
+)
+def test_without_torch(module, extra):
+    code = f"import sys; sys.modules['torch'] = None; import {module}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("mtfast.errors.MtfastError: ")
+    assert last.endswith(
+        f"no 'torch'; expected it to be installed; run: pip install 'mtfast[{extra}]'"
+    )
