@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,10 @@ import numpy as np
 from mtfast.jpeg.device import CodedImage, read_coded
 from mtfast.kernels.device import jpeg_blocks, jpeg_pixels, plan, resize_windows
 from mtfast.kernels.device import window_table as fields
+from mtfast.kernels.device.twice import DeviceKernel
 from mtfast.loaders.views import View
+
+Run = Callable[..., None]
 
 # Memory after an array of results, which must stay as it is.
 MARGIN = 64
@@ -59,7 +62,10 @@ def put_together(coded: Sequence[CodedImage]) -> CodedFiles:
     return CodedFiles(
         rows.reshape(-1),
         np.concatenate(
-            [image.bits[:: -(-image.n_columns // image.step)].astype(np.int64) >> 5 for image in coded]
+            [
+                image.bits[:: -(-image.n_columns // image.step)].astype(np.int64) >> 5
+                for image in coded
+            ]
         ),
         np.concatenate([image.words for image in coded]),
         np.concatenate([image.bits for image in coded]),
@@ -70,11 +76,16 @@ def put_together(coded: Sequence[CodedImage]) -> CodedFiles:
 
 
 def make_windows(
-    files: CodedFiles, numbers: Sequence[int], views: Sequence[View], is_copied: bool = False
+    files: CodedFiles,
+    numbers: Sequence[int],
+    views: Sequence[View],
+    is_copied: bool = False,
+    run: Run = DeviceKernel.run,
 ) -> Made:
     """Decode, resize and turn the windows of a batch.
 
-    ``numbers`` are those of the files; the views are of one size after they are turned.
+    ``numbers`` are those of the files; the views are of one size after they are turned. ``run``
+    is called with a kernel, a grid and the arguments.
     """
     n = len(views)
     windows, totals = np.empty(n * fields.FIELDS, np.int64), np.empty(plan.TOTALS, np.int64)
@@ -88,10 +99,11 @@ def make_windows(
     if is_copied:
         words = np.full(totals[plan.COPIED], 0xDEADBEEF, np.uint32)
         grid = int(totals[plan.ROWS]), n
-        jpeg_blocks.copy_rows.run(grid, windows, files.bits, files.words, words)
+        run(jpeg_blocks.copy_rows, grid, windows, files.bits, files.words, words)
     planes = np.full(totals[plan.PLANE_BYTES] + MARGIN, 99, np.uint8)
     status = np.zeros(n, np.int32)
-    jpeg_blocks.decode_stretches.run(
+    run(
+        jpeg_blocks.decode_stretches,
         (-(-int(totals[plan.STRETCHES]) // jpeg_blocks.THREADS), n),
         windows, words, files.bits, files.dcs, files.tables, files.long_codes,
         planes.view(np.uint32), status,
@@ -101,16 +113,17 @@ def make_windows(
     out = np.full(n * height * width * 3 + MARGIN, 99, np.uint8)
     plain, resized = lists[: totals[plan.PLAIN]], lists[n:][: totals[plan.RESIZED]]
     tiles = int(totals[plan.WINDOW_TILES])
-    _make_pixels(tiles, windows, plain, planes, 1, out)
+    _make_pixels(run, tiles, windows, plain, planes, 1, out)
     if resized.size:
         pixels = np.full(3 * totals[plan.RESIZED_PIXELS] + MARGIN, 99, np.uint8)
-        _make_pixels(tiles, windows, resized, planes, 0, pixels)
-        _resize(windows, resized, pixels, (height, width), out)
+        _make_pixels(run, tiles, windows, resized, planes, 0, pixels)
+        _resize(run, windows, resized, pixels, (height, width), out)
     assert np.all(out[-MARGIN:] == 99)
     return Made(out[:-MARGIN].reshape(n, height, width, 3), status, windows)
 
 
 def _make_pixels(
+    run: Run,
     tiles: int,
     windows: np.ndarray,
     chosen: np.ndarray,
@@ -118,16 +131,13 @@ def _make_pixels(
     oriented: int,
     out: np.ndarray,
 ) -> None:
-    jpeg_pixels.make_pixels.run(
-        (tiles, len(chosen)), windows, chosen, planes, oriented, out, _words_of(out)
-    )
-
-
-def _words_of(memory: np.ndarray) -> np.ndarray:
-    return memory[: memory.size // 4 * 4].view(np.uint32)
+    grid = tiles, len(chosen)
+    words = out[: out.size // 4 * 4].view(np.uint32)
+    run(jpeg_pixels.make_pixels, grid, windows, chosen, planes, oriented, out, words)
 
 
 def _resize(
+    run: Run,
     windows: np.ndarray,
     chosen: np.ndarray,
     pixels: np.ndarray,
@@ -141,13 +151,12 @@ def _resize(
     between = np.empty(totals[2], np.uint8)
     shared = windows, chosen, passes, starts, weights
     n_blocks = -(-sum(size) // resize_windows.THREADS)
-    resize_windows.weigh_windows.run((n_blocks, len(chosen)), *shared)
+    run(resize_windows.weigh_windows, (n_blocks, len(chosen)), *shared)
     n_blocks = -(-most // resize_windows.THREADS)
-    resize_windows.resize_first.run((n_blocks, len(chosen)), *shared, pixels, between)
+    run(resize_windows.resize_first, (n_blocks, len(chosen)), *shared, pixels, between)
     n_blocks = -(-size[0] // jpeg_pixels.TILE) * -(-size[1] // jpeg_pixels.TILE)
-    resize_windows.resize_second.run(
-        (n_blocks, len(chosen)), *shared, between, out, _words_of(out)
-    )
+    words = out[: out.size // 4 * 4].view(np.uint32)
+    run(resize_windows.resize_second, (n_blocks, len(chosen)), *shared, between, out, words)
 
 
 def expected_window(whole: np.ndarray, view: View) -> np.ndarray:

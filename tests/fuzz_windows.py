@@ -88,11 +88,11 @@ def a_view(rng: random.Random, frame: tuple[int, int], shape: tuple[int, int]) -
     return View(y, x, h, w, height, width, rng.random() < 0.5, turns)
 
 
-def windows_agree(
-    numbers: list[int], views: list[View], step: int, is_copied: bool
-) -> bool:
+def windows_agree(numbers: list[int], views: list[View], step: int, is_copied: bool) -> bool:
     """Whether all windows of sound files have the pixels of imagecodecs."""
-    made = make_windows(code_files([a_file(k) for k in numbers], step), range(len(numbers)), views, is_copied)
+    made = make_windows(
+        code_files([a_file(k) for k in numbers], step), range(len(numbers)), views, is_copied
+    )
     expected = [expected_window(pixels_of(k), view) for k, view in zip(numbers, views, strict=True)]
     return not made.status.any() and np.array_equal(made.pixels, expected)
 
@@ -103,14 +103,19 @@ def damaged(rng: random.Random, files: CodedFiles, is_copied: bool) -> CodedFile
     The places of coefficients stay, and so do marks that lead to long codes: those are made by
     :mod:`mtfast.jpeg.device`, and not of what a file says. Entries stay where rows are copied.
     """
-    changed = {name: getattr(files, name).copy() for name in ("words", "bits", "dcs", "tables", "long_codes")}
+    changed = {
+        name: getattr(files, name).copy()
+        for name in ("words", "bits", "dcs", "tables", "long_codes")
+    }
     for name in rng.sample(sorted(changed), rng.randint(1, 3)):
         array = changed[name]
         if not array.size or (name == "bits" and is_copied):
             continue
         for _ in range(rng.randint(1, 20)):
             at = rng.randrange(array.size)
-            value = rng.choice((0, rng.getrandbits(32), 2**32 - 1, int(array[at]) ^ 1 << rng.randrange(16)))
+            value = rng.choice(
+                (0, rng.getrandbits(32), 2**32 - 1, int(array[at]) ^ 1 << rng.randrange(16))
+            )
             place = at % jpeg_blocks.TABLE_SET
             if name == "tables" and place < jpeg_blocks.QUANTA:
                 if array[at] & jpeg_blocks.LONG:
@@ -122,9 +127,7 @@ def damaged(rng: random.Random, files: CodedFiles, is_copied: bool) -> CodedFile
     return files._replace(**changed)
 
 
-def damaged_windows(
-    files: CodedFiles, views: list[View], is_copied: bool
-) -> np.ndarray:
+def damaged_windows(files: CodedFiles, views: list[View], is_copied: bool) -> np.ndarray:
     """Decode windows of damaged files; returns the statuses."""
     return make_windows(files, range(len(views)), views, is_copied).status
 
@@ -142,8 +145,17 @@ def make_trial(seed: int, number: int) -> Trial:
     return Trial(windows_agree, (numbers, views, step, is_copied), {}, True)
 
 
+if __name__ in ("__main__", "__mp_main__"):
+    # Kernels are compiled before trials, whose time is limited, in the workers too.
+    windows_agree([0], [View(0, 0, 9, 9, 8, 8)], 1, True)
+
 if __name__ == "__main__":
     if not {"--trials", "--seconds", "--replay"} & {word.split("=")[0] for word in sys.argv}:
         # 10,000 windows of sound files, and a quarter as many of damaged ones.
-        sys.argv += ["--trials", str(round(10_000 / WINDOWS / (1 - DAMAGED_SHARE))), "--seconds", "inf"]
+        sys.argv += [
+            "--trials",
+            str(round(10_000 / WINDOWS / (1 - DAMAGED_SHARE))),
+            "--seconds",
+            "inf",
+        ]
     main(make_trial, __doc__)
