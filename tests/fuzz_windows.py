@@ -33,6 +33,8 @@ MOST = 90
 # Those that the kernels decode.
 ENTERED = [case for case in CASES if case[0] != "411"]
 DAMAGED_SHARE = 0.2
+# Of a code of 16 bits.
+LONGEST_ENTRY = 16 << 8 | 0xFF
 
 
 def with_deep_factors(data: bytes) -> bytes:
@@ -100,8 +102,9 @@ def windows_agree(numbers: list[int], views: list[View], step: int, is_copied: b
 def damaged(rng: random.Random, files: CodedFiles, is_copied: bool) -> CodedFiles:
     """Files whose words, entries, DCs or tables are not those that were read.
 
-    The places of coefficients stay, and so do marks that lead to long codes: those are made by
-    :mod:`mtfast.jpeg.device`, and not of what a file says. Entries stay where rows are copied.
+    What :mod:`mtfast.jpeg.device` makes, and not of what a file says, stays: the places of
+    coefficients, marks that lead to long codes, and that no code has more than 16 bits. Entries
+    stay where rows are copied.
     """
     changed = {
         name: getattr(files, name).copy()
@@ -116,13 +119,13 @@ def damaged(rng: random.Random, files: CodedFiles, is_copied: bool) -> CodedFile
             value = rng.choice(
                 (0, rng.getrandbits(32), 2**32 - 1, int(array[at]) ^ 1 << rng.randrange(16))
             )
-            place = at % jpeg_blocks.TABLE_SET
-            if name == "tables" and place < jpeg_blocks.QUANTA:
+            place = at % jpeg_blocks.TABLE_SET if name == "tables" else 0
+            if place >= jpeg_blocks.NATURAL:
+                continue
+            if name in ("tables", "long_codes") and place < jpeg_blocks.QUANTA:
                 if array[at] & jpeg_blocks.LONG:
                     continue
-                value &= jpeg_blocks.LONG - 1
-            if name == "tables" and place >= jpeg_blocks.NATURAL:
-                continue
+                value = min(value & (jpeg_blocks.LONG - 1), LONGEST_ENTRY)
             array[at] = np.array(value, np.int64).astype(array.dtype)
     return files._replace(**changed)
 
