@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, TypeAlias
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -43,8 +44,11 @@ class HostLauncher:
 
 
 def _memory(tensor: torch.Tensor, type_: str) -> NDArray[Any]:
-    flat = tensor.view(-1).view(torch.uint8).numpy()
     dtype = dtype_of(type_)
+    if not tensor.numel():
+        # Its strides may be 0, of which PyTorch makes no view of another type.
+        return np.empty(0, dtype)
+    flat = tensor.view(-1).view(torch.uint8).numpy()
     memory: NDArray[Any] = flat[: flat.size // dtype.itemsize * dtype.itemsize].view(dtype)
     return memory
 
