@@ -14,6 +14,7 @@ from image_samples import exif
 from jpegs import encoded, photograph
 
 HEIGHT, WIDTH = 45, 70
+LARGE = 140, 150
 KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("420", {}),
     ("422", {"restart_marker_blocks": 3}),
@@ -35,21 +36,22 @@ EMPTY = 3
 N_CLASSES = 300
 
 
-def make_coded_set(folder: Path) -> Path:
-    """Write the set; returns the annotation file."""
+def make_coded_set(folder: Path, *, outlier: bool = False) -> Path:
+    """Write the set; returns the annotation file. An outlier is a larger image at its end."""
     (folder / "images").mkdir(parents=True)
     rng = random.Random(11)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for number, (kind, options) in enumerate(KINDS, 1):
+    for number, (kind, options) in enumerate((*KINDS, *[("420", {})] * outlier), 1):
         name = f"{number}.jpg"
-        data = encoded(photograph(rng, HEIGHT, WIDTH), kind, rng.choice((60, 90)), **options)
+        height, width = (HEIGHT, WIDTH) if number <= len(KINDS) else LARGE
+        data = encoded(photograph(rng, height, width), kind, rng.choice((60, 90)), **options)
         (folder / "images" / name).write_bytes(data)
-        images.append({"id": number, "file_name": name, "height": HEIGHT, "width": WIDTH})
+        images.append({"id": number, "file_name": name, "height": height, "width": width})
         if number - 1 == EMPTY:
             continue
         for k in range(rng.randint(1, 6)):
-            rle = coco_mask.encode(_blob(rng))
+            rle = coco_mask.encode(_blob(rng, height, width))
             annotations.append(
                 {
                     "id": 1000 + len(annotations),
@@ -69,12 +71,12 @@ def make_coded_set(folder: Path) -> Path:
     return file
 
 
-def _blob(rng: random.Random) -> np.ndarray:
+def _blob(rng: random.Random, height: int, width: int) -> np.ndarray:
     """An ellipse, or scattered pixels."""
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    y, x = np.mgrid[:height, :width]
     if rng.random() < 0.3:
-        mask = np.random.default_rng(rng.getrandbits(32)).random((HEIGHT, WIDTH)) < 0.03
+        mask = np.random.default_rng(rng.getrandbits(32)).random((height, width)) < 0.03
     else:
-        top, left, size = rng.randrange(HEIGHT), rng.randrange(WIDTH), rng.randint(2, 20)
+        top, left, size = rng.randrange(height), rng.randrange(width), rng.randint(2, 20)
         mask = (y - top) ** 2 + 2 * (x - left) ** 2 < size**2
     return np.asfortranarray(mask, np.uint8)
