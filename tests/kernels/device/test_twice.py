@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+
 import numpy as np
 import pytest
 
@@ -148,3 +151,19 @@ def test_fields_of_windows_are_in_order():
     view = [getattr(window_table, n) for n in ("VIEW_Y", "VIEW_X", "VIEW_H", "VIEW_W")]
     view += [window_table.HEIGHT, window_table.WIDTH, window_table.MIRRORED, window_table.TURNS]
     assert view == list(range(view[0], view[0] + 8))
+
+
+def test_kernels_have_names_of_their_own():
+    """Machine code of a device is looked up by them."""
+    import mtfast.kernels.device
+
+    modules = [
+        importlib.import_module(f"mtfast.kernels.device.{module.name}")
+        for module in pkgutil.iter_modules(mtfast.kernels.device.__path__)
+    ]
+    found = [value for module in modules for value in vars(module).values()]
+    found += [v for value in found if isinstance(value, dict) for v in value.values()]
+    kernels = {id(value): value for value in found if isinstance(value, DeviceKernel)}
+    names = [kernel.name for kernel in kernels.values()]
+    assert len(names) > 10
+    assert len(set(names)) == len(names)

@@ -6,8 +6,10 @@ import gc
 import itertools
 import json
 import logging
+import multiprocessing
 import pickle
 import random
+import re
 import shutil
 import threading
 import weakref
@@ -335,6 +337,45 @@ def test_pickled_loaders(store):
     assert_same(list(again), list(expected))
 
 
+def send(loader, writer):
+    writer.send([batch["index"].tolist() for batch in loader])
+    loader.close()
+
+
+def test_a_loader_that_was_used_works_in_a_fork(store):
+    """The thread belongs to the process that has started it."""
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("no fork on this system")
+    context = multiprocessing.get_context("fork")
+    with gpu.Loader(Dataset(store, crop=16), 5, device="cpu") as loader:
+        expected = [batch["index"].tolist() for batch in loader]
+        loader.start(0)
+        reader, writer = context.Pipe(duplex=False)
+        process = context.Process(target=send, args=(loader, writer))
+        process.start()
+        assert reader.poll(60)
+        assert reader.recv() == expected
+        process.join(60)
+        assert process.exitcode == 0
+        assert [batch["index"].tolist() for batch in loader] == expected
+
+
+def test_an_iteration_goes_no_further_after_an_error(tiny_store):
+    """The next one does, as with the loader for the CPU."""
+    loader = gpu.Loader(Dataset(tiny_store, crop=32), 4, device="cpu", shuffle=False)
+    words = loader._maker._set.words
+    sound = words.clone()
+    words[:] = -1
+    batches = iter(loader)
+    with pytest.raises(StoreError, match="image 0 of split train of .* is damaged"):
+        next(batches)
+    assert list(batches) == []
+    loader.close()
+    words[:] = sound
+    loader.start(0)
+    assert_same(list(loader), list(on_cpu.Loader(Dataset(tiny_store, crop=32), 4, shuffle=False)))
+
+
 def test_what_is_logged(store, caplog):
     with caplog.at_level(logging.INFO, "mtfast"):
         next(iter(gpu.Loader(Dataset(store), 3, device="cpu")))
@@ -394,7 +435,9 @@ def test_no_flipped_bit_gives_other_batches(tiny_store, tmp_path, name, rng):
     assert len(errors) > 3
     for text in errors:
         assert len(text.splitlines()) == 1
-        assert name.split("/")[0] in text or "image" in text
+        assert re.search(r"images?[ /]\d+|images/file|instances", text), text
+    if name == "images/file":
+        assert all(re.search(r"image \d+ (in|of) ", text) for text in errors), errors
 
 
 def test_a_file_that_is_damaged_in_spite_of_its_checksum(tiny_store, monkeypatch):
