@@ -44,8 +44,11 @@ class HostLauncher:
 
 
 def _memory(tensor: torch.Tensor, type_: str) -> NDArray[Any]:
-    flat = tensor.numpy().reshape(-1).view(np.uint8)
     dtype = dtype_of(type_)
+    if not tensor.numel():
+        # Its strides may be 0, of which PyTorch makes no view of another type.
+        return np.empty(0, dtype)
+    flat = tensor.numpy().reshape(-1).view(np.uint8)
     memory: NDArray[Any] = flat[: flat.size // dtype.itemsize * dtype.itemsize].view(dtype)
     return memory
 

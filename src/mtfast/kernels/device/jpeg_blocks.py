@@ -277,6 +277,9 @@ def decode_stretch(
     w = i64(by) * FIELDS
     step = i32(windows[w + STEP])
     column_begin, column_end = i32(windows[w + COLUMN]), i32(windows[w + COLUMN_END])
+    # A window that shows nothing of its image has no stretches to divide by.
+    if column_begin >= column_end:
+        return
     first = quotient(column_begin, step)
     n_stretches = i32(quotient(column_end - 1, step) + 1 - first)
     number = i32(bx * THREADS + t)

@@ -241,7 +241,8 @@ def make_pixels(bx, by, t, scratch, windows, chosen, planes, oriented, out, out_
     n = i32(min(AT_ONCE, wd - x))
     y, x = i32(y + windows[w + VIEW_Y]), i32(x + windows[w + VIEW_X])
     height, width = i32(windows[w + FRAME_HEIGHT]), i32(windows[w + FRAME_WIDTH])
-    if y < 0 or y >= height:
+    # Where none of the pixels are in the image, there may be no samples at all.
+    if y < 0 or y >= height or x + n <= 0 or x >= width:
         for k in range(n):
             scratch[place + k * apart] = 0
         return

@@ -184,6 +184,7 @@ class DeviceTeam:
     def __init__(self, maker: BatchMaker, device: torch.device) -> None:
         self._maker, self._device = maker, device
         self._owner = os.getpid()
+        self._is_closed = False
         self._executor = ThreadPoolExecutor(1, "mtfast-gpu")
         self._stream: torch.cuda.Stream | None = None
         if device.type == "cuda":
@@ -205,7 +206,14 @@ class DeviceTeam:
         Returns
         -------
         PendingBatch
+
+        Raises
+        ------
+        MtfastError
+            If it was closed.
         """
+        if self._is_closed:
+            raise _closed()
         return PendingBatch(self._executor.submit(self._make, keys))
 
     def _make(self, keys: Sequence[SampleKey]) -> MadeBatch:
@@ -214,6 +222,7 @@ class DeviceTeam:
 
     def close(self) -> None:
         """End the thread when it has launched what it is launching."""
+        self._is_closed = True
         if self.is_alive:
             self._executor.shutdown(wait=True, cancel_futures=True)
 
@@ -239,11 +248,15 @@ class PendingBatch:
         try:
             return self._future.result()
         except CancelledError:
-            raise MtfastError(
-                "an iteration whose loader was closed; expected none that goes on after that; "
-                "begin another one"
-            ) from None
+            raise _closed() from None
 
     def drop(self) -> None:
         """Forget the batch."""
         self._future.cancel()
+
+
+def _closed() -> MtfastError:
+    return MtfastError(
+        "an iteration whose loader was closed; expected none that goes on after that; begin "
+        "another one"
+    )

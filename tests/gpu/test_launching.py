@@ -1,0 +1,89 @@
+"""Where kernels run: what the host makes of tensors, and what is said without a device."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
+
+from mtfast.errors import MtfastError
+from mtfast.gpu import driver
+from mtfast.gpu.launching import HostLauncher, launcher_of
+from mtfast.kernels.device.twice import device_kernel
+from mtfast.loaders.gpu.memory import choose_memory
+
+
+@device_kernel("u32[] u8[] i64", threads=4)
+def put(bx, by, t, scratch, words, out, n):
+    """Write the lowest byte of each word, and how many there are at the end."""
+    if t < n:
+        out[t] = words[t] & 255
+    if t == 3:
+        out[3] = words.size
+
+
+def test_memory_of_tensors_is_read_as_the_kernel_says():
+    """Bytes after the last whole word are left out."""
+    words = torch.tensor([1, 300, -1], dtype=torch.int32)
+    out = torch.zeros(4, dtype=torch.uint8)
+    launcher_of(torch.device("cpu")).launch(put, (1, 1), words, out, 3)
+    assert out.tolist() == [1, 44, 255, 3]
+    HostLauncher().launch(put, (1, 1), torch.arange(6, dtype=torch.uint8), out, 1)
+    assert out.tolist() == [0, 44, 255, 1]
+    flags = torch.zeros((2, 2), dtype=torch.bool)
+    HostLauncher().launch(put, (1, 1), words, flags, 1)
+    assert flags.tolist() == [[True, False], [False, True]]
+
+
+@pytest.mark.parametrize("empty", [torch.zeros(0), torch.from_numpy(np.zeros(0, np.int32))[:0]])
+def test_memory_of_no_elements(empty):
+    out = torch.zeros(4, dtype=torch.uint8)
+    HostLauncher().launch(put, (1, 1), torch.empty_strided((0,), (0,)), out, 0)
+    HostLauncher().launch(put, (1, 1), empty, out, 0)
+    assert out.tolist() == [0, 0, 0, 0]
+
+
+def test_wrong_numbers_of_arguments():
+    with pytest.raises(ValueError, match="is longer"):
+        HostLauncher().launch(put, (1, 1), torch.zeros(3, dtype=torch.int32))
+
+
+def test_no_device(monkeypatch):
+    with pytest.raises(MtfastError, match="device 'meta'; expected a CUDA device"):
+        launcher_of(torch.device("meta"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(MtfastError, match="device 'cuda:5'; .*use mtfast.loaders.torch.Loader"):
+        launcher_of(torch.device("cuda", 5))
+
+
+def test_a_library_that_is_missing(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setitem(sys.modules, "cuda", None)
+    monkeypatch.setitem(sys.modules, "cuda.core", None)
+    driver.driver_of.cache_clear()
+    with pytest.raises(MtfastError, match=r"run: pip install 'mtfast\[gpu\]'") as error:
+        launcher_of(torch.device("cuda", 7))
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "free", "kind"),
+    [(100, 10**15, "device"), (1000, 100, "host"), (2**62, 100, "disk")],
+)
+def test_memory_that_is_free(monkeypatch, n_bytes, free, kind):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, free))
+    assert choose_memory("auto", torch.device("cuda"), n_bytes).kind == kind
+    assert choose_memory("auto", torch.device("cpu"), n_bytes).kind == "device"
+    with pytest.raises(MtfastError, match="memory"):
+        choose_memory("gpu", torch.device("cpu"), n_bytes)
+
+
+def test_memory_that_is_not_there():
+    with pytest.raises(
+        MtfastError, match="files of .* bytes, for which cpu has no memory"
+    ) as error:
+        choose_memory("device", torch.device("cpu"), 0).words(2**60)
+    assert len(str(error.value).splitlines()) == 1
