@@ -219,7 +219,7 @@ def test_two_results_are_a_tuple():
     assert both(1, -2) == (-2, 1)
 
 
-def test_division_is_that_of_c():
+def test_division_is_that_of_numpy():
     assert [quotient(-7, 2), quotient(7, -2)] == [-4, -4]
     assert quotient(1, 0) == 0
 

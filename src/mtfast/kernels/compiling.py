@@ -30,8 +30,8 @@ from mtfast.kernels.signatures import Array, Pair, Scalar, Signature, i64
 
 __all__ = ["Compiled", "compile_kernel", "compile_object_function", "dispatcher", "part"]
 
-# Division is that of C, so that nothing raises for it. What is compiled allocates nothing and owns
-# nothing, so that it counts no references. So it needs nothing of numba at run time.
+# Nothing of numba is needed at run time: a division by zero gives what it gives in numpy and raises
+# nothing; what is compiled allocates nothing and owns nothing, so it counts no references.
 _OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
 
 for _name, _address in SYMBOLS.items():
