@@ -68,6 +68,8 @@ def main(source: Path, folder: Path, scheduler: str) -> None:
     if scheduler == "threads":
         mtfast.convert(source, store, overwrite=True, crop_index=True)
         mtfast.derive_dataset(source, folder / "set", class_agnostic=True)
+        # Its workers are processes of its own, whatever runs the jobs.
+        load(store)
     read, table = mtfast.open(store), mtfast.open_source(source)
     for split in map(read.__getitem__, read):
         masks = mtfast.semantic(table.table(split.name, split.semantic_variant))
@@ -75,7 +77,6 @@ def main(source: Path, folder: Path, scheduler: str) -> None:
             assert np.array_equal(split.semantic(i), mask)
             assert split.image_bytes(i) == table.read_image(split.name, str(split.names[i]))
             assert np.array_equal(split.crop_image(i, 3, 5, 40, 50), split.image(i)[3:43, 5:55])
-    load(store)
     print("all equal")
 
 

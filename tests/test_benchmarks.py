@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import pkgutil
 import re
+import sys
+import time
 from importlib import import_module
 from itertools import product
 from pathlib import Path
@@ -53,6 +55,24 @@ def tiny(cache, monkeypatch):
     monkeypatch.setattr(startup, "KERNELS", ["mtfast.kernels.rle.coco_string"])
     monkeypatch.setattr(startup, "CALLS", dict.fromkeys(startup.CALLS, "import mtfast"))
     monkeypatch.setattr(peers, "TURN_SECONDS", 0)
+    # A process takes a second to start.
+    monkeypatch.setattr(jobs, "WORKERS", 1)
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Run the jobs of ``in_fresh_process``, whose own test is below, with no seconds of imports."""
+
+    def run(job: str, *arguments: object) -> measuring.Usage:
+        imports, _, line = job.rpartition("---\n")
+        names = {"sys": sys, "a": [*map(str, arguments)]}
+        exec(imports, names)
+        start = time.perf_counter()
+        exec(line, names)
+        return measuring.Usage(time.perf_counter() - start, None)
+
+    for module in (export, ratios):
+        monkeypatch.setattr(module, "in_fresh_process", run)
 
 
 @pytest.mark.parametrize("benchmark", CLASSES)
@@ -200,7 +220,7 @@ def test_every_call_gets_a_copy():
     assert np.array_equal(table.area(), mtfast.mask.area(masks))
 
 
-def test_ratios_are_measured_and_laid_out(cache):
+def test_ratios_are_measured_and_laid_out(cache, in_this_process):
     pytest.importorskip("cv2", reason="OpenCV is in the group 'bench'")
     rows = list(ratios.measure(data.TINY, 1))
     assert len({(row.job, row.baseline) for row in rows}) == len(rows) >= 11
@@ -214,7 +234,7 @@ def test_ratios_are_measured_and_laid_out(cache):
     assert not list(cache.glob("scratch-*"))
 
 
-def test_masks_are_measured(cache):
+def test_masks_are_measured(cache, in_this_process):
     pytest.importorskip("cv2", reason="OpenCV is in the group 'bench'")
     rows = list(export.measure(export.TINY))
     assert len({row.job for row in rows}) == len(rows) == 9

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -19,7 +18,6 @@ from PIL import Image
 import mtfast
 from image_samples import exif, pixels
 from mtfast.store import schema
-from mtfast.synth import make_set
 from own_sets import make_own_sets
 
 ROOT = Path(__file__).parents[1]
@@ -262,35 +260,3 @@ def test_every_dependency_is_justified():
     for requirement in project["dependencies"]:
         name = re.split(r"[<>=!~ ]", requirement)[0]
         assert re.search(rf"^\|.*\b{name}\b", text, re.MULTILINE), name
-
-
-def test_docstring_examples(tiny_set, tmp_path, monkeypatch):
-    """In a folder with a set, Graphene, its store, graphene.zarr, and another set, GrapheneL."""
-    import doctest
-    import importlib
-    import pkgutil
-
-    from torchvision_ops import import_torchvision
-
-    shutil.copytree(tiny_set, tmp_path / "Graphene")
-    monkeypatch.chdir(tmp_path)
-    make_set("GrapheneL", train=8, test=2, size=(96, 128), seed=4, workers=1)
-    mtfast.convert("Graphene", "graphene.zarr")
-    adapters = ("batches", "forms", "gpu", "reads", "seeding", "torch", "workers", "world")
-    needs_torch = tuple(f"mtfast.loaders.{name}" for name in adapters)
-    n = 0
-    for module in pkgutil.walk_packages(mtfast.__path__, "mtfast."):
-        if module.name == "mtfast.__main__":
-            continue
-        if module.name.startswith(needs_torch) and find_spec("torch") is None:
-            continue
-        if module.name == "mtfast.loaders.forms.tv_classes":
-            if find_spec("torchvision") is None:
-                continue
-            import_torchvision()
-        result = doctest.testmod(
-            importlib.import_module(module.name), extraglobs={"mtfast": mtfast}
-        )
-        assert result.failed == 0, module.name
-        n += result.attempted
-    assert n > 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from PIL import Image
 
 import mtfast
 from commands import run
+from mtfast.cli import main
 
 
 def test_the_whole_way(tmp_path):
@@ -261,6 +263,19 @@ def test_heavy_packages_are_imported_when_needed(small_set, tmp_path, code, load
         [sys.executable, "-c", script, store], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == loaded
+
+
+def test_only_a_process_of_its_own_collects_seldom(monkeypatch):
+    """A program that calls the command line keeps its garbage collector as it is."""
+    before = gc.get_threshold()
+    monkeypatch.setattr(sys, "argv", ["mtfast", "--version"])
+    try:
+        for arguments, changed in ((["--version"], False), (None, True)):
+            with pytest.raises(SystemExit, match="0"):
+                main(arguments)
+            assert (gc.get_threshold() != before) == changed
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_public_names():

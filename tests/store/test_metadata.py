@@ -9,6 +9,7 @@ import tracemalloc
 from pathlib import Path
 
 import google_crc32c
+import imagecodecs
 import numpy as np
 import pytest
 import zarr
@@ -17,7 +18,7 @@ import mtfast
 from mtfast.errors import MtfastError, StoreError
 from mtfast.store import schema
 from mtfast.store.consolidated import CHECKSUM, metadata_checksum
-from mtfast.store.file_frames import seal
+from mtfast.store.file_frames import frame, seal, seal_pieces
 from mtfast.store.reading import files as files_module
 from mtfast.store.reading.chunks import ShardedChunks, is_sharded
 from mtfast.store.reading.columns import StoredColumn, TextArray, read_column
@@ -349,7 +350,6 @@ def test_ranges_of_text(tmp_path):
 
 def test_chunks_beyond_the_end_of_a_shard(tmp_path):
     import google_crc32c
-    import imagecodecs
 
     files = make_array(
         tmp_path,
@@ -391,6 +391,21 @@ def test_a_shard_in_memory_is_that_of_a_file(tmp_path):
     for write in (shard_of, lambda chunks, n: write_shard(path, chunks, n)):
         with pytest.raises(IndexError):
             write([b"a"] * 4, 3)
+
+
+def test_a_chunk_in_pieces_is_stored_as_one_that_is_whole(tmp_path):
+    """Image files are not copied for the headers between their blocks and for the checksum."""
+    file = np.random.default_rng(0).integers(0, 256, 300_000, np.uint8).tobytes()
+    pieces = seal_pieces(frame(file, 400_000))
+    views = [piece for piece in pieces if isinstance(piece, memoryview)]
+    assert sum(map(len, views)) == len(file)
+    assert all(view.obj is file for view in views)
+    whole = b"".join(pieces)
+    assert whole == seal(whole[:-4])
+    assert imagecodecs.zstd_decode(whole[:-4]) == file + bytes(100_000)
+    written = write_shard(tmp_path / "pieces", [pieces, None, b"x"], 3)
+    assert written == write_shard(tmp_path / "whole", [whole, None, b"x"], 3)
+    assert (tmp_path / "pieces").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
 # --- the layer of files
@@ -447,8 +462,6 @@ def test_everything_is_read_through_the_files(store_path, monkeypatch):
 
 
 def expected_masks(contents, image, train) -> np.ndarray:
-    import imagecodecs
-
     raw = contents[f"train/semantic/c.{image // 4}.0.0"]
     index = np.frombuffer(raw[-index_bytes(4) : -4], "<u8").reshape(4, 2)
     start, length = index[image % 4].tolist()

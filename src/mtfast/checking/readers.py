@@ -200,8 +200,14 @@ def _open_annotations(split: SplitReaders) -> None:
     known = nothing if names is None else names
 
     def of_texts() -> Annotations:
+        # A chunk would be decoded again for each variant that is in it.
         opened = Annotations(
-            split.root.files, split.name, known, sizes or (nothing, nothing), verify=True
+            split.root.files,
+            split.name,
+            known,
+            sizes or (nothing, nothing),
+            verify=True,
+            held=split.columns,
         )
         for image in range(min(1, split.n_images)):
             opened.text_range(image)

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from mtfast.cli.options import LocalPath, images_option
+from mtfast.cli.options import LocalPath, bad_option, dataset_of, images_option
 from mtfast.cli.tables import echo
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mtfast.sources.bad_records import Policy
 
 
 @click.command()
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
     help="For --n-shot seeded and --validation.",
 )
 @images_option
+@bad_option
 def derive(
     src: Path,
     out: Path,
@@ -89,6 +92,7 @@ def derive(
     merge: tuple[Path, ...],
     seed: int,
     images: str,
+    bad: Policy,
 ) -> None:
     """Make the new set OUT from the dataset SRC.
 
@@ -112,7 +116,7 @@ def derive(
 
     with ProgressDisplay() as progress:
         done = derive_dataset(
-            src,
+            dataset_of(src, None, bad),
             out,
             min_areas=[max(pixels - at_least, 0) for pixels in min_areas],
             max_categories=max_categories,
@@ -121,7 +125,7 @@ def derive(
             before=before,
             splits=splits,
             validation=validation,
-            merge=merge,
+            merge=[dataset_of(other, None, bad) for other in merge],
             seed=seed,
             images=images == "keep",
             progress=progress,

@@ -10,7 +10,10 @@ import click
 from mtfast.cli.options import (
     LocalPath,
     Option,
+    bad_option,
+    dataset_of,
     json_option,
+    map_option,
     min_area_option,
     overlap_option,
     splits_option,
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from mtfast.sources.bad_records import Policy
     from mtfast.verification.compare import ClassPixels
     from mtfast.verification.verify import SplitVerification, Verification
 
@@ -48,6 +52,8 @@ MOST_PAIRS = 3
     aliases={"-o": None, "--out": None},
     help="Draw the masks that differ most into OUT, .png or .jpg.",
 )
+@bad_option
+@map_option
 @workers_option
 @json_option
 def verify(
@@ -57,6 +63,8 @@ def verify(
     min_area: float | None,
     overlap: Any,
     picture: Path | None,
+    bad: Policy,
+    mapping: tuple[tuple[int, int], ...],
     workers: int | None,
     as_json: bool,
 ) -> int:
@@ -70,7 +78,7 @@ def verify(
 
     with ProgressDisplay() as progress:
         found = verify_masks(
-            src,
+            dataset_of(src, None, bad, mapping),
             splits=splits or None,
             variant=variant,
             min_area=min_area,

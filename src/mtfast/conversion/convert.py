@@ -41,9 +41,9 @@ from mtfast.sources import Source, SourcePath, open_source
 from mtfast.sources.bad_records import BadRecords, Policy
 from mtfast.sources.source import chosen_splits
 from mtfast.store import schema
-from mtfast.store.file_frames import frame, seal, sum_of
+from mtfast.store.file_frames import frame, seal_pieces, sum_of
 from mtfast.store.mask_grid import MaskGrid
-from mtfast.store.shard import Shard, plan, write_shard
+from mtfast.store.shard import Chunk, Shard, plan, write_shard
 from mtfast.store.writing.arrays import (
     StoreWriter,
     declare_files,
@@ -484,12 +484,13 @@ def _write_masks(job: _Job, n_chunks: int, sums: list[int]) -> dict[Path, FileSu
 
 def _file_chunks(
     images: Iterable[bytes], piece: int, n_pieces: int, sums: list[int]
-) -> Iterator[bytes | None]:
+) -> Iterator[Chunk | None]:
     """Make the chunks of image files; note the checksum of each file's."""
     for data in images:
-        parts = [data[start : start + piece] for start in range(0, len(data), piece)]
-        chunks = [seal(frame(part, piece)) for part in parts]
-        sums.append(sum_of(chunks))
+        view = memoryview(data)
+        parts = [view[start : start + piece] for start in range(0, len(data), piece)]
+        chunks = [seal_pieces(frame(part, piece)) for part in parts]
+        sums.append(sum_of([bytes(chunk[-1]) for chunk in chunks]))
         yield from chunks
         yield from [None] * (n_pieces - len(chunks))
 

@@ -91,7 +91,8 @@ def new_set(
     """
     path = local_path(out)
     target = target_path(path)
-    chosen = {"images": wants_images(images), **options}
+    bad = [source.bad for source in sources]
+    chosen = {"images": wants_images(images), "bad": bad, **options}
     inputs = {name: value for source in sources for name, value in _contents(source)}
     plan = Plan("derive", chosen, inputs)
     with working(target, plan, partial(refuse_taken, target)) as work:

@@ -20,7 +20,7 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["checked", "n_checked", "stretch_is_whole", "sums_around", "sums_before"]
+__all__ = ["checked", "n_checked", "stretches_are_whole", "sums_around", "sums_before"]
 
 _POLYNOMIAL = 0x82F63B78
 
@@ -85,26 +85,29 @@ def checked(numbers: NDArray[np.int64], n_entries: int) -> NDArray[np.int64]:
     return np.minimum(_EVERY * numbers, n_entries - 1)
 
 
-def sums_around(
-    first: NDArray[np.int64], last: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the numbers of the checksums at or before some entries, and at or after others.
+def sums_around(entries: NDArray[np.int64], first: int, last: int) -> NDArray[np.int64]:
+    """Return the numbers of the checksums around stretches that are equally many entries long.
 
     Parameters
     ----------
-    first, last : int64 arrays
-        Entries.
+    entries : (n,) int64
+    first, last : int
+        Stretch k is from entry ``entries[k] + first`` to ``entries[k] + last``.
 
     Returns
     -------
-    two int64 arrays
+    (2, n) int64
+        Of those at or before the first entries, and at or after the last ones.
 
     Examples
     --------
-    >>> sums_around(np.array([2, 3]), np.array([4, 5]))
-    (array([1, 1]), array([2, 3]))
+    >>> sums_around(np.array([0, 1]), 2, 4)
+    array([[1, 1],
+           [2, 3]])
     """
-    return first // _EVERY, -(-last // _EVERY)
+    # All at once: each call of numpy takes 0.5 us.
+    numbers: NDArray[np.int64] = (entries + np.array([[first], [last + _EVERY - 1]])) // _EVERY
+    return numbers
 
 
 def sums_before(data: bytes, positions: NDArray[np.int64]) -> NDArray[np.uint32]:
@@ -143,21 +146,26 @@ def sums_before(data: bytes, positions: NDArray[np.int64]) -> NDArray[np.uint32]
     return sums
 
 
-def stretch_is_whole(
-    data: bytes, start: int, stop: int, before: int, after: int, place: int = 0
+def stretches_are_whole(
+    data: bytes,
+    places: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    before: NDArray[np.uint32],
+    after: NDArray[np.uint32],
 ) -> bool:
-    """Return whether the bits of a stretch are those that were indexed.
+    """Return whether the bits of some stretches are those that were indexed.
 
     Parameters
     ----------
     data : bytes
-        Holds those from the byte with the bit ``start`` of the file to that with the last one.
-    start, stop : int
-        Positions in the file, in bits.
-    before, after : int
-        Checksums of the file up to the two.
-    place : int
+        Holds of each stretch the bytes from that with its first bit to that with its last one.
+    places : (n,) int64
         Where the first of these bytes is in ``data``.
+    starts, stops : (n,) int64
+        Positions in the file, in bits.
+    before, after : (n,) uint32
+        Checksums of the file up to the two.
 
     Returns
     -------
@@ -165,29 +173,35 @@ def stretch_is_whole(
 
     Examples
     --------
-    >>> positions = np.array([4, 20])
-    >>> before, after = sums_before(b"abc", positions).tolist()
-    >>> stretch_is_whole(b"abc", 4, 20, before, after)
+    >>> starts, stops = np.array([4]), np.array([20])
+    >>> sums = [sums_before(b"abc", positions) for positions in (starts, stops)]
+    >>> stretches_are_whole(b"abc", np.array([0]), starts, stops, *sums)
     True
-    >>> stretch_is_whole(b"qbc", 4, 20, before, after)      # the same from bit 4 on
+    >>> stretches_are_whole(b"qbc", np.array([0]), starts, stops, *sums)  # the same from bit 4 on
     True
-    >>> stretch_is_whole(b"bbc", 4, 20, before, after)
+    >>> stretches_are_whole(b"bbc", np.array([0]), starts, stops, *sums)
     False
     """
-    # Written out, as a window has a stretch for each row: 0.7 us for each, of which the checksum
-    # takes 0.3.
-    last = place + (stop >> 3) - (start >> 3)
-    skipped, bits = start & 7, stop & 7
-    state = before
-    if skipped:
-        rest = data[place] & 0xFF >> skipped
-        if last == place:
-            return state ^ _TABLE[rest & 0xFF00 >> bits & 0xFF] == after
-        state ^= _TABLE[rest]
-        place += 1
-    state = google_crc32c.extend(state, data[place:last])
-    if bits:
-        flipped = state ^ 0xFFFFFFFF
-        byte = data[last] & 0xFF00 >> bits & 0xFF
-        state = _TABLE[(flipped ^ byte) & 0xFF] ^ flipped >> 8 ^ 0xFFFFFFFF
-    return bool(state == after)
+    # Written out, as a window has a stretch for each row of MCUs: 0.8 us for each, of which slices
+    # and their checksums take 0.5.
+    extend = google_crc32c.extend
+    rows = zip(*(column.tolist() for column in (places, starts, stops, before, after)), strict=True)
+    for place, start, stop, state, expected in rows:
+        last = place + (stop >> 3) - (start >> 3)
+        skipped, bits = start & 7, stop & 7
+        if skipped:
+            rest = data[place] & 0xFF >> skipped
+            if last == place:
+                # It ends in the byte in which it begins.
+                rest &= 0xFF00 >> bits
+                bits = 0
+            state ^= _TABLE[rest]
+            place += 1
+        state = extend(state, data[place:last])
+        if bits:
+            flipped = state ^ 0xFFFFFFFF
+            byte = data[last] & 0xFF00 >> bits & 0xFF
+            state = _TABLE[(flipped ^ byte) & 0xFF] ^ flipped >> 8 ^ 0xFFFFFFFF
+        if state != expected:
+            return False
+    return True

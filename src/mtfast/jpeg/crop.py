@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mtfast.arguments import Window, check_window
 from mtfast.errors import MtfastError
-from mtfast.jpeg.checks import checked, stretch_is_whole, sums_around
+from mtfast.jpeg.checks import checked, stretches_are_whole, sums_around
 from mtfast.jpeg.header import EOI
 from mtfast.jpeg.index import CropIndex
 from mtfast.jpeg.layout import CannotCutError, Layout, read_layout
@@ -246,10 +246,9 @@ def _read_stretches(
     checks = None
     starts, stops = chosen[:, 0], chosen[:, 2]
     if index.sums is not None:
-        before, after = sums_around(entries + columns.first, entries + columns.last)
-        n = layout.n_entries(index.step)
-        starts, stops = (index.positions[checked(numbers, n)] for numbers in (before, after))
-        checks = _Checks(starts, stops, index.sums[before], index.sums[after])
+        numbers = sums_around(entries, columns.first, columns.last)
+        starts, stops = index.positions[checked(numbers, layout.n_entries(index.step))]
+        checks = starts, stops, *index.sums[numbers]
     in_order = np.column_stack((starts, chosen, stops))
     if any((np.diff(in_order, axis=axis) < 0).any() for axis in (0, 1)):
         raise MtfastError("a crop index that descends; expected ascending bits; make it again")
@@ -259,8 +258,8 @@ def _read_stretches(
         raise MtfastError(
             "a file that is shorter than its crop index; expected the same file; make it again"
         )
-    if checks is not None:
-        checks.expect(coded, places)
+    if checks is not None and not stretches_are_whole(coded, places, *checks):
+        raise DamagedFileError("bytes that are not those that were indexed")
     rows = np.empty((len(entries), jpeg_crop.ROW_FIELDS), np.int64)
     shifts = places - (starts >> 3) << 3
     rows[:, :3] = chosen + shifts[:, None]
@@ -269,22 +268,6 @@ def _read_stretches(
     data = np.frombuffer(coded, np.uint8)
     longest = int((chosen[:, 2] - chosen[:, 0]).max() >> 3) + 2
     return _Stretches(data, rows, longest, shifts)
-
-
-class _Checks(NamedTuple):
-    """The bits that are checked for each row of a window, and the checksums at their ends."""
-
-    starts: NDArray[np.int64]
-    stops: NDArray[np.int64]
-    before: NDArray[np.uint32]
-    after: NDArray[np.uint32]
-
-    def expect(self, coded: bytes, places: NDArray[np.int64]) -> None:
-        """Compare the bits of all rows, which begin at some places of what was read."""
-        rows = zip(places.tolist(), *(column.tolist() for column in self), strict=True)
-        for place, start, stop, before, after in rows:
-            if not stretch_is_whole(coded, start, stop, before, after, place):
-                raise DamagedFileError("bytes that are not those that were indexed")
 
 
 def _merged(

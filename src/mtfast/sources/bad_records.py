@@ -400,11 +400,11 @@ def _advice(refused: Sequence[BadRecords], ledger: Ledger) -> str:
     if kinds == {UNCLEAR}:
         return told.removesuffix(", ")
     zero = (
-        f"map class 0 to a free number with --map 0={ledger.free_category}, "
+        f"map class 0 to a free number with 'convert --map 0={ledger.free_category}', "
         if "category id 0" in kinds
         else ""
     )
-    large = "map such classes to free numbers with --map, " * (TOO_LARGE in kinds)
+    large = "map such classes to free numbers with 'convert --map', " * (TOO_LARGE in kinds)
     large += f"set {MAX_PIXELS} to read larger images, " * (TOO_MANY_PIXELS in kinds)
     without = ", or convert with --images none" if kinds <= {*OF_IMAGE_FILES} else ""
     if ledger.policy == "repair":

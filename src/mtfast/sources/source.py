@@ -19,7 +19,7 @@ from mtfast.errors import SourceError, no_such
 from mtfast.limits import MAX_JSON_BYTES
 from mtfast.sources.bad_records import BadRecords, Ledger, LedgerPolicy, Policy
 from mtfast.sources.coco.read import Reading, read_coco
-from mtfast.sources.coco.records import Records
+from mtfast.sources.coco.records import Records, without_left_out
 from mtfast.sources.files import FileTree, expect_length
 from mtfast.sources.image_folder import FilePlace, ImageFolder, find_first, read_first
 from mtfast.sources.image_size import read_size
@@ -307,8 +307,8 @@ class Source(ABC):
     def records(self, split: str, variant: str) -> Records:
         """Read the annotations of a variant as JSON text, with all that a table leaves out.
 
-        With :attr:`bad` "skip" or "repair" it is the text of what is left; classes are those of the
-        file, whatever :attr:`mapping` says.
+        With :attr:`bad` "skip" or "repair" it is the text of what is left in the table; classes are
+        those of the file, whatever :attr:`mapping` says.
 
         Parameters
         ----------
@@ -538,13 +538,15 @@ class Source(ABC):
             return read_coco(stream, file, policy, dict(self.mapping), size_of, keep_text=keep_text)
 
     def _read_records(self, split: str, file: str) -> Records:
-        text = None
-        if self.bad != "refuse":
-            text = self._read_coco(split, file, self.bad, keep_text=True).text
+        if self.bad == "refuse":
+            with self._open(file) as stream:
+                return Records(stream.read(), file)
+        reading = self._read_coco(split, file, self.bad, keep_text=True)
+        text = reading.text
         if text is None:
             with self._open(file) as stream:
                 text = stream.read()
-        return Records(text, file)
+        return without_left_out(Records(text, file), reading.table)
 
     def _found(self, split: str, names: Sequence[str]) -> dict[str, FilePlace]:
         """Find the files of images; see :meth:`find_images`."""

@@ -11,7 +11,7 @@ of Zarr v3.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 
 from mtfast.atomic import new_file
 from mtfast.errors import StoreError
+from mtfast.store.file_frames import Piece, extend_checksum
 from mtfast.work_folder import FileSum
 
 __all__ = [
     "MISSING",
+    "Chunk",
     "Shard",
     "index_bytes",
     "plan",
@@ -35,6 +37,9 @@ __all__ = [
 
 MISSING = 2**64 - 1
 _CHECKSUM = struct.Struct("<I")
+
+Chunk = bytes | Sequence[Piece]
+"""A chunk, or its pieces."""
 
 
 class Shard(NamedTuple):
@@ -94,7 +99,7 @@ def index_bytes(n_chunks: int) -> int:
     return 16 * n_chunks + _CHECKSUM.size
 
 
-def write_shard(path: Path, chunks: Iterable[bytes | None], n_chunks: int) -> FileSum:
+def write_shard(path: Path, chunks: Iterable[Chunk | None], n_chunks: int) -> FileSum:
     """Write a shard of up to n_chunks, whole or not at all.
 
     The file takes its name only when all its bytes are on the disk.
@@ -102,7 +107,7 @@ def write_shard(path: Path, chunks: Iterable[bytes | None], n_chunks: int) -> Fi
     Parameters
     ----------
     path : Path
-    chunks : iterable of bytes or None
+    chunks : iterable of bytes, sequences of pieces, or None
         Consumed one by one, so that one is in memory at a time; None leaves a slot without a chunk.
     n_chunks : int
         Slots of the index; those without a chunk are marked as missing.
@@ -123,16 +128,16 @@ def write_shard(path: Path, chunks: Iterable[bytes | None], n_chunks: int) -> Fi
     with new_file(path, StoreError) as partial, partial.open("wb", buffering=1 << 20) as file:
         for part in _parts(chunks, n_chunks):
             file.write(part)
-            n_bytes, crc = n_bytes + len(part), google_crc32c.extend(crc, part)
+            n_bytes, crc = n_bytes + len(part), extend_checksum(crc, part)
     return FileSum(n_bytes, crc)
 
 
-def shard_of(chunks: Iterable[bytes | None], n_chunks: int) -> bytes:
+def shard_of(chunks: Iterable[Chunk | None], n_chunks: int) -> bytes:
     """Make a shard in memory; see :func:`write_shard`.
 
     Parameters
     ----------
-    chunks : iterable of bytes or None
+    chunks : iterable of bytes, sequences of pieces, or None
     n_chunks : int
 
     Returns
@@ -142,15 +147,17 @@ def shard_of(chunks: Iterable[bytes | None], n_chunks: int) -> bytes:
     return b"".join(_parts(chunks, n_chunks))
 
 
-def _parts(chunks: Iterable[bytes | None], n_chunks: int) -> Iterator[bytes]:
-    """Yield the chunks that there are, then the index."""
+def _parts(chunks: Iterable[Chunk | None], n_chunks: int) -> Iterator[Piece]:
+    """Yield the pieces of the chunks that there are, then the index."""
     index = np.full((n_chunks, 2), MISSING, "<u8")
     at = 0
     for k, chunk in enumerate(chunks):
         if chunk is not None:
-            yield chunk
-            index[k] = at, len(chunk)
-            at += len(chunk)
+            pieces = (chunk,) if isinstance(chunk, bytes) else chunk
+            yield from pieces
+            n_bytes = sum(map(len, pieces))
+            index[k] = at, n_bytes
+            at += n_bytes
     raw = index.tobytes()
     yield raw + _CHECKSUM.pack(google_crc32c.value(raw))
 

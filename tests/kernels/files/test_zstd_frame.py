@@ -12,13 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive
-from mtfast.kernels.files.zstd_frame import (
-    MAX_BLOCK,
-    frame_capacity,
-    read_corner,
-    write_frame,
-    write_frames,
-)
+from mtfast.kernels.files.zstd_corner import read_corner
+from mtfast.kernels.files.zstd_frame import MAX_BLOCK, frame_capacity, write_frame, write_frames
 
 GUARD = 0xA5
 

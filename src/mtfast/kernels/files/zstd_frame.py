@@ -1,4 +1,4 @@
-"""Row-major runs -> a zstd frame, written without painting the pixels; and its pixels, read back.
+"""Row-major runs -> a zstd frame, written without painting the pixels.
 
 A zstd frame is a sequence of blocks, and an RLE block is a single byte and how often it is
 repeated. Each stretch of equal pixels becomes one RLE block, a longer one several::
@@ -12,27 +12,23 @@ The header asks for a window of 128 KiB and not for one as large as the frame, b
 decode in pieces refuse large windows. All numbers are little-endian. Source: RFC 8878, section
 3.1.1.
 
-Reading paints the blocks straight into the corner of the frame that is wanted; what lies outside is
-counted and not painted. So a small mask takes as long in a large frame as in one of its own size:
-9 us for 506 x 285 pixels of 2500 x 2500, of which zstd decodes all in 84 us.
+:mod:`mtfast.kernels.files.zstd_corner` reads such frames. It has a file of its own, as each kernel
+of a module takes 3 ms when that is imported.
 """
 
+from mtfast.kernels.files.zstd_layout import (
+    BLOCK_BYTES,
+    DESCRIPTOR,
+    HEADER_BYTES,
+    LAST_BLOCK,
+    MAGIC,
+    MAX_BLOCK,
+    RLE_BLOCK,
+    WINDOW,
+)
 from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
 
-__all__ = ["MAX_BLOCK", "frame_capacity", "read_corner", "write_frame", "write_frames"]
-
-MAX_BLOCK = 1 << 17
-HEADER_BYTES = 14
-BLOCK_BYTES = 4
-
-MAGIC = 0xFD2FB528
-# No dictionary, no checksum, eight bytes of content size; window of 2**(10 + 7) bytes.
-DESCRIPTOR = 0xC0
-WINDOW = 7 << 3
-
-RLE_BLOCK = 1 << 1
-LAST_BLOCK = 1
-KIND = 3 << 1
+__all__ = ["MAX_BLOCK", "frame_capacity", "write_frame", "write_frames"]
 
 # The types of `starts`, `stops` and `values`.
 RUNS = (read(i64), read(i64), read(i64))
@@ -147,72 +143,3 @@ def write_frames(starts, stops, values, run_ends, n_pixels, out, ends):
         ends[image] = at
         begin = run_ends[image]
     return at
-
-
-@kernel(i64(read(u8), i64))
-def has_header(data, n_pixels):
-    """Return 1 if data begins with the header of :func:`write_header`, else 0."""
-    if data.size < HEADER_BYTES:
-        return 0
-    for i in range(4):
-        if data[i] != MAGIC >> 8 * i & 255:
-            return 0
-    if data[4] != DESCRIPTOR or data[5] != WINDOW:
-        return 0
-    for i in range(8):
-        if data[6 + i] != n_pixels >> 8 * i & 255:
-            return 0
-    return 1
-
-
-@kernel(i64(read(u8), i64, i64, i64, write(u8)))
-def read_corner(data, down, across, width, out):
-    """Paint the upper left corner of the pixels of a frame of RLE blocks.
-
-    Parameters
-    ----------
-    data : (n_bytes,) uint8
-        The frame, and nothing else.
-    down, across : int
-        Rows and columns of the pixels of the frame.
-    width : int
-        Columns of the corner, 1 .. across.
-    out : (height * width,) uint8, out
-        Rows of the corner, one after another; at most as many as the frame has.
-
-    Returns
-    -------
-    int
-        1, or 0 if it has other blocks or another size, or is damaged: ``out`` may be half painted
-        then.
-    """
-    n_pixels = down * across
-    if has_header(data, n_pixels) == 0:
-        return 0
-    height = out.size // width
-    at = HEADER_BYTES
-    n_read = row = column = 0
-    header = 0
-    while header & LAST_BLOCK == 0:
-        if at + BLOCK_BYTES > data.size:
-            return 0
-        # Unsigned, see write_stretch.
-        i = u64(at)
-        header = i64(data[i]) | i64(data[i + u64(1)]) << 8 | i64(data[i + u64(2)]) << 16
-        value = data[i + u64(3)]
-        at += BLOCK_BYTES
-        left = header >> 3
-        n_read += left
-        if header & KIND != RLE_BLOCK or n_read > n_pixels:
-            return 0
-        while left > 0 and row < height:
-            n = min(left, across - column)
-            begin = u64(row * width + column)
-            for k in range(min(n, width - column)):
-                out[begin + u64(k)] = value
-            left -= n
-            column += n
-            if column == across:
-                column = 0
-                row += 1
-    return 1 if n_read == n_pixels and at == data.size else 0

@@ -18,7 +18,14 @@ from mtfast.sources.coco.parse import Id
 from mtfast.sources.coco.stream import BAD_INPUT
 from mtfast.table import RunTable
 
-__all__ = ["AnnotationKeys", "Records", "edited", "fields_of", "records_of"]
+__all__ = [
+    "AnnotationKeys",
+    "Records",
+    "edited",
+    "fields_of",
+    "records_of",
+    "without_left_out",
+]
 
 T = TypeVar("T")
 Int64 = NDArray[np.int64]
@@ -204,6 +211,27 @@ def edited(record: msgspec.Raw, **values: Any) -> msgspec.Raw:
     b'{"id":7,"area":2.50}'
     """
     return msgspec.Raw(_ENCODER.encode(_FIELDS.decode(record) | values))
+
+
+def without_left_out(records: Records, table: RunTable) -> Records:
+    """Leave out the annotations that a table of the same file does not have.
+
+    Parameters
+    ----------
+    records : Records
+    table : RunTable
+        Without annotations of class 0, for instance, which are not pixels.
+
+    Returns
+    -------
+    Records
+        ``annotations[k]`` is that of the instance with the k-th of the positions in ascending
+        order.
+    """
+    if table.n_instances == len(records.annotations):
+        return records
+    kept = [records.annotations[k] for k in np.sort(table.positions).tolist()]
+    return Records(records.encode(annotations=kept), records.file)
 
 
 def records_of(table: RunTable, file: str, **others: Any) -> Records:

@@ -19,7 +19,7 @@ from mtfast.caching import cached_property
 from mtfast.errors import StoreError, no_such
 from mtfast.ragged import offsets_of
 from mtfast.store import schema
-from mtfast.store.reading.columns import StoredColumn, TextArray, read_column
+from mtfast.store.reading.columns import HeldColumn, StoredColumn, TextArray
 from mtfast.store.reading.files import StoreFiles
 from mtfast.table import Category, RunTable
 
@@ -68,6 +68,8 @@ class Annotations:
         Of the images, (n_images,) int64 each.
     verify : bool
         Whether checksums are compared.
+    held : mapping, optional
+        Columns that have been read already, by their keys.
     """
 
     def __init__(
@@ -77,12 +79,14 @@ class Annotations:
         names: NDArray[Any],
         sizes: tuple[Int64, Int64],
         verify: bool,
+        held: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
         self._files = files
         self._split = split
         self._names = names
         self._heights, self._widths = sizes
         self._verify = verify
+        self._held = held or {}
         self._instances_key = f"{split}/instances"
         self._variants_key = f"{split}/variants"
         self._text = TextArray(files, f"{self._instances_key}/rle")
@@ -91,7 +95,7 @@ class Annotations:
     @cached_property
     def variants(self) -> dict[str, int]:
         """Name of each variant -> its number."""
-        names = read_column(self._files, f"{self._variants_key}/name").tolist()
+        names = self._column(f"{self._variants_key}/name").read().tolist()
         return {name: v for v, name in enumerate(names)}
 
     def of_image(self, image: int, variant: str) -> RunTable:
@@ -363,10 +367,14 @@ class Annotations:
             categories=self._categories[v],
         )
 
+    def _column(self, key: str) -> StoredColumn | HeldColumn:
+        held = self._held.get(key)
+        return StoredColumn(self._files, key) if held is None else HeldColumn(held)
+
     @cached_property
-    def _columns(self) -> dict[str, StoredColumn]:
+    def _columns(self) -> dict[str, StoredColumn | HeldColumn]:
         key = self._variants_key
-        columns = {name: StoredColumn(self._files, f"{key}/{name}") for name in schema.VARIANTS}
+        columns = {name: self._column(f"{key}/{name}") for name in schema.VARIANTS}
         n_variants, n_rows, n_entries = (len(columns[c]) for c in ("name", "image", "instance"))
         expected = {"row_offsets": n_variants + 1, "categories": n_variants}
         expected |= {"image_id": n_rows, "entry_offsets": n_rows + 1}
@@ -387,7 +395,7 @@ class Annotations:
         """Columns of the instances that the variants share."""
         key = self._instances_key
         columns = {
-            name: read_column(self._files, f"{key}/{name}")
+            name: self._column(f"{key}/{name}").read()
             for name, column in schema.INSTANCES.items()
             if column.compressed
         }

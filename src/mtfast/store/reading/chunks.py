@@ -186,10 +186,8 @@ class ShardedChunks:
         """
         file, start, length = self.place(image, chunk)
         data = file.read(start, length)
-        if self.verify:
-            found = int.from_bytes(data[-CHECKSUM_BYTES:], "little")
-            if not is_whole(data) or expected not in (None, found):
-                raise self._changed(image)
+        if self.verify and not (is_whole(data) and expected in (None, sum_of([data]))):
+            raise self._changed(image)
         return data
 
     def read_several(self, image: int, chunks: Iterable[int], expected: int) -> Iterator[bytes]:
@@ -239,9 +237,11 @@ class ShardedChunks:
         """
         if not self.verify:
             return
-        places = (self.place(image, chunk) for chunk in range(n_chunks))
-        ends = ((file, start + length - CHECKSUM_BYTES) for file, start, length in places)
-        if sum_of([file.read(end, CHECKSUM_BYTES) for file, end in ends]) != expected:
+        ends = []
+        for chunk in range(n_chunks):
+            file, start, length = self.place(image, chunk)
+            ends.append(file.read(start + length - CHECKSUM_BYTES, CHECKSUM_BYTES))
+        if sum_of(ends) != expected:
             raise self._changed(image)
 
     def decode(self, image: int, chunk: int = 0, out: Any = None, expected: Any = None) -> Any:

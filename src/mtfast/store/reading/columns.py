@@ -18,7 +18,7 @@ from mtfast.store.file_frames import decoded_bytes
 from mtfast.store.reading.files import StoreFiles, explain_zarr
 from mtfast.store.reading.metadata import StoredArray, read_array
 
-__all__ = ["StoredColumn", "TextArray", "read_column"]
+__all__ = ["HeldColumn", "StoredColumn", "TextArray", "read_column"]
 
 # A block of zstd that repeats one byte has four bytes for up to 128 KiB.
 _MOST_BYTES_A_BYTE = 1 << 15
@@ -46,6 +46,35 @@ def read_column(files: StoreFiles, key: str) -> NDArray[Any]:
         If it is not there or damaged.
     """
     return StoredColumn(files, key).read()
+
+
+class HeldColumn:
+    """A column that has been read already, with the methods of :class:`StoredColumn`.
+
+    Parameters
+    ----------
+    values : (n, …) array
+    """
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def read(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Return a range of rows, as a view.
+
+        Parameters
+        ----------
+        start, stop : int
+            Rows start .. stop - 1; by default all.
+
+        Returns
+        -------
+        (stop - start, …) array
+        """
+        return self._values[start:stop]
 
 
 class StoredColumn:

@@ -117,7 +117,7 @@ class MaskReader:
 
     def _read_corner(self, image: int, data: bytes, out: NDArray[Any]) -> None:
         """Decode the part of a chunk that shows the image."""
-        from mtfast.kernels.files.zstd_frame import read_corner
+        from mtfast.kernels.files.zstd_corner import read_corner
 
         if out.dtype == np.uint8:
             frame = np.frombuffer(data, np.uint8)[:-CHECKSUM_BYTES]

@@ -1,0 +1,39 @@
+"""The examples of docstrings, in a file of their own: files are spread over processes."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import shutil
+from importlib.util import find_spec
+
+import mtfast
+from mtfast.synth import make_set
+from torchvision_ops import import_torchvision
+
+
+def test_docstring_examples(tiny_set, tmp_path, monkeypatch):
+    """In a folder with a set, Graphene, its store, graphene.zarr, and another set, GrapheneL."""
+    shutil.copytree(tiny_set, tmp_path / "Graphene")
+    monkeypatch.chdir(tmp_path)
+    make_set("GrapheneL", train=8, test=2, size=(96, 128), seed=4, workers=1)
+    mtfast.convert("Graphene", "graphene.zarr")
+    adapters = ("batches", "forms", "gpu", "reads", "seeding", "torch", "workers", "world")
+    needs_torch = tuple(f"mtfast.loaders.{name}" for name in adapters)
+    n = 0
+    for module in pkgutil.walk_packages(mtfast.__path__, "mtfast."):
+        if module.name == "mtfast.__main__":
+            continue
+        if module.name.startswith(needs_torch) and find_spec("torch") is None:
+            continue
+        if module.name == "mtfast.loaders.forms.tv_classes":
+            if find_spec("torchvision") is None:
+                continue
+            import_torchvision()
+        result = doctest.testmod(
+            importlib.import_module(module.name), extraglobs={"mtfast": mtfast}
+        )
+        assert result.failed == 0, module.name
+        n += result.attempted
+    assert n > 5
