@@ -21,8 +21,8 @@ from mtfast.kernels.objects.scratch import (
     WIDTHS,
     WORDS,
 )
-from mtfast.kernels.rle.coco_string import decode_places
 from mtfast.kernels.rle.measure import area_of_places, bbox_of_places
+from mtfast.kernels.rle.places import places_of_text
 
 __all__ = ["areas", "boxes"]
 
@@ -44,7 +44,7 @@ def areas(things, arguments, n_arguments):
         n_pixels = heights[k] * widths[k]
         if n_pixels > MAX_AREA:
             return NO()
-        n_places = decode_places(text, offsets[k], offsets[k + 1], n_pixels, places)
+        n_places = places_of_text(text, offsets[k], offsets[k + 1], n_pixels, places)
         if n_places < 0:
             return NO()
         out[k] = area_of_places(places, n_places)
@@ -63,7 +63,7 @@ def boxes(things, arguments, n_arguments):
         return NO()
     for k in range(n):
         n_pixels = heights[k] * widths[k]
-        n_places = decode_places(text, offsets[k], offsets[k + 1], n_pixels, places)
+        n_places = places_of_text(text, offsets[k], offsets[k + 1], n_pixels, places)
         if n_places < 0:
             return NO()
         bbox_of_places(places, n_places, heights[k], out[4 * k : 4 * k + 4])
