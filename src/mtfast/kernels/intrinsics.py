@@ -27,6 +27,7 @@ from numba.extending import intrinsic
 __all__ = [
     "PLAIN",
     "PREFETCH_DISTANCE",
+    "any512",
     "below64",
     "differ64",
     "drop_lowest",
@@ -141,6 +142,39 @@ def nonzero64(pixels: np.ndarray[Any, Any], at: int) -> np.uint64:
         Bit k is that of ``pixels[at + k]``.
     """
     return _word_of(_window(pixels, at, LANES) != 0)
+
+
+def _typing_any512(typing_context: Any, pixels: Any, at: Any) -> Any:
+    def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pixels_, at_ = args
+        vector = _vector(ir.IntType(pixels.dtype.bitwidth))
+        found = ir.Constant(vector, None)
+        for k in range(8):
+            here = builder.add(at_, ir.Constant(at_.type, LANES * k))
+            more = _load(context, builder, signature.args[0], pixels_, here, LANES, vector)
+            found = builder.or_(found, more)
+        lanes = builder.bitcast(
+            builder.icmp_unsigned("!=", found, ir.Constant(vector, None)), _word
+        )
+        return builder.icmp_unsigned("!=", lanes, ir.Constant(_word, 0))
+
+    return types.boolean(pixels, types.int64), lower
+
+
+@_operation(_typing_any512)
+def any512(pixels: np.ndarray[Any, Any], at: int) -> bool:
+    """Tell for 512 elements whether any of them is nonzero.
+
+    Parameters
+    ----------
+    pixels : (>= at + 512,) of any unsigned type
+    at : int
+
+    Returns
+    -------
+    bool
+    """
+    return bool(_window(pixels, at, 8 * LANES).any())
 
 
 def _typing_differ64(typing_context: Any, first: Any, at: Any, second: Any, other: Any) -> Any:

@@ -20,13 +20,24 @@ logger = logging.getLogger(__name__)
 areas: Callable[..., bool]
 boxes: Callable[..., bool]
 compressed: Callable[..., bytes]
+cropped: Callable[..., bytes]
 decoded: Callable[..., bool]
 encoded: Callable[..., bytes]
 merged: Callable[..., bytes]
 outlined: Callable[..., bytes]
 overlaps: Callable[..., bool]
 
-__all__ = ["areas", "boxes", "compressed", "decoded", "encoded", "merged", "outlined", "overlaps"]
+__all__ = [
+    "areas",
+    "boxes",
+    "compressed",
+    "cropped",
+    "decoded",
+    "encoded",
+    "merged",
+    "outlined",
+    "overlaps",
+]
 
 SWITCH = "MTFAST_FEW_MASKS"
 
@@ -34,6 +45,7 @@ _MODULES = {
     "areas": "measures",
     "boxes": "measures",
     "compressed": "counting",
+    "cropped": "windows",
     "decoded": "decoding",
     "encoded": "encoding",
     "merged": "merging",

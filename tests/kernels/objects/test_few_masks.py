@@ -26,9 +26,15 @@ if builtin.problem():
     pytest.skip(str(builtin.problem()), allow_module_level=True)
 
 from mtfast.kernels.objects.overlaps import MAX_COMPARED
-from mtfast.kernels.objects.scratch import MAX_CHARACTERS, MAX_FRAME, MAX_MASKS
+from mtfast.kernels.objects.scratch import (
+    MAX_CHARACTERS,
+    MAX_CLEAR_FRAME,
+    MAX_FRAME,
+    MAX_MASKS,
+)
 
 GOOD = {"size": [2, 2], "counts": b"22"}
+BAD = {"size": [2, 2], "counts": b"23"}
 CALLS = {
     "area": lambda rles: mask.area(rles),
     "toBbox": lambda rles: mask.toBbox(rles),
@@ -132,7 +138,7 @@ def test_small_frames(dtype, rng, answers):
 
 
 def test_frames_that_are_left_to_the_plain_way(rng, answers):
-    pixels = np.asfortranarray(rng.random((256, 257)) < 0.3, np.uint8)
+    pixels = np.asfortranarray(rng.random((724, 725)) < 0.3, np.uint8)
     assert pixels.size > MAX_FRAME
     (theirs,) = rles_of(pixels[:, :, None])
     assert mask.encode(pixels) == theirs
@@ -151,6 +157,48 @@ def test_frames_that_are_left_to_the_plain_way(rng, answers):
     assert answers == [False] * 7
     for array in (None, 5, "x", np.float64(3), np.zeros((), np.uint8), np.zeros((2, 2), "m8[s]")):
         assert not few.encoded(array)
+
+
+@pytest.mark.parametrize("shape", [(2048, 4096), (8, 2**20), (4095, 2048)])
+def test_large_frames_of_short_texts(shape, answers):
+    """Frames that numpy clears are answered up to another size."""
+    assert shape[0] * shape[1] <= MAX_CLEAR_FRAME
+    for last in (0, 1, 9):
+        pixels = np.zeros(shape, np.uint8, "F")
+        pixels[0, 5:7] = pixels[shape[0] // 2, 3:9] = pixels[-1, shape[1] - last :] = 1
+        theirs = coco.encode(pixels)
+        np.testing.assert_array_equal(mask.decode(theirs), pixels)
+    assert answers == [True] * 3
+    larger = {"size": [2, 2**22 + 1], "counts": naive.text_of_counts([2**23 + 2])}
+    assert not mask.decode(larger).any()
+    assert answers == [True] * 3
+
+
+def test_windows(rng, answers):
+    """Every usual list is answered, and as its pixels are cut."""
+    dice = random.Random(0)
+    for n in (*[1, 2, 3, 5] * 20, 30, 200):
+        h, w = rng.integers(1, 40, 2).tolist()
+        stack = np.dstack(random_masks(rng, (h, w), n))
+        y, x = int(rng.integers(0, h + 1)), int(rng.integers(0, w + 1))
+        window = y, x, int(rng.integers(0, h - y + 1)), int(rng.integers(0, w - x + 1))
+        cut = np.asfortranarray(stack[y : y + window[2], x : x + window[3]])
+        rles = [usual_types(dice, rle) for rle in rles_of(stack)]
+        expected = [naive.text_of_mask(cut[:, :, k]) for k in range(n)]
+        assert mask.crop(rles, *window) == [
+            {"size": [*window[2:]], "counts": text} for text in expected
+        ]
+    assert len(answers) == 82
+    assert False not in answers
+
+
+def test_windows_that_are_left_to_the_plain_way(answers, plainly):
+    rles = [GOOD, {"size": [2, 3], "counts": "222"}]
+    for window in ((0, 0, 3, 1), (0, 1, 2, 2), (-1, 0, 1, 1), (0, 0, True, 1), (0, 0, 1.0, 1)):
+        assert said(mask.crop, rles, *window) == plainly(mask.crop, rles, *window)
+    for masks in ([], (GOOD,), [GOOD, BAD], [GOOD, 5]):
+        assert said(mask.crop, masks, 0, 0, 1, 1) == plainly(mask.crop, masks, 0, 0, 1, 1)
+    assert answers == [False] * 8
 
 
 class Array(np.ndarray):
@@ -241,8 +289,8 @@ def test_many_polygons_are_left_to_the_plain_way(rng, answers):
 
 def test_a_frame_of_another_size_is_not_written():
     frame = np.full((3, 2), 7, np.uint8, "F")
-    assert few.decoded(GOOD, frame) is False
-    assert few.decoded([GOOD, GOOD], frame) is False
+    assert few.decoded(GOOD, False, frame) is False
+    assert few.decoded([GOOD, GOOD], False, frame) is False
     assert (frame == 7).all()
 
 
@@ -394,8 +442,10 @@ def test_nothing_leaks():
             few.compressed([300, 10**30], 20, 40)
             few.encoded(frame)
             few.encoded(frame.T)
-            few.decoded(rles[0], frame)
-            few.decoded(bad[-2], frame)
+            few.decoded(rles[0], False, frame)
+            few.decoded(bad[-2], False, frame)
+            few.cropped(rles, 0, 1, 2, 1, offsets)
+            few.cropped(bad, 0, 1, 2, 1, offsets)
 
     use(1000)
     gc.collect()

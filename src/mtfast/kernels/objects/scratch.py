@@ -14,6 +14,7 @@ __all__ = [
     "MADE",
     "MASKS",
     "MAX_CHARACTERS",
+    "MAX_CLEAR_FRAME",
     "MAX_FRAME",
     "MAX_MASKS",
     "MAX_PIXELS",
@@ -29,10 +30,13 @@ __all__ = [
     "WORDS",
 ]
 
-# More is left to kernels that release the GIL: it is held for a millisecond or two at most.
+# More is left to kernels that release the GIL: it is held for a millisecond or two at most, and for
+# 10 us where a frame is filled or read.
 MAX_MASKS = 4096
 MAX_CHARACTERS = 1 << 18
-MAX_FRAME = 1 << 16
+MAX_FRAME = 1 << 19
+# Of a frame that numpy has cleared, with the GIL held as well.
+MAX_CLEAR_FRAME = 1 << 23
 
 # As in mtfast.table, which is above this room.
 MAX_PIXELS = 1 << 40
