@@ -1,4 +1,4 @@
-"""Windows of a few masks, given as a list of dicts."""
+"""Windows of a few masks, given as a list of dicts or as one dict."""
 
 from mtfast.kernels.objects.builtin import builtin
 from mtfast.kernels.objects.reading import (
