@@ -17,6 +17,7 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
+area: Callable[..., Any]
 areas: Callable[..., bool]
 boxes: Callable[..., bool]
 compressed: Callable[..., bytes]
@@ -28,6 +29,7 @@ outlined: Callable[..., bytes]
 overlaps: Callable[..., bool]
 
 __all__ = [
+    "area",
     "areas",
     "boxes",
     "compressed",
@@ -42,6 +44,7 @@ __all__ = [
 SWITCH = "MTFAST_FEW_MASKS"
 
 _MODULES = {
+    "area": "measures",
     "areas": "measures",
     "boxes": "measures",
     "compressed": "counting",

@@ -83,6 +83,8 @@ def problem() -> str | None:
         return f"this Python has no function {missing[0]}"
     if object.__basicsize__ != reading.ARRAY_DATA:
         return f"objects begin with {object.__basicsize__} bytes"
+    if any(_u32(id(number) + reading.SCALAR_VALUE) != number for number in _SCALARS):
+        return "scalars of numpy are laid out otherwise"
     things: tuple[object, ...] = ({}, [], (), b"", "", 7, True, np.empty(0))
     if any(_word(id(thing) + reading.OBJECT_TYPE) != id(type(thing)) for thing in things):
         return "the type of an object lies elsewhere"
@@ -95,6 +97,9 @@ _ARRAYS: tuple[NDArray[Any], ...] = (
     np.zeros((3, 5)),
     np.zeros((4, 2, 6)),
 )
+
+
+_SCALARS = (np.uint32(7), np.uint32(0xFEDCBA98))
 
 
 def _is_readable(array: NDArray[Any]) -> bool:
@@ -110,6 +115,10 @@ def _is_readable(array: NDArray[Any]) -> bool:
     return in_order == array.flags.f_contiguous and _word(at + reading.ARRAY_DTYPE) == id(
         array.dtype
     )
+
+
+def _u32(at: int) -> int:
+    return ctypes.c_uint32.from_address(at).value
 
 
 def _word(at: int) -> int:

@@ -26,6 +26,7 @@ __all__ = [
     "TOGGLES",
     "TOGGLE_OFFSETS",
     "UINT8",
+    "UINT32",
     "WIDTHS",
     "WORDS",
 ]
@@ -45,7 +46,7 @@ MAX_PIXELS = 1 << 40
 _MADE = 9 * (MAX_CHARACTERS + MAX_MASKS)
 
 WORDS, TEXT, OFFSETS, HEIGHTS, WIDTHS, TOGGLES, TOGGLE_OFFSETS, OTHER = range(8)
-FLAGS, FACTS, BITS, MADE, POINTS, MASKS, ARRAY_TYPE, UINT8, BOOL = range(8, 17)
+FLAGS, FACTS, BITS, MADE, POINTS, MASKS, ARRAY_TYPE, UINT8, BOOL, UINT32 = range(8, 18)
 
 # Most of it is never touched, and takes no memory.
 THINGS = (
@@ -66,5 +67,6 @@ THINGS = (
     np.ndarray,
     np.dtype(np.uint8),
     np.dtype(np.bool_),
+    np.uint32,
 )
 """Objects by the numbers above: scratch, and what the arrays of callers are compared with."""
