@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 area: Callable[..., Any]
 areas: Callable[..., bool]
+box_overlaps: Callable[..., bool]
 boxes: Callable[..., bool]
 compressed: Callable[..., bytes]
 cropped: Callable[..., bytes]
@@ -31,6 +32,7 @@ overlaps: Callable[..., bool]
 __all__ = [
     "area",
     "areas",
+    "box_overlaps",
     "boxes",
     "compressed",
     "cropped",
@@ -46,6 +48,7 @@ SWITCH = "MTFAST_FEW_MASKS"
 _MODULES = {
     "area": "measures",
     "areas": "measures",
+    "box_overlaps": "box_overlaps",
     "boxes": "measures",
     "compressed": "counting",
     "cropped": "windows",

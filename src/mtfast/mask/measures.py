@@ -188,11 +188,9 @@ def iou(dt: Any, gt: Any, pyiscrowd: ArrayLike, other_size: OtherSize = "warn") 
     """
     if other_size != "warn":
         one_of("other_size", other_size, get_args(OtherSize))
-    if type(dt) is type(gt) is list:
-        crowd = pyiscrowd.tolist() if isinstance(pyiscrowd, np.ndarray) else pyiscrowd
-        short = np.empty((len(dt), len(gt)))
-        if few.overlaps(dt, gt, crowd, short):
-            return short
+    short = _few_ious(dt, gt, pyiscrowd)
+    if short is not None:
+        return short
     boxes = [as_boxes(dt, "dt"), as_boxes(gt, "gt")]
     if _is_empty(dt) or _is_empty(gt):
         return []
@@ -214,6 +212,18 @@ def iou(dt: Any, gt: Any, pyiscrowd: ArrayLike, other_size: OtherSize = "warn") 
         warnings.warn(message, stacklevel=2)
         return out
     return operations.iou(first, second, pyiscrowd)
+
+
+def _few_ious(dt: Any, gt: Any, iscrowd: ArrayLike) -> NDArray[np.float64] | None:
+    """Compare masks or boxes, or return None if they are not as simple as most are."""
+    for side in (dt, gt):
+        if type(side) is not list and (type(side) is not np.ndarray or side.ndim != 2):
+            return None
+    crowd = iscrowd.tolist() if isinstance(iscrowd, np.ndarray) else iscrowd
+    out = np.empty((len(dt), len(gt)))
+    are_dicts = type(dt) is list and dt and type(dt[0]) is dict
+    compare = few.overlaps if are_dicts else few.box_overlaps
+    return out if compare(dt, gt, crowd, out) else None
 
 
 def _pair_of_other_size(dt: Rles, gt: Rles) -> str | None:

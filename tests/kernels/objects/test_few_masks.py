@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import random
 import subprocess
@@ -32,6 +33,11 @@ from mtfast.kernels.objects.scratch import (
     MAX_FRAME,
     MAX_MASKS,
 )
+
+
+class Boxes(np.ndarray):
+    pass
+
 
 GOOD = {"size": [2, 2], "counts": b"22"}
 BAD = {"size": [2, 2], "counts": b"23"}
@@ -173,6 +179,49 @@ def test_large_frames_of_short_texts(shape, answers):
     larger = {"size": [2, 2**22 + 1], "counts": naive.text_of_counts([2**23 + 2])}
     assert not mask.decode(larger).any()
     assert answers == [True] * 3
+
+
+def test_boxes(rng, answers):
+    """Arrays and lists of floats and integers are answered, as pycocotools does."""
+    for m, n in ((1, 1), (1, 7), (5, 3), (200, 300)):
+        dt, gt = rng.uniform(-9, 40, (m, 4)), rng.uniform(0, 40, (n, 4)).round()
+        dt[0, 2] = gt[0, 3] = 0
+        crowd = rng.integers(0, 2, n).tolist()
+        expected = coco.iou(dt, gt, crowd)
+        for first, second in (
+            (dt, gt),
+            (dt.tolist(), gt.tolist()),
+            (dt, gt.astype(int).tolist()),
+            (dt.tolist(), gt),
+        ):
+            for flags in (crowd, [*map(bool, crowd)], np.array(crowd)):
+                np.testing.assert_array_equal(mask.iou(first, second, flags), expected)
+    assert answers == [True] * 4 * 4 * 3
+
+
+BOXES = np.array([[1.0, 2, 3, 4], [5, 6, 7, 8]])
+STRANGE_BOXES = [
+    *(BOXES.astype(np.float32), BOXES[:, ::-1], BOXES.T, np.asfortranarray(BOXES), BOXES[0]),
+    *(BOXES[:0], [], [[]], [[1.0, 2, 3]], [[1.0, 2, 3, 4, 5]], [(1.0, 2, 3, 4)], BOXES.tolist()[0]),
+    *([[1.0, 2, 3, bad]] for bad in (None, "4", 10**30, np.float64(4), True, [4], math.nan)),
+    *(np.array([[1, 2, 3, math.inf]]), np.array(5.0), BOXES.astype(">f8"), BOXES.view(Boxes)),
+    *(BOXES[:, :, None], BOXES.astype(object), GOOD, [GOOD], [[1.0, 2, 3, 4], GOOD], None, 5),
+]
+
+
+@pytest.mark.parametrize("strange", STRANGE_BOXES, ids=str)
+def test_what_is_no_usual_box(strange, answers):
+    outcomes = []
+    for use in (True, False):
+        for pair in ((strange, BOXES), (BOXES, strange), (strange, strange)):
+            with pytest.MonkeyPatch.context() as patch:
+                if not use:
+                    patch.setattr(few, "box_overlaps", lambda *arguments: False)
+                try:
+                    outcomes.append(repr(mask.iou(*pair, [0] * len(pair[1]))))
+                except (MtfastError, TypeError) as error:
+                    outcomes.append(f"{type(error).__name__}: {error}")
+    assert outcomes[:3] == outcomes[3:]
 
 
 def test_windows(rng, answers):
@@ -426,6 +475,7 @@ def test_nothing_leaks():
     rles = [{"size": [2, 2], "counts": "2" + "2"} for _ in range(5)]
     bad: list[Any] = [*rles, {"size": [2, 2], "counts": "\ud800"}, Dict(GOOD), None]
     areas, boxes, overlaps = np.empty(5, np.uint32), np.empty((5, 4)), np.empty((5, 5))
+    two, box_ious = np.arange(8.0).reshape(2, 4), np.empty((2, 2))
     frame, offsets = np.eye(2, dtype=np.uint8).copy("F"), np.empty(3, np.int64)
     rings = [[1.5, 2, 9.5, 1, 7, 300], [1.25, 2.0, 7.5, 9, 3, 4, 10**30]]
     rings[1].pop()
@@ -450,6 +500,8 @@ def test_nothing_leaks():
             few.encoded(frame.T)
             few.decoded(rles[0], False, frame)
             few.decoded(bad[-2], False, frame)
+            few.box_overlaps(two, two.tolist(), [0, 1], box_ious)
+            few.box_overlaps([[1.0, 2, 3, None]], two, [0, 1], box_ious)
             few.area(rles[0])
             few.area(bad[-2])
             few.cropped(rles, 0, 1, 2, 1, offsets)

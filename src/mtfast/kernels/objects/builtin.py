@@ -95,6 +95,7 @@ _ARRAYS: tuple[NDArray[Any], ...] = (
     np.zeros(0, np.int64),
     np.zeros(7, np.uint8),
     np.zeros((3, 5)),
+    np.zeros((3, 5), order="F"),
     np.zeros((4, 2, 6)),
 )
 
@@ -111,10 +112,10 @@ def _is_readable(array: NDArray[Any]) -> bool:
     if array.shape != tuple(_word(shape + 8 * k) for k in range(array.ndim)):
         return False
     flags = ctypes.c_int.from_address(at + reading.ARRAY_FLAGS).value
-    in_order = bool(flags & reading.F_CONTIGUOUS)
-    return in_order == array.flags.f_contiguous and _word(at + reading.ARRAY_DTYPE) == id(
-        array.dtype
-    )
+    orders = bool(flags & reading.C_CONTIGUOUS), bool(flags & reading.F_CONTIGUOUS)
+    if orders != (array.flags.c_contiguous, array.flags.f_contiguous):
+        return False
+    return _word(at + reading.ARRAY_DTYPE) == id(array.dtype)
 
 
 def _u32(at: int) -> int:

@@ -50,6 +50,7 @@ __all__ = [
     "is_true",
     "item",
     "n_masks",
+    "read_boxes",
     "read_counts",
     "read_masks",
     "read_rings",
@@ -70,7 +71,7 @@ ARRAY_N_DIMENSIONS = 24
 ARRAY_SHAPE = 32
 ARRAY_DTYPE = 56
 ARRAY_FLAGS = 64
-F_CONTIGUOUS = 2
+C_CONTIGUOUS, F_CONTIGUOUS = 1, 2
 SCALAR_VALUE = 16
 
 # The number of a type's function that makes its objects, which is part of CPython's stable ABI.
@@ -463,18 +464,79 @@ def read_rings(rings, words, points, offsets):
         if _type(ring) != list_type() or not 4 < list_size(ring) <= points.size - at:
             return UNUSUAL
         for i in range(list_size(ring)):
-            number = list_item(ring, i)
-            if _type(number) == float_type():
-                points[at] = float_value(number)
-            elif _type(number) == int_type():
-                words[OTHER] = 0
-                points[at] = float(integer_value(number, words.ctypes.data + 8 * OTHER))
-                if words[OTHER] != 0:
-                    return UNUSUAL
-            else:
+            points[at], is_number = _number(list_item(ring, i), words)
+            if not is_number:
                 return UNUSUAL
             at += 1
         offsets[k + 1] = at
+    return n
+
+
+@numba.njit
+def _number(thing, words):
+    """Return a float or an integer of 64 bits as a float, and whether it is one."""
+    if _type(thing) == float_type():
+        return float_value(thing), True
+    if _type(thing) != int_type():
+        return 0.0, False
+    words[OTHER] = 0
+    value = integer_value(thing, words.ctypes.data + 8 * OTHER)
+    return float(value), words[OTHER] == 0
+
+
+@numba.njit
+def read_boxes(boxes, array_type, dtype, words, out):
+    """Copy the numbers of boxes into an array.
+
+    Parameters
+    ----------
+    boxes : address of an (n, 4) array in C order, or of a list of lists of four numbers
+    array_type, dtype : addresses of numpy.ndarray and of numpy's float64
+    words : (N_WORDS,) int64, scratch
+    out : float64, out
+
+    Returns
+    -------
+    int
+        How many there are, or UNUSUAL; also where a number is not finite.
+    """
+    if _type(boxes) == array_type:
+        n = _copy_boxes(boxes, dtype, out)
+    else:
+        n = _boxes_of_list(boxes, words, out)
+    for i in range(4 * n):
+        if not np.isfinite(out[i]):
+            return UNUSUAL
+    return n
+
+
+@numba.njit
+def _copy_boxes(array, dtype, out):
+    if _int(array + ARRAY_N_DIMENSIONS) != 2 or _word(array + ARRAY_DTYPE) != dtype:
+        return UNUSUAL
+    if _int(array + ARRAY_FLAGS) & C_CONTIGUOUS == 0 or side(array, 1) != 4:
+        return UNUSUAL
+    source = as_f64(array)
+    if source.size > out.size:
+        return UNUSUAL
+    for i in range(source.size):
+        out[i] = source[i]
+    return side(array, 0)
+
+
+@numba.njit
+def _boxes_of_list(boxes, words, out):
+    if _type(boxes) != list_type() or 4 * list_size(boxes) > out.size:
+        return UNUSUAL
+    n = list_size(boxes)
+    for k in range(n):
+        box = list_item(boxes, k)
+        if _type(box) != list_type() or list_size(box) != 4:
+            return UNUSUAL
+        for i in range(4):
+            out[4 * k + i], is_number = _number(list_item(box, i), words)
+            if not is_number:
+                return UNUSUAL
     return n
 
 

@@ -10,6 +10,7 @@ __all__ = [
     "BOOL",
     "FACTS",
     "FLAGS",
+    "FLOAT64",
     "HEIGHTS",
     "MADE",
     "MASKS",
@@ -46,7 +47,7 @@ MAX_PIXELS = 1 << 40
 _MADE = 9 * (MAX_CHARACTERS + MAX_MASKS)
 
 WORDS, TEXT, OFFSETS, HEIGHTS, WIDTHS, TOGGLES, TOGGLE_OFFSETS, OTHER = range(8)
-FLAGS, FACTS, BITS, MADE, POINTS, MASKS, ARRAY_TYPE, UINT8, BOOL, UINT32 = range(8, 18)
+FLAGS, FACTS, BITS, MADE, POINTS, MASKS, ARRAY_TYPE, UINT8, BOOL, UINT32, FLOAT64 = range(8, 19)
 
 # Most of it is never touched, and takes no memory.
 THINGS = (
@@ -68,5 +69,6 @@ THINGS = (
     np.dtype(np.uint8),
     np.dtype(np.bool_),
     np.uint32,
+    np.dtype(np.float64),
 )
 """Objects by the numbers above: scratch, and what the arrays of callers are compared with."""
