@@ -125,10 +125,14 @@ def toBbox(rleObjs: Mask | Masks) -> NDArray[np.float64]:
     array([1., 0., 1., 2.])
     """
     kind = type(rleObjs)
-    if kind is list or kind is dict:
-        short = np.empty((len(rleObjs), 4) if kind is list else 4)
-        if few.boxes(rleObjs, short):
-            return short
+    if kind is dict:
+        box = np.empty(4)
+        if few.boxes(rleObjs, box):
+            return box
+    elif kind is list:
+        boxes = np.empty((len(rleObjs), 4))
+        if few.boxes(rleObjs, boxes):
+            return boxes
     out = _exact_boxes(rles_of(rleObjs))
     return out[0] if isinstance(rleObjs, Mapping) else out
 

@@ -20,6 +20,8 @@ from mtfast.rles.pixels import decode_mask, encode_mask
 
 __all__ = ["decode", "encode"]
 
+_UINT8 = np.dtype(np.uint8)
+
 # Pixels of a frame that few.decoded fills, and of one that is clear already.
 _SMALL = 2**19
 _SMALL_CLEAR = 2**23
@@ -142,15 +144,20 @@ def decode(
 
 def _few_pixels(mask: dict[str, Any]) -> NDArray[np.uint8] | None:
     """Decode a mask in F order, or return None if it is not as simple as most are, or larger."""
-    size, text = mask.get("size"), mask.get("counts")
-    if type(size) is not list or len(size) != 2 or not isinstance(text, bytes | str):
+    size = mask.get("size")
+    if type(size) is not list or len(size) != 2:
         return None
     height, width = size
     if not type(height) is type(width) is int or height < 1 or width < 1:
         return None
     n_pixels = height * width
-    is_clear = len(text) * _PIXELS_PER_CHARACTER < n_pixels
-    if n_pixels > (_SMALL_CLEAR if is_clear else _SMALL):
+    if n_pixels <= _SMALL:
+        frame = np.empty((height, width), _UINT8, "F")
+        return frame if few.decoded(mask, False, frame) else None
+    text = mask.get("counts")
+    if n_pixels > _SMALL_CLEAR or not isinstance(text, bytes | str):
         return None
-    frame = (np.zeros if is_clear else np.empty)((height, width), np.uint8, "F")
-    return frame if few.decoded(mask, is_clear, frame) else None
+    if len(text) * _PIXELS_PER_CHARACTER >= n_pixels:
+        return None
+    frame = np.zeros((height, width), _UINT8, "F")
+    return frame if few.decoded(mask, True, frame) else None
