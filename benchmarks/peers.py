@@ -5,9 +5,9 @@
     python -m benchmarks.peers [--quick] [--markdown FILE] [--picture FILE]
 
 The answers to the first inputs are compared before anything is timed. The libraries take turns, and
-medians are compared. Inputs change from call to call, and each call gets a fresh copy, so that no
-library is faster for having seen it. A peer that is not installed is left out; the group ``bench``
-has them all.
+the least of the medians of their turns are compared. Inputs change from call to call, and each call
+gets a fresh copy, so that no library is faster for having seen it. A peer that is not installed is
+left out; the group ``bench`` has them all.
 """
 
 import argparse
@@ -253,7 +253,7 @@ def _measure(
         max(1, min(MOST, int(TURN_SECONDS / _seconds(call, make))))
         for call, make in zip(calls, makers, strict=True)
     ]
-    mine, *others = race(calls, rounds, turn=turns, inputs=makers)
+    mine, *others = race(calls, rounds, turn=turns, inputs=makers, calmest=True)
     filling = others.pop() if job.beside_filling else None
     return PeerRow(job.name, mine, dict(zip(able, others, strict=True)), job.goals, filling)
 

@@ -288,6 +288,7 @@ def test_jobs_take_turns():
     calls: list[tuple[str, int]] = []
     jobs = [lambda k, job=job: calls.append((job, k)) for job in "ab"]
     assert len(measuring.race(jobs, 1, turn=2)) == 2
+    assert len(measuring.race(jobs, 2, turn=[1, 3], calmest=True)) == 2
     assert calls == [(job, k) for start in (0, 2) for job in "ab" for k in (start, start + 1)]
 
 
