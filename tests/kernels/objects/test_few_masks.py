@@ -613,6 +613,7 @@ def test_many_pairs_of_long_masks(rng, answers):
         ((layout, "ARRAY_SHAPE", 40), "arrays of numpy"),
         ((layout, "ARRAY_N_DIMENSIONS", 28), "arrays of numpy"),
         ((layout, "ARRAY_DATA", 24), "objects begin with 16 bytes"),
+        ((layout, "SCALAR_VALUE", 8), "scalars of numpy"),
         ((reading, "FUNCTIONS", {"PyNothing_AtAll": None}), "no function PyNothing_AtAll"),
     ],
     ids=str,
