@@ -240,7 +240,7 @@ def test_orders_are_those_of_the_cpu(store, options):
 
 def test_batches_without_instances(store):
     data = {"crop": 20, "augment": Augment()}
-    (expected,) = [b for b in on_cpu.Loader(Dataset(store, crop=20), 12)]
+    (expected,) = list(on_cpu.Loader(Dataset(store, crop=20), 12))
     found, other = both(store, 1, data, {"shuffle": False})
     batches = list(zip(found, other, strict=True))
     assert_same(*batches[EMPTY])
