@@ -143,16 +143,16 @@ def test_a_short_run_of_the_fuzzer():
     trials = [fuzz_windows.make_trial(0, number) for number in range(250)]
     assert [p for trial in trials if (p := fuzzing.judge(trial)[1])] == []
     names = {trial.function.__name__ for trial in trials}
-    assert names == {"windows_agree", "damaged_windows"}
+    assert names == {"windows_agree", "damaged_windows", "windows_of_indexes"}
 
 
 def test_the_fuzzer_tells_other_pixels():
     """What it compares with has to matter."""
     numbers, views = [0, 1], [View(0, 0, 4, 4, 4, 4)] * 2
-    assert fuzz_windows.windows_agree(numbers, views, 2, False)
+    assert fuzz_windows.windows_agree(numbers, views, 2, "device")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fuzz_windows, "pixels_of", lambda k: decoded(fuzz_windows.a_file(k)) ^ 1)
-        assert not fuzz_windows.windows_agree(numbers, views, 2, False)
+        assert not fuzz_windows.windows_agree(numbers, views, 2, "device")
 
 
 def test_there_are_thirty_kinds():
