@@ -13,6 +13,7 @@ MARKS = {
     "faster-coco-eval": ("#E69F00", "s"),
     "hotcoco": ("#009E73", "D"),
     "rlemasklib": ("#CC3377", "^"),
+    "ultrafast-pycocotools": ("#56B4E9", "v"),
 }
 INK = "#24292f"
 FAINT = "#d0d7de"

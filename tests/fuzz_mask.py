@@ -26,7 +26,7 @@ import pycocotools.mask as coco
 import naive
 from fuzz_inputs import JUNK, NUMBERS, a_batch, a_shape
 from fuzzing import ANYTHING, MARGIN, REFUSED, Trial, main
-from mtfast import RunTable, kernels, mask
+from mtfast import MtfastError, RunTable, kernels, mask
 
 # Compiling takes longer than any trial may.
 for module in pkgutil.walk_packages(kernels.__path__, "mtfast.kernels."):
@@ -305,6 +305,75 @@ def to_label_map(rng: random.Random) -> Trial:
     return Trial(mask.to_label_map, (batch.given,), *with_junk(rng, options, answer))
 
 
+def paint(rng: random.Random) -> Trial:
+    """Masks over a frame of any type and strides, with channels or without."""
+    batch, dtype = a_batch(rng), np.dtype(rng.choice("BBBHIQbhiqfd?"))
+    n, masks = len(batch.read), batch.pixels()
+    shape: tuple[int, ...] = masks[0].shape if masks else a_shape(rng)
+    fits = rng.random() > 0.04
+    shape = shape if fits else (shape[0] + 1, shape[1])
+    channels = (rng.choice((0, 1, 3, 4)),) if rng.random() < 0.3 else ()
+    around, view = some_view(rng, (*shape, *channels), dtype)
+    per_mask, values_fit = some_values(rng, (n, *channels), dtype)
+    values: Any = per_mask
+    if rng.random() < 0.3 and per_mask.size:
+        values = per_mask[0] if channels else per_mask.tolist()[0]
+        per_mask = np.broadcast_to(values, per_mask.shape)
+    answer: Any = REFUSED
+    if not n:
+        answer = around.copy()
+    elif masks is not None and fits and values_fit:
+        answer = around.copy()
+        for pixels, value in zip(masks, per_mask, strict=True):
+            answer[view][pixels > 0] = value
+    if rng.random() < 0.3 and isinstance(values, np.ndarray):
+        values = values.tolist()
+    if rng.random() < 0.03:
+        values, answer = rng.choice(JUNK), ANYTHING
+    return Trial(paint_in_place, (batch.given, around, view, values), {}, answer)
+
+
+def some_view(
+    rng: random.Random, shape: tuple[int, ...], dtype: np.dtype
+) -> tuple[np.ndarray, tuple[slice, ...]]:
+    """An array, and which part of it has a shape: strides of any sign, pixels around it."""
+    steps = [rng.choice((1, 1, 1, 2, -1, -3)) for _ in shape]
+    sides = [abs(step) * n + 2 for step, n in zip(steps, shape, strict=True)]
+    noise = np.frombuffer(rng.randbytes(math.prod(sides)), np.uint8) % 99
+    around = np.asarray(noise.reshape(sides).astype(dtype), order=rng.choice("CF"))
+    view = tuple(
+        slice(1, 1 + n * step, step) if step > 0 else slice(-step * n, 0, step)
+        for n, step in zip(shape, steps, strict=True)
+    )
+    return around, view
+
+
+def some_values(
+    rng: random.Random, shape: tuple[int, ...], dtype: np.dtype
+) -> tuple[np.ndarray, bool]:
+    """Numbers of a shape, and whether pixels of a type hold them."""
+    limits = (0, 1) if dtype.kind == "b" else (-(2**15), 2**15)
+    low, high = (np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype.kind in "ui" else limits
+    kind = dtype if dtype.kind in "ui" else np.int64
+    numbers = [rng.choice((low, 0, 1, high)) for _ in range(math.prod(shape))]
+    values = np.array(numbers, kind).reshape(shape)
+    if rng.random() < 0.06 and values.size and dtype.kind != "f":
+        wrong = rng.choice((values.astype(float) + 0.5, np.full(shape, high + 1, object)))
+        return wrong, False
+    return values, True
+
+
+def paint_in_place(masks: Any, around: Any, view: tuple[slice, ...], values: Any) -> Any:
+    """Paint a view and return the array that it is part of; what is refused paints nothing."""
+    frame, before = around[view], around.copy()
+    try:
+        assert mask.paint(masks, frame, values) is frame
+    except MtfastError:
+        assert np.array_equal(around, before), "painted and refused"
+        raise
+    return around
+
+
 def shaped(rng: random.Random) -> Trial:
     """Crop, pad, erode and components of small masks."""
     shape = rng.choice(((1, 9), (9, 1), (12, 13), (0, 4), (4, 0), (33, 5)))
@@ -349,7 +418,7 @@ def shaped(rng: random.Random) -> Trial:
 
 TARGETS: tuple[Callable[[random.Random], Trial], ...] = (
     *(decode, area, box, to_uncompressed, validate, merge, iou, iou_of_boxes, encode),
-    *(from_label_map, objects, objects_of_junk, to_label_map, shaped),
+    *(from_label_map, objects, objects_of_junk, to_label_map, shaped, paint),
 )
 
 

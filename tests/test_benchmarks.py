@@ -22,6 +22,7 @@ from benchmarks import (
     evaluation,
     export,
     few,
+    first_use,
     jobs,
     libraries,
     loaders,
@@ -138,7 +139,8 @@ def test_peers_are_compared_and_timed(tmp_path):
     assert all(version in text for version in ("24 x 32", "60 x 96", "pycocotools 2"))
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in lines} == {5 + len(names)}
-    assert len(lines) == len(rows) + 4
+    assert len(lines) == len(rows) + 2 * len(dict(rows))
+    assert re.search(r"\d+ of \d+ rows are no slower than pycocotools", text)
     assert re.search(r"[✓✗] 300x pycocotools", text)
 
 
@@ -149,6 +151,25 @@ def test_picture_of_the_ratios(tmp_path):
     rows = [table.PeerRow("decode", 1e-3, {"pycocotools": 5e-3, "rlemasklib": 1e-3}, {})]
     chart.draw(rows, ["pycocotools", "rlemasklib"], (480, 640), tmp_path / "peers.png")
     assert (tmp_path / "peers.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("call", first_use.CALLS.values(), ids=first_use.CALLS)
+def test_first_uses_are_measured(call):
+    for name in ("mtfast", "pycocotools"):
+        seconds, peak = first_use.run(name, call)
+        assert seconds >= 0
+        assert peak is None or peak > 10**6
+
+
+def test_rows_that_are_no_slower_are_counted():
+    def row(**peers: float) -> table.PeerRow:
+        return table.PeerRow("area", 1.0, peers, {})
+
+    rows = [row(pycocotools=2, hotcoco=1.5), row(pycocotools=1.1, hotcoco=0.5), row(hotcoco=0.9)]
+    assert peers.counted(rows) == (
+        "2 of 2 rows are no slower than pycocotools, "
+        "1 of 3 rows are no slower than the fastest peer.\n"
+    )
 
 
 def test_row_of_peers():
@@ -324,6 +345,13 @@ def test_jobs_take_turns():
     jobs = [lambda k, job=job: calls.append((job, k)) for job in "ab"]
     assert len(measuring.race(jobs, 1, turn=2)) == 2
     assert calls == [(job, k) for start in (0, 2) for job in "ab" for k in (start, start + 1)]
+
+
+def test_the_calmest_turn_is_taken(monkeypatch):
+    times = iter([0, 9, 9, 18, 20, 21, 22, 30, 40, 44, 50, 53])
+    monkeypatch.setattr(measuring.time, "perf_counter", lambda: next(times))
+    # Turns of two calls: a first one that warms up, 1 and 8 seconds, 4 and 3.
+    assert measuring.race([lambda k: None], 2, turn=2, calmest=True) == [3.5]
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")

@@ -67,6 +67,18 @@ def test_nonzero64(dtype, data):
 
 
 @compiled
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint32])
+def test_any512(dtype):
+    pixels = np.zeros(600, dtype)
+    for at in (0, 1, 88):
+        assert JITTED["any512"](pixels, at) is PLAIN["any512"](pixels, at) is False
+    for k in (0, 9, 10, 11, 63, 64, 500, 521, 522, 599):
+        pixels[k] = np.iinfo(dtype).max
+        assert JITTED["any512"](pixels, 10) is PLAIN["any512"](pixels, 10) is (10 <= k < 522)
+        pixels[k] = 0
+
+
+@compiled
 @settings(deadline=None)
 @given(st.sampled_from([np.uint8, np.uint16, np.int64]), PLACES, PLACES, st.data())
 def test_differ64(dtype, at, other, data):

@@ -22,7 +22,16 @@ def test_a_short_run():
     report = fuzzing.fuzz(fuzz_mask.make_trial, seed=0, n_trials=2000, limit=60)
     assert report.problems == {}
     assert report.n_calls == 2000
-    for name in ("decode", "area", "toBbox", "merge", "iou", "to_label_map", "frPyObjects"):
+    for name in (
+        "decode",
+        "area",
+        "toBbox",
+        "merge",
+        "iou",
+        "to_label_map",
+        "frPyObjects",
+        "paint_in_place",
+    ):
         assert report.outcomes[name, "accepted"] > 20
         assert report.outcomes[name, "refused"] > 20
 

@@ -73,6 +73,23 @@ def test_paint_colours(stack, layout):
         np.testing.assert_array_equal(frame, painted(stack, before, expected))
 
 
+def test_paint_without_channels():
+    rles = coco_rles(np.ones((2, 3, 2), np.uint8))
+    frame = np.empty((2, 3, 0), np.uint8)
+    for values in (np.empty((2, 0), np.uint8), [[], []], []):
+        assert mask.paint(rles, frame, values) is frame
+
+
+def test_paint_integers_of_64_bits():
+    rles = coco_rles(np.eye(3, dtype=np.uint8)[:, :, None]) * 2
+    frame = np.zeros((3, 3), np.uint64)
+    for values in ([1, 2**64 - 1], [2**64 - 1, 2**63 + 1], np.array([1, 2**64 - 1], np.uint64)):
+        assert mask.paint(rles, frame, values).tolist() == np.diag([int(values[1])] * 3).tolist()
+    for values in ([1, 2**64], [1.0, 2**63], [-1, 2**64 - 1]):
+        with pytest.raises(MtfastError, match="values"):
+            mask.paint(rles, frame, values)
+
+
 def test_paint_bool_and_one_value():
     rles = coco_rles(np.eye(4, dtype=np.uint8)[:, :, None])
     frame = np.zeros((4, 4), bool)

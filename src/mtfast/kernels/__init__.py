@@ -3,6 +3,7 @@
 A kernel does no I/O and raises nothing. It trusts the arguments of its Python caller (shapes, frame
 sizes, offsets that ascend), and nothing that comes from a file: texts are decoded by
 :func:`mtfast.kernels.rle.coco_string.decode_places`, and long ones by
+:func:`mtfast.kernels.rle.places.places_of_text` or
 :func:`mtfast.kernels.rle.toggle_words.toggles_of_text`, which accept only runs that tile the frame.
 
 A mask has one of these forms. A *place* is the index of a pixel when the columns of the frame

@@ -23,6 +23,7 @@ import numpy as np
 __all__ = [
     "PLAIN",
     "PREFETCH_DISTANCE",
+    "any512",
     "below64",
     "differ64",
     "drop_lowest",
@@ -77,6 +78,22 @@ def nonzero64(pixels: np.ndarray[Any, Any], at: int) -> np.uint64:
         Bit k is that of ``pixels[at + k]``.
     """
     return _word_of(_window(pixels, at, LANES) != 0)
+
+
+@_operation
+def any512(pixels: np.ndarray[Any, Any], at: int) -> bool:
+    """Tell for 512 elements whether any of them is nonzero.
+
+    Parameters
+    ----------
+    pixels : (>= at + 512,) of any unsigned type
+    at : int
+
+    Returns
+    -------
+    bool
+    """
+    return bool(_window(pixels, at, 8 * LANES).any())
 
 
 @_operation

@@ -25,6 +25,7 @@ __all__ = [
     "DTYPE_NUMBER",
     "F_CONTIGUOUS",
     "OBJECT_TYPE",
+    "SCALAR_VALUE",
     "WRITEABLE",
     "problem",
     "word",
@@ -38,6 +39,9 @@ ARRAY_SHAPE = 32
 ARRAY_STRIDES = 40
 ARRAY_DTYPE = 56
 ARRAY_FLAGS = 64
+
+# The value of a scalar of numpy.
+SCALAR_VALUE = 16
 
 DTYPE_BYTE_ORDER = 26
 DTYPE_NUMBER = 28
@@ -83,7 +87,14 @@ def problem() -> str | None:
     things: tuple[object, ...] = ({}, [], (), b"", "", 7, True, np.empty(0))
     if any(word(id(thing) + OBJECT_TYPE) != id(type(thing)) for thing in things):
         return "the type of an object lies elsewhere"
+    scalars = (np.uint32(7), np.uint32(0xFEDCBA98))
+    if any(_u32(id(scalar) + SCALAR_VALUE) != scalar for scalar in scalars):
+        return "scalars of numpy are laid out otherwise"
     return None if all(map(_is_readable, _arrays())) else "arrays of numpy are laid out otherwise"
+
+
+def _u32(at: int) -> int:
+    return ctypes.c_uint32.from_address(at).value
 
 
 def _arrays() -> tuple[NDArray[Any], ...]:

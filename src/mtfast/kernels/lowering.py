@@ -67,6 +67,23 @@ def nonzero64(typing_context: Any, pixels: Any, at: Any) -> Any:
     return types.uint64(pixels, types.int64), lower
 
 
+def any512(typing_context: Any, pixels: Any, at: Any) -> Any:
+    def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pixels_, at_ = args
+        vector = _vector(ir.IntType(pixels.dtype.bitwidth))
+        found = ir.Constant(vector, None)
+        for k in range(8):
+            here = builder.add(at_, ir.Constant(at_.type, LANES * k))
+            more = _load(context, builder, signature.args[0], pixels_, here, LANES, vector)
+            found = builder.or_(found, more)
+        lanes = builder.bitcast(
+            builder.icmp_unsigned("!=", found, ir.Constant(vector, None)), _word
+        )
+        return builder.icmp_unsigned("!=", lanes, ir.Constant(_word, 0))
+
+    return types.boolean(pixels, types.int64), lower
+
+
 def differ64(typing_context: Any, first: Any, at: Any, second: Any, other: Any) -> Any:
     def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         first_, at_, second_, other_ = args

@@ -17,23 +17,41 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
+area: Callable[..., Any]
 areas: Callable[..., bool]
+box_overlaps: Callable[..., bool]
 boxes: Callable[..., bool]
 compressed: Callable[..., bytes]
+cropped: Callable[..., bytes]
 decoded: Callable[..., bool]
 encoded: Callable[..., bytes]
 merged: Callable[..., bytes]
 outlined: Callable[..., bytes]
 overlaps: Callable[..., bool]
 
-__all__ = ["areas", "boxes", "compressed", "decoded", "encoded", "merged", "outlined", "overlaps"]
+__all__ = [
+    "area",
+    "areas",
+    "box_overlaps",
+    "boxes",
+    "compressed",
+    "cropped",
+    "decoded",
+    "encoded",
+    "merged",
+    "outlined",
+    "overlaps",
+]
 
 SWITCH = "MTFAST_FEW_MASKS"
 
 _MODULES = {
+    "area": "measures",
     "areas": "measures",
+    "box_overlaps": "box_overlaps",
     "boxes": "measures",
     "compressed": "counting",
+    "cropped": "windows",
     "decoded": "decoding",
     "encoded": "encoding",
     "merged": "merging",

@@ -32,6 +32,9 @@ __all__ = [
 
 OtherSize = Literal["warn", "error"]
 
+# To name the type instead takes 0.03 us more.
+_UINT32 = np.dtype(np.uint32)
+
 # The largest area that an unsigned integer of 32 bits holds.
 _MOST_PIXELS = 2**32 - 1
 
@@ -59,10 +62,14 @@ def area(rleObjs: Mask | Masks) -> Any:
     array([2], dtype=uint32)
     """
     kind = type(rleObjs)
-    if kind is list or kind is dict:
-        short = np.empty(len(rleObjs) if kind is list else 1, np.uint32)
+    if kind is dict:
+        found = few.area(rleObjs)
+        if found is not False:
+            return found
+    elif kind is list:
+        short = np.empty(len(rleObjs), _UINT32)
         if few.areas(rleObjs, short):
-            return short if kind is list else short[0]
+            return short
     rles = rles_of(rleObjs)
     is_wide = (rles.heights * rles.widths).max(initial=0) > _MOST_PIXELS
     out = exact_areas(rles).astype(np.uint64 if is_wide else np.uint32)
@@ -125,10 +132,14 @@ def toBbox(rleObjs: Mask | Masks) -> NDArray[np.float64]:
     array([1., 0., 1., 2.])
     """
     kind = type(rleObjs)
-    if kind is list or kind is dict:
-        short = np.empty((len(rleObjs), 4) if kind is list else 4)
-        if few.boxes(rleObjs, short):
-            return short
+    if kind is dict:
+        box = np.empty(4)
+        if few.boxes(rleObjs, box):
+            return box
+    elif kind is list:
+        boxes = np.empty((len(rleObjs), 4))
+        if few.boxes(rleObjs, boxes):
+            return boxes
     out = _exact_boxes(rles_of(rleObjs))
     return out[0] if isinstance(rleObjs, Mapping) else out
 
@@ -188,11 +199,9 @@ def iou(dt: Any, gt: Any, pyiscrowd: ArrayLike, other_size: OtherSize = "warn") 
     """
     if other_size != "warn":
         one_of("other_size", other_size, get_args(OtherSize))
-    if type(dt) is type(gt) is list:
-        crowd = pyiscrowd.tolist() if isinstance(pyiscrowd, np.ndarray) else pyiscrowd
-        short = np.empty((len(dt), len(gt)))
-        if few.overlaps(dt, gt, crowd, short):
-            return short
+    short = _few_ious(dt, gt, pyiscrowd)
+    if short is not None:
+        return short
     boxes = [as_boxes(dt, "dt"), as_boxes(gt, "gt")]
     if _is_empty(dt) or _is_empty(gt):
         return []
@@ -210,6 +219,18 @@ def iou(dt: Any, gt: Any, pyiscrowd: ArrayLike, other_size: OtherSize = "warn") 
         warnings.warn(message, stacklevel=2)
         return out
     return operations.iou(first, second, pyiscrowd)
+
+
+def _few_ious(dt: Any, gt: Any, iscrowd: ArrayLike) -> NDArray[np.float64] | None:
+    """Compare masks or boxes, or return None if they are not as simple as most are."""
+    for side in (dt, gt):
+        if type(side) is not list and (type(side) is not np.ndarray or side.ndim != 2):
+            return None
+    crowd = iscrowd.tolist() if isinstance(iscrowd, np.ndarray) else iscrowd
+    out = np.empty((len(dt), len(gt)))
+    are_dicts = type(dt) is list and dt and type(dt[0]) is dict
+    compare = few.overlaps if are_dicts else few.box_overlaps
+    return out if compare(dt, gt, crowd, out) else None
 
 
 def warning_of_sizes(dt: Rles, gt: Rles) -> str | None:

@@ -92,7 +92,7 @@ def _check_frame(frame: Any) -> None:
 
 def _colours(values: ArrayLike, n: int, frame: NDArray[Any]) -> NDArray[Any]:
     """Return the value of each mask in each channel, (n, n_channels) of the frame's dtype."""
-    given = as_array("values", values)
+    given = _numbers(values)
     n_channels = frame.shape[2:]
     shapes = ((), (n, *n_channels), n_channels)
     if given.shape not in shapes:
@@ -108,6 +108,16 @@ def _colours(values: ArrayLike, n: int, frame: NDArray[Any]) -> NDArray[Any]:
         )
     per_mask = np.broadcast_to(given, (n, *n_channels)).astype(frame.dtype)
     return per_mask.reshape(n, -1)
+
+
+def _numbers(values: ArrayLike) -> NDArray[Any]:
+    given = as_array("values", values)
+    if given.dtype.kind == "f" and not isinstance(values, np.ndarray):
+        # Integers on both sides of 2**63 become floats, which do not hold them.
+        exact = np.asarray(values, object)
+        if all(isinstance(v, int | np.integer) and 0 <= v < 2**64 for v in exact.flat):
+            return exact.astype(np.uint64)
+    return given
 
 
 def _fit(values: NDArray[Any], dtype: np.dtype[Any]) -> bool:

@@ -20,8 +20,11 @@ from mtfast.rles.pixels import decode_mask, encode_mask
 
 __all__ = ["decode", "encode"]
 
-# Pixels of a frame that is not worth the calls of larger ones.
-_SMALL = 2**16
+_UINT8 = np.dtype(np.uint8)
+
+# Pixels of a frame that few.decoded fills, and of one that is clear already.
+_SMALL = 2**19
+_SMALL_CLEAR = 2**23
 
 # A new frame with fewer characters of text per pixel than this stays mostly untouched.
 _PIXELS_PER_CHARACTER = 4096
@@ -127,8 +130,8 @@ def decode(
     """
     one_of("order", order, ("F", "C"))
     if type(rleObjs) is dict and order == "F" and out is None and type(value) is int and value == 1:
-        short = _small_frame(rleObjs)
-        if short is not None and few.decoded(rleObjs, short):
+        short = _few_pixels(rleObjs)
+        if short is not None:
             return short
     if isinstance(rleObjs, Mapping):
         text, height, width = rle_of(rleObjs)
@@ -159,11 +162,22 @@ def decode(
     return out
 
 
-def _small_frame(mask: dict[str, Any]) -> NDArray[np.uint8] | None:
-    """Make the frame of a mask, in F order, if it is as small as few.decoded takes it."""
+def _few_pixels(mask: dict[str, Any]) -> NDArray[np.uint8] | None:
+    """Decode a mask in F order, or return None if it is not as simple as most are, or larger."""
     size = mask.get("size")
-    if type(size) is list and len(size) == 2:
-        height, width = size
-        if type(height) is type(width) is int and 0 < height <= _SMALL and 0 < width <= _SMALL:
-            return np.empty((height, width), np.uint8, "F") if height * width <= _SMALL else None
-    return None
+    if type(size) is not list or len(size) != 2:
+        return None
+    height, width = size
+    if not type(height) is type(width) is int or height < 1 or width < 1:
+        return None
+    n_pixels = height * width
+    if n_pixels <= _SMALL:
+        frame = np.empty((height, width), _UINT8, "F")
+        return frame if few.decoded(mask, False, frame) else None
+    text = mask.get("counts")
+    if n_pixels > _SMALL_CLEAR or not isinstance(text, bytes | str):
+        return None
+    if len(text) * _PIXELS_PER_CHARACTER >= n_pixels:
+        return None
+    frame = np.zeros((height, width), _UINT8, "F")
+    return frame if few.decoded(mask, True, frame) else None

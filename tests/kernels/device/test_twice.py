@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -78,23 +79,21 @@ def test_helpers_are_plain_functions():
     assert doubled_and_one.__doc__ == "A helper that calls another one."
 
 
-def test_helpers_are_translated_with_what_they_call():
+def test_helpers_are_compiled_with_what_they_call():
     """Each helper is compiled once where it is called, and replaced where a device has it."""
-
-    class Library:
-        there = "the device's own"
-
     compiled = []
 
     def compile_(function):
         compiled.append(function.__name__)
         return function
 
-    assert doubled_and_one.translated(compile_)(4) == 9
+    library = SimpleNamespace(there="the device's own")
+    cuda = SimpleNamespace(libdevice=library, jit=lambda device: compile_)
+    assert doubled_and_one.on_device(cuda)(4) == 9
     assert compiled == ["doubled", "doubled_and_one"]
     own = DeviceFunction(doubled.function, on_device="there")
-    assert own.translated(compile_, Library) == "the device's own"
-    assert own.translated(compile_)(4) == 8
+    assert own.on_device(cuda) == "the device's own"
+    assert own.on_host(4) == 8
 
 
 def test_wrong_arguments():

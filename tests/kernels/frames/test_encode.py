@@ -38,6 +38,22 @@ def test_capacity_of_a_text(by_columns, rng):
     assert encoded(frame, enough, by_columns)[1] == naive.text_of_mask(frame)
 
 
+@pytest.mark.parametrize("n_pixels", [2048, 2047, 2560, 2561])
+def test_background_that_is_passed_over(n_pixels):
+    """Pixels at each end of the groups that are looked at together, after empty ones."""
+    n_places, n_bits = encode.scratch_sizes(1, n_pixels, True)
+    scratch = np.empty(n_places, np.int64), np.empty(n_bits, np.uint64)
+    for start in {0, 511, 512, 513, 1023, 1024, 1535, 1536, 2047, n_pixels - 1} & {
+        *range(n_pixels)
+    }:
+        for length in (1, 2, 600, n_pixels):
+            frame = np.zeros((1, n_pixels), np.uint8)
+            frame[0, start : start + length] = 5
+            text = np.empty(4096, np.uint8)
+            n = encode.encode_columns(frame.reshape(-1), *scratch, text)
+            assert text[:n].tobytes() == naive.text_of_mask(frame > 0)
+
+
 @pytest.mark.parametrize("by_columns", [False, True])
 def test_the_least_capacity_holds_a_mask_without_toggles(by_columns):
     frame = np.zeros((HEIGHT, WIDTH), np.uint8)

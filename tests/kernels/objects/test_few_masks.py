@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import random
 import subprocess
@@ -27,9 +28,20 @@ if builtin.problem():
     pytest.skip(str(builtin.problem()), allow_module_level=True)
 
 from mtfast.kernels.objects.overlaps import MAX_COMPARED
-from mtfast.kernels.objects.scratch import MAX_CHARACTERS, MAX_FRAME, MAX_MASKS
+from mtfast.kernels.objects.scratch import (
+    MAX_CHARACTERS,
+    MAX_CLEAR_FRAME,
+    MAX_FRAME,
+    MAX_MASKS,
+)
+
+
+class Boxes(np.ndarray):
+    pass
+
 
 GOOD = {"size": [2, 2], "counts": b"22"}
+BAD = {"size": [2, 2], "counts": b"23"}
 CALLS = {
     "area": lambda rles: mask.area(rles),
     "toBbox": lambda rles: mask.toBbox(rles),
@@ -112,7 +124,8 @@ def test_answers(rng, answers):
         assert mask.area(ours[0]) == coco.area(theirs[0])
         np.testing.assert_array_equal(mask.toBbox(ours[0]), coco.toBbox(theirs[0]))
     assert len(answers) == 163 * 10
-    assert False not in answers
+    # An area of 0 equals False.
+    assert all(answer is not False for answer in answers)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, bool])
@@ -133,7 +146,7 @@ def test_small_frames(dtype, rng, answers):
 
 
 def test_frames_that_are_left_to_the_plain_way(rng, answers):
-    pixels = np.asfortranarray(rng.random((256, 257)) < 0.3, np.uint8)
+    pixels = np.asfortranarray(rng.random((724, 725)) < 0.3, np.uint8)
     assert pixels.size > MAX_FRAME
     (theirs,) = rles_of(pixels[:, :, None])
     assert mask.encode(pixels) == theirs
@@ -152,6 +165,92 @@ def test_frames_that_are_left_to_the_plain_way(rng, answers):
     assert answers == [False] * 7
     for array in (None, 5, "x", np.float64(3), np.zeros((), np.uint8), np.zeros((2, 2), "m8[s]")):
         assert not few.encoded(array)
+
+
+@pytest.mark.parametrize("shape", [(2048, 4096), (8, 2**20), (4095, 2048)])
+def test_large_frames_of_short_texts(shape, answers):
+    """Frames that numpy clears are answered up to another size."""
+    assert shape[0] * shape[1] <= MAX_CLEAR_FRAME
+    for last in (0, 1, 9):
+        pixels = np.zeros(shape, np.uint8, "F")
+        pixels[0, 5:7] = pixels[shape[0] // 2, 3:9] = pixels[-1, shape[1] - last :] = 1
+        theirs = coco.encode(pixels)
+        np.testing.assert_array_equal(mask.decode(theirs), pixels)
+    assert answers == [True] * 3
+    larger = {"size": [2, 2**22 + 1], "counts": naive.text_of_counts([2**23 + 2])}
+    assert not mask.decode(larger).any()
+    assert answers == [True] * 3
+
+
+def test_boxes(rng, answers):
+    """Arrays and lists of floats and integers are answered, as pycocotools does."""
+    for m, n in ((1, 1), (1, 7), (5, 3), (200, 300)):
+        dt, gt = rng.uniform(-9, 40, (m, 4)), rng.uniform(0, 40, (n, 4)).round()
+        dt[0, 2] = gt[0, 3] = 0
+        crowd = rng.integers(0, 2, n).tolist()
+        expected = coco.iou(dt, gt, crowd)
+        for first, second in (
+            (dt, gt),
+            (dt.tolist(), gt.tolist()),
+            (dt, gt.astype(int).tolist()),
+            (dt.tolist(), gt),
+        ):
+            for flags in (crowd, [*map(bool, crowd)], np.array(crowd)):
+                np.testing.assert_array_equal(mask.iou(first, second, flags), expected)
+    assert answers == [True] * 4 * 4 * 3
+
+
+BOXES = np.array([[1.0, 2, 3, 4], [5, 6, 7, 8]])
+STRANGE_BOXES = [
+    *(BOXES.astype(np.float32), BOXES[:, ::-1], BOXES.T, np.asfortranarray(BOXES), BOXES[0]),
+    *(BOXES[:0], [], [[]], [[1.0, 2, 3]], [[1.0, 2, 3, 4, 5]], [(1.0, 2, 3, 4)], BOXES.tolist()[0]),
+    *([[1.0, 2, 3, bad]] for bad in (None, "4", 10**30, np.float64(4), True, [4], math.nan)),
+    *(np.array([[1, 2, 3, math.inf]]), np.array(5.0), BOXES.astype(">f8"), BOXES.view(Boxes)),
+    *(BOXES[:, :, None], BOXES.astype(object), GOOD, [GOOD], [[1.0, 2, 3, 4], GOOD], None, 5),
+]
+
+
+@pytest.mark.parametrize("strange", STRANGE_BOXES, ids=str)
+def test_what_is_no_usual_box(strange, answers):
+    outcomes = []
+    for use in (True, False):
+        for pair in ((strange, BOXES), (BOXES, strange), (strange, strange)):
+            with pytest.MonkeyPatch.context() as patch:
+                if not use:
+                    patch.setattr(few, "box_overlaps", lambda *arguments: False)
+                try:
+                    outcomes.append(repr(mask.iou(*pair, [0] * len(pair[1]))))
+                except (MtfastError, TypeError) as error:
+                    outcomes.append(f"{type(error).__name__}: {error}")
+    assert outcomes[:3] == outcomes[3:]
+
+
+def test_windows(rng, answers):
+    """Every usual list is answered, and as its pixels are cut."""
+    dice = random.Random(0)
+    for n in (*[1, 2, 3, 5] * 20, 30, 200):
+        h, w = rng.integers(1, 40, 2).tolist()
+        stack = np.dstack(random_masks(rng, (h, w), n))
+        y, x = int(rng.integers(0, h + 1)), int(rng.integers(0, w + 1))
+        window = y, x, int(rng.integers(0, h - y + 1)), int(rng.integers(0, w - x + 1))
+        cut = np.asfortranarray(stack[y : y + window[2], x : x + window[3]])
+        rles = [usual_types(dice, rle) for rle in rles_of(stack)]
+        expected = [naive.text_of_mask(cut[:, :, k]) for k in range(n)]
+        assert mask.crop(rles, *window) == [
+            {"size": [*window[2:]], "counts": text} for text in expected
+        ]
+        assert mask.crop(rles[0], *window) == {"size": [*window[2:]], "counts": expected[0]}
+    assert len(answers) == 2 * 82
+    assert False not in answers
+
+
+def test_windows_that_are_left_to_the_plain_way(answers, plainly):
+    rles = [GOOD, {"size": [2, 3], "counts": "222"}]
+    for window in ((0, 0, 3, 1), (0, 1, 2, 2), (-1, 0, 1, 1), (0, 0, True, 1), (0, 0, 1.0, 1)):
+        assert said(mask.crop, rles, *window) == plainly(mask.crop, rles, *window)
+    for masks in ([], (GOOD,), [GOOD, BAD], [GOOD, 5]):
+        assert said(mask.crop, masks, 0, 0, 1, 1) == plainly(mask.crop, masks, 0, 0, 1, 1)
+    assert answers == [False] * 8
 
 
 class Array(np.ndarray):
@@ -242,13 +341,14 @@ def test_many_polygons_are_left_to_the_plain_way(rng, answers):
 
 def test_a_frame_of_another_size_is_not_written():
     frame = np.full((3, 2), 7, np.uint8, "F")
-    assert few.decoded(GOOD, frame) is False
-    assert few.decoded([GOOD, GOOD], frame) is False
+    assert few.decoded(GOOD, False, frame) is False
+    assert few.decoded([GOOD, GOOD], False, frame) is False
     assert (frame == 7).all()
 
 
 def test_results_are_of_the_usual_types():
     assert type(mask.area(GOOD)) is np.uint32
+    assert few.area({"size": [2**15, 2**16], "counts": naive.text_of_counts([0, 2**31])}) == 2**31
     assert mask.area([GOOD]).dtype == np.uint32
     for made in (mask.area([GOOD] * 3), mask.toBbox([GOOD]), mask.iou([GOOD], [GOOD], [0])):
         assert made.flags.owndata
@@ -276,6 +376,9 @@ def test_malformed_masks_get_the_same_verdict(rng, plainly):
                 here = said(call, given)
                 assert here == plainly(call, given)
                 outcomes["Error: " in here] += 1
+        if isinstance(rles[0], dict):
+            for measure in (mask.area, mask.toBbox):
+                assert said(measure, rles[0]) == plainly(measure, rles[0])
     assert min(outcomes.values()) > 1000
 
 
@@ -373,6 +476,7 @@ def test_nothing_leaks():
     rles = [{"size": [2, 2], "counts": "2" + "2"} for _ in range(5)]
     bad: list[Any] = [*rles, {"size": [2, 2], "counts": "\ud800"}, Dict(GOOD), None]
     areas, boxes, overlaps = np.empty(5, np.uint32), np.empty((5, 4)), np.empty((5, 5))
+    two, box_ious = np.arange(8.0).reshape(2, 4), np.empty((2, 2))
     frame, offsets = np.eye(2, dtype=np.uint8).copy("F"), np.empty(3, np.int64)
     rings = [[1.5, 2, 9.5, 1, 7, 300], [1.25, 2.0, 7.5, 9, 3, 4, 10**30]]
     rings[1].pop()
@@ -395,8 +499,14 @@ def test_nothing_leaks():
             few.compressed([300, 10**30], 20, 40)
             few.encoded(frame)
             few.encoded(frame.T)
-            few.decoded(rles[0], frame)
-            few.decoded(bad[-2], frame)
+            few.decoded(rles[0], False, frame)
+            few.decoded(bad[-2], False, frame)
+            few.box_overlaps(two, two.tolist(), [0, 1], box_ious)
+            few.box_overlaps([[1.0, 2, 3, None]], two, [0, 1], box_ious)
+            few.area(rles[0])
+            few.area(bad[-2])
+            few.cropped(rles, 0, 1, 2, 1, offsets)
+            few.cropped(bad, 0, 1, 2, 1, offsets)
 
     use(1000)
     gc.collect()
@@ -503,6 +613,7 @@ def test_many_pairs_of_long_masks(rng, answers):
         ((layout, "ARRAY_SHAPE", 40), "arrays of numpy"),
         ((layout, "ARRAY_N_DIMENSIONS", 28), "arrays of numpy"),
         ((layout, "ARRAY_DATA", 24), "objects begin with 16 bytes"),
+        ((layout, "SCALAR_VALUE", 8), "scalars of numpy"),
         ((reading, "FUNCTIONS", {"PyNothing_AtAll": None}), "no function PyNothing_AtAll"),
     ],
     ids=str,

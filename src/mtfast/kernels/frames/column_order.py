@@ -8,7 +8,14 @@ The pixels of the frame are in the order of the toggles, so nothing has to be tr
 """
 
 from mtfast.kernels.frames.row_order import ALL, pack_end, parities, unpack_end
-from mtfast.kernels.intrinsics import PREFETCH_DISTANCE, nonzero64, ones, prefetch, spread64
+from mtfast.kernels.intrinsics import (
+    PREFETCH_DISTANCE,
+    any512,
+    nonzero64,
+    ones,
+    prefetch,
+    spread64,
+)
 from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
 
 __all__ = ["columns_of_toggles", "toggles_of_columns"]
@@ -38,7 +45,18 @@ def toggles_of_columns(frame, bases, words):
     carry = u64(0)
     n_pixels = frame.size
     base = 0
+    # After a group of background there mostly is more of it, which takes two thirds of the time
+    # where no words are made of it.
+    is_empty = False
     while base < n_pixels:
+        while is_empty and base + 64 * GROUP <= n_pixels:
+            for k in range(GROUP):
+                prefetch(frame, base + 64 * k + PREFETCH_DISTANCE)
+            if any512(frame, base):
+                break
+            base += 64 * GROUP
+        if base == n_pixels:
+            break
         n_words = u64(min(GROUP, (n_pixels - base) >> 6))
         some = u64(0)
         found = words[n : n + n_words]
@@ -55,6 +73,7 @@ def toggles_of_columns(frame, bases, words):
             words[n] = word & ((u64(1) << u64(n_pixels - base)) - u64(1))
             some = words[n]
             n_words = u64(1)
+        is_empty = some == u64(0) and carry == u64(0)
         if some:
             first = n
             for k in range(n_words):

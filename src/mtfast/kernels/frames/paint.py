@@ -13,8 +13,8 @@ the next column is painted.
 """
 
 from mtfast.kernels.jit import i64, kernel, read, strided, u8, u16, u32, u64, write
-from mtfast.kernels.rle.coco_string import decode_places
 from mtfast.kernels.rle.columns import column_of
+from mtfast.kernels.rle.places import places_of_text
 
 __all__ = ["paint_images", "paint_over", "paint_places"]
 
@@ -99,7 +99,7 @@ def paint_images(text, offsets, image_offsets, values, height, largest, places, 
             k = first + i
             if values[k] < 0 or values[k] > largest:
                 return k
-            n = decode_places(text, offsets[k], offsets[k + 1], n_pixels, places[end:])
+            n = places_of_text(text, offsets[k], offsets[k + 1], n_pixels, places[end:])
             if n < 0:
                 return k
             end += n

@@ -13,7 +13,15 @@ from numba.np.arrayobj import populate_array
 
 from mtfast.kernels import layout
 
-__all__ = ["array_at", "ascii_address", "flat_array", "function", "object_address", "word"]
+__all__ = [
+    "array_at",
+    "ascii_address",
+    "flat_array",
+    "function",
+    "new_object",
+    "object_address",
+    "word",
+]
 
 _address = types.int64
 _WORD = ir.IntType(64)
@@ -80,6 +88,23 @@ def ascii_address(text: str) -> Any:
         return _address(), lower
 
     return address_of_text
+
+
+@intrinsic
+def new_object(typing_context, alloc, type_):
+    """Call the function that makes objects of a type, and return the address of one, or 0.
+
+    Parameters
+    ----------
+    alloc, type_ : int64
+        Addresses of the function, an ``allocfunc`` of CPython, and of the type.
+    """
+
+    def lower(context, builder, signature, args):
+        made_by = ir.FunctionType(_WORD, [_WORD, _WORD]).as_pointer()
+        return builder.call(builder.inttoptr(args[0], made_by), [args[1], ir.Constant(_WORD, 0)])
+
+    return _address(_address, _address), lower
 
 
 def word(name: str) -> Any:

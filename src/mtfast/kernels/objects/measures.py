@@ -10,6 +10,7 @@ from mtfast.kernels.objects.reading import (
     as_u32,
     item,
     read_masks,
+    u32_scalar,
     yes_or_no,
 )
 from mtfast.kernels.objects.scratch import (
@@ -18,16 +19,33 @@ from mtfast.kernels.objects.scratch import (
     TEXT,
     THINGS,
     TOGGLES,
+    UINT32,
     WIDTHS,
     WORDS,
 )
-from mtfast.kernels.rle.coco_string import decode_places
 from mtfast.kernels.rle.measure import area_of_places, bbox_of_places
+from mtfast.kernels.rle.places import places_of_text
 
-__all__ = ["areas", "boxes"]
+__all__ = ["area", "areas", "boxes"]
 
 # Areas are unsigned integers of 32 bits, as those of pycocotools.
 MAX_AREA = (1 << 32) - 1
+
+
+@builtin(THINGS)
+def area(things, arguments, n_arguments):
+    """area(mask) -> uint32 or False: the area of one mask."""
+    text, offsets = as_u8(item(things, TEXT)), as_i64(item(things, OFFSETS))
+    heights, widths = as_i64(item(things, HEIGHTS)), as_i64(item(things, WIDTHS))
+    words, places = as_i64(item(things, WORDS)), as_i64(item(things, TOGGLES))
+    n = read_masks(argument(arguments, 0), 0, words, text, offsets, heights, widths)
+    n_pixels = heights[0] * widths[0]
+    if n != 1 or n_pixels > MAX_AREA:
+        return NO()
+    n_places = places_of_text(text, 0, offsets[1], n_pixels, places)
+    if n_places < 0:
+        return NO()
+    return u32_scalar(item(things, UINT32), area_of_places(places, n_places))
 
 
 @builtin(THINGS)
@@ -44,7 +62,7 @@ def areas(things, arguments, n_arguments):
         n_pixels = heights[k] * widths[k]
         if n_pixels > MAX_AREA:
             return NO()
-        n_places = decode_places(text, offsets[k], offsets[k + 1], n_pixels, places)
+        n_places = places_of_text(text, offsets[k], offsets[k + 1], n_pixels, places)
         if n_places < 0:
             return NO()
         out[k] = area_of_places(places, n_places)
@@ -63,7 +81,7 @@ def boxes(things, arguments, n_arguments):
         return NO()
     for k in range(n):
         n_pixels = heights[k] * widths[k]
-        n_places = decode_places(text, offsets[k], offsets[k + 1], n_pixels, places)
+        n_places = places_of_text(text, offsets[k], offsets[k + 1], n_pixels, places)
         if n_places < 0:
             return NO()
         bbox_of_places(places, n_places, heights[k], out[4 * k : 4 * k + 4])

@@ -10,10 +10,12 @@ __all__ = [
     "BOOL",
     "FACTS",
     "FLAGS",
+    "FLOAT64",
     "HEIGHTS",
     "MADE",
     "MASKS",
     "MAX_CHARACTERS",
+    "MAX_CLEAR_FRAME",
     "MAX_FRAME",
     "MAX_MASKS",
     "MAX_PIXELS",
@@ -25,14 +27,18 @@ __all__ = [
     "TOGGLES",
     "TOGGLE_OFFSETS",
     "UINT8",
+    "UINT32",
     "WIDTHS",
     "WORDS",
 ]
 
-# More is left to kernels that release the GIL: it is held for a millisecond or two at most.
+# More is left to kernels that release the GIL: it is held for a millisecond or two at most, and for
+# 10 us where a frame is filled or read.
 MAX_MASKS = 4096
 MAX_CHARACTERS = 1 << 18
-MAX_FRAME = 1 << 16
+MAX_FRAME = 1 << 19
+# Of a frame that numpy has cleared, with the GIL held as well.
+MAX_CLEAR_FRAME = 1 << 23
 
 # As in mtfast.table, which is above this room.
 MAX_PIXELS = 1 << 40
@@ -41,7 +47,7 @@ MAX_PIXELS = 1 << 40
 _MADE = 9 * (MAX_CHARACTERS + MAX_MASKS)
 
 WORDS, TEXT, OFFSETS, HEIGHTS, WIDTHS, TOGGLES, TOGGLE_OFFSETS, OTHER = range(8)
-FLAGS, FACTS, BITS, MADE, POINTS, MASKS, ARRAY_TYPE, UINT8, BOOL = range(8, 17)
+FLAGS, FACTS, BITS, MADE, POINTS, MASKS, ARRAY_TYPE, UINT8, BOOL, UINT32, FLOAT64 = range(8, 19)
 
 # Most of it is never touched, and takes no memory.
 THINGS = (
@@ -62,5 +68,7 @@ THINGS = (
     np.ndarray,
     np.dtype(np.uint8),
     np.dtype(np.bool_),
+    np.uint32,
+    np.dtype(np.float64),
 )
 """Objects by the numbers above: scratch, and what the arrays of callers are compared with."""

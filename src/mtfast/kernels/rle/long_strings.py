@@ -26,9 +26,36 @@ from mtfast.kernels.rle.coco_string import (
     write_number,
 )
 
-__all__ = ["read_numbers", "read_places", "write_numbers"]
+__all__ = ["BATCH", "SCRATCH", "end_of_batch", "read_numbers", "read_places", "write_numbers"]
 
 ALL = 0xFFFF_FFFF_FFFF_FFFF
+
+# Characters that are read, or numbers that are written, at a time. The scratch array also holds the
+# rest of a number or word that a batch would cut in two, and three places of the batch before.
+BATCH = 1024
+SCRATCH = BATCH + 128
+
+
+@kernel(i64(read(u8), i64, i64))
+def end_of_batch(text, at, stop):
+    """Return where the batch of ``text[at:stop]`` that begins at ``at`` ends.
+
+    No number is cut in two, unless it is too long to be one.
+
+    Parameters
+    ----------
+    text : (n,) uint8
+    at, stop : int
+
+    Returns
+    -------
+    int
+        At most ``at + SCRATCH``.
+    """
+    end = min(at + BATCH, stop)
+    while end < stop and (i64(text[end - 1]) - 48) & 32 and end - at < SCRATCH:
+        end += 1
+    return end
 
 
 @kernel(i64(read(u8), i64, i64))

@@ -7,9 +7,9 @@
     # . . .      box       columns 0..3, rows 0..3: the run 2..4 goes on into the next column
 """
 
-from mtfast.kernels.jit import f64, i64, kernel, read, u8, write
-from mtfast.kernels.rle.coco_string import decode_places
+from mtfast.kernels.jit import f64, i64, kernel, read, u8, u64, write
 from mtfast.kernels.rle.columns import column_of
+from mtfast.kernels.rle.places import places_of_text
 
 __all__ = ["area_of_places", "areas", "bbox_of_places", "bboxes"]
 
@@ -28,9 +28,11 @@ def area_of_places(places, n):
     -------
     int
     """
+    # Unsigned indices, which cannot count from the end, let this be vectorised: a quarter of the
+    # time for a thousand places and more.
     area = 0
-    for i in range(1, n, 2):
-        area += places[i] - places[i - 1]
+    for i in range(u64(n) >> u64(1)):
+        area += places[u64(2) * i + u64(1)] - places[u64(2) * i]
     return area
 
 
@@ -109,7 +111,7 @@ def areas(text, offsets, image_offsets, n_pixels, places, out):
     """
     for image in range(image_offsets.size - 1):
         for k in range(image_offsets[image], image_offsets[image + 1]):
-            n = decode_places(text, offsets[k], offsets[k + 1], n_pixels[image], places)
+            n = places_of_text(text, offsets[k], offsets[k + 1], n_pixels[image], places)
             if n < 0:
                 return k
             out[k] = area_of_places(places, n)
@@ -137,7 +139,7 @@ def bboxes(text, offsets, image_offsets, heights, widths, places, out):
         height = heights[image]
         n_pixels = height * widths[image]
         for k in range(image_offsets[image], image_offsets[image + 1]):
-            n = decode_places(text, offsets[k], offsets[k + 1], n_pixels, places)
+            n = places_of_text(text, offsets[k], offsets[k + 1], n_pixels, places)
             if n < 0:
                 return k
             bbox_of_places(places, n, height, out[4 * k : 4 * k + 4])

@@ -15,7 +15,8 @@ is a third of their time.
 """
 
 from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
-from mtfast.kernels.rle.coco_string import decode_places, encode_counts
+from mtfast.kernels.rle.coco_string import encode_counts
+from mtfast.kernels.rle.places import places_of_text
 
 __all__ = [
     "LISTS",
@@ -90,7 +91,7 @@ def decode_list(text, start, stop, n_pixels, toggles):
     int
         How many toggles were written before the sentinel, or a status of decode_places.
     """
-    n = decode_places(text, start, stop, n_pixels, toggles)
+    n = places_of_text(text, start, stop, n_pixels, toggles)
     if n < 0:
         return n
     # An odd number of counts ends with background, which nothing toggles back.

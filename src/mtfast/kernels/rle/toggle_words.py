@@ -13,14 +13,15 @@ A word stands for 64 neighbouring pixels of a column; only words with a bit set 
 from mtfast.kernels.intrinsics import drop_lowest, ones, trailing_zeros
 from mtfast.kernels.jit import i64, kernel, read, u8, u64, write
 from mtfast.kernels.rle.coco_string import TOO_SHORT
-from mtfast.kernels.rle.long_strings import read_places, write_numbers
+from mtfast.kernels.rle.long_strings import (
+    BATCH,
+    SCRATCH,
+    end_of_batch,
+    read_places,
+    write_numbers,
+)
 
 __all__ = ["BATCH", "SCRATCH", "text_capacity", "text_of_toggles", "toggles_of_text"]
-
-# Characters that are read, or numbers that are written, at a time. The scratch array also holds the
-# rest of a number or word that a batch would cut in two, and three places of the batch before.
-BATCH = 1024
-SCRATCH = BATCH + 128
 
 
 @kernel(i64(i64, i64))
@@ -77,10 +78,7 @@ def toggles_of_text(text, start, stop, height, n_pixels, places, bases, words):
     before_previous = 0
     at = start
     while at < stop:
-        end = min(at + BATCH, stop)
-        # No number is cut in two, unless it is too long to be one.
-        while end < stop and (i64(text[end - 1]) - 48) & 32 and end - at < SCRATCH:
-            end += 1
+        end = end_of_batch(text, at, stop)
         n_places = read_places(
             text, at, end, n_pixels, at - start, total, previous, before_previous, places
         )
