@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from mtfast.jpeg.device import CodedImage, read_coded
+from mtfast.arguments import Window
+from mtfast.jpeg.device import CodedImage, read_coded, read_coded_window
+from mtfast.jpeg.index import build_index
+from mtfast.jpeg.layout import read_layout
 from mtfast.kernels.device import jpeg_blocks, jpeg_pixels, plan, resize_windows
 from mtfast.kernels.device import window_table as fields
 from mtfast.kernels.device.twice import DeviceKernel
@@ -43,13 +47,30 @@ def code_files(files: Sequence[bytes], step: int) -> CodedFiles:
     return put_together([read_coded(data, step) for data in files])
 
 
+def code_windows(files: Sequence[bytes], views: Sequence[View], step: int) -> CodedFiles:
+    """Files of which only what a view shows is read, by a crop index of a step."""
+    coded = []
+    for data, view in zip(files, views, strict=True):
+        layout = read_layout(data)
+        y, x = max(view.y, 0), max(view.x, 0)
+        h, w = min(view.y + view.h, layout.height) - y, min(view.x + view.w, layout.width) - x
+        window = Window(y, x, h, w)
+        coded.append(read_coded_window(partial(ranges_of, data), build_index(data, step), window))
+    return put_together(coded)
+
+
+def ranges_of(data: bytes, ranges: Sequence[tuple[int, int]]) -> bytes:
+    return b"".join(data[start:stop] for start, stop in ranges)
+
+
 def put_together(coded: Sequence[CodedImage]) -> CodedFiles:
     rows = np.zeros((len(coded), fields.FIELDS), np.int64)
     n_words = n_entries = n_long = n_rows = 0
     for number, (row, image) in enumerate(zip(rows, coded, strict=True)):
-        per_row = -(-image.n_columns // image.step)
         row[fields.WORDS], row[fields.WORDS_END] = n_words, n_words + image.words.size
-        row[fields.ENTRIES], row[fields.PER_ROW], row[fields.STEP] = n_entries, per_row, image.step
+        row[fields.ENTRIES], row[fields.PER_ROW] = n_entries, image.per_row
+        row[fields.FIRST_ROW], row[fields.FIRST_COLUMN] = image.first_row, image.first_column
+        row[fields.STEP] = image.step
         row[fields.CHECKED], row[fields.ROWS_AT] = 1, n_rows
         row[fields.N_COLUMNS], row[fields.RESTART] = image.n_columns, image.restart
         row[[fields.KIND, fields.DOWN, fields.ACROSS]] = image.kind, image.down, image.across
@@ -61,12 +82,7 @@ def put_together(coded: Sequence[CodedImage]) -> CodedFiles:
         n_rows += image.n_rows + 1
     return CodedFiles(
         rows.reshape(-1),
-        np.concatenate(
-            [
-                image.bits[:: -(-image.n_columns // image.step)].astype(np.int64) >> 5
-                for image in coded
-            ]
-        ),
+        np.concatenate([image.bits[:: image.per_row].astype(np.int64) >> 5 for image in coded]),
         np.concatenate([image.words for image in coded]),
         np.concatenate([image.bits for image in coded]),
         np.concatenate([image.dcs.reshape(-1) for image in coded]),

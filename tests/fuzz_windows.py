@@ -16,13 +16,25 @@ from __future__ import annotations
 
 import random
 import sys
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
-from coded_windows import CodedFiles, code_files, expected_window, make_windows
+import fuzz_jpeg
+from coded_windows import (
+    CodedFiles,
+    code_files,
+    code_windows,
+    expected_window,
+    make_windows,
+    put_together,
+    ranges_of,
+)
 from fuzzing import ANYTHING, Trial, main
 from jpegs import CASES, decoded, encoded, photograph
+from mtfast.arguments import Window
+from mtfast.jpeg.device import read_coded_window
+from mtfast.jpeg.index import CropIndex
 from mtfast.kernels.device import jpeg_blocks
 from mtfast.loaders.views import View
 
@@ -90,11 +102,14 @@ def a_view(rng: random.Random, frame: tuple[int, int], shape: tuple[int, int]) -
     return View(y, x, h, w, height, width, rng.random() < 0.5, turns)
 
 
-def windows_agree(numbers: list[int], views: list[View], step: int, is_copied: bool) -> bool:
-    """Whether all windows of sound files have the pixels of imagecodecs."""
-    made = make_windows(
-        code_files([a_file(k) for k in numbers], step), range(len(numbers)), views, is_copied
-    )
+def windows_agree(numbers: list[int], views: list[View], step: int, memory: str) -> bool:
+    """Whether all windows of sound files have the pixels of imagecodecs.
+
+    ``memory`` is that of the loader: from "disk" only what views show is read.
+    """
+    data = [a_file(k) for k in numbers]
+    read = code_windows(data, views, step) if memory == "disk" else code_files(data, step)
+    made = make_windows(read, range(len(numbers)), views, memory == "host")
     expected = [expected_window(pixels_of(k), view) for k, view in zip(numbers, views, strict=True)]
     return not made.status.any() and np.array_equal(made.pixels, expected)
 
@@ -135,29 +150,55 @@ def damaged_windows(files: CodedFiles, views: list[View], is_copied: bool) -> np
     return make_windows(files, range(len(views)), views, is_copied).status
 
 
+def windows_of_indexes(data: bytes, index: CropIndex, view: View) -> None:
+    """Decode a window with an index that may not belong to the file."""
+    window = Window(view.y, view.x, view.h, view.w)
+    image = read_coded_window(partial(ranges_of, data), index, window)
+    make_windows(put_together([image]), [0], [view])
+
+
+def of_indexes(rng: random.Random) -> Trial:
+    trial = fuzz_jpeg.of_indexes(rng)
+    data, index, window = trial.arguments
+    view = View(*window, window.height, window.width)
+    return Trial(windows_of_indexes, (data, index, view), {}, ANYTHING)
+
+
 def make_trial(seed: int, number: int) -> Trial:
     rng = random.Random(f"{seed}/{number}")
+    if rng.random() < 0.1:
+        return of_indexes(rng)
     numbers = [rng.randrange(N_FILES * len(FILE_KINDS)) for _ in range(WINDOWS)]
     shape = rng.randint(1, 80), rng.randint(1, 80)
     frames = [pixels_of(k).shape[:2] for k in numbers]
     views = [a_view(rng, frame, shape) for frame in frames]
-    step, is_copied = rng.choice((1, 2, 3, 8, 200)), rng.random() < 0.5
+    step, memory = rng.choice((1, 2, 3, 8, 200)), rng.choice(("device", "host", "disk"))
     if rng.random() < DAMAGED_SHARE:
+        is_copied = memory == "host"
         files = damaged(rng, code_files([a_file(k) for k in numbers], step), is_copied)
         return Trial(damaged_windows, (files, views, is_copied), {}, ANYTHING)
-    return Trial(windows_agree, (numbers, views, step, is_copied), {}, True)
+    if not all(map(meets, views, frames)):
+        memory = memory.replace("disk", "device")
+    return Trial(windows_agree, (numbers, views, step, memory), {}, True)
+
+
+def meets(view: View, frame: tuple[int, int]) -> bool:
+    """Whether a view shows something of its image."""
+    height, width = frame
+    return -view.h < view.y < height and -view.w < view.x < width
 
 
 if __name__ in ("__main__", "__mp_main__"):
     # Kernels are compiled before trials, whose time is limited, in the workers too.
-    windows_agree([0], [View(0, 0, 9, 9, 8, 8)], 1, True)
+    windows_agree([0], [View(0, 0, 9, 9, 8, 8)], 1, "host")
+    windows_agree([0], [View(0, 0, 9, 9, 9, 9)], 1, "disk")
 
 if __name__ == "__main__":
     if not {"--trials", "--seconds", "--replay"} & {word.split("=")[0] for word in sys.argv}:
-        # 10,000 windows of sound files, and a quarter as many of damaged ones.
+        # 10,000 windows of sound files, and a third as many of damaged ones.
         sys.argv += [
             "--trials",
-            str(round(10_000 / WINDOWS / (1 - DAMAGED_SHARE))),
+            str(round(10_000 / WINDOWS / 0.9 / (1 - DAMAGED_SHARE))),
             "--seconds",
             "inf",
         ]

@@ -43,7 +43,8 @@ def run_strictly(kernel: DeviceKernel, grid: tuple[int, int], *arguments: Any) -
     ]
     kind, n = kernel.scratch
     scratch = StrictArray("scratch", np.zeros(n, dtype_of(kind)))
-    with np.errstate(all="ignore"):
+    # Numbers of 32 bits wrap around; a GPU makes any number of a division by 0.
+    with np.errstate(over="ignore", divide="raise"):
         for by in range(grid[1]):
             for bx in range(grid[0]):
                 for phase in kernel.phases:

@@ -148,10 +148,10 @@ def kinds(amount: Amount) -> dict[str, Kind]:
 def make_all(maker: BatchMaker, batches: Sequence[Sequence[SampleKey]]) -> None:
     """Make batches as a loader does: the next one is launched before one is waited for."""
     ahead = maker.make(batches[0])
-    for keys in batches[1:]:
+    for keys, before in zip(batches[1:], batches, strict=False):
         ahead, made = maker.make(keys), ahead
-        made.finished()
-    ahead.finished()
+        made.batch(0, len(before))
+    ahead.batch(0, len(batches[-1]))
 
 
 class HostMark:

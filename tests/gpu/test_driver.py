@@ -14,9 +14,9 @@ torch = pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
 
 from mtfast.errors import MtfastError
 from mtfast.gpu import driver
+from mtfast.kernels.code_folder import CodeFolder
 from mtfast.kernels.device.change_words import changes_of_four_bytes as kernel
 from mtfast.kernels.device.twice import DeviceCode, DeviceKernel
-from mtfast.kernels.jit import _Folder
 
 DEVICE = torch.device("cuda", 0)
 
@@ -66,7 +66,7 @@ def libraries(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: stream)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
-    monkeypatch.setattr(driver, "CODE_FOLDER", _Folder(tmp_path))
+    monkeypatch.setattr(driver, "CODE_FOLDER", CodeFolder(tmp_path))
     monkeypatch.setattr(driver, "version", lambda name: "0.30.4")
     monkeypatch.setattr(driver, "_versions", lambda: ("0.30.4",))
     monkeypatch.setattr(driver, "import_compiler", lambda: None)

@@ -36,7 +36,7 @@ def plain(encoded):
 
 
 @ways
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(
     SHAPES, DTYPES, st.sampled_from([1, 2, 5, 120]), st.sampled_from([0, 1, 9]), st.integers(0, 99)
 )

@@ -22,7 +22,7 @@ DENSITIES = st.sampled_from([0, 0.02, 0.5, 0.98, 1])
 SEEDS = st.integers(0, 999)
 
 ways = pytest.mark.parametrize("way", WAYS)
-several = settings(deadline=None, max_examples=100)
+several = settings(deadline=None, max_examples=50)
 
 
 @ways

@@ -37,7 +37,7 @@ def toggles_of(mask: np.ndarray) -> np.ndarray:
 
 
 def painted(masks: list[np.ndarray], views: list[View], numbers: np.ndarray) -> Painted:
-    """Image k has instances ``masks[k]``, (n, height, width), and the view ``views[k]``."""
+    """``masks[k]`` holds the instances of image k, (n, height, width); ``views[k]`` its view."""
     lists = [toggles_of(mask) for image in masks for mask in image]
     ends = np.cumsum([0, *(len(image) for image in masks)])
     windows = np.zeros((len(views), fields.FIELDS), np.int64)

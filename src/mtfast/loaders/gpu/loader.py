@@ -16,14 +16,20 @@ from mtfast.errors import MtfastError, shown
 from mtfast.gpu.files import CodedFiles
 from mtfast.gpu.windows import checked_device
 from mtfast.loaders import torch as on_cpu
+from mtfast.loaders.batches import SampleDict
 from mtfast.loaders.gpu.coded_set import blank_images, read_files, read_runs
 from mtfast.loaders.gpu.disk import WindowFiles
-from mtfast.loaders.gpu.maker import BatchMaker, MadeBatch
+from mtfast.loaders.gpu.maker import BatchMaker, MadeBatches
 from mtfast.loaders.gpu.memory import choose_memory
 from mtfast.loaders.reader import Reader
 from mtfast.loaders.sampler import SampleKey
 
 __all__ = ["Loader"]
+
+
+# Batches are made together up to so many bytes and samples: more make no sample cheaper.
+_BYTES_TOGETHER = 128 << 20
+_SAMPLES_TOGETHER = 256
 
 
 class Loader(on_cpu.Loader):
@@ -47,7 +53,8 @@ class Loader(on_cpu.Loader):
     shuffle, drop_last, pad, rank, ranks, weights, samples_per_epoch
         As for :class:`mtfast.loaders.torch.Loader`.
     prefetch : int
-        Batches that are made ahead, on a stream of their own.
+        Batches that are made ahead, on a stream of their own; of small batches, several at once, as
+        many times as many.
     step : int
         MCUs that a thread decodes at once. One is fastest, and takes ten bytes of the device's
         memory for each MCU of the set. From the disk it is that of the crop index.
@@ -155,7 +162,7 @@ class Loader(on_cpu.Loader):
     def _open(self) -> Any:
         if self._team is None or not self._team.is_alive:
             self._upcoming = None
-            self._team = DeviceTeam(self._maker, self.device)
+            self._team = DeviceTeam(self._maker, self.device, self._n_together)
         return self._team
 
     def close(self) -> None:
@@ -165,11 +172,20 @@ class Loader(on_cpu.Loader):
             self._windows.close()
 
     def _finished(self, keys: list[SampleKey], batch: Any) -> Any:
-        return batch.finished()
+        return batch
 
     @property
     def _depth(self) -> int:
-        return self._prefetch
+        return self._prefetch * self._n_together
+
+    @property
+    def _n_together(self) -> int:
+        """Batches that are made at once: small ones, as planning and launching costs the same."""
+        reader = self.dataset.reader
+        if self.device.type == "cpu" or not reader.has_one_size:
+            return 1
+        n = min(_BYTES_TOGETHER // self._batch_bytes(), _SAMPLES_TOGETHER // self.batch_size)
+        return max(1, n)
 
 
 class DeviceTeam:
@@ -179,10 +195,13 @@ class DeviceTeam:
     ----------
     maker : BatchMaker
     device : torch.device
+    n_together : int
+        Batches that are planned and made at once.
     """
 
-    def __init__(self, maker: BatchMaker, device: torch.device) -> None:
-        self._maker, self._device = maker, device
+    def __init__(self, maker: BatchMaker, device: torch.device, n_together: int) -> None:
+        self._maker, self._device, self._n_together = maker, device, n_together
+        self._group: _Group | None = None
         self._owner = os.getpid()
         self._is_closed = False
         self._executor = ThreadPoolExecutor(1, "mtfast-gpu")
@@ -197,7 +216,7 @@ class DeviceTeam:
         return self._owner == os.getpid()
 
     def submit(self, keys: Sequence[SampleKey]) -> PendingBatch:
-        """Let a batch be made.
+        """Let a batch be made: when a group is full, or when it is asked for.
 
         Parameters
         ----------
@@ -214,9 +233,44 @@ class DeviceTeam:
         """
         if self._is_closed:
             raise _closed()
-        return PendingBatch(self._executor.submit(self._make, keys))
+        group = self._group
+        if group is None or group.future is not None:
+            group = self._group = _Group()
+        start = len(group.keys)
+        group.keys += keys
+        group.n += 1
+        if group.n == self._n_together:
+            self.launch(group)
+        return PendingBatch(self, group, start, len(group.keys))
 
-    def _make(self, keys: Sequence[SampleKey]) -> MadeBatch:
+    def launch(self, group: _Group) -> Future[MadeBatches]:
+        """Let the batches of a group be made, if they are not yet.
+
+        Parameters
+        ----------
+        group : _Group
+
+        Returns
+        -------
+        Future
+        """
+        if group.future is None:
+            if self._is_closed:
+                raise _closed()
+            group.future = self._executor.submit(self._make, group.keys)
+        return group.future
+
+    def leave(self, group: _Group) -> None:
+        """Put nothing more into a group of which a batch is not wanted.
+
+        Parameters
+        ----------
+        group : _Group
+        """
+        if self._group is group:
+            self._group = None
+
+    def _make(self, keys: Sequence[SampleKey]) -> MadeBatches:
         with torch.cuda.stream(self._stream) if self._stream is not None else nullcontext():
             return self._maker.make(keys)
 
@@ -227,32 +281,45 @@ class DeviceTeam:
             self._executor.shutdown(wait=True, cancel_futures=True)
 
 
+class _Group:
+    """Batches that are made at once: their keys, how many there are, and what makes them."""
+
+    def __init__(self) -> None:
+        self.keys: list[SampleKey] = []
+        self.n = 0
+        self.future: Future[MadeBatches] | None = None
+
+
 class PendingBatch:
-    """A batch whose kernels are being launched."""
+    """A batch that is being made."""
 
-    def __init__(self, future: Future[MadeBatch]) -> None:
-        self._future = future
+    def __init__(self, team: DeviceTeam, group: _Group, start: int, end: int) -> None:
+        self._team, self._group = team, group
+        self._start, self._end = start, end
 
-    def result(self) -> MadeBatch:
-        """Wait until all kernels are launched.
+    def result(self) -> SampleDict:
+        """Wait for the batch.
 
         Returns
         -------
-        MadeBatch
+        dict
 
         Raises
         ------
         MtfastError
             If the loader was closed.
+        StoreError
+            If the coded data of an image is damaged.
         """
         try:
-            return self._future.result()
+            made = self._team.launch(self._group).result()
         except CancelledError:
             raise _closed() from None
+        return made.batch(self._start, self._end)
 
     def drop(self) -> None:
-        """Forget the batch."""
-        self._future.cancel()
+        """Forget the batch; others of its group are made all the same."""
+        self._team.leave(self._group)
 
 
 def _closed() -> MtfastError:

@@ -26,7 +26,7 @@ from mtfast.loaders.reader import Reader
 from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.view_batches import ViewBatches
 
-__all__ = ["BatchMaker", "MadeBatch"]
+__all__ = ["BatchMaker", "MadeBatches"]
 
 
 class _Targets(NamedTuple):
@@ -39,14 +39,8 @@ class _Targets(NamedTuple):
     ids: torch.Tensor
 
 
-class MadeBatch:
-    """A batch that kernels are making.
-
-    Attributes
-    ----------
-    names : list of str
-        Of the images.
-    """
+class MadeBatches:
+    """Batches that kernels are making, all at once."""
 
     def __init__(
         self,
@@ -57,18 +51,23 @@ class MadeBatch:
         targets: _Targets | None,
         numbers: torch.Tensor,
     ) -> None:
-        self.names = names
-        self._reader, self._indices = reader, indices
+        self._reader, self._names, self._indices = reader, names, indices
         self._tensors, self._targets = tensors, targets
         # Statuses of the windows, then their numbers of instances.
         self._numbers = numbers
         self._done: torch.cuda.Event | None = None
         if numbers.is_pinned():
-            self._done = torch.cuda.Event()
+            # The processor does other things while it waits.
+            self._done = torch.cuda.Event(blocking=True)
             self._done.record()
 
-    def finished(self) -> SampleDict:
-        """Wait for the batch, and return it as form "tensors" has it.
+    def batch(self, start: int, end: int) -> SampleDict:
+        """Wait until the batches are made, and return one as form "tensors" has it.
+
+        Parameters
+        ----------
+        start, end : int
+            Its samples.
 
         Returns
         -------
@@ -79,35 +78,36 @@ class MadeBatch:
         StoreError
             If the coded data of an image is damaged.
         """
-        if self._done is not None:
-            self._done.synchronize()
-        for tensor in self._all():
-            if tensor.is_cuda:
-                # The memory was taken on another stream.
-                tensor.record_stream(torch.cuda.current_stream(tensor.device))
+        self._wait()
         status, n_instances = self._numbers.numpy().reshape(2, -1)
-        if status.any():
-            self._refuse(status)
+        if status[start:end].any():
+            self._refuse(status, start + int(np.flatnonzero(status[start:end])[0]))
+        tensors = {key: tensor[start:end] for key, tensor in self._tensors.items()}
         batch: SampleDict = {
-            "index": self._tensors["index"],
-            "name": self.names,
-            "view": self._tensors["view"],
+            "index": tensors["index"],
+            "name": self._names[start:end],
+            "view": tensors["view"],
         }
-        for key in ("image", "semantic"):
-            if key in self._tensors:
-                batch[key] = self._tensors[key]
+        batch |= {key: tensors[key] for key in ("image", "semantic") if key in tensors}
         if self._targets is not None:
-            counts = n_instances.tolist()
-            n = sum(counts)
+            before, counts = int(n_instances[:start].sum()), n_instances[start:end].tolist()
             for key, tensor in self._targets._asdict().items():
-                batch[key] = list(tensor[:n].split(counts))
+                batch[key] = list(tensor[before : before + sum(counts)].split(counts))
         return batch
 
-    def _all(self) -> list[torch.Tensor]:
-        return [*self._tensors.values(), *(self._targets or ())]
+    def _wait(self) -> None:
+        """Wait for the kernels, when the first batch is asked for."""
+        done, self._done = self._done, None
+        if done is None:
+            return
+        if not done.query():
+            done.synchronize()
+        stream = torch.cuda.current_stream(self._tensors["index"].device)
+        for tensor in (*self._tensors.values(), *(self._targets or ())):
+            # The memory was taken on another stream.
+            tensor.record_stream(stream)
 
-    def _refuse(self, status: NDArray[np.int32]) -> None:
-        window = int(np.flatnonzero(status)[0])
+    def _refuse(self, status: NDArray[np.int32], window: int) -> None:
         raise StoreError(
             f"image {self._indices[window]} of split {self._reader.split_name} of "
             f"{self._reader.store} is damaged: it has {WRONG[int(status[window])]}; expected the "
@@ -143,17 +143,17 @@ class BatchMaker:
         self._names: list[str] = reader.split.names.tolist()
         self._image_format = image_format
 
-    def make(self, keys: Sequence[SampleKey]) -> MadeBatch:
-        """Plan a batch and launch the kernels that make it, on the current stream.
+    def make(self, keys: Sequence[SampleKey]) -> MadeBatches:
+        """Plan batches and launch the kernels that make them, on the current stream.
 
         Parameters
         ----------
         keys : sequence of SampleKey
-            At least one; all of one size.
+            Of all batches, one after another; at least one, and all of one size.
 
         Returns
         -------
-        MadeBatch
+        MadeBatches
         """
         reader, n = self._reader, len(keys)
         positions = np.array([key.position for key in keys], np.int64)
@@ -182,7 +182,7 @@ class BatchMaker:
         if "instances" in reader.targets:
             targets = self._paint_instances(there, n, n_pairs, height, width, statuses[n:])
         names = [self._names[index] for index in indices.tolist()]
-        return MadeBatch(reader, names, indices, made, targets, self._fetched(statuses))
+        return MadeBatches(reader, names, indices, made, targets, self._fetched(statuses))
 
     def _files_of(
         self, positions: NDArray[np.int64], views: NDArray[np.int64]
