@@ -221,9 +221,8 @@ class Split:
 
         Examples
         --------
-        >>> graphene = mtfast.open("graphene.zarr")["train"]
-        >>> graphene.crops_gpu([(3, 10, 20, 32, 48), (5, 0, 0, 32, 48)], "cpu").shape
-        torch.Size([2, 3, 32, 48])
+        >>> train.crops_gpu([(3, 10, 20, 512, 512), (5, 0, 0, 512, 512)]).shape  # doctest: +SKIP
+        torch.Size([2, 3, 512, 512])
         """
         from mtfast.store.reading.gpu_windows import decode_on_gpu
 
