@@ -100,10 +100,40 @@ def one_of(name: str, value: Any, allowed: Collection[Any]) -> None:
         raise MtfastError(f"{name} is {shown(value)}; expected one of {allowed}; choose one")
 
 
-def no_such(what: str, given: str, known: Collection[str], where: str) -> str:
-    """Return the message for a name that does not exist, with the most similar name that does.
+def nearest(given: str, known: Collection[str]) -> str | None:
+    """Return the name that is most similar to one that does not exist.
 
     Takes no longer for forty thousand names than for five hundred.
+
+    Parameters
+    ----------
+    given : str
+        The name that does not exist.
+    known : collection of str
+        The names that exist.
+
+    Returns
+    -------
+    str or None
+        None if none is similar.
+
+    Examples
+    --------
+    >>> nearest("tran", ("train", "test")), nearest("val", ("train", "test"))
+    ('train', None)
+    """
+    import difflib
+
+    # Of many names, only those with the same first letters are compared.
+    alike = known if len(known) <= _NEAR else [k for k in known if k[:3] == given[:3]]
+    near = difflib.get_close_matches(given, list(islice(alike, _NEAR)), 1)
+    return near[0] if near else None
+
+
+def no_such(
+    what: str, given: str, known: Collection[str], where: str, *, most: int = _LISTED
+) -> str:
+    """Return the message for a name that does not exist, with the most similar name that does.
 
     Parameters
     ----------
@@ -115,6 +145,8 @@ def no_such(what: str, given: str, known: Collection[str], where: str) -> str:
         The names that exist.
     where : str
         What they are names in.
+    most : int
+        How many of the names to list.
 
     Returns
     -------
@@ -125,14 +157,10 @@ def no_such(what: str, given: str, known: Collection[str], where: str) -> str:
     >>> no_such("split", "tran", ("train", "test"), "Graphene")
     "no split 'tran' in Graphene; expected one of: train, test; did you mean 'train'?"
     """
-    import difflib
-
-    # Of many names, only those with the same first letters are compared.
-    alike = known if len(known) <= _NEAR else [k for k in known if k[:3] == given[:3]]
-    near = difflib.get_close_matches(given, list(islice(alike, _NEAR)), 1)
-    more = f" and {len(known) - _LISTED:,} more" if len(known) > _LISTED else ""
-    listed = ", ".join(islice(known, _LISTED)) or "none"
-    advice = f"did you mean {near[0]!r}?" if near else "pick one of them"
+    near = nearest(given, known)
+    more = f" and {len(known) - most:,} more" if len(known) > most else ""
+    listed = ", ".join(islice(known, most)) or "none"
+    advice = f"did you mean {near!r}?" if near else "pick one of them"
     return f"no {what} {given!r} in {where}; expected one of: {listed}{more}; {advice}"
 
 

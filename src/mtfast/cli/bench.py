@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mtfast.cli.options import LocalPath, json_option, number_option, variant_option
-from mtfast.cli.tables import echo_json, make_console, make_table, text_of
+from mtfast.cli.output import echo_json, show_progress
+from mtfast.cli.tables import NumberTable, make_console, show, text_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,9 +51,8 @@ def bench(
     masks with pycocotools, and crops both.
     """
     from mtfast.loaders.bench.rates import measure_rates
-    from mtfast.progress import ProgressDisplay
 
-    with ProgressDisplay() as progress:
+    with show_progress() as progress:
         rates = measure_rates(
             store,
             split=split,
@@ -77,9 +77,9 @@ def _print_rates(rates: LoaderRates) -> None:
     n_workers = f"{rates.workers} worker processes" if rates.workers else "one process"
     variant = f"  {rates.split}, {rates.variant}"
     about = f"\n{rates.n_samples:,} {samples}, {n_workers}"
-    console.print(text_of((rates.path, "bold"), variant, about))
-    table = make_table("reader", "samples/s", "ms a sample", "times as fast")
+    show(console, text_of((rates.path, "bold"), variant, about))
+    table = NumberTable("reader", "samples/s", "ms a sample", "times as fast")
     for reader, rate in (("mtfast", rates.rate), (rates.plain_method, rates.plain_rate)):
         ratio = rate / rates.plain_rate
-        table.add_row(text_of(reader), f"{rate:,.1f}", f"{1000 / rate:,.2f}", f"{ratio:,.1f}")
-    console.print(table)
+        table.add_row(reader, f"{rate:,.1f}", f"{1000 / rate:,.2f}", f"{ratio:,.1f}")
+    show(console, table)

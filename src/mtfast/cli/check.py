@@ -8,20 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mtfast.cli.options import LocalPath, json_option, path_or_files, workers_option
-from mtfast.cli.tables import echo_json, make_console
+from mtfast.cli.output import echo_json, show_progress
+from mtfast.cli.tables import MOST_EXAMPLES, FindingTable, make_console, show, text_of
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.table import Table
-
     from mtfast.checking.check import StoreCheck
     from mtfast.checking.findings import Finding
 
 STYLES = {"error": "bold red", "note": "dim"}
-# What a person looks at; --json has all of it.
-MOST_EXAMPLES = 3
 
 
 @click.command()
@@ -45,10 +42,9 @@ def check(store: Path, repair: tuple[str, ...], workers: int | None, as_json: bo
     if anything is wrong.
     """
     from mtfast.checking.check import check_store
-    from mtfast.progress import ProgressDisplay
 
     given: Any = bool(repair) and (path_or_files(repair) if any(repair) else True)
-    with ProgressDisplay() as progress:
+    with show_progress() as progress:
         found = check_store(store, repair=given, workers=workers, progress=progress)
     if as_json:
         echo_json(found.as_dict())
@@ -58,54 +54,39 @@ def check(store: Path, repair: tuple[str, ...], workers: int | None, as_json: bo
 
 
 def _print_check(found: StoreCheck) -> None:
-    from rich.text import Text
-
     console = make_console()
     counts = ", ".join(f"{n:,} {name}" for name, n in found.n_images.items())
     noun = "image" if sum(found.n_images.values()) == 1 else "images"
     size = f"{counted(found.n_files, 'file')}, {found.n_bytes / 1e6:,.1f} MB"
-    console.print(Text.assemble((found.path, "bold"), f"  {counts} {noun}, {size}"))
+    show(console, text_of((found.path, "bold"), f"  {counts} {noun}, {size}"))
     if found.repaired:
         n = counted(len(found.repaired), "file was", "files were")
-        console.print(f"{n} made again: {_some(found.repaired)}")
+        show(console, text_of(f"{n} made again: {_some(found.repaired)}"))
     if found.findings:
-        console.print()
-        console.print(_table(found.findings))
+        show(console, "")
+        show(console, _table(found.findings))
     for file, why in (found.why_not or {}).items():
-        console.print(f"{file} could not be made again: {why}")
+        show(console, text_of(f"{file} could not be made again: {why}"))
     n_errors = sum(f.severity == "error" for f in found.findings)
     n_notes = len(found.findings) - n_errors
     state = "whole" if found.is_whole else counted(n_errors, "error")
-    console.print(f"{state}, {counted(n_notes, 'note')}" if n_notes else state)
+    show(console, f"{state}, {counted(n_notes, 'note')}" if n_notes else state)
 
 
-def _table(findings: tuple[Finding, ...]) -> Table:
+def _table(findings: tuple[Finding, ...]) -> FindingTable:
     """Make a table with a row for each kind of finding in each split."""
-    from rich.table import Table
-    from rich.text import Text
-
     from mtfast.checking.findings import KINDS
 
     by_kind: dict[tuple[str, str | None], list[Finding]] = defaultdict(list)
     for finding in findings:
         by_kind[finding.kind, finding.split].append(finding)
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, justify="right")
-    table.add_column(overflow="fold", ratio=1)
+    table = FindingTable(STYLES)
     # Errors first.
     order = list(KINDS)
     for (name, split), found in sorted(by_kind.items(), key=lambda item: order.index(item[0][0])):
-        kind = KINDS[name]
-        words = list(dict.fromkeys(_line(finding) for finding in found))
-        more = "\n…" if len(words) > MOST_EXAMPLES else ""
-        about = Text.assemble(
-            (name, "bold"),
-            f" in {split}" if split else "",
-            ("\n" + "\n".join(words[:MOST_EXAMPLES]) + more, "dim"),
-            f"\n→ {kind.advice}\n",
-        )
-        table.add_row(Text(kind.severity, STYLES[kind.severity]), f"{len(found):,}", about)
+        where = f" in {split}" if split else ""
+        examples = list(dict.fromkeys(_line(finding) for finding in found))
+        table.add(KINDS[name].severity, len(found), (name, where), examples, KINDS[name].advice)
     return table
 
 

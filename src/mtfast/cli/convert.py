@@ -21,7 +21,7 @@ from mtfast.cli.options import (
     variant_option,
     workers_option,
 )
-from mtfast.cli.tables import echo
+from mtfast.cli.output import show_progress, tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,13 +76,12 @@ def convert(
     a page of a TIFF stack, counted from 0.
     """
     from mtfast.conversion.convert import convert as convert_dataset
-    from mtfast.progress import ProgressDisplay
     from mtfast.store.reading.store import open_store
 
     if not src:
         # The last argument is the store: with one alone, that is what was not given.
         raise click.UsageError("Missing argument 'STORE'")
-    with ProgressDisplay() as progress:
+    with show_progress() as progress:
         made = convert_dataset(
             path_or_files(src),
             store,
@@ -108,6 +107,6 @@ def convert(
             more = ", ..." if found["n"] > len(found["examples"]) else ""
             examples = ", ".join(found["examples"])
             line = f"{found['n']:,} x {found['kind']} ({examples}{more}): {found['done']}"
-            echo(f"{found['file']}: {line}")
+            tell(f"{found['file']}: {line}")
     noun = "image" if sum(len(opened[name]) for name in opened) == 1 else "images"
-    echo(f"{made}: {counts} {noun}; open it with mtfast.open({str(made)!r})")
+    tell(f"{made}: {counts} {noun}; open it with mtfast.open({str(made)!r})")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtfast.cli.options import LocalPath, workers_option
+from mtfast.cli.output import show_progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,6 @@ def demo(folder: Path, workers: int | None) -> None:
     earlier demo made is used again.
     """
     from mtfast.demo import run_demo
-    from mtfast.progress import ProgressDisplay
 
-    with ProgressDisplay() as progress:
+    with show_progress() as progress:
         run_demo(folder, workers=workers, progress=progress)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from mtfast.cli.options import LocalPath, bad_option, dataset_of, images_option
-from mtfast.cli.tables import echo
+from mtfast.cli.output import show_progress, tell
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -112,9 +112,8 @@ def derive(
       mtfast derive GrapheneM OUT --n-shot upstream --before GrapheneH --before GrapheneL
     """  # noqa: D301 - click reads the backspace
     from mtfast.derivation import derive_dataset
-    from mtfast.progress import ProgressDisplay
 
-    with ProgressDisplay() as progress:
+    with show_progress() as progress:
         done = derive_dataset(
             dataset_of(src, None, bad),
             out,
@@ -130,9 +129,9 @@ def derive(
             images=images == "keep",
             progress=progress,
         )
-    echo(
+    tell(
         f"{out}: {counted(done.n_made, 'annotation file')} made, {done.n_kept:,} carried over, "
         f"{counted(done.n_images, 'image')} and {counted(done.n_masks, 'mask')} linked"
     )
     for note in done.notes:
-        echo(f"note: {note}")
+        tell(f"note: {note}")

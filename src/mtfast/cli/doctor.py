@@ -14,7 +14,8 @@ from mtfast.cli.options import (
     splits_option,
     workers_option,
 )
-from mtfast.cli.tables import echo_json, make_console, text_of
+from mtfast.cli.output import echo_json, show_progress
+from mtfast.cli.tables import FindingTable, make_console, show, text_of
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -45,10 +46,9 @@ def doctor(
     Exits with status 1 if there are errors or warnings, with 0 if there are only notes.
     """
     from mtfast.diagnosis.diagnose import diagnose
-    from mtfast.progress import ProgressDisplay
 
     source = source_of(src, image_folder)
-    with ProgressDisplay() as progress:
+    with show_progress() as progress:
         diagnosis = diagnose(
             source, splits=splits or None, decode=decode_check, workers=workers, progress=progress
         )
@@ -60,28 +60,23 @@ def doctor(
 
 
 def _print_diagnosis(diagnosis: Diagnosis) -> None:
-    from rich.table import Table
-
     console = make_console()
-    console.print(text_of((diagnosis.path, "bold"), f"  {diagnosis.kind}"))
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, justify="right")
-    table.add_column(overflow="fold", ratio=1)
+    show(console, text_of((diagnosis.path, "bold"), f"  {diagnosis.kind}"))
+    table = FindingTable(STYLES)
     for found in diagnosis.findings:
         place = f" in {found.split}" if found.split else ""
         pixels = f", {found.n_pixels:,} px" if found.n_pixels else ""
-        more = "\n…" if found.count > len(found.examples) else ""
-        about = text_of(
-            (found.check, "bold"),
-            f"{place}{pixels}",
-            ("\n" + "\n".join(found.examples) + more, "dim"),
-            f"\n→ {found.advice}\n",
+        table.add(
+            found.severity,
+            found.count,
+            (found.check, f"{place}{pixels}"),
+            found.examples,
+            found.advice,
+            more=found.count > len(found.examples),
         )
-        table.add_row(text_of((found.severity, STYLES[found.severity])), f"{found.count:,}", about)
     if diagnosis.findings:
-        console.print()
-        console.print(table)
+        show(console, "")
+        show(console, table)
     counts = {kind: sum(f.severity == kind for f in diagnosis.findings) for kind in STYLES}
     words = [counted(n, kind) for kind, n in counts.items()]
-    console.print(", ".join(words))
+    show(console, ", ".join(words))

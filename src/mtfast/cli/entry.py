@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
 
 import click
 
@@ -16,22 +17,27 @@ from mtfast.cli.convert import convert
 from mtfast.cli.demo import demo
 from mtfast.cli.derive import derive
 from mtfast.cli.doctor import doctor
+from mtfast.cli.group import PipeError, SectionedGroup
 from mtfast.cli.index import index
 from mtfast.cli.info import info
 from mtfast.cli.masks import masks
 from mtfast.cli.preview import preview
+from mtfast.cli.streams import abandon, flush, is_abandoned, open_streams
 from mtfast.cli.synth import synth
+from mtfast.cli.usage import usage_line
 from mtfast.cli.verify import verify
 
 __all__ = ["main"]
 
 BAD_INPUT = 2
+# As shells report the signals of Ctrl-C and of a closed pipe.
 INTERRUPTED = 130
+BROKEN_PIPE = 141
 
 _OBJECTS_PER_COLLECTION = 200_000
 
 # People add these to the end of a line that failed, so they may stand anywhere.
-ANYWHERE = ("--debug", "--verbose")
+ANYWHERE = ("--debug", "--quiet", "--verbose")
 
 AGAIN = "run the same line again"
 LEFT_AFTER_INTERRUPT = {
@@ -54,47 +60,67 @@ def main(arguments: list[str] | None = None) -> None:
     Raises
     ------
     SystemExit
-        Always: 0 if all is fine, 1 for findings, 2 for bad usage or input, 130 after Ctrl-C.
+        Always: 0 if all is fine, 1 for findings, 2 for bad usage or input, 130 after Ctrl-C,
+        141 where what is printed goes to a pipe that nobody reads any more.
     """
     if arguments is None:
         # The process is this command's. Importing numba, zarr and dask makes half a million objects
         # that stay; to look through them took 0.12 s of the 1.7 s in which 200 images were
         # converted. Nothing that is large is part of a cycle.
         gc.set_threshold(_OBJECTS_PER_COLLECTION)
-    given = sys.argv[1:] if arguments is None else arguments
-    debug, verbose = (flag in given for flag in ANYWHERE)
-    rest = [argument for argument in given if argument not in ANYWHERE]
-    # Names of strangers have characters that the encoding of a pipe may not have.
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    flags, rest = _split_flags(sys.argv[1:] if arguments is None else arguments)
+    open_streams()
     try:
-        with _log_lines(verbose):
-            status = cli.main(rest, "mtfast", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help() if error.ctx else "")
-        status = 0
+        status = _run(flags, rest)
+    except BrokenPipeError:
+        # The reader of what we print, such as `head`, has what it wanted.
+        abandon()
+        status = BROKEN_PIPE
+    sys.exit(status)
+
+
+def _split_flags(given: list[str]) -> tuple[list[str], list[str]]:
+    """Return the flags that may stand anywhere, and the rest of a command line."""
+    end = given.index("--") if "--" in given else len(given)
+    flags = [argument for argument in given[:end] if argument in ANYWHERE]
+    return flags, [argument for argument in given[:end] if argument not in flags] + given[end:]
+
+
+def _run(flags: list[str], rest: list[str]) -> int:
+    """Run a command, and return the exit status; what went wrong is told."""
+    debug = "--debug" in flags
+    try:
+        return _call(flags, rest)
     except click.ClickException as error:
-        _fail(_usage_line(error))
-        status = BAD_INPUT
+        _fail(usage_line(error))
     except (click.Abort, KeyboardInterrupt) as error:
         if debug:
             raise
         # click raises its own error from the interrupt, which says what a work folder keeps.
         told = (error if isinstance(error, KeyboardInterrupt) else error.__cause__ or error).args
         _fail(f"interrupted; {told[0] if told else _left_by(rest)}")
-        status = INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output, such as `head`, has what it wanted.
-        sys.stdout = None
-        status = 0
+        return INTERRUPTED
     except Exception as error:
         from mtfast.errors import MtfastError
 
-        if debug or not isinstance(error, MtfastError | OSError | MemoryError):
+        gone = isinstance(error, BrokenPipeError) and is_abandoned()
+        if gone or debug or not isinstance(error, MtfastError | OSError | MemoryError):
             raise
         _fail(_line_of(error))
-        status = BAD_INPUT
-    sys.exit(status if isinstance(status, int) else 0)
+    return BAD_INPUT
+
+
+def _call(flags: list[str], rest: list[str]) -> int:
+    try:
+        with _log_lines(flags):
+            status = cli.main([*flags, *rest], "mtfast", standalone_mode=False)
+        flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "")
+        return 0
+    except PipeError as error:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
+    return status if isinstance(status, int) else 0
 
 
 def _left_by(arguments: list[str]) -> str:
@@ -103,9 +129,12 @@ def _left_by(arguments: list[str]) -> str:
 
 
 @contextmanager
-def _log_lines(wanted: bool) -> Iterator[None]:
-    """Show what mtfast logs, a plain line each; what other packages log stays hidden."""
-    if not wanted:
+def _log_lines(flags: list[str]) -> Iterator[None]:
+    """Show what mtfast logs, a plain line each; what other packages log stays hidden.
+
+    Without a flag that is what is logged as a warning, by Python itself.
+    """
+    if not {"--verbose", "--quiet"} & set(flags):
         yield
         return
     import logging
@@ -118,7 +147,7 @@ def _log_lines(wanted: bool) -> Iterator[None]:
     logger, lines = logging.getLogger("mtfast"), Lines()
     level = logger.level
     logger.addHandler(lines)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.ERROR if "--quiet" in flags else logging.INFO)
     try:
         yield
     finally:
@@ -144,32 +173,32 @@ def _fail(line: str) -> None:
     print(f"mtfast: error: {printable(line)}", file=sys.stderr)
 
 
-def _usage_line(error: click.ClickException) -> str:
-    message = error.format_message().rstrip(".")
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context else "mtfast"
-    return f"{message}; expected what '{path} --help' lists; correct the command line"
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=SectionedGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    sections={
+        "Start here": [demo],
+        "Make a dataset": [synth, derive, masks],
+        "Look at a dataset": [info, preview, doctor, verify],
+        "Convert a dataset to a store": [convert, index, check],
+        "Train on a store": [bench],
+    },
+)
 @click.version_option(package_name="mtfast", message="mtfast %(version)s")
-@click.option("--verbose", is_flag=True, help="Show what is decided along the way. Any position.")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error. Any position.")
-def cli(verbose: bool, debug: bool) -> None:
-    """Turn COCO-RLE datasets into Zarr stores with fast random access.
-
-    Start with 'mtfast demo', or with your own data:
+@click.option("--verbose", is_flag=True, help="Also say what is decided along the way.")
+@click.option("--quiet", is_flag=True, help="Print errors and results that were asked for alone.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(verbose: bool, quiet: bool, debug: bool) -> None:
+    """Turn datasets with COCO masks into Zarr stores with fast random access.
 
     \b
+    Begin with 'mtfast demo', or with your own data:
       mtfast info GrapheneH
       mtfast convert GrapheneH graphene_h.zarr
       mtfast preview graphene_h.zarr sheet.png
+
+    'mtfast COMMAND --help' says all about one command. --verbose, --quiet and --debug may stand
+    before a command or after it.
     """  # noqa: D301 - click reads the backspace
-
-
-_COMMANDS = (
-    *(demo, synth, info, convert, index, check),
-    *(masks, derive, verify, doctor, preview, bench),
-)
-for _command in _COMMANDS:
-    cli.add_command(_command)
+    if verbose and quiet:
+        raise click.UsageError("--verbose with --quiet")

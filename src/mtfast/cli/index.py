@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtfast.cli.options import LocalPath, overwrite_option, scheduler_option, workers_option
-from mtfast.cli.tables import echo
+from mtfast.cli.output import show_progress, tell
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -25,16 +25,15 @@ def index(store: Path, scheduler: str, workers: int | None, overwrite: bool) -> 
     With it, windows of images are decoded without the rest. The store can be read all the time.
     """
     from mtfast.conversion.crop_index import add_crop_index
-    from mtfast.progress import ProgressDisplay
 
-    with ProgressDisplay() as progress:
+    with show_progress() as progress:
         found = add_crop_index(
             store, overwrite=overwrite, scheduler=scheduler, workers=workers, progress=progress
         )
     for split in found:
-        echo(
+        tell(
             f"{split.name}: {split.n_indexed:,} of {counted(split.n_images, 'image')} indexed, "
             f"{split.n_bytes / 1e6:.1f} MB"
         )
     if not found:
-        echo(f"{store}: no images without an index; --overwrite makes one again")
+        tell(f"{store}: no images without an index; --overwrite makes one again")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mtfast.cli.options import DATASET, LocalPath, bad_option, dataset_of, json_option, map_option
-from mtfast.cli.tables import echo, echo_json, make_console, make_table, text_of
+from mtfast.cli.output import echo, echo_json, show_progress, tell
+from mtfast.cli.tables import NumberTable, make_console, show, text_of
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -55,8 +56,6 @@ def info(
     Bad records are counted, and shown as if they were repaired or left out; --bad and --map are for
     --areas and --plots. Exits with status 2 if an annotation file cannot be read at all.
     """
-    from mtfast.progress import ProgressDisplay
-
     if areas or plots:
         if as_json:
             raise click.UsageError("--json with --areas or --plots")
@@ -72,7 +71,7 @@ def info(
         raise click.UsageError("--um2-per-px without --areas or --plots")
     from mtfast.report.summary import summarise
 
-    with ProgressDisplay() as progress:
+    with show_progress() as progress:
         summary = summarise(dataset, progress=progress)
     if as_json:
         echo_json(summary.as_dict())
@@ -91,12 +90,11 @@ def _write_report(
     plots: Path | None,
     um2_per_px: float | None,
 ) -> None:
-    from mtfast.progress import ProgressDisplay
     from mtfast.report import check_plots, read_instances, write_area_table, write_plots
 
     if plots:
         check_plots(plots)
-    with ProgressDisplay() as progress:
+    with show_progress() as progress:
         splits = read_instances(dataset, progress)
         made = []
         if areas:
@@ -106,36 +104,36 @@ def _write_report(
                 write_plots(splits, plots, title=title, um2_per_px=um2_per_px, progress=progress)
             )
     for file in made:
-        echo(str(file))
+        tell(str(file))
 
 
 def _print_summary(summary: DatasetSummary) -> None:
     console = make_console()
-    console.print(text_of((summary.path, "bold"), f"  {summary.kind}"))
+    show(console, text_of((summary.path, "bold"), f"  {summary.kind}"))
     for split in summary.splits:
         pictures = "with images" if split.has_images else "without images"
         about = f"  {counted(split.n_images, 'image')}{_sizes(split)}, {pictures}"
-        console.print(text_of("\n", (split.name, "bold"), about))
+        show(console, text_of("\n", (split.name, "bold"), about))
         numbers = ("images", "empty", "instances", "area min", "median", "max")
-        table = make_table("variant", *numbers)
+        table = NumberTable("variant", *numbers)
         for variant in split.variants:
             mark = " *" if variant.name == split.semantic_variant else ""
             areas = (variant.area_min, variant.area_median, variant.area_max)
             table.add_row(
-                text_of(variant.name + mark),
+                variant.name + mark,
                 f"{variant.n_images:,}",
                 f"{variant.n_empty_images:,}",
                 f"{variant.n_instances:,}",
                 *("-" if area is None else f"{area:,.0f}" for area in areas),
             )
-        console.print(table)
+        show(console, table)
         for painted in (v for v in split.variants if v.name == split.semantic_variant):
             classes = ", ".join(f"{c.id} {c.name} ({c.n_instances:,})" for c in painted.categories)
-            console.print(text_of(f"classes of *: {classes or 'none listed'}"))
+            show(console, text_of(f"classes of *: {classes or 'none listed'}"))
         for bad in split.bad_records:
-            console.print(text_of(f"{bad.file}: {bad}: {_DONE.get(bad.done, bad.done)}"))
+            show(console, text_of(f"{bad.file}: {bad}: {_DONE.get(bad.done, bad.done)}"))
         if split.n_shot_variants:
-            console.print(f"and {counted(len(split.n_shot_variants), 'n-shot subset')}")
+            show(console, f"and {counted(len(split.n_shot_variants), 'n-shot subset')}")
 
 
 # What is not done by info, but could be.

@@ -19,7 +19,7 @@ from mtfast.cli.options import (
     variant_option,
     workers_option,
 )
-from mtfast.cli.tables import echo
+from mtfast.cli.output import show_progress, tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,7 +120,6 @@ def masks(
     """  # noqa: D301 - click reads the backspace
     from mtfast.errors import MtfastError
     from mtfast.export import export_masks
-    from mtfast.progress import ProgressDisplay
 
     twice = [old for old, _ in mapping if [a for a, _ in mapping].count(old) > 1]
     if twice:
@@ -131,7 +130,7 @@ def masks(
     zero = [pair for pair in mapping if pair[0] == 0]
     source = dataset_of(dataset, None, bad, zero)
     others = mapping if source is dataset else [pair for pair in mapping if pair not in zero]
-    with ProgressDisplay() as progress:
+    with show_progress() as progress:
         made = export_masks(
             source,
             out,
@@ -155,4 +154,4 @@ def masks(
     )
     there = sum(made.n_images.values()) - made.n_written
     kept = f"; {there:,} of them were there" if there else ""
-    echo(f"{made.path}: masks of {counts}{kept}")
+    tell(f"{made.path}: masks of {counts}{kept}")

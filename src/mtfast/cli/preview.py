@@ -15,7 +15,7 @@ from mtfast.cli.options import (
     map_option,
     number_option,
 )
-from mtfast.cli.tables import echo
+from mtfast.cli.output import show_progress, tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,14 +46,13 @@ def preview(
 
     OUT is a .png or .jpg. It shows the outlines of all instances and a legend of the classes.
     """
-    from mtfast.progress import ProgressDisplay
     from mtfast.report.preview import preview as draw_preview
 
     # OUT was an option once.
     picture = out or older_out
     if picture is None:
         raise click.UsageError("Missing argument 'OUT'")
-    with ProgressDisplay() as progress:
+    with show_progress() as progress:
         source = dataset_of(dataset, image_folder, bad, mapping)
         made = draw_preview(source, picture, split=split, n=n, progress=progress)
-    echo(str(made))
+    tell(str(made))

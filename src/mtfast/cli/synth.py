@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtfast.cli.options import LocalPath, Size, images_option, number_option, workers_option
-from mtfast.cli.tables import echo
+from mtfast.cli.output import show_progress, tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,10 +47,9 @@ def synth(
 
     The same seed makes the same files, with any number of workers.
     """
-    from mtfast.progress import ProgressDisplay
     from mtfast.synth import make_set
 
-    with ProgressDisplay() as progress:
+    with show_progress() as progress:
         made = make_set(
             out,
             name=name,
@@ -63,4 +62,4 @@ def synth(
             workers=workers,
             progress=progress,
         )
-    echo(f"{made}: {train} train and {test} test images of {size[0]} x {size[1]}")
+    tell(f"{made}: {train} train and {test} test images of {size[0]} x {size[1]}")

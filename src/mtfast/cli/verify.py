@@ -20,7 +20,8 @@ from mtfast.cli.options import (
     variant_option,
     workers_option,
 )
-from mtfast.cli.tables import echo, echo_json, make_console, make_table, text_of
+from mtfast.cli.output import echo_json, show_progress, tell
+from mtfast.cli.tables import NumberTable, make_console, show, text_of
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -73,10 +74,9 @@ def verify(
     Semantic masks are compared pixel by pixel. The output also says which annotation file, smallest
     area and order of painting explain the masks best. Exits with status 1 if anything differs.
     """
-    from mtfast.progress import ProgressDisplay
     from mtfast.verification.verify import verify as verify_masks
 
-    with ProgressDisplay() as progress:
+    with show_progress() as progress:
         found = verify_masks(
             dataset_of(src, None, bad, mapping),
             splits=splits or None,
@@ -92,32 +92,34 @@ def verify(
     else:
         _print_verification(found)
         if picture is not None:
-            echo(str(picture) if found.n_different else "no mask differs: no picture drawn")
+            tell(str(picture) if found.n_different else "no mask differs: no picture drawn")
     return 1 if found.n_findings else 0
 
 
 def _print_verification(found: Verification) -> None:
     console = make_console()
-    console.print(text_of((found.path, "bold")))
+    show(console, text_of((found.path, "bold")))
     for split in found.splits:
         if split.n_masks is None:
-            console.print(text_of("\n", (split.name, "bold"), "  ships no masks"))
+            show(console, text_of("\n", (split.name, "bold"), "  ships no masks"))
             continue
-        console.print(
+        show(
+            console,
             text_of(
                 "\n",
                 (split.name, "bold"),
                 f"  {counted(split.n_masks, 'mask')} of {counted(split.n_images, 'image')}, "
                 f"{split.n_equal:,} equal",
-            )
+            ),
         )
-        console.print(text_of(f"compared with {split.rule}"))
+        show(console, text_of(f"compared with {split.rule}"))
         _print_images(console, split)
         _print_rules(console, split)
         for stated in split.stated:
-            console.print(
+            show(
+                console,
                 f"{stated.variant}: {stated.n_area:,} areas and {stated.n_bbox:,} boxes "
-                f"disagree with the RLE, such as {stated.examples[0]}"
+                f"disagree with the RLE, such as {stated.examples[0]}",
             )
 
 
@@ -135,10 +137,10 @@ def _print_images(console: Console, split: SplitVerification) -> None:
         words = image.detail or _words(image.classes)
         about = text_of(image.image, (f"\n{words}" if words else "", "dim"))
         table.add_row(image.kind, pixels, about)
-    console.print(table)
+    show(console, table)
     if len(split.images) > MOST_IMAGES:
-        console.print(f"and {len(split.images) - MOST_IMAGES:,} more; --json names them all")
-        console.print(text_of(f"{split.n_pixels:,} px in total: {_words(split.classes)}"))
+        show(console, f"and {len(split.images) - MOST_IMAGES:,} more; --json names them all")
+        show(console, text_of(f"{split.n_pixels:,} px in total: {_words(split.classes)}"))
 
 
 def _words(classes: tuple[ClassPixels, ...]) -> str:
@@ -150,14 +152,14 @@ def _words(classes: tuple[ClassPixels, ...]) -> str:
 
 def _print_rules(console: Console, split: SplitVerification) -> None:
     if not split.n_telling:
-        console.print("all rules paint the masks alike")
+        show(console, "all rules paint the masks alike")
         return
-    table = make_table("rule, best first", "equal", "px that differ")
+    table = NumberTable("rule, best first", "equal", "px that differ")
     ranked = groupby(split.scores, key=lambda score: (score.n_images, score.n_pixels))
     for number, ((n_images, n_pixels), group) in enumerate(ranked):
         first, *others = (score.rule for score in group)
         if number < MOST_RULES:
             alike = f" (and {len(others)} alike)" if others else ""
-            table.add_row(text_of(f"{first}{alike}"), f"{n_images:,}", f"{n_pixels:,}")
-    console.print(table)
-    console.print(f"{len(split.scores)} rules were tried; they differ in {split.n_telling:,} masks")
+            table.add_row(f"{first}{alike}", f"{n_images:,}", f"{n_pixels:,}")
+    show(console, table)
+    show(console, f"{len(split.scores)} rules were tried; they differ in {split.n_telling:,} masks")

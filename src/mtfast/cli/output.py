@@ -1,0 +1,82 @@
+"""What commands print: results, what was done, progress, JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from mtfast.progress import Progress
+
+__all__ = ["echo", "echo_json", "is_quiet", "show_progress", "tell"]
+
+
+def is_quiet() -> bool:
+    """Return whether --quiet was given.
+
+    Returns
+    -------
+    bool
+        False outside of a command.
+    """
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.find_root().params.get("quiet"))
+
+
+@contextmanager
+def show_progress() -> Iterator[Progress | None]:
+    """Show progress on standard error, unless --quiet was given.
+
+    Yields
+    ------
+    callable or None
+        What functions take as ``progress``.
+    """
+    if is_quiet():
+        yield None
+        return
+    from mtfast.progress import ProgressDisplay
+
+    with ProgressDisplay() as progress:
+        yield progress
+
+
+def echo(line: str, err: bool = False) -> None:
+    """Print a line of which nothing commands a terminal.
+
+    Parameters
+    ----------
+    line : str
+    err : bool
+        On standard error.
+    """
+    from mtfast.errors import printable
+
+    click.echo(printable(line), err=err)
+
+
+def tell(line: str) -> None:
+    """Print what was done, unless --quiet was given; results that were asked for go to echo.
+
+    Parameters
+    ----------
+    line : str
+    """
+    if not is_quiet():
+        echo(line)
+
+
+def echo_json(content: Any) -> None:
+    """Print as JSON.
+
+    Parameters
+    ----------
+    content : dict or list
+        Of plain dicts, lists, strings and numbers.
+    """
+    import json
+
+    click.echo(json.dumps(content, indent=2))
