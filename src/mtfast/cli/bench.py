@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtfast.cli.options import LocalPath, json_option, number_option, variant_option
+from mtfast.cli.options import json_option, number_option, variant_option
 from mtfast.cli.output import echo_json, show_progress
 from mtfast.cli.tables import NumberTable, make_console, show, text_of
+from mtfast.cli.values import LocalPath
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,7 @@ def bench(
     batch: int,
     as_json: bool,
 ) -> None:
-    """Time the training loader on STORE against a plain reader.
+    """Time the training loader against a plain reader.
 
     Both make the same samples: random windows of random images, each with its semantic mask and
     its instances. The plain reader decodes whole image files with OpenCV (or Pillow) and whole

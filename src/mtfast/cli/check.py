@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mtfast.cli.options import LocalPath, json_option, path_or_files, workers_option
+from mtfast.cli.options import json_option, path_or_files, workers_option
 from mtfast.cli.output import echo_json, show_progress
 from mtfast.cli.tables import MOST_EXAMPLES, FindingTable, make_console, show, text_of
+from mtfast.cli.values import LocalPath
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -29,13 +30,13 @@ STYLES = {"error": "bold red", "note": "dim"}
     is_flag=False,
     flag_value="",
     metavar="[SRC]",
-    help="Make damaged files again from SRC, the dataset that was converted or another copy of the "
-    "store; without SRC what follows from the rest of the store. Several times as for convert.",
+    help="Make damaged files again from SRC, the dataset or another copy of the store; without SRC "
+    "what follows from the rest of the store. Repeatable, as SPLIT=FILE.",
 )
 @workers_option
 @json_option
 def check(store: Path, repair: tuple[str, ...], workers: int | None, as_json: bool) -> int:
-    """Check every byte of STORE, and make damaged files again.
+    """Check every byte of a store, and make damaged files again.
 
     All checksums are compared, every mask is painted again from its RLE, the crop index is compared
     with a scan of the images, and the files are those that belong to the store. Exits with status 1

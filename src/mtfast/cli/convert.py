@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mtfast.cli.options import (
-    LocalPath,
     bad_option,
     decode_check_option,
     image_folder_option,
@@ -22,6 +21,7 @@ from mtfast.cli.options import (
     workers_option,
 )
 from mtfast.cli.output import show_progress, tell
+from mtfast.cli.values import AnyPath, Choice, LocalPath
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("src", metavar="SRC...", nargs=-1)
+@click.argument("src", metavar="SRC...", nargs=-1, type=AnyPath())
 @click.argument("store", type=LocalPath())
 @splits_option
 @variant_option
@@ -41,12 +41,13 @@ if TYPE_CHECKING:
 @number_option("--shard", default=64, least=1, about="Images in a shard file.")
 @decode_check_option
 @click.option(
-    "--crop-index", is_flag=True, help="Index the images, so that windows decode by themselves."
+    "--crop-index", is_flag=True, help="Index the images, so that windows of them decode alone."
 )
 @click.option(
     "--orientation",
-    type=click.Choice(["stored", "shown"]),
-    help="Frame of the masks, of images that EXIF turns without changing their size.",
+    type=Choice(["stored", "shown"]),
+    show_default="by their size",
+    help="Frame of the masks, for images that EXIF turns.",
 )
 @scheduler_option
 @workers_option
@@ -68,12 +69,11 @@ def convert(
     workers: int | None,
     overwrite: bool,
 ) -> None:
-    """Convert the dataset SRC to the new Zarr store STORE.
+    """Convert a dataset to a new store, or go on where that was stopped.
 
     SRC is a MaskTerial folder, a COCO .json file beside its images, a folder of such files as COCO,
     Roboflow or Label Studio write it, a folder with images/ and instance_masks/, or a folder of
-    images. Several COCO files are given as train=a.json val=b.json. An image called stack.tif[3] is
-    a page of a TIFF stack, counted from 0.
+    images. Several COCO files are given as train=a.json val=b.json.
     """
     from mtfast.conversion.convert import convert as convert_dataset
     from mtfast.store.reading.store import open_store

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtfast.cli.options import LocalPath, workers_option
+from mtfast.cli.options import workers_option
 from mtfast.cli.output import show_progress
+from mtfast.cli.values import LocalPath
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,11 +18,10 @@ if TYPE_CHECKING:
 @click.argument("folder", metavar="[DIR]", type=LocalPath(), default="mtfast-demo")
 @workers_option
 def demo(folder: Path, workers: int | None) -> None:
-    """Run the main job on a small set that it makes in DIR.
+    """Make a small set, convert, check, draw and time it.
 
-    DIR is mtfast-demo by default. The demo makes the set, converts it, checks random reads against
-    the source, draws a preview and prints a table of rates. A set that an
-    earlier demo made is used again.
+    All goes into DIR, mtfast-demo by default. Random reads are checked against the source, and
+    timed beside the usual ways. A set that an earlier demo made is used again.
     """
     from mtfast.demo import run_demo
 

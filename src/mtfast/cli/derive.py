@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from mtfast.cli.options import LocalPath, bad_option, dataset_of, images_option
+from mtfast.cli.options import bad_option, dataset_of, images_option, splits_option
 from mtfast.cli.output import show_progress, tell
+from mtfast.cli.values import Choice, LocalPath
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -25,48 +26,46 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="PX",
     type=click.IntRange(min=0),
-    help="Make annotations_with_class_PX: instances larger than PX pixels. May be repeated.",
+    help="Make annotations_with_class_PX: instances of more than PX pixels; repeatable.",
 )
-# The older spelling of one pixel less.
-@click.option("--at-least", is_flag=True, hidden=True)
 @click.option(
     "--max-category",
     "max_categories",
     multiple=True,
     metavar="ID",
     type=click.IntRange(min=0),
-    help="Make ..._max_ID beside every with-class file: categories up to ID. May be repeated.",
+    help="Make ..._max_ID beside every with-class file: classes up to ID; repeatable.",
 )
 @click.option(
     "--class-agnostic",
     is_flag=True,
-    help="Make the file of one class, flake, beside every with-class file; ids are shared.",
+    help="Make the file of one class, flake, beside every with-class file.",
 )
 @click.option(
     "--n-shot",
-    type=click.Choice(["upstream", "seeded"]),
-    help="Draw n-shot subsets of train: as published (needs --before), or from --seed.",
+    type=Choice(["upstream", "seeded"]),
+    help="Draw n-shot subsets of train, as published or by --seed.",
 )
 @click.option(
     "--before",
     multiple=True,
     metavar="SET|COUNT",
-    help="With --n-shot upstream: a set that was drawn before SRC, or how many annotations its "
-    "train_annotations_with_class_300.json has. Once for each, in upstream's order; 0 if none.",
+    help="For --n-shot upstream: each set drawn before SRC, or how many annotations its "
+    "train_annotations_with_class_300.json has; 0 if none.",
 )
-@click.option("--split", "splits", multiple=True, metavar="S", help="Only make files for S.")
+@splits_option
 @click.option(
     "--validation",
     metavar="FRACTION",
     type=float,
-    help="Move about this share of train to a split val, whole exfoliation runs at a time.",
+    help="Move about this share of train, from 0 to 1, to a split val, by whole runs.",
 )
 @click.option(
     "--merge",
     multiple=True,
     metavar="OTHER",
     type=LocalPath(),
-    help="Merge the set OTHER into the same set, ids renumbered. May be repeated.",
+    help="Merge the set OTHER into it, ids renumbered; repeatable.",
 )
 @click.option(
     "--seed",
@@ -74,7 +73,7 @@ if TYPE_CHECKING:
     show_default=True,
     type=click.IntRange(0, 2**32 - 1),
     metavar="N",
-    help="For --n-shot seeded and --validation.",
+    help="Of random choices: --n-shot seeded and --validation.",
 )
 @images_option
 @bad_option
@@ -82,7 +81,6 @@ def derive(
     src: Path,
     out: Path,
     min_areas: tuple[int, ...],
-    at_least: bool,
     max_categories: tuple[int, ...],
     class_agnostic: bool,
     n_shot: Literal["upstream", "seeded"] | None,
@@ -94,22 +92,17 @@ def derive(
     images: str,
     bad: Policy,
 ) -> None:
-    """Make the new set OUT from the dataset SRC.
+    """Make a new set from another: subsets, splits, merges.
 
     \b
     One of three:
-      more annotation files   --min-area, --max-category, --class-agnostic, --n-shot, in any mix
-      a validation split      --validation
-      several sets in one     --merge
+      more annotation files  any of the first four options
+      a validation split     --validation
+      several sets in one    --merge
 
-    To do one after another, derive from OUT again. What does not change is carried over, with
-    everything that the files of SRC hold; images and masks are linked, which takes no space.
-    Areas are measured in the masks, not taken from what the files state.
-
-    \b
-    Upstream drew n-shot subsets of all sets with one generator, in the order GrapheneH, GrapheneL,
-    GrapheneM, hBN_Thin, MoSe2, WS2, WSe2, WSe2L: for GrapheneM, for example,
-      mtfast derive GrapheneM OUT --n-shot upstream --before GrapheneH --before GrapheneL
+    What does not change is carried over; images and masks are linked, which takes no space. As
+    published, n-shot subsets follow each other in this order: GrapheneH, GrapheneL, GrapheneM,
+    hBN_Thin, MoSe2, WS2, WSe2, WSe2L; name those before SRC by --before.
     """  # noqa: D301 - click reads the backspace
     from mtfast.derivation import derive_dataset
 
@@ -117,7 +110,7 @@ def derive(
         done = derive_dataset(
             dataset_of(src, None, bad),
             out,
-            min_areas=[max(pixels - at_least, 0) for pixels in min_areas],
+            min_areas=min_areas,
             max_categories=max_categories,
             class_agnostic=class_agnostic,
             n_shot=n_shot,

@@ -16,6 +16,7 @@ from mtfast.cli.options import (
 )
 from mtfast.cli.output import echo_json, show_progress
 from mtfast.cli.tables import FindingTable, make_console, show, text_of
+from mtfast.cli.values import AnyPath
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
 @click.command()
-@click.argument("src", metavar="SRC...", nargs=-1, required=True)
+@click.argument("src", metavar="SRC...", nargs=-1, required=True, type=AnyPath())
 @splits_option
 @image_folder_option
 @decode_check_option
@@ -41,7 +42,7 @@ def doctor(
     workers: int | None,
     as_json: bool,
 ) -> int:
-    """Look for what silently spoils training on SRC.
+    """Look for what silently spoils training on a dataset.
 
     Exits with status 1 if there are errors or warnings, with 0 if there are only notes.
     """

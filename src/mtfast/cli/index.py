@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtfast.cli.options import LocalPath, overwrite_option, scheduler_option, workers_option
+from mtfast.cli.options import overwrite_option, scheduler_option, workers_option
 from mtfast.cli.output import show_progress, tell
+from mtfast.cli.values import LocalPath
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 @workers_option
 @overwrite_option
 def index(store: Path, scheduler: str, workers: int | None, overwrite: bool) -> None:
-    """Add a crop index to the images of STORE.
+    """Add an index to a store, so that windows of images decode alone.
 
-    With it, windows of images are decoded without the rest. The store can be read all the time.
+    The crop index takes about a percent of the image files. The store can be read all the time.
     """
     from mtfast.conversion.crop_index import add_crop_index
 

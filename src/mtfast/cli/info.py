@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtfast.cli.options import DATASET, LocalPath, bad_option, dataset_of, json_option, map_option
+from mtfast.cli.options import DATASET, bad_option, dataset_of, json_option, map_option
 from mtfast.cli.output import echo, echo_json, show_progress, tell
 from mtfast.cli.tables import NumberTable, make_console, show, text_of
+from mtfast.cli.values import LocalPath
 from mtfast.errors import counted
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import click
 
 from mtfast.cli.options import (
     DATASET,
-    LocalPath,
     bad_option,
     dataset_of,
+    map_option,
     min_area_option,
     overlap_option,
     overwrite_option,
@@ -20,6 +20,7 @@ from mtfast.cli.options import (
     workers_option,
 )
 from mtfast.cli.output import show_progress, tell
+from mtfast.cli.values import Choice, LocalPath
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,33 +28,16 @@ if TYPE_CHECKING:
     from mtfast.sources.bad_records import Policy
 
 
-class CategoryPair(click.ParamType[tuple[int, int]]):
-    """FROM=TO, a pair of category ids."""
-
-    name = "FROM=TO"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
-        """Return (from, to)."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            old, new = map(int, str(value).split("="))
-        except ValueError:
-            self.fail(
-                f"{value!r} is not a pair of categories; expected FROM=TO such as 5=4", param, ctx
-            )
-        return old, new
-
-
 @click.command()
 @click.argument("dataset", metavar=DATASET, type=LocalPath())
 @click.argument("out", type=LocalPath())
 @click.option(
     "--format",
-    type=click.Choice(["zarr", "png", "tiff"]),
+    metavar="FORMAT",
+    type=Choice(["zarr", "png", "tiff"]),
     default="zarr",
     show_default=True,
-    help="Arrays, or files; see above.",
+    help="zarr, png or tiff; see above.",
 )
 @splits_option
 @variant_option
@@ -64,23 +48,19 @@ class CategoryPair(click.ParamType[tuple[int, int]]):
     multiple=True,
     type=int,
     metavar="ID",
-    help="Only instances of this category; may be given several times.",
+    show_default="all",
+    help="Only instances of this class; repeatable.",
 )
-@click.option(
-    "--map",
-    "mapping",
-    multiple=True,
-    type=CategoryPair(),
-    help="Write TO for category FROM; may be given several times.",
-)
+@map_option
 @overlap_option("first", "largest", "smallest", "error")
 @click.option(
     "--kind",
-    type=click.Choice(["semantic", "instance", "binary", "boundary"]),
+    metavar="KIND",
+    type=Choice(["semantic", "instance", "binary", "boundary"]),
     default="semantic",
     show_default=True,
-    help="What pixels hold: category ids; instances numbered from 1 in file order; 0 and 1; or "
-    "category ids on the outlines alone.",
+    help="What pixels hold: semantic for classes, instance for numbers from 1 in file order, "
+    "binary for 0 and 1, boundary for classes on outlines alone.",
 )
 @click.option("--palette", is_flag=True, help="png: pixels are indices into a colour palette.")
 @click.option("--file-per-image", is_flag=True, help="tiff: a file for each image, not a stack.")
@@ -106,26 +86,18 @@ def masks(
     workers: int | None,
     overwrite: bool,
 ) -> None:
-    """Write the masks of a dataset into OUT, made from its RLE.
+    """Write the masks of a dataset as Zarr arrays, PNG or TIFF files.
 
     \b
-    Where they go, KIND being that of --kind:
-      zarr                    OUT/SPLIT/KIND, as convert makes SPLIT/semantic
+      zarr                    OUT/SPLIT/KIND, as in a store
       png                     OUT/SPLIT_KIND_masks/STEM.png
       tiff                    OUT/SPLIT_KIND_masks.tif, a page for each image
       tiff --file-per-image   OUT/SPLIT_KIND_masks/STEM.tif
 
-    Masks that are there with the very bytes that would be written are left alone. After an
-    interruption, run the same line again.
+    Masks that are there already are left alone.
     """  # noqa: D301 - click reads the backspace
-    from mtfast.errors import MtfastError
     from mtfast.export import export_masks
 
-    twice = [old for old, _ in mapping if [a for a, _ in mapping].count(old) > 1]
-    if twice:
-        raise MtfastError(
-            f"category {twice[0]} is mapped twice; expected one --map for each; leave one out"
-        )
     # Class 0 has to get another number before it is read: it is background in masks.
     zero = [pair for pair in mapping if pair[0] == 0]
     source = dataset_of(dataset, None, bad, zero)

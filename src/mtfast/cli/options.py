@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mtfast.cli.usage import BadUsageError
+from mtfast.cli.values import Choice, ClassPair, Images, LocalPath, Pixels
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -18,12 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DATASET",
-    "ClassMap",
-    "Images",
-    "LocalPath",
     "Option",
-    "Pixels",
-    "Size",
     "bad_option",
     "dataset_of",
     "decode_check_option",
@@ -82,124 +80,6 @@ class Option(click.Option):
         for name, value in self.aliases.items():
             action = "store" if value is None else "store_const"
             parser.add_option(self, [name], dest=self.name, action=action, const=value)
-
-
-class LocalPath(click.ParamType["Path"]):
-    """A path on this machine; addresses such as s3://bucket/set are refused."""
-
-    name = "path"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
-        """Return the path, as given.
-
-        Parameters
-        ----------
-        value, param, ctx
-            As click passes them.
-
-        Returns
-        -------
-        Path
-        """
-        # Here, as pathlib takes longer to import than --help to print.
-        from mtfast.paths import local_path
-
-        return local_path(value)
-
-
-class Pixels(click.FloatRange):
-    """A number of pixels, 0 or more; whole numbers stay so in reports."""
-
-    def __init__(self) -> None:
-        super().__init__(min=0)
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        """Return an int where nothing is lost by it.
-
-        Parameters
-        ----------
-        value, param, ctx
-            As click passes them.
-
-        Returns
-        -------
-        int or float
-        """
-        number: float = super().convert(value, param, ctx)
-        return int(number) if number.is_integer() else number
-
-
-class Images(click.Choice[str]):
-    """Whether image files are kept; ``jpeg`` is an older name of ``keep``."""
-
-    def __init__(self) -> None:
-        super().__init__(["keep", "none"])
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        """Return "keep" or "none".
-
-        Parameters
-        ----------
-        value, param, ctx
-            As click passes them.
-
-        Returns
-        -------
-        str
-        """
-        return super().convert("keep" if value == "jpeg" else value, param, ctx)
-
-
-class Size(click.ParamType[tuple[int, int]]):
-    """HEIGHTxWIDTH, a pair of numbers."""
-
-    name = "HxW"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
-        """Return (height, width).
-
-        Parameters
-        ----------
-        value, param, ctx
-            As click passes them.
-
-        Returns
-        -------
-        (int, int)
-        """
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"(\d+)x(\d+)", str(value))
-        if match is None:
-            self.fail(f"{value!r} is no size; expected HEIGHTxWIDTH such as 1200x1920", param, ctx)
-        return int(match[1]), int(match[2])
-
-
-class ClassMap(click.ParamType[tuple[int, int]]):
-    """OLD=NEW, a pair of class numbers."""
-
-    name = "OLD=NEW"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
-        """Return (old, new).
-
-        Parameters
-        ----------
-        value, param, ctx
-            As click passes them.
-
-        Returns
-        -------
-        (int, int)
-        """
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"(\d+)=(\d+)", str(value))
-        if match is None:
-            self.fail(
-                f"{value!r} is no mapping of classes; expected OLD=NEW such as 0=1", param, ctx
-            )
-        return int(match[1]), int(match[2])
 
 
 def source_of(
@@ -290,6 +170,20 @@ def path_or_files(given: Sequence[str]) -> str | dict[str, str]:
     return named
 
 
+def _each_class_once(
+    context: click.Context, _: click.Parameter, pairs: tuple[tuple[int, int], ...]
+) -> tuple[tuple[int, int], ...]:
+    """Refuse a class that gets two numbers."""
+    olds = [old for old, _ in pairs]
+    twice = [old for old in olds if olds.count(old) > 1]
+    if twice:
+        raise BadUsageError(
+            f"class {twice[0]} is mapped twice; expected one --map for each; leave one out",
+            context,
+        )
+    return pairs
+
+
 def number_option(name: str, *, default: int, least: int, about: str) -> Callable[[Any], Any]:
     """Make an option that takes a whole number.
 
@@ -318,25 +212,25 @@ def number_option(name: str, *, default: int, least: int, about: str) -> Callabl
 
 bad_option = click.option(
     "--bad",
-    type=click.Choice(["refuse", "skip", "repair"]),
+    type=Choice(["refuse", "skip", "repair"]),
     default="refuse",
     show_default=True,
-    help="What becomes of bad records and of images that are missing, damaged or of another size: "
-    "refuse the set, leave them out, or repair what can be. Refusing says how many of which kind "
-    "there are.",
+    help="With bad records and images: refuse the set, leave them out, or repair what can be.",
 )
 map_option = click.option(
     "--map",
     "mapping",
-    type=ClassMap(),
+    type=ClassPair(),
     multiple=True,
-    help="Give class OLD the number NEW; may be given several times. Class 0 is background.",
+    callback=_each_class_once,
+    help="Give class FROM the number TO; repeatable. Class 0 is background.",
 )
 image_folder_option = click.option(
     "--image-folder",
     metavar="DIR",
     type=LocalPath(),
-    help="The folder of the images of COCO files, if it is not found beside them.",
+    show_default="beside the file",
+    help="Folder of the images of COCO files.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 splits_option = click.option(
@@ -345,21 +239,22 @@ splits_option = click.option(
     multiple=True,
     metavar="S",
     show_default="all",
-    help="Only this split; may be given several times.",
+    help="Only this split; repeatable.",
 )
 variant_option = click.option(
     "--variant",
-    metavar="VARIANT",
+    metavar="V",
     cls=Option,
     aliases={"--semantic": None},
-    show_default="with classes and a threshold of 200, or the next larger; of a store, its own",
-    help="The annotation file to use, as info lists them.",
+    show_default="marked * by info",
+    help="Annotation file to use, as info lists them.",
 )
 min_area_option = click.option(
     "--min-area",
     metavar="PX",
     type=Pixels(),
-    help="Only instances larger than PX pixels (area > PX), measured from the RLE.",
+    show_default="all",
+    help="Only instances of more than PX pixels, as measured in the RLE.",
 )
 
 
@@ -376,13 +271,15 @@ def overlap_option(*choices: str) -> Callable[[Any], Any]:
     callable
         A decorator of commands.
     """
+    rules = ", ".join(["last", *choices])
+    refused = "; error refuses overlaps" if "error" in choices else ""
     return click.option(
         "--overlap",
-        type=click.Choice(["last", *choices]),
+        metavar="RULE",
+        type=Choice(["last", *choices]),
         default="last",
         show_default=True,
-        help="Which instance shows where several overlap"
-        + ("; error refuses overlaps." if "error" in choices else "."),
+        help=f"Instance that shows where several overlap: {rules}{refused}.",
     )
 
 
@@ -393,13 +290,11 @@ images_option = click.option(
     aliases={"--no-images": "none"},
     default="keep",
     show_default=True,
-    help="Whether image files are part of what is made.",
+    help="Whether to write image files.",
 )
 decode_check_option = click.option(
     "--decode-check",
     is_flag=True,
-    cls=Option,
-    aliases={"--decode": True},
     help="Decode every image; otherwise only headers and markers are read.",
 )
 scheduler_option = click.option(
@@ -407,13 +302,13 @@ scheduler_option = click.option(
     default="threads",
     show_default=True,
     metavar="NAME",
-    help="threads, processes, sync or tcp://HOST:PORT.",
+    help="What runs the work: threads, processes, sync or tcp://HOST:PORT.",
 )
 workers_option = click.option(
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    show_default="enough to keep all cores busy",
+    show_default="all cores",
     help="Threads or processes on this machine.",
 )
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is already there.")

@@ -8,7 +8,6 @@ import click
 
 from mtfast.cli.options import (
     DATASET,
-    LocalPath,
     bad_option,
     dataset_of,
     image_folder_option,
@@ -16,6 +15,7 @@ from mtfast.cli.options import (
     number_option,
 )
 from mtfast.cli.output import show_progress, tell
+from mtfast.cli.values import LocalPath
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,9 +42,9 @@ def preview(
     mapping: tuple[tuple[int, int], ...],
     image_folder: Path | None,
 ) -> None:
-    """Draw a contact sheet of a dataset into OUT.
+    """Draw images of a dataset with outlines of all instances.
 
-    OUT is a .png or .jpg. It shows the outlines of all instances and a legend of the classes.
+    OUT is a .png or .jpg: a contact sheet with a legend of the classes.
     """
     from mtfast.report.preview import preview as draw_preview
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtfast.cli.options import LocalPath, Size, images_option, number_option, workers_option
+from mtfast.cli.options import images_option, number_option, workers_option
 from mtfast.cli.output import show_progress, tell
+from mtfast.cli.values import LocalPath, Size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("out", type=LocalPath())
-@click.option("--name", default="Graphene", show_default=True, help="Material, part of set names.")
+@click.option(
+    "--name",
+    default="Graphene",
+    show_default=True,
+    help="Material, part of set names.",
+)
 @number_option("--train", default=64, least=0, about="Images to train on.")
 @number_option("--test", default=8, least=0, about="Images to test with.")
 @click.option(
@@ -24,7 +30,7 @@ if TYPE_CHECKING:
     type=Size(),
     default="1200x1920",
     show_default=True,
-    help="Height and width.",
+    help="Height and width in pixels.",
 )
 @number_option(
     "--classes", default=4, least=1, about="Classes of flakes: 1 layer, 2 layers, and so on."
@@ -43,7 +49,7 @@ def synth(
     images: str,
     workers: int | None,
 ) -> None:
-    """Make a synthetic MaskTerial set in the new folder OUT.
+    """Make a synthetic MaskTerial set, to try things out.
 
     The same seed makes the same files, with any number of workers.
     """

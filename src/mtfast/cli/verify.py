@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mtfast.cli.options import (
-    LocalPath,
-    Option,
     bad_option,
     dataset_of,
     json_option,
@@ -22,6 +20,7 @@ from mtfast.cli.options import (
 )
 from mtfast.cli.output import echo_json, show_progress, tell
 from mtfast.cli.tables import NumberTable, make_console, show, text_of
+from mtfast.cli.values import LocalPath
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -47,11 +46,9 @@ MOST_PAIRS = 3
 @overlap_option("first", "largest", "smallest")
 @click.option(
     "--picture",
-    metavar="OUT",
+    metavar="OUT.png|.jpg",
     type=LocalPath(),
-    cls=Option,
-    aliases={"-o": None, "--out": None},
-    help="Draw the masks that differ most into OUT, .png or .jpg.",
+    help="Draw the masks that differ most.",
 )
 @bad_option
 @map_option
@@ -69,7 +66,7 @@ def verify(
     workers: int | None,
     as_json: bool,
 ) -> int:
-    """Compare the masks that SRC ships with regenerated ones.
+    """Compare the masks that a dataset ships with regenerated ones.
 
     Semantic masks are compared pixel by pixel. The output also says which annotation file, smallest
     area and order of painting explain the masks best. Exits with status 1 if anything differs.
