@@ -24,6 +24,9 @@ from mtfast.paths import refuse_link, target_path
 
 __all__ = [
     "PARTIAL",
+    "check_new_file",
+    "check_new_folder",
+    "check_room",
     "explain_errors",
     "locked",
     "move",
@@ -82,6 +85,98 @@ def new_file(out: str | os.PathLike[str], error: type[MtfastError] = MtfastError
     except BaseException:
         _remove(partial)
         raise
+
+
+def check_new_file(out: str | os.PathLike[str], error: type[MtfastError] = MtfastError) -> None:
+    """Raise before the work what :func:`new_file` would raise after it.
+
+    Parameters
+    ----------
+    out : path
+    error : type
+        What to raise.
+
+    Raises
+    ------
+    MtfastError
+        Or ``error``: if it is a folder, its folder is missing, or no file can be made there.
+    """
+    target = target_path(out)
+    if target.is_dir():
+        raise error(f"{out} is a folder; expected the name of a file; choose another")
+    if not target.parent.is_dir():
+        raise error(
+            f"{out} cannot be written: {target.parent} is no folder; expected one that is there; "
+            f"make it first or choose another place"
+        )
+    _try(target, error, out)
+
+
+def check_new_folder(
+    place: Path, error: type[MtfastError] = MtfastError, out: Path | None = None
+) -> None:
+    """Refuse before the work a folder that cannot be made or written to; parents may be missing.
+
+    Parameters
+    ----------
+    place : Path
+        Absolute.
+    error : type
+        What to raise.
+    out : Path, optional
+        What is to be made there, for the message; by default ``place``.
+
+    Raises
+    ------
+    MtfastError
+        Or ``error``.
+    """
+    target = out or place
+    there = next(path for path in (place, *place.parents) if path.exists())
+    if not there.is_dir():
+        raise error(
+            f"{target} cannot be made: {there} is a file; expected a folder or a new name; "
+            f"choose another place"
+        )
+    _try(there / target.name, error, target)
+
+
+def _try(target: Path, error: type[MtfastError], out: str | os.PathLike[str]) -> None:
+    """Make a file beside the target, and remove it."""
+    partial = _partial(target, "")
+    with explain_errors(Path(out), partial, error):
+        partial.touch(exist_ok=False)
+        partial.unlink()
+
+
+def check_room(
+    folder: Path, n_bytes: int, what: str, error: type[MtfastError] = MtfastError
+) -> None:
+    """Refuse to begin what the disk has no room for.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is to be written.
+    n_bytes : int
+        What it takes at least.
+    what : str
+        What it is, for the message.
+    error : type
+        What to raise.
+
+    Raises
+    ------
+    MtfastError
+        Or ``error``.
+    """
+    disk = shutil.disk_usage(folder)
+    # Some network disks tell no size at all.
+    if disk.total and n_bytes > disk.free:
+        raise error(
+            f"{what} take {n_bytes / 1e9:,.1f} GB, and {disk.free / 1e9:,.1f} GB are free in "
+            f"{folder}; expected room for all; make room or choose another disk"
+        )
 
 
 def write_file(

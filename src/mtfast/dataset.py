@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mtfast import image_files
 from mtfast.errors import MtfastError, SourceError, no_such
 from mtfast.paths import local_path
-from mtfast.sources import Source, open_source
+from mtfast.sources import Source, open_source, refusal_of_store
 from mtfast.sources.coco.read import Reading
 from mtfast.sources.variants import default_variant
 from mtfast.store.reading.store import Store, open_store
@@ -234,10 +234,7 @@ def expect_source(source: DatasetLike) -> Source:
         return source
     path = source.path if isinstance(source, Store) else local_path(source)
     if _is_store(path):
-        raise SourceError(
-            f"{path} is a store; expected a dataset as it was published, with its files; "
-            f"pass the source that the store was made from"
-        )
+        raise SourceError(refusal_of_store(path))
     return open_source(path)
 
 

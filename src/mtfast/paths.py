@@ -13,9 +13,10 @@ import stat
 import sys
 from pathlib import Path, PurePosixPath
 
-from mtfast.errors import MtfastError
+from mtfast.errors import MtfastError, nearest
 
 __all__ = [
+    "advice_for",
     "base_name",
     "is_name",
     "is_reserved",
@@ -78,6 +79,33 @@ def local_path(path: str | os.PathLike[str]) -> Path:
             f"{text} is an address; expected a path on this machine; copy or mount the data"
         )
     return Path(text)
+
+
+def advice_for(missing: Path) -> str:
+    """Return what to do about a path that leads nowhere: a similar name may be there.
+
+    Parameters
+    ----------
+    missing : Path
+        Absolute.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> advice_for(Path("/nowhere/graphene"))
+    'check the path: there is no folder /nowhere'
+    """
+    folder = missing.parent
+    if not folder.is_dir():
+        return f"check the path: there is no folder {folder}"
+    try:
+        near = nearest(missing.name, os.listdir(folder))  # noqa: PTH208 - names alone
+    except OSError:
+        near = None
+    return f"did you mean {near!r}?" if near else "check the path"
 
 
 def target_path(path: str | os.PathLike[str]) -> Path:

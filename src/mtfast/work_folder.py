@@ -33,6 +33,7 @@ import msgspec
 
 from mtfast.atomic import (
     PARTIAL,
+    check_new_folder,
     explain_errors,
     locked,
     move,
@@ -385,6 +386,7 @@ def working(
         If another run is at work there, or unfinished work has another plan.
     """
     place = target if inside else _place(target)
+    check_new_folder(place, error, target)
     with explain_errors(target, place, error):
         place.mkdir(parents=True, exist_ok=True)
         # Beside the target, whether it is there yet or not, if that can be.

@@ -91,6 +91,8 @@ def open_reference(
     path = local_path(given)
     if (path / "zarr.json").exists():
         return CopyOfStore(path.absolute())
+    # A path that leads nowhere is told before the work, which may not come to need it.
+    open_source(path)
     return Dataset(path, workers, progress)
 
 

@@ -21,7 +21,7 @@ from mtfast.cli.options import (
     workers_option,
 )
 from mtfast.cli.output import show_progress, tell
-from mtfast.cli.values import AnyPath, Choice, LocalPath
+from mtfast.cli.values import AnyPath, Choice, NewFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("src", metavar="SRC...", nargs=-1, type=AnyPath())
-@click.argument("store", type=LocalPath())
+@click.argument("store", type=NewFolder())
 @splits_option
 @variant_option
 @bad_option

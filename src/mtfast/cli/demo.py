@@ -8,14 +8,14 @@ import click
 
 from mtfast.cli.options import workers_option
 from mtfast.cli.output import show_progress
-from mtfast.cli.values import LocalPath
+from mtfast.cli.values import NewFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @click.command()
-@click.argument("folder", metavar="[DIR]", type=LocalPath(), default="mtfast-demo")
+@click.argument("folder", metavar="[DIR]", type=NewFolder(), default="mtfast-demo")
 @workers_option
 def demo(folder: Path, workers: int | None) -> None:
     """Make a small set, convert, check, draw and time it.

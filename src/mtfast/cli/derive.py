@@ -8,7 +8,7 @@ import click
 
 from mtfast.cli.options import bad_option, dataset_of, images_option, splits_option
 from mtfast.cli.output import show_progress, tell
-from mtfast.cli.values import Choice, LocalPath
+from mtfast.cli.values import Choice, LocalPath, NewFolder
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("src", type=LocalPath())
-@click.argument("out", type=LocalPath())
+@click.argument("out", type=NewFolder())
 @click.option(
     "--min-area",
     "min_areas",

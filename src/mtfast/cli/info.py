@@ -91,8 +91,16 @@ def _write_report(
     plots: Path | None,
     um2_per_px: float | None,
 ) -> None:
-    from mtfast.report import check_plots, read_instances, write_area_table, write_plots
+    from mtfast.report import (
+        check_area_table,
+        check_plots,
+        read_instances,
+        write_area_table,
+        write_plots,
+    )
 
+    if areas:
+        check_area_table(areas)
     if plots:
         check_plots(plots)
     with show_progress() as progress:

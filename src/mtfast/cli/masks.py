@@ -20,7 +20,7 @@ from mtfast.cli.options import (
     workers_option,
 )
 from mtfast.cli.output import show_progress, tell
-from mtfast.cli.values import Choice, LocalPath
+from mtfast.cli.values import Choice, LocalPath, NewFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("dataset", metavar=DATASET, type=LocalPath())
-@click.argument("out", type=LocalPath())
+@click.argument("out", type=NewFolder())
 @click.option(
     "--format",
     metavar="FORMAT",

@@ -8,14 +8,14 @@ import click
 
 from mtfast.cli.options import images_option, number_option, workers_option
 from mtfast.cli.output import show_progress, tell
-from mtfast.cli.values import LocalPath, Size
+from mtfast.cli.values import NewFolder, Size
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @click.command()
-@click.argument("out", type=LocalPath())
+@click.argument("out", type=NewFolder())
 @click.option(
     "--name",
     default="Graphene",

@@ -30,11 +30,14 @@ def usage_line(error: click.ClickException) -> str:
     path = context.command_path if context else "mtfast"
     if isinstance(error, BadUsageError):
         return message
+    if isinstance(error, click.BadOptionUsage):
+        return f"{message}; expected what --help of the command says; correct the command line"
     if isinstance(error, click.NoSuchOption) and context is not None:
         return _no_such_option(error.option_name, context)
-    if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter):
-        return f"{message}; expected what '{path} --help' lists; correct the command line"
-    if isinstance(error, click.BadOptionUsage) or context is None:
+    is_value = isinstance(error, click.BadParameter) and not isinstance(
+        error, click.MissingParameter
+    )
+    if is_value or context is None:
         return f"{message}; expected what '{path} --help' lists; correct the command line"
     pieces = " ".join([path, *context.command.collect_usage_pieces(context)])
     return f"{message}; expected '{pieces}'; see '{path} --help'"

@@ -14,7 +14,46 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-__all__ = ["AnyPath", "Choice", "ClassPair", "Images", "LocalPath", "Pixels", "Size"]
+__all__ = [
+    "AnyPath",
+    "Choice",
+    "ClassPair",
+    "Images",
+    "LocalPath",
+    "NewFolder",
+    "Pixels",
+    "Size",
+]
+
+_FILES = frozenset(
+    [
+        ".json",
+        ".geojson",
+        ".csv",
+        ".tsv",
+        ".txt",
+        ".xml",
+        ".yaml",
+        ".yml",
+        ".html",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".tif",
+        ".tiff",
+        ".zip",
+        ".tar",
+        ".gz",
+        ".tgz",
+        ".h5",
+        ".hdf5",
+        ".npy",
+        ".npz",
+        ".parquet",
+        ".mdb",
+        ".pt",
+    ]
+)
 
 
 class Choice(click.Choice[str]):
@@ -86,6 +125,31 @@ class LocalPath(click.ParamType["Path"]):
         from mtfast.paths import local_path
 
         return local_path(value)
+
+
+class NewFolder(LocalPath):
+    """A folder to be made; the name of a file is a mistake."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        """Return the path, as given.
+
+        Parameters
+        ----------
+        value, param, ctx
+            As click passes them.
+
+        Returns
+        -------
+        Path
+        """
+        path = super().convert(value, param, ctx)
+        if path.suffix.lower() in _FILES and not path.is_dir():
+            raise BadUsageError(
+                f"{path} for a folder; expected a name without {path.suffix}, the ending of a "
+                f"file; choose another, such as {path.stem}",
+                ctx,
+            )
+        return path
 
 
 class Pixels(click.FloatRange):

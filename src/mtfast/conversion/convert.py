@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.arguments import ImagesOption, as_integer, wants_images
+from mtfast.atomic import check_new_folder, check_room
 from mtfast.conversion.image_checks import (
     BadImageError,
     ImageChecks,
@@ -32,7 +33,7 @@ from mtfast.conversion.image_checks import (
     read_image,
 )
 from mtfast.conversion.inputs import SplitInput, read_splits, refusal_of_files
-from mtfast.errors import MtfastError, SourceError, counted, one_of, printable
+from mtfast.errors import MtfastError, SourceError, StoreError, counted, one_of, printable
 from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.paths import target_path
 from mtfast.progress import Progress, track
@@ -172,6 +173,8 @@ def convert(
     check_scheduler(scheduler)
     target = target_path(store)
     refuse_existing(target, overwrite)
+    if not target.exists():
+        check_new_folder(target, StoreError)
     if not isinstance(source, Source):
         source = open_source(source, image_folder, bad=bad, mapping=mapping)
     elif bad != "refuse" or mapping or image_folder:
@@ -185,6 +188,7 @@ def convert(
     inputs = read_splits(opened, names, variant or semantic, checks, workers, progress)
 
     with writing_store(target, _plan(opened, inputs, options), overwrite) as work:
+        _expect_room(work)
         try:
             _write(work, opened, inputs, options, scheduler, workers, progress)
         except SourceError as error:
@@ -250,6 +254,13 @@ def _plan(source: Source, inputs: Sequence[SplitInput], options: _Options) -> Pl
             paths = source.find_images(split.name, split.names)
             found |= stamps(paths[name] for name in split.names)
     return Plan("convert", chosen, found)
+
+
+def _expect_room(work: WorkFolder) -> None:
+    """Refuse more image files than the disk takes; a run that goes on has written some already."""
+    if not work.before:
+        sizes = [stamp[0] for stamp in work.plan.inputs.values() if isinstance(stamp, list)]
+        check_room(work.folder, sum(sizes), "the image files", StoreError)
 
 
 def _write(

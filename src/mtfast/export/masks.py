@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from mtfast.atomic import check_new_folder
 from mtfast.dataset import DatasetLike, open_dataset
 from mtfast.errors import MtfastError, StoreError
 from mtfast.export.image_files import PngFolder, TiffFolder
@@ -161,6 +162,8 @@ def export_masks(
     check_scheduler(scheduler)
     target = target_path(out)
     _refuse_other(target)
+    if not target.exists():
+        check_new_folder(target, StoreError)
     opened = open_dataset(dataset)
     found = read_splits(opened, splits, variant, selection, mask_format, progress)
     settings = {"format": format, **asdict(selection), "palette": palette}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from mtfast.atomic import new_file
+from mtfast.atomic import check_new_file, new_file
 from mtfast.errors import MtfastError
 from mtfast.paths import local_path
 
@@ -70,7 +70,7 @@ def picture_path(out: str | os.PathLike[str]) -> Path:
     Raises
     ------
     MtfastError
-        If it is an address, or neither a .png nor a .jpg.
+        If it is an address, neither a .png nor a .jpg, or cannot be written.
 
     Examples
     --------
@@ -80,6 +80,7 @@ def picture_path(out: str | os.PathLike[str]) -> Path:
     target = local_path(out)
     if target.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise MtfastError(f"{target.name} for a picture; expected .png or .jpg; rename it")
+    check_new_file(target)
     return target
 
 

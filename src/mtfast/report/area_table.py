@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from itertools import repeat
 from pathlib import Path
 
-from mtfast.atomic import new_file
+from mtfast.atomic import check_new_file, new_file
+from mtfast.errors import MtfastError
 from mtfast.paths import local_path
 from mtfast.report.instances import SplitInstances
 
-__all__ = ["write_area_table"]
+__all__ = ["check_area_table", "write_area_table"]
 
 
 def write_area_table(
@@ -52,7 +53,7 @@ def write_area_table(
     """
     header = ["split", "set", "image", "id", "class_id", "class", "area_px"]
     header += [] if um2_per_px is None else ["area_um2"]
-    path = local_path(out)
+    path = check_area_table(out)
     with new_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow([*header, "x", "y", "width", "height"])
@@ -75,6 +76,29 @@ def write_area_table(
                 columns.append([f"{area:.6g}" for area in (split.areas * um2_per_px).tolist()])
             columns += table.bbox().T.astype(int).tolist()
             writer.writerows(zip(*columns, strict=False))
+    return path
+
+
+def check_area_table(out: str | os.PathLike[str]) -> Path:
+    """Check where a table is to be written, before anything is read for it.
+
+    Parameters
+    ----------
+    out : path-like
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    MtfastError
+        If it is an address, no .csv, or cannot be written.
+    """
+    path = local_path(out)
+    if path.suffix.lower() != ".csv":
+        raise MtfastError(f"{path.name} for a table; expected .csv; rename it")
+    check_new_file(path)
     return path
 
 

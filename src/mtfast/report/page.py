@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from mtfast.atomic import new_file
+from mtfast.atomic import check_new_file, new_file
 from mtfast.errors import MtfastError, SourceError, counted
 from mtfast.paths import local_path
 from mtfast.pictures.sheet import compose
@@ -96,13 +96,14 @@ def check_plots(out: str | os.PathLike[str]) -> Path:
     Raises
     ------
     MtfastError
-        If it is an address, has another ending than :func:`write_plots` takes, or matplotlib is
-        missing.
+        If it is an address, has another ending than :func:`write_plots` takes, cannot be written,
+        or matplotlib is missing.
     """
     path = local_path(out)
     if path.suffix.lower() not in (".html", ".htm", ".png", ".jpg", ".jpeg"):
         raise MtfastError(f"{path.name} for plots; expected .html or .png; rename it")
     require_matplotlib()
+    check_new_file(path)
     return path
 
 

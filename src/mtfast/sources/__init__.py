@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mtfast.arguments import as_integer
 from mtfast.errors import MtfastError, SourceError, one_of
-from mtfast.paths import is_name, local_path
+from mtfast.paths import advice_for, is_name, local_path
 from mtfast.sources.bad_records import BadRecords, Policy
 from mtfast.sources.coco.layouts import find_coco
 from mtfast.sources.coco.names import is_json
@@ -25,7 +25,7 @@ from mtfast.sources.label_png import IMAGES, MASKS, find_label_png
 from mtfast.sources.maskterial import ANNOTATION_FOLDERS, find_maskterial, no_annotation_file
 from mtfast.sources.source import SetNames, Source
 
-__all__ = ["BadRecords", "SetNames", "Source", "SourcePath", "open_source"]
+__all__ = ["BadRecords", "SetNames", "Source", "SourcePath", "open_source", "refusal_of_store"]
 
 SourcePath = str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]
 """A path, or the COCO file of each split."""
@@ -131,7 +131,7 @@ def _existing(given: str | os.PathLike[str]) -> Path:
     if not path.exists():
         raise SourceError(
             f"no such file or folder: {path}; expected a folder with a dataset or a COCO .json "
-            f"file; check the path"
+            f"file; {advice_for(path)}"
         )
     return path
 
@@ -173,7 +173,24 @@ def _nothing_known(files: FileTree) -> str:
         f"files (there or one folder further down), {IMAGES}/ and {MASKS}/, or the path of a COCO "
         f".json file"
     )
-    found = f"no dataset in {files.root.name}"
     if "zarr.json" in names:
-        return f"{files.root.name} is a Zarr store; {expected}; open a store with mtfast.open"
-    return f"{found}; {expected}; check the path"
+        return refusal_of_store(files.root)
+    return f"no dataset in {files.root.name}; {expected}; check the path"
+
+
+def refusal_of_store(path: Path) -> str:
+    """Return the message for a store that was given where a dataset's own files are wanted.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    str
+    """
+    return (
+        f"{path} is a store; expected a dataset as it was published, with its files; "
+        f"pass the source that the store was made from, or use the store: mtfast.open, "
+        f"'mtfast info', 'mtfast check'"
+    )

@@ -16,7 +16,11 @@ _FILES = (
     ((".xml",), "an XML file, as of CVAT or Pascal VOC", _COCO),
     ((".geojson", ".ndjson", ".jsonl"), "GeoJSON or JSON lines", _COCO),
     ((".csv", ".tsv", ".txt"), "a table or a text", _COCO),
-    ((".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"), "an archive", "unpack it"),
+    (
+        (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"),
+        "an archive",
+        "unpack it, and give the path of its folder",
+    ),
     (
         (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"),
         "an image",

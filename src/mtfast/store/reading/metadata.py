@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from mtfast.errors import StoreError, shown
-from mtfast.paths import is_name
+from mtfast.paths import base_name, is_name
 from mtfast.store.consolidated import own
 from mtfast.store.reading.files import StoreFiles
 
@@ -260,9 +260,11 @@ def _read(files: StoreFiles, key: str) -> Any:
     except StoreError:
         if files.exists(path):
             raise
-        raise StoreError(
-            f"no zarr.json in {files.where(key)}; expected a Zarr v3 store; check the path"
-        ) from None
+        folder = files.where(key)
+        advice = "check the path"
+        if not key:
+            advice = f"if it is a dataset, run 'mtfast convert {base_name(folder)} STORE' first"
+        raise StoreError(f"no zarr.json in {folder}; expected a Zarr v3 store; {advice}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _damaged(files, key, str(error)) from error
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mtfast.errors import StoreError, shown
-from mtfast.paths import is_name, local_path
+from mtfast.paths import advice_for, is_name, local_path
 from mtfast.store import schema
 from mtfast.store.consolidated import CHECKSUM, metadata_checksum
 from mtfast.store.reading.files import LocalFiles, StoreFiles
@@ -91,12 +91,19 @@ def open_root(path: str | os.PathLike[str], verify: bool = True) -> StoreRoot:
     old = schema.replaced_path(path)
     if not path.is_dir():
         begun = next(iter(unfinished(path)), None)
-        advice = f"run what began {begun} again" if begun else "check the path"
+        advice = f"run what began {begun} again" if begun else _next_step(path)
         raise StoreError(
             f"no store at {path}; expected a folder; {advice}"
             f"{f' (one that was to be replaced is {old})' if old.exists() else ''}"
         )
     return read_root(path, partial(LocalFiles, path), verify)
+
+
+def _next_step(path: Path) -> str:
+    """Say what to do where there is no folder."""
+    if path.is_file():
+        return f"if this file is of a dataset, run 'mtfast convert {path.name} STORE' first"
+    return advice_for(path)
 
 
 def read_root(
