@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import statistics
 import time
 from collections.abc import Callable
@@ -13,10 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.atomic import check_new_folder
 from mtfast.conversion.convert import convert
 from mtfast.errors import MtfastError
 from mtfast.painting.paint import semantic
-from mtfast.paths import local_path
+from mtfast.paths import local_path, stem_of
 from mtfast.progress import Progress
 from mtfast.report.preview import preview
 from mtfast.sources import Source, open_source
@@ -49,7 +49,11 @@ class Rate(NamedTuple):
 
 
 def run_demo(
-    folder: str | os.PathLike[str], *, workers: int | None = None, progress: Progress | None = None
+    folder: str | os.PathLike[str],
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    tell: Callable[[str], None] = print,
 ) -> list[Rate]:
     """Make a set, convert it, check random reads against the source, draw it and time it.
 
@@ -63,6 +67,8 @@ def run_demo(
         Threads or processes, by default enough to keep all cores busy.
     progress : callable, optional
         Called as (what, done, total).
+    tell : callable
+        Called with a line about each thing that is done.
 
     Returns
     -------
@@ -76,42 +82,33 @@ def run_demo(
     place = local_path(folder)
     source_path, store_path, picture = place / "set", place / "set.zarr", place / "preview.png"
     if source_path.exists():
-        _say(f"using the set in {source_path}")
+        tell(f"using the set in {source_path}")
     else:
         _make_folder(place)
         make_set(source_path, train=TRAIN, test=TEST, workers=workers, progress=progress)
         size = sum(file.stat().st_size for file in source_path.rglob("*") if file.is_file())
-        _say(f"made {TRAIN + TEST} images, {size / 1e6:.0f} MB, in {source_path}")
+        tell(f"made {TRAIN + TEST} images, {size / 1e6:.0f} MB, in {source_path}")
 
     start = time.perf_counter()
     convert(source_path, store_path, overwrite=True, workers=workers, progress=progress)
     seconds = time.perf_counter() - start
-    _say(f"converted to {store_path} in {seconds:.1f} s")
+    tell(f"converted to {store_path} in {seconds:.1f} s")
 
     source = open_source(source_path)
     train = open_store(store_path)["train"]
     table = source.table("train", train.semantic_variant)
     chosen = np.random.default_rng(0).integers(0, len(train), READS).tolist()
     _check(train, source, table, chosen)
-    _say(f"{READS} random reads equal the source: image, file, mask by pycocotools, instances")
+    tell(f"{READS} random reads equal the source: image, file, mask by pycocotools, instances")
 
     preview(store_path, picture, n=9, progress=progress)
-    _say(f"drew {picture}")
-
-    rates = _time(train, table, chosen)
-    _print(rates)
-    _say(f"\nnext: mtfast.open({str(store_path)!r})['train'].semantic(0)")
-    return rates
+    tell(f"drew {picture}")
+    return _time(train, source, table, chosen)
 
 
 def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MtfastError(
-            f"{folder} cannot be made: {error.strerror}; expected a folder for the demo; "
-            f"choose another one"
-        ) from error
+    check_new_folder(folder.absolute())
+    folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise MtfastError(
             f"{folder} is not empty; expected a new folder, or that of an earlier demo; "
@@ -149,22 +146,33 @@ def _check(train: Split, source: Source, table: RunTable, chosen: list[int]) -> 
             "mask": np.array_equal(train.semantic(name), painted),
             "instances": train.instances(name).rle.tobytes() == image.rle.tobytes(),
         }.items():
-            if not equal:
-                raise MtfastError(
-                    f"the {what} of {name} differs between store and source; expected both equal; "
-                    f"report this as a bug, with the demo's folder"
-                )
+            _expect_equal(what, name, equal)
 
 
-def _time(train: Split, table: RunTable, chosen: list[int]) -> list[Rate]:
-    """Time each job against the ordinary way, in turns, and take medians."""
-    import imagecodecs
+def _expect_equal(what: str, name: str, equal: bool) -> None:
+    if not equal:
+        raise MtfastError(
+            f"the {what} of {name} differs between store and source; expected both equal; "
+            f"report this as a bug, with the demo's folder"
+        )
+
+
+def _time(train: Split, source: Source, table: RunTable, chosen: list[int]) -> list[Rate]:
+    """Time each job against the ordinary way, in turns, and take medians.
+
+    The ordinary ways read the files of the set from the disk, as people do, with packages that
+    mtfast itself needs: the rows are the same wherever it runs.
+    """
     import zarr
+    from PIL import Image
 
     frame = np.empty((1, train.height, train.width), np.uint8)
     opened: Any = zarr.open_array(train.store.path / "train" / "semantic", mode="r")
     images = [table[i] for i in chosen]
-    pngs = [imagecodecs.png_encode(semantic(image)[0]) for image in images]
+    names = [str(train.names[i]) for i in chosen]
+    masks = source.path / "train_semantic_masks"
+    pngs = [masks / f"{stem_of(name)}.png" for name in names]
+    jpegs = [source.find_images("train", names)[name] for name in names]
 
     def paint(k: int) -> object:
         return semantic(images[k], out=frame)
@@ -178,20 +186,24 @@ def _time(train: Split, table: RunTable, chosen: list[int]) -> list[Rate]:
     def read_zarr(k: int) -> object:
         return opened[chosen[k]]
 
-    def read_png(k: int) -> object:
-        return imagecodecs.png_decode(pngs[k])
+    def read_png(k: int) -> NDArray[np.uint8]:
+        with Image.open(pngs[k]) as picture:
+            return np.asarray(picture)
 
     def full(k: int) -> object:
         return train.image(chosen[k]), train.semantic(chosen[k])
 
     def full_ordinary(k: int) -> object:
-        return imagecodecs.jpeg8_decode(train.image_bytes(chosen[k])), loop(k)
+        with Image.open(jpegs[k]) as picture:
+            return np.asarray(picture), loop(k)
 
+    for k, i in enumerate(chosen):
+        _expect_equal("mask", names[k], np.array_equal(train.semantic(i), read_png(k)))
     return [
         Rate("paint a mask from RLE", *_race(paint, loop), "pycocotools loop"),
         Rate("read a random mask", *_race(read, read_zarr), "zarr-python"),
-        Rate("read a random mask", *_race(read, read_png), "PNG file"),
-        Rate("image and mask", *_race(full, full_ordinary), "JPEG + pycocotools"),
+        Rate("read a random mask", *_race(read, read_png), "PNG file, Pillow"),
+        Rate("read image and mask", *_race(full, full_ordinary), "JPEG file, Pillow; pycocotools"),
     ]
 
 
@@ -205,28 +217,3 @@ def _race(ours: Callable[[int], object], ordinary: Callable[[int], object]) -> t
     # The first few only warm the caches of both.
     first, second = (statistics.median(taken[READS // 4 :]) for taken in times)
     return first, second
-
-
-def _print(rates: list[Rate]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("one image, one thread")
-    table.add_column("mtfast", justify="right")
-    table.add_column("ordinary way", justify="right")
-    table.add_column("", justify="left")
-    table.add_column("faster", justify="right")
-    for rate in rates:
-        table.add_row(
-            rate.job,
-            f"{rate.ours:.2f} ms",
-            f"{rate.ordinary:.2f} ms",
-            rate.ordinary_way,
-            f"{rate.ordinary / rate.ours:,.1f}x",
-        )
-    Console(width=min(shutil.get_terminal_size().columns, 100)).print("\n", table, sep="")
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import click
 
 from mtfast.cli.options import workers_option
-from mtfast.cli.output import show_progress
+from mtfast.cli.output import show_progress, tell
+from mtfast.cli.tables import NumberTable, make_console, show
 from mtfast.cli.values import NewFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mtfast.demo import Rate
+
+USED = ("zarr", "pycocotools", "pillow")
 
 
 @click.command()
@@ -26,4 +36,54 @@ def demo(folder: Path, workers: int | None) -> None:
     from mtfast.demo import run_demo
 
     with show_progress() as progress:
-        run_demo(folder, workers=workers, progress=progress)
+        rates = run_demo(folder, workers=workers, progress=progress, tell=tell)
+    _print_rates(rates)
+    for line in _next_lines(folder):
+        tell(line)
+
+
+def _print_rates(rates: list[Rate]) -> None:
+    console = make_console()
+    table = NumberTable("one image, one thread", "mtfast", "other way", "times as fast")
+    for rate in rates:
+        table.add_row(
+            f"{rate.job} ({rate.ordinary_way})",
+            f"{rate.ours:.2f} ms",
+            f"{rate.ordinary:.2f} ms",
+            f"{rate.ordinary / rate.ours:,.1f}",
+        )
+    show(console, "")
+    show(console, table)
+    show(console, ", ".join(f"{package} {version(package)}" for package in USED))
+
+
+def _next_lines(folder: Path) -> list[str]:
+    """Return what is typed next; the lines work as they are, with the set of the demo."""
+    source, store, sheet = (
+        shlex.quote(str(folder / name)) for name in ("set", "mine.zarr", "mine.png")
+    )
+    call = _program()
+    return [
+        "",
+        f"Next, type this with your own set in place of {source}:",
+        "",
+        f"  {call} info {source}",
+        f"  {call} convert {source} {store}",
+        f"  {call} preview {store} {sheet}",
+        "",
+        "And in Python:",
+        "",
+        "  import mtfast",
+        f"  train = mtfast.open({str(folder / 'mine.zarr')!r})['train']",
+        "  image, mask = train.image(0), train.semantic(0)",
+    ]
+
+
+def _program() -> str:
+    """Return how this program is called from the same shell."""
+    name = os.path.basename(sys.argv[0])  # noqa: PTH119 - as it was typed
+    if name != "mtfast":
+        return f"{shlex.quote(sys.executable)} -m mtfast"
+    found = shutil.which(name)
+    is_found = found is not None and os.path.realpath(found) == os.path.realpath(sys.argv[0])
+    return name if is_found else shlex.quote(sys.argv[0])

@@ -25,34 +25,9 @@ __all__ = [
     "Size",
 ]
 
-_FILES = frozenset(
-    [
-        ".json",
-        ".geojson",
-        ".csv",
-        ".tsv",
-        ".txt",
-        ".xml",
-        ".yaml",
-        ".yml",
-        ".html",
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".tif",
-        ".tiff",
-        ".zip",
-        ".tar",
-        ".gz",
-        ".tgz",
-        ".h5",
-        ".hdf5",
-        ".npy",
-        ".npz",
-        ".parquet",
-        ".mdb",
-        ".pt",
-    ]
+_FILE = re.compile(
+    r"\.(json|geojson|csv|tsv|txt|xml|ya?ml|html?|png|jpe?g|tiff?|zip|tar|t?gz|h5|hdf5|np[yz]|parquet)",
+    re.IGNORECASE,
 )
 
 
@@ -143,7 +118,7 @@ class NewFolder(LocalPath):
         Path
         """
         path = super().convert(value, param, ctx)
-        if path.suffix.lower() in _FILES and not path.is_dir():
+        if _FILE.fullmatch(path.suffix) and not path.is_dir():
             raise BadUsageError(
                 f"{path} for a folder; expected a name without {path.suffix}, the ending of a "
                 f"file; choose another, such as {path.stem}",
