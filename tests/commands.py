@@ -1,10 +1,15 @@
-"""The command line, run as users run it: in a process of its own."""
+"""The command line, run as users run it, in a process of its own or in this one."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+
+import click
+from click.testing import CliRunner
+
+from mtfast.cli import main
 
 
 def run(*arguments, cwd=None, **environment) -> subprocess.CompletedProcess[str]:
@@ -15,3 +20,9 @@ def run(*arguments, cwd=None, **environment) -> subprocess.CompletedProcess[str]
         cwd=cwd,
         env=os.environ | {"PYTHONWARNINGS": "error"} | environment,
     )
+
+
+def invoke(*arguments: str) -> tuple[int, str, str]:
+    """Run a command in this process: its status, standard output and standard error."""
+    done = CliRunner().invoke(click.Command("run", callback=lambda: main([*arguments])), [])
+    return done.exit_code, done.stdout, done.stderr

@@ -110,7 +110,10 @@ def test_demo_notices_a_difference(small_set, tmp_path, monkeypatch):
     [
         (["info", "nowhere"], "mtfast: error: no such file or folder: .*nowhere; expected .*; "),
         (["convert", "nowhere", "x.zarr"], "mtfast: error: no such file or folder"),
-        (["convert", "."], "mtfast: error: Missing argument 'STORE'; expected .* --help'"),
+        (
+            ["convert", "."],
+            "mtfast: error: Missing argument 'STORE'; expected '.* SRC... STORE'; see",
+        ),
         (["convert", ".", "x", "--shard", "0"], "mtfast: error: Invalid value for '--shard'"),
         (["synth", "x", "--size", "12"], "mtfast: error: Invalid value for '--size': '12' is no"),
         (["synth", "x", "--size", "12x12"], "mtfast: error: height is 12; expected"),
@@ -135,8 +138,6 @@ def test_demo_notices_a_difference(small_set, tmp_path, monkeypatch):
         (["info", ".", "--um2-per-px", "1"], "mtfast: error: --um2-per-px without --areas or"),
         (["info", ".", "--json", "--areas", "a.csv"], "mtfast: error: --json with --areas or --p"),
         (["info", ".", "--plots", "a.gif"], "mtfast: error: a.gif for plots; expected .html or"),
-        (["fly"], "mtfast: error: No such command 'fly'"),
-        (["info", ".", "--jsn"], "mtfast: error: No such option"),
     ],
 )
 def test_bad_usage_is_one_line_and_status_2(tmp_path, arguments, line):

@@ -56,7 +56,9 @@ def test_classes_are_mapped(tmp_path):
     assert set(train.semantic(0).ravel().tolist()) == {0, 3}
     done = run(*arguments, "--map", "flake=3")
     assert done.returncode == 2
-    assert "'flake=3' is no mapping of classes; expected OLD=NEW such as 0=1" in done.stderr
+    assert (
+        "'flake=3' is no pair of classes; expected FROM=TO such as 5=4; correct it" in done.stderr
+    )
 
 
 def test_several_files(tmp_path):

@@ -61,7 +61,7 @@ def test_preview_and_masks(dataset, mixed_set, tmp_path):
 
 
 def test_doctor_has_only_notes(mixed_set):
-    done = run("doctor", mixed_set.annotations, "--decode")
+    done = run("doctor", mixed_set.annotations, "--decode-check")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "several sizes in train" in done.stdout
     assert "EXIF orientation in train" in done.stdout

@@ -476,7 +476,7 @@ def test_the_command_for_people(damaged):
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("0 errors, 0 warnings, ")
     edit(damaged, ALONE, first_annotation(id=0, area=7))
-    done = run("doctor", damaged, "--decode")
+    done = run("doctor", damaged, "--decode-check")
     assert done.returncode == 1, done.stderr
     assert "error" in done.stdout
     assert "annotation id 0 in test" in done.stdout

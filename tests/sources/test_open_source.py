@@ -107,7 +107,7 @@ def test_a_folder_without_a_dataset(tmp_path):
     (tmp_path / "coco.json").touch()
     assert mtfast.open_source(tmp_path).kind == "coco"
     (tmp_path / "zarr.json").touch()
-    with pytest.raises(SourceError, match=r"is a Zarr store; .*; open a store with mtfast.open$"):
+    with pytest.raises(SourceError, match=r"is a store; .*; pass the source .* mtfast.open,"):
         mtfast.open_source(tmp_path)
 
 

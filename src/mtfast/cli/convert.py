@@ -69,11 +69,12 @@ def convert(
     workers: int | None,
     overwrite: bool,
 ) -> None:
-    """Convert a dataset to a new store, or go on where that was stopped.
+    """Convert a dataset to a new store.
 
     SRC is a MaskTerial folder, a COCO .json file beside its images, a folder of such files as COCO,
     Roboflow or Label Studio write it, a folder with images/ and instance_masks/, or a folder of
-    images. Several COCO files are given as train=a.json val=b.json.
+    images. Several COCO files are given as train=a.json val=b.json. A run that was stopped goes on
+    when the same line is run again.
     """
     from mtfast.conversion.convert import convert as convert_dataset
     from mtfast.store.reading.store import open_store

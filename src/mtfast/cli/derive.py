@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     "--validation",
     metavar="FRACTION",
     type=float,
-    help="Move about this share of train, from 0 to 1, to a split val, by whole runs.",
+    help="Move about this share of train, from 0 to 1, to a split val, by whole runs and --seed.",
 )
 @click.option(
     "--merge",
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     show_default=True,
     type=click.IntRange(0, 2**32 - 1),
     metavar="N",
-    help="Of random choices: --n-shot seeded and --validation.",
+    help="Equal seeds make equal files.",
 )
 @images_option
 @bad_option

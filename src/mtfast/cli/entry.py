@@ -24,7 +24,7 @@ from mtfast.cli.masks import masks
 from mtfast.cli.preview import preview
 from mtfast.cli.streams import abandon, flush, is_abandoned, open_streams
 from mtfast.cli.synth import synth
-from mtfast.cli.usage import usage_line
+from mtfast.cli.usage import BadUsageError, usage_line
 from mtfast.cli.verify import verify
 
 __all__ = ["main"]
@@ -201,4 +201,4 @@ def cli(verbose: bool, quiet: bool, debug: bool) -> None:
     before a command or after it.
     """  # noqa: D301 - click reads the backspace
     if verbose and quiet:
-        raise click.UsageError("--verbose with --quiet")
+        raise BadUsageError("--verbose with --quiet; expected one of the two; leave one out")

@@ -15,6 +15,10 @@ from mtfast.errors import no_such
 __all__ = ["PipeError", "SectionedGroup"]
 
 
+# Sentences are folded where a terminal is narrow, and not cut.
+_WHOLE = 200
+
+
 class PipeError(Exception):
     """Carries a BrokenPipeError past click, which would end with status 1: that means findings."""
 
@@ -103,9 +107,8 @@ class SectionedGroup(click.Group):
         column = max(map(len, self.commands))
         for heading, commands in self.sections.items():
             with formatter.section(heading):
-                limit = formatter.width - column - 6
                 formatter.write_dl(
-                    [(f"{c.name:{column}}", c.get_short_help_str(limit)) for c in commands]
+                    [(f"{c.name:{column}}", c.get_short_help_str(_WHOLE)) for c in commands]
                 )
 
     def resolve_command(

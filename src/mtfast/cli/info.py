@@ -9,6 +9,7 @@ import click
 from mtfast.cli.options import DATASET, bad_option, dataset_of, json_option, map_option
 from mtfast.cli.output import echo, echo_json, show_progress, tell
 from mtfast.cli.tables import NumberTable, make_console, show, text_of
+from mtfast.cli.usage import BadUsageError
 from mtfast.cli.values import LocalPath
 from mtfast.errors import counted
 
@@ -59,7 +60,9 @@ def info(
     """
     if areas or plots:
         if as_json:
-            raise click.UsageError("--json with --areas or --plots")
+            raise BadUsageError(
+                "--json with --areas or --plots; expected one or the other; leave one out"
+            )
         _write_report(
             dataset_of(dataset, None, bad, mapping),
             dataset.resolve().name,
@@ -69,7 +72,9 @@ def info(
         )
         return 0
     if um2_per_px is not None:
-        raise click.UsageError("--um2-per-px without --areas or --plots")
+        raise BadUsageError(
+            "--um2-per-px without --areas or --plots; expected what is to be measured; add one"
+        )
     from mtfast.report.summary import summarise
 
     with show_progress() as progress:

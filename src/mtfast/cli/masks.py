@@ -86,13 +86,13 @@ def masks(
     workers: int | None,
     overwrite: bool,
 ) -> None:
-    """Write the masks of a dataset as Zarr arrays, PNG or TIFF files.
+    """Write the masks of a dataset as arrays, PNG or TIFF files.
 
     \b
-      zarr                    OUT/SPLIT/KIND, as in a store
-      png                     OUT/SPLIT_KIND_masks/STEM.png
-      tiff                    OUT/SPLIT_KIND_masks.tif, a page for each image
-      tiff --file-per-image   OUT/SPLIT_KIND_masks/STEM.tif
+      zarr  OUT/SPLIT/KIND, as in a store
+      png   OUT/SPLIT_KIND_masks/STEM.png
+      tiff  OUT/SPLIT_KIND_masks.tif, a page for each image
+            --file-per-image: OUT/SPLIT_KIND_masks/STEM.tif
 
     Masks that are there already are left alone.
     """  # noqa: D301 - click reads the backspace

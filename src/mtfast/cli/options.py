@@ -163,9 +163,9 @@ def path_or_files(given: Sequence[str]) -> str | dict[str, str]:
         return given[0]
     named = {match[1]: match[2] for match in pairs if match}
     if len(named) < len(given):
-        raise click.UsageError(
+        raise BadUsageError(
             f"{len(given)} sources: {' '.join(given)}; expected one, or a COCO file for each "
-            f"split, such as train=a.json val=b.json"
+            f"split, such as train=a.json val=b.json; name the splits or give one source"
         )
     return named
 

@@ -32,9 +32,12 @@ def open_streams() -> None:
 
 
 def _replace(error: UnicodeError) -> tuple[str | bytes, int]:
-    if isinstance(error, UnicodeEncodeError) and (word := _ASCII.get(error.object[error.start])):
-        return word, error.start + 1
-    return codecs.backslashreplace_errors(error)
+    """Write a character that an encoding lacks; those after it are asked for again."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    character = error.object[error.start]
+    escaped = character.encode("ascii", "backslashreplace").decode()
+    return _ASCII.get(character, escaped), error.start + 1
 
 
 def flush() -> None:

@@ -37,6 +37,8 @@ def usage_line(error: click.ClickException) -> str:
     is_value = isinstance(error, click.BadParameter) and not isinstance(
         error, click.MissingParameter
     )
+    if is_value and "; expected " in message:
+        return f"{message}; correct it"
     if is_value or context is None:
         return f"{message}; expected what '{path} --help' lists; correct the command line"
     pieces = " ".join([path, *context.command.collect_usage_pieces(context)])
