@@ -84,12 +84,79 @@ def test_demo(tmp_path, monkeypatch, capsys):
         assert said in capsys.readouterr().out
         assert len(rates) == 4
         assert all(rate.ours > 0 and rate.ordinary > 0 for rate in rates)
+    assert [rate.ordinary_way for rate in rates] == [
+        "pycocotools loop",
+        "zarr-python",
+        "PNG file, Pillow",
+        "JPEG file, Pillow; pycocotools",
+    ]
     with Image.open(tmp_path / "demo" / "preview.png") as sheet:
         assert sheet.width > 1000
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").touch()
     with pytest.raises(mtfast.MtfastError, match="is not empty"):
         demo.run_demo(tmp_path / "other")
+
+
+def test_the_demo_reads_files_where_it_says_so(small_set, tmp_path, monkeypatch):
+    from mtfast import demo
+
+    source = mtfast.open_source(small_set)
+    train = mtfast.open(mtfast.convert(source, tmp_path / "set.zarr"))["train"]
+    table = source.table("train", train.semantic_variant)
+    opened, names = [], [str(name).removesuffix(".jpg") for name in train.names[:2]]
+    monkeypatch.setattr(demo, "READS", 2)
+    open_image = Image.open
+    monkeypatch.setattr(Image, "open", lambda path: opened.append(Path(path)) or open_image(path))
+    demo._time(train, source, table, [0, 1])
+    assert {path.relative_to(small_set) for path in opened} == {
+        Path(folder, f"{name}{ending}")
+        for name in names
+        for folder, ending in (("train_semantic_masks", ".png"), ("train_images", ".jpg"))
+    }
+
+
+def test_the_demo_ends_with_lines_that_work(small_set, tmp_path, monkeypatch):
+    from mtfast.cli import demo as command
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["-m"])
+    folder = Path("a demo")
+    folder.mkdir()
+    (folder / "set").symlink_to(small_set)
+    lines = [line.strip() for line in command._next_lines(folder)]
+    start, python = (lines.index(next(filter(has, lines))) for has in (_is_typed, _is_python))
+    typed = [line for line in lines[start:python] if _is_typed(line)]
+    assert len(typed) == 3
+    done = subprocess.run(
+        ["bash", "-ec", "\n".join(typed)], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert (folder / "mine.png").exists()
+    names: dict[str, np.ndarray] = {}
+    exec("\n".join(lines[python:]), names)
+    assert names["image"].shape[:2] == names["mask"].shape
+
+
+def _is_typed(line: str) -> bool:
+    return " -m mtfast " in line
+
+
+def _is_python(line: str) -> bool:
+    return line == "import mtfast"
+
+
+def test_the_demo_calls_this_program_as_the_shell_finds_it(tmp_path, monkeypatch):
+    from mtfast.cli import demo as command
+
+    program = tmp_path / "bin" / "mtfast"
+    program.parent.mkdir()
+    program.touch(0o755)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert command._program() == "mtfast"
+    monkeypatch.setenv("PATH", "")
+    assert command._program() == str(program)
 
 
 def test_demo_notices_a_difference(small_set, tmp_path, monkeypatch):
