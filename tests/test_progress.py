@@ -28,12 +28,12 @@ def test_plain_lines_in_a_pipe(capsys):
     assert said.err.splitlines() == ["writing images: 1,000 of 1,000", "reading: 3 of 3"]
 
 
-def on_terminal(columns: int) -> str:
+def on_terminal(columns: int, term: str = "xterm") -> str:
     leader, follower = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT],
         stderr=follower,
-        env=os.environ | {"COLUMNS": str(columns), "TERM": "xterm"},
+        env=os.environ | {"COLUMNS": str(columns), "TERM": term},
     )
     os.close(follower)
     said = b""
@@ -55,6 +55,11 @@ def test_a_bar_on_a_terminal():
     assert "1000/1000" in said
     assert "━" in said
     assert "/s" in said
+
+
+def test_lines_on_a_terminal_that_cannot_move_its_cursor():
+    said = on_terminal(100, "dumb").splitlines()
+    assert said == ["writing images: 1,000 of 1,000", "reading: 3 of 3"]
 
 
 def test_a_narrow_terminal():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -106,7 +107,8 @@ class ProgressDisplay:
         self._started = self._shown = 0.0
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty():
+        # A terminal that cannot move its cursor is like a pipe.
+        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
             self._bar = _make_bar()
             self._bar.start()
         return self

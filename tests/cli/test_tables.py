@@ -69,6 +69,20 @@ def test_no_line_of_a_pipe_is_folded(numbers, monkeypatch):
     assert console.file.getvalue() == ("word " * 200).rstrip() + "\n"
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_that_is_dumb_has_its_width(numbers, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("TERM", "dumb")
+    console = make_console()
+    console.file = Terminal()
+    show(console, numbers)
+    assert max(map(len, console.file.getvalue().splitlines())) <= 30
+
+
 def test_styles_are_kept_where_blanks_go():
     console = Console(file=io.StringIO(), force_terminal=True, width=30, color_system="standard")
     show(console, text_of(("a  ", "bold"), "   "))

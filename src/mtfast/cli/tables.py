@@ -38,8 +38,9 @@ def make_console() -> Console:
             """Raise what rich would end the process for."""
             raise
 
-    width = shutil.get_terminal_size((_NO_WIDTH, 24)).columns
-    return Output(width=width, markup=False, highlight=False, emoji=False)
+    width, height = shutil.get_terminal_size((_NO_WIDTH, 24))
+    # Of a terminal that rich knows nothing of it takes a width only with a height.
+    return Output(width=width, height=height, markup=False, highlight=False, emoji=False)
 
 
 def show(console: Console, content: RenderableType) -> None:
