@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
 import sys
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import click
@@ -43,6 +40,8 @@ def demo(folder: Path, workers: int | None) -> None:
 
 
 def _print_rates(rates: list[Rate]) -> None:
+    from importlib.metadata import version
+
     console = make_console()
     table = NumberTable("one image, one thread", "mtfast", "other way", "times as fast")
     for rate in rates:
@@ -59,6 +58,8 @@ def _print_rates(rates: list[Rate]) -> None:
 
 def _next_lines(folder: Path) -> list[str]:
     """Return what is typed next; the lines work as they are, with the set of the demo."""
+    import shlex
+
     source, store, sheet = (
         shlex.quote(str(folder / name)) for name in ("set", "mine.zarr", "mine.png")
     )
@@ -81,6 +82,9 @@ def _next_lines(folder: Path) -> list[str]:
 
 def _program() -> str:
     """Return how this program is called from the same shell."""
+    import shlex
+    import shutil
+
     name = os.path.basename(sys.argv[0])  # noqa: PTH119 - as it was typed
     if name != "mtfast":
         return f"{shlex.quote(sys.executable)} -m mtfast"

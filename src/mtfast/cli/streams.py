@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import select
 import sys
 from io import TextIOWrapper
 from typing import TextIO
@@ -53,8 +52,6 @@ def is_abandoned() -> bool:
     bool
         True on systems that cannot tell, which are asked only after a pipe broke.
     """
-    if not hasattr(select, "poll"):
-        return True
     return any(map(_has_no_reader, filter(None, map(_descriptor, (sys.stdout, sys.stderr)))))
 
 
@@ -62,7 +59,7 @@ def abandon() -> None:
     """Write no more to streams that nobody reads, not even what is in memory already."""
     null = os.open(os.devnull, os.O_WRONLY)
     for descriptor in filter(None, map(_descriptor, (sys.stdout, sys.stderr))):
-        if not hasattr(select, "poll") or _has_no_reader(descriptor):
+        if _has_no_reader(descriptor):
             os.dup2(null, descriptor)
     os.close(null)
 
@@ -76,6 +73,11 @@ def _descriptor(stream: TextIO) -> int | None:
 
 
 def _has_no_reader(descriptor: int) -> bool:
+    # Here, as --help needs it seldom.
+    import select
+
+    if not hasattr(select, "poll"):
+        return True
     poll = select.poll()
     # Errors and ends are reported whatever is asked for.
     poll.register(descriptor, 0)

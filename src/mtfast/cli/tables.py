@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,8 @@ def make_console() -> Console:
     -------
     rich.console.Console
     """
+    import shutil
+
     from rich.console import Console
 
     class Output(Console):
