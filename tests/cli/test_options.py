@@ -127,7 +127,6 @@ RENAMED = {"samples": "n_samples", "batch": "batch_size"}
 # A command says less than its function, or says it for people.
 DIFFERS = {
     ("convert", "images"),
-    ("bench", "split"),
     ("derive", "images"),
     ("synth", "images"),
     ("synth", "size"),

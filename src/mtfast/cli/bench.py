@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("store", type=LocalPath())
-@click.option("--split", metavar="S", default="train", show_default=True, help="Split to read.")
+@click.option("--split", metavar="S", show_default="the first", help="Split to read.")
 @variant_option
 @number_option(
     "--crop", default=512, least=0, about="Side of the windows in pixels; 0 takes whole images."
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @json_option
 def bench(
     store: Path,
-    split: str,
+    split: str | None,
     variant: str | None,
     crop: int,
     workers: int,

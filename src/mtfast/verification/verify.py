@@ -202,7 +202,8 @@ def verify(
     if all(opened.mask_names(name) is None for name in names):
         raise SourceError(
             f"no semantic masks in {opened.name}; expected a folder of PNGs such as "
-            f"train_semantic_masks/ of a MaskTerial set; nothing can be compared"
+            f"train_semantic_masks/ of a MaskTerial set; "
+            f"make masks with 'mtfast masks', or look for faults with 'mtfast doctor'"
         )
     compared, verified = [], []
     for name in names:

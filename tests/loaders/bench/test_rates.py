@@ -103,6 +103,12 @@ def test_rates(store, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_the_first_split_is_read_where_none_is_named(small_set, tmp_path):
+    """Which COCO's and Roboflow's sets do not call train."""
+    store = mtfast.convert(small_set, tmp_path / "s.zarr", splits=["test"])
+    assert measure_rates(store, crop=64, n_samples=2).split == "test"
+
+
 def test_rates_are_samples_a_second(store, monkeypatch):
     """With a clock that moves on by two seconds each time it is read."""
     clock = SimpleNamespace(perf_counter=count(0, 2).__next__)

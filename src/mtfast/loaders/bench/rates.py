@@ -17,6 +17,7 @@ from mtfast.loaders.reader import Reader
 from mtfast.loaders.sampler import Sampler
 from mtfast.loaders.views import Augment
 from mtfast.progress import Progress, track
+from mtfast.store.reading.store import open_store
 
 __all__ = ["LoaderRates", "measure_rates"]
 
@@ -55,7 +56,7 @@ class LoaderRates:
 def measure_rates(
     store: str | os.PathLike[str],
     *,
-    split: str = "train",
+    split: str | None = None,
     variant: str | None = None,
     crop: int | tuple[int, int] | None = 512,
     workers: int = 0,
@@ -72,7 +73,8 @@ def measure_rates(
     Parameters
     ----------
     store : path-like
-    split : str
+    split : str, optional
+        By default the first.
     variant : str, optional
         By default the one that the store's semantic masks were painted from.
     crop : int or (height, width), optional
@@ -112,6 +114,7 @@ def measure_rates(
     n_samples = as_integer("n_samples", n_samples, 1)
     batch_size = as_integer("batch_size", batch_size, 1)
     workers = as_integer("workers", workers, 0)
+    split = next(iter(open_store(store))) if split is None else split
     windows = Augment(mirror=False, turn=False)
     reader = Reader(store, split, variant=variant, crop=crop, augment=windows, seed=seed)
     if not len(reader):
