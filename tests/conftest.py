@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 # takes to start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# The readline module, which pytest imports, tells child processes the width of a terminal.
+for _name in ("COLUMNS", "LINES"):
+    os.environ.pop(_name, None)
+    os.unsetenv(_name)
+
 
 @pytest.fixture
 def rng() -> np.random.Generator:

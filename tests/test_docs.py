@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -41,12 +40,7 @@ def session(tmp_path_factory):
             # The same set on small frames, which takes seconds.
             arguments += ["--size", "240x320"]
         done = subprocess.run(
-            [sys.executable, "-m", "mtfast", *arguments],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            # Without the width that readline, imported by pytest, tells child processes.
-            env=os.environ,
+            [sys.executable, "-m", "mtfast", *arguments], cwd=folder, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
         said[command] = done.stdout
@@ -84,7 +78,6 @@ def test_the_numbers_of_the_readme_session(tmp_path):
             capture_output=True,
             text=True,
             check=True,
-            env=os.environ,
         )
     shown = console.partition(f"$ mtfast {info}\n")[2].partition("\n\n$")[0]
     assert done.stdout.replace("without images", "with images").split() == shown.split()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @workers_option
 @overwrite_option
 def index(store: Path, scheduler: str, workers: int | None, overwrite: bool) -> None:
-    """Add an index to a store, so that windows of images decode alone.
+    """Add a crop index, so that windows of images decode alone.
 
     The crop index takes about a percent of the image files. The store can be read all the time.
     """
