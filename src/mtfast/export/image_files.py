@@ -20,8 +20,9 @@ from mtfast.export.mask_format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.export.zlib_files import PngFiles, ZlibStreams
 from mtfast.painting.encode import MaskEncoder, MaskRowRuns
 from mtfast.paths import is_reserved, stem_of
+from mtfast.pictures.palette import colour_table
 
-__all__ = ["PngFolder", "TiffFolder", "png_palette"]
+__all__ = ["PngFolder", "TiffFolder"]
 
 LARGEST_SIDE = 2**31 - 1
 
@@ -136,7 +137,7 @@ class PngFolder(_Folder):
         -------
         PngFiles
         """
-        return PngFiles(largest, png_palette(largest) if self.palette else None)
+        return PngFiles(largest, colour_table(largest + 1) if self.palette else None)
 
     def check(self, split: MaskSplit) -> None:
         """Refuse more values than a palette has, and what other folders refuse.
@@ -189,31 +190,6 @@ class _TiffFiles(ZlibStreams):
         """Put the stream into a file."""
         height, width = mask.shape
         return _tiff_file(super().encode_pixels(mask), (height, width), mask.dtype.name)
-
-
-def png_palette(largest: int) -> NDArray[np.uint8]:
-    """Make the palette of a PNG file: black for 0, then the colours of previews in turn.
-
-    Parameters
-    ----------
-    largest : int
-        The largest value of any pixel, up to 255.
-
-    Returns
-    -------
-    (largest + 1, 3) uint8, C order
-        RGB.
-
-    Examples
-    --------
-    >>> png_palette(2).tolist()
-    [[0, 0, 0], [230, 60, 0], [0, 158, 115]]
-    """
-    from mtfast.pictures.sheet import PALETTE
-
-    colours = np.array(PALETTE, np.uint8)[np.arange(-1, largest) % len(PALETTE)]
-    colours[0] = 0
-    return colours
 
 
 def _tiff_file(strip: bytes, size: tuple[int, int], dtype: str) -> bytes:

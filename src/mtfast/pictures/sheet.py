@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,46 +15,36 @@ from PIL import Image, ImageDraw, ImageFont
 from mtfast.atomic import check_new_file, new_file
 from mtfast.errors import MtfastError
 from mtfast.paths import local_path
+from mtfast.pictures.palette import RGB
 
 __all__ = [
+    "MOST_TILES",
     "NO_IMAGE",
-    "PALETTE",
-    "RGB",
     "TILE",
-    "class_palette",
     "compose",
     "make_tile",
     "picture_path",
     "save_sheet",
 ]
 
-RGB = tuple[int, int, int]
 UInt8 = NDArray[np.uint8]
+Item = TypeVar("Item")
 
-# Bright on the greys, violets and blues of the microscope, and distinct to colour-blind eyes; the
-# first four follow Okabe and Ito, https://jfly.uni-koeln.de/color/.
-PALETTE: tuple[RGB, ...] = (
-    (230, 60, 0),
-    (0, 158, 115),
-    (240, 228, 66),
-    (40, 130, 255),
-    (255, 80, 190),
-    (0, 220, 230),
-    (150, 60, 0),
-    (120, 230, 60),
-    (110, 0, 160),
-    (255, 160, 0),
-)
 PAPER: RGB = (250, 250, 248)
 INK: RGB = (40, 42, 46)
-FAINT: RGB = (125, 128, 134)
+FAINT: RGB = (96, 99, 105)
 NO_IMAGE: RGB = (214, 216, 220)
 
 TILE = 460
 GAP = 18
-CAPTION = 26
-HEADER = 62
+NAME_LINE, ABOUT_LINE = 22, 22
+CAPTION = NAME_LINE + ABOUT_LINE
+TITLE_LINE = 48
 LEGEND_LINE = 30
+# Sheets of more tiles than this would be more than a screen can show and a JPEG file can hold.
+MOST_TILES = 200
+# The columns of a sheet, by its number of tiles.
+_COLUMNS = ((9, 3), (24, 4), (60, 6), (MOST_TILES, 8))
 
 
 def picture_path(out: str | os.PathLike[str]) -> Path:
@@ -84,57 +75,44 @@ def picture_path(out: str | os.PathLike[str]) -> Path:
     return target
 
 
-def class_palette(ids: Iterable[int]) -> dict[int, RGB]:
-    """Give every class a colour of :data:`PALETTE`, which repeats where there are more.
-
-    Parameters
-    ----------
-    ids : iterable of int
-        Category ids in any order.
-
-    Returns
-    -------
-    dict
-        Colour of each id, ascending.
-
-    Examples
-    --------
-    >>> class_palette([7, 2]) == {2: PALETTE[0], 7: PALETTE[1]}
-    True
-    """
-    return {id_: PALETTE[k % len(PALETTE)] for k, id_ in enumerate(sorted(set(ids)))}
-
-
-def make_tile(pixels: UInt8, left: str, right: str) -> Image.Image:
-    """Put a caption below a picture.
+def make_tile(pixels: UInt8, name: str, about: str) -> Image.Image:
+    """Put a caption of two lines below a picture.
 
     Parameters
     ----------
     pixels : (height, width, 3) uint8, C order
         RGB, up to TILE pixels wide.
-    left, right : str
-        What the caption says at either end; the left is cut where the right begins.
+    name, about : str
+        The lines; where one is too long, its middle is left out.
 
     Returns
     -------
     PIL.Image.Image
         TILE pixels wide.
     """
-    height, font = len(pixels), _font(14)
+    height = len(pixels)
     tile = Image.new("RGB", (TILE, height + CAPTION), PAPER)
     tile.paste(Image.fromarray(pixels), (0, 0))
     draw = ImageDraw.Draw(tile)
-    left = _one_line(left)[:44]
-    while left and draw.textlength(f"{left} {right}", font) > TILE:
-        left = left[:-1]
-    draw.text((0, height + 6), left, FAINT, font)
-    draw.text((TILE, height + 6), right, FAINT, font, anchor="ra")
+    draw.text((0, height + 4), _fitted(name, _font(16), TILE), INK, _font(16))
+    draw.text((0, height + NAME_LINE + 3), _fitted(about, _font(15), TILE), FAINT, _font(15))
     return tile
+
+
+def _fitted(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
+    """Leave out the middle of what is too wide: names differ at the ends."""
+    text = _one_line(text)
+    shown, n_kept = text, len(text)
+    while n_kept and font.getlength(shown) > width:
+        n_kept -= 1
+        head = -(-n_kept // 2)
+        shown = f"{text[:head]}…{text[len(text) - n_kept + head :]}"
+    return shown
 
 
 def _one_line(text: str) -> str:
     """Leave out what would end a line: names come from strangers, and Pillow refuses several."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return "".join(c if c.isprintable() else " " for c in text[:500])
 
 
 def compose(
@@ -149,42 +127,77 @@ def compose(
     Parameters
     ----------
     tiles : sequence of PIL.Image.Image
-        At least one, each TILE pixels wide.
+        One to MOST_TILES, each TILE pixels wide.
     title, about : str
         The header, in large and in small letters.
     legend : list of (colour, text)
     n_columns : int, optional
-        By default up to 3, or 4 for more than nine tiles.
+        By default up to 3, or more for more than nine tiles.
 
     Returns
     -------
     PIL.Image.Image
     """
-    n_columns = n_columns or min(len(tiles), 3 if len(tiles) <= 9 else 4)
+    n_columns = n_columns or min(
+        len(tiles), next(n for most, n in _COLUMNS if len(tiles) <= most)
+    )
     rows = [tiles[start : start + n_columns] for start in range(0, len(tiles), n_columns)]
     heights = [max(tile.height for tile in row) + GAP for row in rows]
-    width = n_columns * (TILE + GAP) + GAP
-    lines = _wrap(legend, width - 2 * GAP)
+    inside = n_columns * (TILE + GAP) - GAP
+    header = _header(title, about, inside)
+    lines = _legend(legend, inside)
     body = sum(heights)
-    height = HEADER + body + len(lines) * LEGEND_LINE + GAP
-    sheet = Image.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    title = _one_line(title)
-    draw.text((GAP, 14), title, INK, _font(24))
-    left = GAP + draw.textlength(title, _font(24)) + 16
-    draw.text((left, 22), about, FAINT, _font(16))
-    tops = accumulate(heights, initial=HEADER)
-    for row, top in zip(rows, tops, strict=False):
+    height = header.height + body + lines.height + GAP
+    sheet = Image.new("RGB", (inside + 2 * GAP, height), PAPER)
+    sheet.paste(header, (GAP, 0))
+    sheet.paste(lines, (GAP, header.height + body))
+    for row, top in zip(rows, accumulate(heights, initial=header.height), strict=False):
         for column, tile in enumerate(row):
             sheet.paste(tile, (GAP + column * (TILE + GAP), top))
-    for number, line in enumerate(lines):
-        x = float(GAP)
-        y = HEADER + body + number * LEGEND_LINE
-        for colour, text, step in line:
-            draw.rounded_rectangle((x, y + 4, x + 16, y + 20), 3, fill=colour)
-            draw.text((x + 24, y + 3), _one_line(text), INK, _font(16))
-            x += step
     return sheet
+
+
+def _header(title: str, about: str, width: int) -> Image.Image:
+    """Draw the title, and the rest in as many lines as it takes."""
+    font = _font(17)
+    items = [(font.getlength(f"{word} "), word) for word in _one_line(about).split()]
+    lines = [" ".join(line) for line in _wrap(items, width)]
+    header = Image.new("RGB", (width, TITLE_LINE + len(lines) * ABOUT_LINE + 12), PAPER)
+    draw = ImageDraw.Draw(header)
+    draw.text((0, 12), _fitted(title, _font(26), width), INK, _font(26))
+    for number, line in enumerate(lines):
+        draw.text((0, TITLE_LINE + number * ABOUT_LINE), line, FAINT, font)
+    return header
+
+
+def _legend(legend: Sequence[tuple[RGB, str]], width: int) -> Image.Image:
+    """Draw squares of colours with their texts, in as many lines as it takes."""
+    font = _font(16)
+    texts = [(colour, _fitted(text, font, width - 24)) for colour, text in legend]
+    lines = _wrap([(font.getlength(text) + 24 + 28, (c, text)) for c, text in texts], width + 28)
+    picture = Image.new("RGB", (width, len(lines) * LEGEND_LINE), PAPER)
+    draw = ImageDraw.Draw(picture)
+    for number, line in enumerate(lines):
+        x, y = 0.0, number * LEGEND_LINE
+        for colour, text in line:
+            square = (x, y + 4, x + 16, y + 20)
+            draw.rounded_rectangle(square, 3, fill=colour, outline=FAINT)
+            draw.text((x + 24, y + 3), text, INK, font)
+            x += font.getlength(text) + 24 + 28
+    return picture
+
+
+def _wrap(items: Sequence[tuple[float, Item]], width: float) -> list[list[Item]]:
+    """Break a line of items, each with its width, into lines that fit."""
+    lines: list[list[Item]] = []
+    used = 0.0
+    for item_width, item in items:
+        if not lines or used + item_width > width:
+            lines.append([])
+            used = 0.0
+        lines[-1].append(item)
+        used += item_width
+    return lines
 
 
 def save_sheet(sheet: Image.Image, target: Path) -> None:
@@ -203,19 +216,6 @@ def save_sheet(sheet: Image.Image, target: Path) -> None:
     """
     with new_file(target) as partial:
         sheet.save(partial, quality=92)
-
-
-def _wrap(legend: list[tuple[RGB, str]], width: float) -> list[list[tuple[RGB, str, float]]]:
-    lines: list[list[tuple[RGB, str, float]]] = [[]]
-    used = 0.0
-    for colour, text in legend:
-        step = _font(16).getlength(text) + 24 + 28
-        if lines[-1] and used + step > width:
-            lines.append([])
-            used = 0.0
-        lines[-1].append((colour, text, step))
-        used += step
-    return lines
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

@@ -13,8 +13,7 @@ from PIL import Image
 
 from mtfast.dataset import CategorySummary
 from mtfast.errors import MtfastError, counted
-from mtfast.pictures.sheet import PALETTE
-from mtfast.pictures.tiles import class_colours
+from mtfast.pictures.palette import PALETTE, class_colours
 from mtfast.report.instances import SplitInstances
 
 if TYPE_CHECKING:

@@ -10,16 +10,18 @@ from html import escape
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from mtfast.atomic import check_new_file, new_file
 from mtfast.errors import MtfastError, SourceError, counted
 from mtfast.paths import local_path
 from mtfast.pictures.sheet import compose
-from mtfast.pictures.tiles import draw_tiles, legend
 from mtfast.progress import Progress, step, track
 from mtfast.report.figures import draw_picture, draw_svg, panels_of, require_matplotlib
 from mtfast.report.instances import SplitInstances
+from mtfast.report.tiles import choose_images, draw_tiles, legend
 
 __all__ = ["check_plots", "write_plots"]
 
@@ -115,10 +117,11 @@ def _section(split: SplitInstances, um2_per_px: float | None, progress: Progress
         f"<figcaption>{escape(panel.caption)}</figcaption></figure>"
         for panel in track(panels, f"drawing {split.view.name}", progress)
     ]
-    tiles, remark = _tiles(split, progress)
+    chosen = choose_images(split.table, N_EXAMPLES)
+    tiles, remark = _tiles(split, chosen, progress)
     keys = "".join(
         f'<li><span style="background:rgb{colour}"></span>{escape(text)}</li>'
-        for colour, text in legend(split.table)
+        for colour, text in legend(split.table, chosen)
     )
     images = "".join(f'<img src="{_data_uri(tile)}" alt="example image">' for tile in tiles)
     return (
@@ -136,10 +139,11 @@ def _pictures(
     name = f"{title}  ·  {split.view.name}"
     with step(f"drawing {split.view.name}", progress):
         picture = draw_picture(panels_of(split, um2_per_px), f"{name}  ·  {_about(split)}")
-    tiles, remark = _tiles(split, progress)
+    chosen = choose_images(split.table, N_EXAMPLES)
+    tiles, remark = _tiles(split, chosen, progress)
     if not tiles:
         return [picture]
-    return [picture, compose(tiles, name, remark, legend(split.table))]
+    return [picture, compose(tiles, name, remark, legend(split.table, chosen))]
 
 
 def _about(split: SplitInstances) -> str:
@@ -152,18 +156,20 @@ def _about(split: SplitInstances) -> str:
     )
 
 
-def _tiles(split: SplitInstances, progress: Progress | None) -> tuple[list[Image.Image], str]:
+def _tiles(
+    split: SplitInstances, chosen: NDArray[np.int64], progress: Progress | None
+) -> tuple[list[Image.Image], str]:
     """Draw examples and say what they are drawn on: a page is useful without images too."""
     remark = "Outlines of the instances"
-    if not split.view.has_images:
-        return draw_tiles(split.view, split.table, N_EXAMPLES, progress), (
-            f"{remark} alone, as there are no images."
-        )
+    view, table = split.view, split.table
+    if not view.has_images:
+        tiles = draw_tiles(view, table, chosen, progress)
+        return tiles, f"{remark} alone, as there are no images."
     try:
-        return draw_tiles(split.view, split.table, N_EXAMPLES, progress), f"{remark} on the images."
+        return draw_tiles(view, table, chosen, progress), f"{remark} on the images."
     except SourceError as error:
-        logger.warning("the examples of %s are without images: %s", split.view.name, error)
-        tiles = draw_tiles(split.view, split.table, N_EXAMPLES, progress, on_image=False)
+        logger.warning("the examples of %s are without images: %s", view.name, error)
+        tiles = draw_tiles(view, table, chosen, progress, on_image=False)
         return tiles, f"{remark} alone: {error}."
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from mtfast.dataset import DatasetLike, open_dataset
 from mtfast.errors import MtfastError, SourceError, counted
-from mtfast.pictures.sheet import compose, picture_path, save_sheet
-from mtfast.pictures.tiles import draw_tiles, legend
+from mtfast.pictures.sheet import MOST_TILES, compose, picture_path, save_sheet
 from mtfast.progress import Progress
+from mtfast.report.tiles import choose_images, draw_tiles, legend
 from mtfast.sources import Source
 
 __all__ = ["preview"]
@@ -20,7 +20,10 @@ def preview(
     out: str | os.PathLike[str],
     *,
     split: str | None = None,
+    variant: str | None = None,
     n: int = 12,
+    zoom: bool = False,
+    seed: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Draw a contact sheet of a dataset.
@@ -34,8 +37,15 @@ def preview(
         The picture to write, .png or .jpg.
     split : str, optional
         By default the first one.
+    variant : str, optional
+        The annotations that are drawn; by default those that masks are painted from.
     n : int
-        How many images, spread evenly over those that have instances.
+        How many images, 1 to 200, spread evenly over those that have instances.
+    zoom : bool
+        Show a window around an instance of each image, and how much it is magnified, instead of
+        the whole image.
+    seed : int, optional
+        Pick the images at random; the same seed picks the same ones.
     progress : callable, optional
         Called as (what, done, total).
 
@@ -47,8 +57,8 @@ def preview(
     Raises
     ------
     MtfastError
-        If there is no such split, it has no images, one of them does not decode, or the picture
-        cannot be written.
+        If there is no such split or variant, it has no images, one of them does not decode, or the
+        picture cannot be written.
 
     Examples
     --------
@@ -56,21 +66,24 @@ def preview(
     'sheet.png'
     """
     target = picture_path(out)
-    if n < 1:
-        raise MtfastError(f"{n} images for a preview; expected at least 1; the default is 12")
+    if not 1 <= n <= MOST_TILES:
+        raise MtfastError(
+            f"{n} images for a preview; expected 1 to {MOST_TILES}; the default is 12"
+        )
     opened = open_dataset(dataset)
     view = opened.split(split)
-    table = view.table()
+    table = view.table(variant)
     if not table.n_images:
         raise SourceError(
             f"split {view.name!r} of {opened.path} has no images; expected one; pick another"
         )
     skip_bad = isinstance(dataset, Source) and dataset.bad == "skip"
-    tiles = draw_tiles(view, table, n, progress, skip_bad=skip_bad)
-    about = (
-        f"{view.name}  ·  {counted(table.n_images, 'image')}  ·  "
-        f"{counted(table.n_instances, 'instance')}  ·  {view.semantic_variant}"
-    )
-    sheet = compose(tiles, opened.name, about, legend(table))
+    chosen = choose_images(table, n, seed)
+    tiles = draw_tiles(view, table, chosen, progress, zoom=zoom, skip_bad=skip_bad)
+    about = [view.name, counted(table.n_images, "image"), counted(table.n_instances, "instance")]
+    about.append(variant or view.semantic_variant)
+    if seed is not None:
+        about.append(f"{len(tiles)} at random, seed {seed}")
+    sheet = compose(tiles, opened.name, "  ·  ".join(about), legend(table, chosen))
     save_sheet(sheet, target)
     return target

@@ -12,8 +12,9 @@ from PIL import Image
 
 from mtfast.dataset import decode_image
 from mtfast.errors import SourceError
-from mtfast.pictures.sheet import NO_IMAGE, RGB, TILE, class_palette, compose, make_tile, save_sheet
-from mtfast.pictures.tiles import as_8_bits
+from mtfast.pictures.overlay import as_8_bits
+from mtfast.pictures.palette import RGB, class_palette
+from mtfast.pictures.sheet import NO_IMAGE, TILE, compose, make_tile, save_sheet
 from mtfast.progress import Progress, track
 from mtfast.verification.mask_rules import MaskRule, SplitMasks
 
