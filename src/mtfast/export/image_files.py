@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 from unicodedata import normalize
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError

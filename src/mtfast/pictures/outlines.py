@@ -19,7 +19,7 @@ from mtfast.painting.paint import semantic
 from mtfast.pictures.palette import HALO, class_colour
 from mtfast.table import RunTable
 
-__all__ = ["Labels", "draw_outlines", "instance_labels", "outline_width", "places"]
+__all__ = ["Labels", "draw_outlines", "grow", "instance_labels", "outline_width", "places"]
 
 UInt8 = NDArray[np.uint8]
 # More instances have no number of 16 bits; they would be smaller than a pixel of any picture.
@@ -33,12 +33,22 @@ class Labels(NamedTuple):
     ----------
     map : (height, width) uint8 or uint16, C order
         0 is background. Smaller instances have larger labels, and lie on top.
-    colours : (n_labels + 1, 3) uint8, C order
-        RGB of each label, that of the class of its instance.
+    category_ids : (n_labels + 1,) int64
+        Class of each label; 0 for the background.
     """
 
     map: NDArray[Any]
-    colours: UInt8
+    category_ids: NDArray[np.int64]
+
+    @property
+    def colours(self) -> UInt8:
+        """RGB of each label, (n_labels + 1, 3) uint8: that of its class."""
+        return np.array([class_colour(id_) for id_ in self.category_ids.tolist()], np.uint8)
+
+    def classes(self) -> frozenset[int]:
+        """Return the ids of the classes that show."""
+        shown = np.unique(self.map)
+        return frozenset(self.category_ids[shown[shown > 0]].tolist())
 
     def sample(self, window: Window, rows: int, columns: int) -> Labels:
         """Return the labels of a picture that shows a window.
@@ -56,21 +66,19 @@ class Labels(NamedTuple):
             none, those of its own pixels, so that no instance is lost.
         """
         small = self.map[np.ix_(*places(window, rows, columns))]
-        y, x, height, width = window
-        inside = self.map[y : y + height, x : x + width]
-        is_lost = np.zeros(len(self.colours), bool)
+        top, left, height, width = window
+        inside = self.map[top : top + height, left : left + width]
+        is_lost = np.zeros(len(self.category_ids), bool)
         is_lost[np.unique(inside)] = True
         is_lost[np.unique(small)] = False
         if is_lost[1:].any():
             is_lost[0] = False
             y, x = np.nonzero(is_lost[inside])
             small[y * rows // height, x * columns // width] = inside[y, x]
-        return Labels(small, self.colours)
+        return Labels(small, self.category_ids)
 
 
-def places(
-    window: Window, rows: int, columns: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def places(window: Window, rows: int, columns: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the pixel of the frame in the middle of each row and column of a picture.
 
     Parameters
@@ -114,8 +122,7 @@ def instance_labels(table: RunTable) -> Labels:
     order = np.argsort(-table.area(), kind="stable")[:_MOST_INSTANCES]
     painted = table.select(order)
     numbered = replace(painted, category_ids=np.arange(1, order.size + 1))
-    colours = [(0, 0, 0), *map(class_colour, painted.category_ids.tolist())]
-    return Labels(semantic(numbered)[0], np.array(colours, np.uint8))
+    return Labels(semantic(numbered)[0], np.append(0, painted.category_ids))
 
 
 def outline_width(height: int, width: int) -> int:
@@ -139,29 +146,46 @@ def outline_width(height: int, width: int) -> int:
     return max(1, round(max(height, width) / 460))
 
 
-def draw_outlines(picture: UInt8, labels: Labels, width: int) -> None:
-    """Draw a line around every instance, in the colour of its class and with a dark one beside it.
+def draw_outlines(picture: UInt8, labels: NDArray[Any], colours: UInt8, width: int) -> None:
+    """Draw a line around every label, in its colour and with a dark one beside it.
 
-    Lines lie outside of the instance, on the background or on a larger instance.
+    Lines lie outside of what has the label, on the background or on a smaller label.
 
     Parameters
     ----------
     picture : (height, width, 3) uint8, C order
         RGB; drawn on.
-    labels : Labels
-        Of the pixels of the picture.
+    labels : (height, width) uint8 or uint16, C order
+        0 is background.
+    colours : (n_labels + 1, 3) uint8, C order
+        RGB of each label.
     width : int
-        Of the line, in pixels; the dark ones are half as wide.
+        Of the line, in pixels; the dark ones are half as wide, so that small instances stay
+        visible between them.
     """
-    grown = _grow(labels.map, width)
-    line = grown > labels.map
-    halo = _grow(line, max(1, width // 2)) & ~line
-    picture[halo] = HALO
-    picture[line] = labels.colours[grown[line]]
+    grown = grow(labels, width)
+    line = grown > labels
+    picture[grow(line, max(1, width // 2))] = HALO
+    picture[line] = colours[grown[line]]
 
 
-def _grow(values: NDArray[Any], n: int) -> NDArray[Any]:
-    """Return the largest value at most n rows and n columns away from each pixel."""
+def grow(values: NDArray[Any], n: int) -> NDArray[Any]:
+    """Return the largest value at most n rows and n columns away from each pixel.
+
+    Parameters
+    ----------
+    values : (height, width) bool or unsigned
+    n : int
+
+    Returns
+    -------
+    array of the same shape and dtype
+
+    Examples
+    --------
+    >>> grow(np.array([[0, 0, 3, 0, 1]], np.uint8), 1)
+    array([[0, 3, 3, 3, 1]], dtype=uint8)
+    """
     return _grow_down(_grow_down(values, n).T, n).T
 
 
@@ -172,4 +196,5 @@ def _grow_down(values: NDArray[Any], n: int) -> NDArray[Any]:
         grown = np.maximum(grown[:-reach], grown[reach:])
         reach *= 2
     rest = 2 * n + 1 - reach
-    return np.maximum(grown[: len(values)], grown[rest : rest + len(values)])
+    largest: NDArray[Any] = np.maximum(grown[: len(values)], grown[rest : rest + len(values)])
+    return largest

@@ -61,7 +61,7 @@ def overlay(
     labels = instance_labels(table)
     _fill(picture, labels, alpha)
     if outlines:
-        draw_outlines(picture, labels, outline_width(*labels.map.shape))
+        draw_outlines(picture, labels.map, labels.colours, outline_width(*labels.map.shape))
     return picture
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,8 @@ __all__ = [
     "MOST_TILES",
     "NO_IMAGE",
     "TILE",
+    "Tile",
     "compose",
-    "make_tile",
     "picture_path",
     "save_sheet",
 ]
@@ -45,6 +45,25 @@ LEGEND_LINE = 30
 MOST_TILES = 200
 # The columns of a sheet, by its number of tiles.
 _COLUMNS = ((9, 3), (24, 4), (60, 6), (MOST_TILES, 8))
+
+
+class Tile(NamedTuple):
+    """A picture with a caption.
+
+    Attributes
+    ----------
+    pixels : (height, width, 3) uint8, C order
+        RGB, up to TILE pixels wide.
+    name, about : str
+        The two lines of the caption; where one is too long, its middle is left out.
+    classes : frozenset of int
+        Ids of the classes that it shows.
+    """
+
+    pixels: UInt8
+    name: str
+    about: str
+    classes: frozenset[int] = frozenset()
 
 
 def picture_path(out: str | os.PathLike[str]) -> Path:
@@ -75,28 +94,16 @@ def picture_path(out: str | os.PathLike[str]) -> Path:
     return target
 
 
-def make_tile(pixels: UInt8, name: str, about: str) -> Image.Image:
-    """Put a caption of two lines below a picture.
-
-    Parameters
-    ----------
-    pixels : (height, width, 3) uint8, C order
-        RGB, up to TILE pixels wide.
-    name, about : str
-        The lines; where one is too long, its middle is left out.
-
-    Returns
-    -------
-    PIL.Image.Image
-        TILE pixels wide.
-    """
-    height = len(pixels)
-    tile = Image.new("RGB", (TILE, height + CAPTION), PAPER)
-    tile.paste(Image.fromarray(pixels), (0, 0))
-    draw = ImageDraw.Draw(tile)
-    draw.text((0, height + 4), _fitted(name, _font(16), TILE), INK, _font(16))
-    draw.text((0, height + NAME_LINE + 3), _fitted(about, _font(15), TILE), FAINT, _font(15))
-    return tile
+def _captioned(tile: Tile) -> Image.Image:
+    """Put the lines of a tile below its picture."""
+    height = len(tile.pixels)
+    picture = Image.new("RGB", (TILE, height + CAPTION), PAPER)
+    picture.paste(Image.fromarray(tile.pixels), (0, 0))
+    draw = ImageDraw.Draw(picture)
+    draw.text((0, height + 4), _fitted(tile.name, _font(16), TILE), INK, _font(16))
+    about = _fitted(tile.about, _font(15), TILE)
+    draw.text((0, height + NAME_LINE + 3), about, FAINT, _font(15))
+    return picture
 
 
 def _fitted(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
@@ -116,7 +123,7 @@ def _one_line(text: str) -> str:
 
 
 def compose(
-    tiles: Sequence[Image.Image],
+    tiles: Sequence[Tile],
     title: str,
     about: str,
     legend: list[tuple[RGB, str]],
@@ -126,8 +133,8 @@ def compose(
 
     Parameters
     ----------
-    tiles : sequence of PIL.Image.Image
-        One to MOST_TILES, each TILE pixels wide.
+    tiles : sequence of Tile
+        One to MOST_TILES.
     title, about : str
         The header, in large and in small letters.
     legend : list of (colour, text)
@@ -138,11 +145,10 @@ def compose(
     -------
     PIL.Image.Image
     """
-    n_columns = n_columns or min(
-        len(tiles), next(n for most, n in _COLUMNS if len(tiles) <= most)
-    )
-    rows = [tiles[start : start + n_columns] for start in range(0, len(tiles), n_columns)]
-    heights = [max(tile.height for tile in row) + GAP for row in rows]
+    n_columns = n_columns or min(len(tiles), next(n for most, n in _COLUMNS if len(tiles) <= most))
+    pictures = [_captioned(tile) for tile in tiles]
+    rows = [pictures[start : start + n_columns] for start in range(0, len(tiles), n_columns)]
+    heights = [max(picture.height for picture in row) + GAP for row in rows]
     inside = n_columns * (TILE + GAP) - GAP
     header = _header(title, about, inside)
     lines = _legend(legend, inside)
@@ -152,8 +158,8 @@ def compose(
     sheet.paste(header, (GAP, 0))
     sheet.paste(lines, (GAP, header.height + body))
     for row, top in zip(rows, accumulate(heights, initial=header.height), strict=False):
-        for column, tile in enumerate(row):
-            sheet.paste(tile, (GAP + column * (TILE + GAP), top))
+        for column, picture in enumerate(row):
+            sheet.paste(picture, (GAP + column * (TILE + GAP), top))
     return sheet
 
 

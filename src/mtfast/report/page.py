@@ -17,9 +17,9 @@ from PIL import Image
 from mtfast.atomic import check_new_file, new_file
 from mtfast.errors import MtfastError, SourceError, counted
 from mtfast.paths import local_path
-from mtfast.pictures.sheet import compose
+from mtfast.pictures.sheet import Tile, compose
 from mtfast.progress import Progress, step, track
-from mtfast.report.figures import draw_picture, draw_svg, panels_of, require_matplotlib
+from mtfast.report.figures import Panel, draw_picture, draw_svg, panels_of, require_matplotlib
 from mtfast.report.instances import SplitInstances
 from mtfast.report.tiles import choose_images, draw_tiles, legend
 
@@ -71,7 +71,9 @@ def write_plots(
     """
     out = check_plots(out)
     if out.suffix.lower() in (".html", ".htm"):
-        sections = "".join(_section(split, um2_per_px, progress) for split in splits)
+        sections = "".join(
+            _section(k, split, um2_per_px, progress) for k, split in enumerate(splits)
+        )
         page = _PAGE.format(title=escape(title), sections=sections, style=_STYLE)
         with new_file(out) as partial:
             partial.write_text(page, encoding="utf-8")
@@ -109,26 +111,44 @@ def check_plots(out: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _section(split: SplitInstances, um2_per_px: float | None, progress: Progress | None) -> str:
+def _section(
+    number: int, split: SplitInstances, um2_per_px: float | None, progress: Progress | None
+) -> str:
     """Write the part of the page that is about one split."""
     panels = panels_of(split, um2_per_px)
     figures = [
-        f"<figure><h3>{panel.title}</h3>{draw_svg(panel)}"
-        f"<figcaption>{escape(panel.caption)}</figcaption></figure>"
-        for panel in track(panels, f"drawing {split.view.name}", progress)
+        _figure(panel, f"s{number}f{k}-")
+        for k, panel in enumerate(track(panels, f"drawing {split.view.name}", progress))
     ]
     chosen = choose_images(split.table, N_EXAMPLES)
     tiles, remark = _tiles(split, chosen, progress)
     keys = "".join(
         f'<li><span style="background:rgb{colour}"></span>{escape(text)}</li>'
-        for colour, text in legend(split.table, chosen)
+        for colour, text in legend(split.table, tiles)
     )
-    images = "".join(f'<img src="{_data_uri(tile)}" alt="example image">' for tile in tiles)
+    keys = f'<ul class="key">{keys}</ul>' if keys else ""
     return (
         f"<section><h2>{escape(split.view.name)}</h2><p>{escape(_about(split))}</p>"
         f'<div class="figures">{"".join(figures)}</div>'
         f"<h3>Examples</h3><p>{escape(remark)}</p>"
-        f'<ul class="key">{keys}</ul><div class="examples">{images}</div></section>'
+        f"{f'<ul class={chr(34)}key{chr(34)}>{keys}</ul>' if keys else ''}"
+        f'<div class="examples">{"".join(map(_example, tiles))}</div></section>'
+    )
+
+
+def _figure(panel: Panel, prefix: str) -> str:
+    kind = ' class="high"' if panel.is_high else ""
+    return (
+        f"<figure{kind}><h3>{panel.title}</h3>{draw_svg(panel, prefix)}"
+        f"<figcaption>{escape(panel.caption)}</figcaption></figure>"
+    )
+
+
+def _example(tile: Tile) -> str:
+    name = escape(tile.name)
+    return (
+        f'<figure><img src="{_data_uri(tile.pixels)}" alt="{name} with outlines">'
+        f"<figcaption>{name}<br>{escape(tile.about)}</figcaption></figure>"
     )
 
 
@@ -143,13 +163,15 @@ def _pictures(
     tiles, remark = _tiles(split, chosen, progress)
     if not tiles:
         return [picture]
-    return [picture, compose(tiles, name, remark, legend(split.table, chosen))]
+    return [picture, compose(tiles, name, remark, legend(split.table, tiles))]
 
 
 def _about(split: SplitInstances) -> str:
     table = split.table
     sizes = set(zip(table.heights.tolist(), table.widths.tolist(), strict=True))
-    size = "several sizes" if len(sizes) != 1 else "{} x {} pixels".format(*next(iter(sizes)))
+    size = (
+        f"{len(sizes):,} sizes" if len(sizes) != 1 else "{} x {} pixels".format(*next(iter(sizes)))
+    )
     return (
         f"{counted(table.n_images, 'image')} of {size}, {counted(table.n_instances, 'instance')} "
         f"in {split.variant}; areas are counted in the masks"
@@ -158,7 +180,7 @@ def _about(split: SplitInstances) -> str:
 
 def _tiles(
     split: SplitInstances, chosen: NDArray[np.int64], progress: Progress | None
-) -> tuple[list[Image.Image], str]:
+) -> tuple[list[Tile], str]:
     """Draw examples and say what they are drawn on: a page is useful without images too."""
     remark = "Outlines of the instances"
     view, table = split.view, split.table
@@ -185,29 +207,37 @@ def _stack(pictures: Sequence[Image.Image]) -> Image.Image:
     return sheet
 
 
-def _data_uri(picture: Image.Image) -> str:
+def _data_uri(pixels: NDArray[np.uint8]) -> str:
     out = BytesIO()
-    picture.save(out, "JPEG", quality=85)
+    Image.fromarray(pixels).save(out, "JPEG", quality=85)
     return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
 _STYLE = """
-:root { color-scheme: light; }
-body { margin: 0 auto; padding: 1rem; max-width: 84rem; background: #fafaf8; color: #28292e;
-  font: 16px/1.45 system-ui, sans-serif; overflow-wrap: anywhere; }
+:root { color-scheme: light dark; --ground: #fafaf8; --card: #fff; --line: #e3e3e0;
+  --ink: #28292e; --faint: #5f6268; }
+@media (prefers-color-scheme: dark) {
+  :root { --ground: #17181b; --card: #202226; --line: #36393f; --ink: #e6e6e3; --faint: #a4a7ad; }
+}
+body { margin: 0 auto; padding: 1rem; max-width: 84rem; background: var(--ground);
+  color: var(--ink); font: 16px/1.45 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1, h2, h3 { line-height: 1.2; }
 h2 { margin-top: 2.5rem; }
 h3 { margin: 0 0 .4rem; font-size: 1rem; }
 .figures, .examples { display: grid; gap: 1rem; margin-bottom: 1.5rem; }
-.figures { grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); }
+.figures { grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr));
+  grid-auto-flow: dense; }
+.figures .high { grid-row: span 2; }
 .examples { grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); }
-figure { margin: 0; padding: .8rem; background: #fff;
-  border: 1px solid #e3e3e0; border-radius: 6px; }
-svg, img { display: block; width: 100%; height: auto; }
-figcaption, section > p { color: #55585e; font-size: .9rem; }
+figure { margin: 0; padding: .8rem; background: var(--card); border: 1px solid var(--line);
+  border-radius: 6px; }
+.examples figure { padding: 0; border: 0; background: none; }
+svg { display: block; width: 100%; height: auto; }
+img { display: block; max-width: 100%; height: auto; }
+figcaption, section > p { color: var(--faint); font-size: .9rem; }
 .key { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; padding: 0; list-style: none; }
 .key span { display: inline-block; width: .8em; height: .8em; margin-right: .4em;
-  border-radius: 2px; }
+  border: 1px solid var(--faint); border-radius: 2px; }
 """
 
 _PAGE = """<!DOCTYPE html>

@@ -84,6 +84,6 @@ def preview(
     about.append(variant or view.semantic_variant)
     if seed is not None:
         about.append(f"{len(tiles)} at random, seed {seed}")
-    sheet = compose(tiles, opened.name, "  ·  ".join(about), legend(table, chosen))
+    sheet = compose(tiles, opened.name, "  ·  ".join(about), legend(table, tiles))
     save_sheet(sheet, target)
     return target

@@ -16,7 +16,7 @@ from mtfast.errors import MtfastError, counted
 from mtfast.pictures.outlines import draw_outlines, instance_labels
 from mtfast.pictures.overlay import as_8_bits
 from mtfast.pictures.palette import RGB, class_colour
-from mtfast.pictures.sheet import NO_IMAGE, TILE, make_tile
+from mtfast.pictures.sheet import NO_IMAGE, TILE, Tile
 from mtfast.progress import Progress, track
 from mtfast.table import RunTable
 
@@ -27,7 +27,7 @@ Int64 = NDArray[np.int64]
 
 # A window around an instance is twice as large as it, and at least so many pixels wide: it shows
 # what is around, and pixels stay pixels.
-LEAST_WINDOW = 96
+LEAST_WINDOW = 64
 # Pixels of a tile.
 OUTLINE = 2
 # Height of a window by its width: tiles of one height make a sheet that is easy to look over.
@@ -67,7 +67,7 @@ def draw_tiles(
     *,
     zoom: bool = False,
     skip_bad: bool = False,
-) -> list[Image.Image]:
+) -> list[Tile]:
     """Draw images of a table, small, with the outlines of their instances.
 
     Parameters
@@ -90,8 +90,8 @@ def draw_tiles(
 
     Returns
     -------
-    list of PIL.Image.Image
-        Tiles for :func:`mtfast.pictures.sheet.compose`.
+    list of Tile
+        For :func:`mtfast.pictures.sheet.compose`.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def _window_around(box: NDArray[np.float64], frame: Window) -> Window:
 
 def _draw_tile(
     view: SplitView, one: RunTable, window: Window, on_image: bool, zoom: bool, skip_bad: bool
-) -> Image.Image:
+) -> Tile:
     name = str(one.names[0])
     rows, columns = tile_size(window.height, window.width)
     picture = np.full((rows, columns, 3), NO_IMAGE, np.uint8)
@@ -156,10 +156,9 @@ def _draw_tile(
         about += [scaled] if scaled else []
     elif on_image:
         about.append("image cannot be read")
-    if one.n_instances:
-        labels = instance_labels(one).sample(window, rows, columns)
-        draw_outlines(picture, labels, OUTLINE)
-    return make_tile(picture, name, ", ".join(about))
+    labels = instance_labels(one).sample(window, rows, columns)
+    draw_outlines(picture, labels.map, labels.colours, OUTLINE)
+    return Tile(picture, name, ", ".join(about), labels.classes())
 
 
 def _resized(pixels: UInt8, window: Window, rows: int, columns: int) -> UInt8:
@@ -191,32 +190,32 @@ def tile_size(height: int, width: int) -> tuple[int, int]:
     Returns
     -------
     rows, columns : int
-        As wide as the tile, or at most twice as high.
+        As wide as the tile, or at most one and a half times as high as that.
 
     Examples
     --------
     >>> tile_size(600, 920), tile_size(9200, 460)
-    ((300, 460), (920, 46))
+    ((300, 460), (690, 34))
     """
-    scale = min(TILE / width, 2 * TILE / height)
+    scale = min(TILE / width, 1.5 * TILE / height)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def legend(table: RunTable, chosen: Sequence[int] | Int64) -> list[tuple[RGB, str]]:
-    """Describe the classes that some images of a table show.
+def legend(table: RunTable, tiles: Sequence[Tile]) -> list[tuple[RGB, str]]:
+    """Describe the classes that tiles show.
 
     Parameters
     ----------
     table : RunTable
-    chosen : (n,) int
-        Indices of the images.
+        That of the split.
+    tiles : sequence of Tile
 
     Returns
     -------
     list of (colour, text)
         The text has the name and the number of instances in the whole table.
     """
-    shown = {id_ for index in chosen for id_ in table[int(index)].category_ids.tolist()}
+    shown = {id_ for tile in tiles for id_ in tile.classes}
     return [
         (class_colour(c.id), f"{c.name}  ({c.n_instances:,})")
         for c in count_categories(table)

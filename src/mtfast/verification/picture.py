@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mtfast.arguments import Window
 from mtfast.dataset import decode_image
 from mtfast.errors import SourceError
+from mtfast.pictures.outlines import draw_outlines, grow, places
 from mtfast.pictures.overlay import as_8_bits
-from mtfast.pictures.palette import RGB, class_palette
-from mtfast.pictures.sheet import NO_IMAGE, TILE, compose, make_tile, save_sheet
+from mtfast.pictures.palette import BACKGROUND, DIFFERENCES, HALO, RGB, class_palette
+from mtfast.pictures.sheet import NO_IMAGE, TILE, Tile, compose, save_sheet
 from mtfast.progress import Progress, track
 from mtfast.verification.mask_rules import MaskRule, SplitMasks
 
@@ -28,9 +30,15 @@ MOST_IMAGES = 6
 LEAST_WIDTH = 48
 # A close-up shows what differs in 2 x 2 cells of a grid of so many: all of it would not be close.
 CELLS = 8
-MARK: RGB = (255, 0, 60)
-WHITE: RGB = (255, 255, 255)
-BACKGROUND: RGB = (30, 32, 38)
+# What is wrong with a pixel of a shipped mask, as its index in KINDS, and the legend's words.
+KINDS = ("same", "missing", "extra", "other")
+WORDS = {
+    "missing": "missing in the shipped mask",
+    "extra": "only in the shipped mask",
+    "other": "of another class in the shipped mask",
+}
+KIND_COLOURS = np.array([BACKGROUND, *(DIFFERENCES[kind] for kind in KINDS[1:])], np.uint8)
+FRAME: RGB = (150, 154, 162)
 
 
 class Difference(NamedTuple):
@@ -49,15 +57,6 @@ class Difference(NamedTuple):
     rule: MaskRule
     image: str
     n_pixels: int
-
-
-class _Window(NamedTuple):
-    """A window of a frame, in pixels."""
-
-    top: int
-    left: int
-    height: int
-    width: int
 
 
 def draw_differences(
@@ -91,9 +90,10 @@ def draw_differences(
     rows = zip(worst, pairs, strict=True)
     for difference, (shipped, painted) in track(rows, "drawing", progress, len(worst)):
         tiles += _draw_row(difference, shipped, painted, colours)
-    legend = [(MARK, "differs (outlined in white in the close-ups)"), (BACKGROUND, "0 background")]
+    legend = [(DIFFERENCES[kind], words) for kind, words in WORDS.items()]
+    legend.append((BACKGROUND, "0: background"))
     legend += [
-        (colours[value], f"{value} {named.get(value, '(not listed)')}")
+        (colours[value], f"{value}: {named.get(value, '(not listed)')}")
         for value in sorted(present - {0})
     ]
     about = f"{len(worst)} of {len(differences):,} masks that differ, worst first"
@@ -108,27 +108,34 @@ def _mask_pair(difference: Difference) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _draw_row(
     difference: Difference, shipped: NDArray[Any], painted: NDArray[Any], colours: dict[int, RGB]
-) -> list[Image.Image]:
+) -> list[Tile]:
     masks, _, name, n_pixels = difference
-    differs: Bool = shipped != painted
-    height, width = differs.shape
-    whole = _Window(0, 0, height, width)
-    window = _close_up(differs)
+    kinds = _kinds(shipped, painted)
+    height, width = kinds.shape
+    whole = Window(0, 0, height, width)
+    window = _close_up(kinds > 0)
     overview = _thumbnail(masks, name, whole)
-    overview[_grow(_cells(differs, whole))] = MARK
     _draw_frame(overview, window, whole)
-    tiles = [make_tile(overview, name, f"{n_pixels:,} px")]
-    line = _outline(_cells(differs, window))
-    place = f"rows {window.top}-{window.top + window.height - 1}, "
-    place += f"columns {window.left}-{window.left + window.width - 1}"
+    marks = grow(_cells(kinds, whole), 1)
+    overview[marks > 0] = KIND_COLOURS[marks[marks > 0]]
+    tiles = [Tile(overview, name, f"{n_pixels:,} px")]
+    cells = _cells(kinds, window)
+    place = f"rows {window.y}-{window.y + window.height - 1}, "
+    place += f"columns {window.x}-{window.x + window.width - 1}"
     for words, mask in (("shipped", shipped), ("regenerated", painted)):
         picture = _coloured(_sample(mask, window), colours)
-        picture[line] = WHITE
-        tiles.append(make_tile(picture, words, place))
+        draw_outlines(picture, cells, KIND_COLOURS, 2)
+        tiles.append(Tile(picture, words, place))
     return tiles
 
 
-def _close_up(differs: Bool) -> _Window:
+def _kinds(shipped: NDArray[Any], painted: NDArray[Any]) -> UInt8:
+    """Return what is wrong with each pixel, an index into KINDS."""
+    kinds = np.where(shipped == 0, 1, np.where(painted == 0, 2, 3))
+    return np.where(shipped == painted, 0, kinds).astype(np.uint8)
+
+
+def _close_up(differs: Bool) -> Window:
     """Return a window where most pixels differ, with the sides of the frame."""
     height, width = differs.shape
     y, x = _where_most(differs)
@@ -137,7 +144,7 @@ def _close_up(differs: Bool) -> _Window:
     rows, columns = (min(side, max(1, round(share * side))) for side in (height, width))
     top = min(max((y.min() + y.max() + 1 - rows) // 2, 0), height - rows)
     left = min(max((x.min() + x.max() + 1 - columns) // 2, 0), width - columns)
-    return _Window(int(top), int(left), rows, columns)
+    return Window(int(top), int(left), rows, columns)
 
 
 def _where_most(differs: Bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -151,63 +158,39 @@ def _where_most(differs: Bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return y[near], x[near]
 
 
-def _rows(window: _Window) -> int:
+def _rows(window: Window) -> int:
     """Return the height of a tile that shows a window; a high and narrow one is squeezed."""
     return max(1, min(2 * TILE, round(window.height * TILE / window.width)))
 
 
-def _places(window: _Window) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row and column of the frame in the middle of each row and column of a tile."""
-    y = (np.arange(_rows(window)) + 0.5) * window.height / _rows(window)
-    x = (np.arange(TILE) + 0.5) * window.width / TILE
-    return window.top + y.astype(np.int64), window.left + x.astype(np.int64)
-
-
-def _sample(mask: NDArray[Any], window: _Window) -> NDArray[Any]:
-    sampled: NDArray[Any] = mask[np.ix_(*_places(window))]
+def _sample(mask: NDArray[Any], window: Window) -> NDArray[Any]:
+    sampled: NDArray[Any] = mask[np.ix_(*places(window, _rows(window), TILE))]
     return sampled
 
 
-def _cells(differs: Bool, window: _Window) -> Bool:
-    """Return the cells of a tile in which a pixel differs, however many pixels a cell holds."""
-    cells: Bool = _sample(differs, window)
+def _cells(kinds: UInt8, window: Window) -> UInt8:
+    """Return what is wrong in each cell of a tile, however many pixels a cell holds."""
+    cells = _sample(kinds, window)
     top, left, height, width = window
-    y, x = np.nonzero(differs[top : top + height, left : left + width])
-    cells[(2 * y + 1) * cells.shape[0] // (2 * height), (2 * x + 1) * TILE // (2 * width)] = True
+    inside = kinds[top : top + height, left : left + width]
+    y, x = np.nonzero(inside)
+    rows, columns = cells.shape
+    cells[(2 * y + 1) * rows // (2 * height), (2 * x + 1) * columns // (2 * width)] = inside[y, x]
     return cells
 
 
-def _grow(cells: Bool) -> Bool:
-    """Add the neighbours, so that a single cell is seen."""
-    grown = np.pad(cells, 1)
-    grown[1:] |= grown[:-1]
-    grown[:-1] |= grown[1:]
-    grown[:, 1:] |= grown[:, :-1]
-    grown[:, :-1] |= grown[:, 1:]
-    return grown[1:-1, 1:-1]
-
-
-def _outline(cells: Bool) -> Bool:
-    """Return the cells just outside: what differs itself stays visible."""
-    return _grow(_grow(cells)) & ~cells
-
-
-def _draw_frame(overview: UInt8, window: _Window, whole: _Window) -> None:
-    """Draw the borders of a window, two pixels wide."""
+def _draw_frame(overview: UInt8, window: Window, whole: Window) -> None:
+    """Draw the borders of a window, two pixels wide between dark lines."""
     rows, columns = overview.shape[:2]
-    top, left = window.top * rows // whole.height, window.left * columns // whole.width
-    bottom = max(top + 4, (window.top + window.height) * rows // whole.height)
-    right = max(left + 4, (window.left + window.width) * columns // whole.width)
-    for border in (
-        overview[top:bottom, left : left + 2],
-        overview[top:bottom, right - 2 : right],
-        overview[top : top + 2, left:right],
-        overview[bottom - 2 : bottom, left:right],
-    ):
-        border[:] = WHITE
+    top, left = window.y * rows // whole.height, window.x * columns // whole.width
+    bottom = max(top + 8, (window.y + window.height) * rows // whole.height)
+    right = max(left + 8, (window.x + window.width) * columns // whole.width)
+    inside = overview[top + 4 : bottom - 4, left + 4 : right - 4].copy()
+    for inset, fill in ((0, HALO), (1, FRAME), (3, HALO), (4, inside)):
+        overview[top + inset : bottom - inset, left + inset : right - inset] = fill
 
 
-def _thumbnail(masks: SplitMasks, name: str, whole: _Window) -> UInt8:
+def _thumbnail(masks: SplitMasks, name: str, whole: Window) -> UInt8:
     """Shrink an image to the size of a tile, darker and in grey, so that marks stand out."""
     rows = _rows(whole)
     try:
