@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,7 +20,7 @@ from mtfast.cli.options import (
     workers_option,
 )
 from mtfast.cli.output import show_progress, tell
-from mtfast.cli.values import Choice, LocalPath, NewFolder
+from mtfast.cli.values import Choice, LocalPath, NewFolder, PixelSize
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,6 +64,11 @@ if TYPE_CHECKING:
 )
 @click.option("--palette", is_flag=True, help="png: pixels are indices into a colour palette.")
 @click.option("--file-per-image", is_flag=True, help="tiff: a file for each image, not a stack.")
+@click.option(
+    "--pixel-size",
+    type=PixelSize(),
+    help="tiff: the width of a pixel, such as 0.1um; viewers then show micrometres.",
+)
 @bad_option
 @scheduler_option
 @workers_option
@@ -81,6 +86,7 @@ def masks(
     kind: Any,
     palette: bool,
     file_per_image: bool,
+    pixel_size: float | None,
     bad: Policy,
     scheduler: str,
     workers: int | None,
@@ -116,6 +122,7 @@ def masks(
             kind=kind,
             palette=palette,
             file_per_image=file_per_image,
+            pixel_size=pixel_size,
             scheduler=scheduler,
             workers=workers,
             overwrite=overwrite,

@@ -21,6 +21,7 @@ __all__ = [
     "Images",
     "LocalPath",
     "NewFolder",
+    "PixelSize",
     "Pixels",
     "Size",
 ]
@@ -218,3 +219,30 @@ class ClassPair(click.ParamType[tuple[int, int]]):
         if match is None:
             self.fail(f"{value!r} is no pair of classes; expected FROM=TO such as 5=4", param, ctx)
         return int(match[1]), int(match[2])
+
+
+class PixelSize(click.ParamType[float]):
+    """A length such as 0.1um, in micrometres."""
+
+    name = "LENGTH"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return micrometres.
+
+        Parameters
+        ----------
+        value, param, ctx
+            As click passes them.
+
+        Returns
+        -------
+        float
+        """
+        match = re.fullmatch(r"([\d.]+(?:[eE][-+]?\d+)?)\s*(nm|um|µm|μm|mm)", str(value))
+        try:
+            number = float(match[1]) if match else None
+        except ValueError:
+            number = None
+        if match is None or number is None:
+            self.fail(f"{value!r} is no length; expected one such as 0.1um or 65nm", param, ctx)
+        return number * {"nm": 1e-3, "mm": 1e3}.get(match[2], 1)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mtfast.errors import MtfastError
 from mtfast.export.manifest import write_record
 from mtfast.export.mask_format import MaskBatch, MaskFormat, MaskSplit
+from mtfast.export.tiff_pages import PageInfo, write_pages
 from mtfast.export.zlib_files import PngFiles, ZlibStreams
 from mtfast.painting.encode import MaskEncoder, MaskRowRuns
 from mtfast.paths import is_reserved, stem_of
@@ -159,8 +160,17 @@ class PngFolder(_Folder):
 
 @dataclass(frozen=True)
 class TiffFolder(_Folder):
-    """TIFF files of one page; see :class:`mtfast.export.mask_format.MaskFormat`."""
+    """TIFF files of one page.
 
+    Parameters
+    ----------
+    kind : str
+        See :class:`mtfast.export.mask_format.MaskFormat`.
+    pixel_size : float, optional
+        Width of a pixel in micrometres.
+    """
+
+    pixel_size: float | None = None
     suffix = ".tif"
 
     def encoder(self, largest: int) -> _TiffFiles:
@@ -175,25 +185,26 @@ class TiffFolder(_Folder):
         -------
         MaskEncoder
         """
-        return _TiffFiles(largest)
+        return _TiffFiles(largest, self.pixel_size)
 
 
 class _TiffFiles(ZlibStreams):
     """Whole TIFF files of one page."""
 
+    def __init__(self, largest: int, pixel_size: float | None) -> None:
+        super().__init__(largest)
+        self._about = {dtype: PageInfo(dtype, largest, pixel_size) for dtype in ("uint8", "uint16")}
+
     def encode_runs(self, runs: MaskRowRuns) -> list[bytes]:
         """Put each stream into a file."""
-        return [_tiff_file(s, runs.size, "uint8") for s in super().encode_runs(runs)]
+        return [self._file(strip, runs.size, "uint8") for strip in super().encode_runs(runs)]
 
     def encode_pixels(self, mask: NDArray[Any]) -> bytes:
         """Put the stream into a file."""
         height, width = mask.shape
-        return _tiff_file(super().encode_pixels(mask), (height, width), mask.dtype.name)
+        return self._file(super().encode_pixels(mask), (height, width), mask.dtype.name)
 
-
-def _tiff_file(strip: bytes, size: tuple[int, int], dtype: str) -> bytes:
-    from mtfast.export.tiff_stack import write_pages
-
-    file = BytesIO()
-    write_pages(file, [strip], [size], dtype)
-    return file.getvalue()
+    def _file(self, strip: bytes, size: tuple[int, int], dtype: str) -> bytes:
+        file = BytesIO()
+        write_pages(file, [strip], [size], self._about[dtype], len(strip))
+        return file.getvalue()

@@ -80,6 +80,7 @@ def export_masks(
     kind: Kind = "semantic",
     palette: bool = False,
     file_per_image: bool = False,
+    pixel_size: float | None = None,
     scheduler: str = "threads",
     workers: int | None = None,
     overwrite: bool = False,
@@ -99,8 +100,9 @@ def export_masks(
         A new or empty folder, or one that this function has written to.
     format : {"zarr", "png", "tiff"}
         "zarr" makes arrays OUT/SPLIT/KIND, as a converted store has SPLIT/semantic; "png" files
-        OUT/SPLIT_KIND_masks/STEM.png of 8- or 16-bit grey; "tiff" a BigTIFF file
-        OUT/SPLIT_KIND_masks.tif for each split, with zlib, a page for each image. Where images
+        OUT/SPLIT_KIND_masks/STEM.png of 8- or 16-bit grey; "tiff" a file
+        OUT/SPLIT_KIND_masks.tif for each split, with zlib, a page for each image, BigTIFF above
+        4 GB; ImageJ shows it in the colours of the classes if all have one size. Where images
         differ in size, an array reaches as far as the largest, with the size of each image in
         OUT/SPLIT/columns, and every page has its own size.
     splits : sequence of str, optional
@@ -122,6 +124,8 @@ def export_masks(
         "png" only: pixels are indices into a colour palette.
     file_per_image : bool
         "tiff" only: files OUT/SPLIT_KIND_masks/STEM.tif.
+    pixel_size : float, optional
+        "tiff" only: width of a pixel in micrometres, 0.0001 to 100,000, which viewers then show.
     scheduler : str
         "threads", "processes", "sync", or the address of a Dask scheduler, "tcp://HOST:PORT".
     workers : int, optional
@@ -158,7 +162,9 @@ def export_masks(
         kind=kind,
         overlap=overlap,
     )
-    mask_format = find_format(format, kind, palette=palette, file_per_image=file_per_image)
+    mask_format = find_format(
+        format, kind, palette=palette, file_per_image=file_per_image, pixel_size=pixel_size
+    )
     check_scheduler(scheduler)
     target = target_path(out)
     _refuse_other(target)
@@ -167,7 +173,7 @@ def export_masks(
     opened = open_dataset(dataset)
     found = read_splits(opened, splits, variant, selection, mask_format, progress)
     settings = {"format": format, **asdict(selection), "palette": palette}
-    settings |= {"file_per_image": file_per_image}
+    settings |= {"file_per_image": file_per_image, "pixel_size": pixel_size}
     record = describe(opened.name, settings, found)
 
     plan = _plan(record)
@@ -193,7 +199,12 @@ def export_masks(
 
 
 def find_format(
-    name: str, kind: Kind, *, palette: bool = False, file_per_image: bool = False
+    name: str,
+    kind: Kind,
+    *,
+    palette: bool = False,
+    file_per_image: bool = False,
+    pixel_size: float | None = None,
 ) -> MaskFormat:
     """Make the file format that options ask for.
 
@@ -203,7 +214,7 @@ def find_format(
         One of :data:`FORMATS`.
     kind : str
         What the pixels are.
-    palette, file_per_image : bool
+    palette, file_per_image, pixel_size
         As for :func:`export_masks`.
 
     Returns
@@ -213,7 +224,7 @@ def find_format(
     Raises
     ------
     MtfastError
-        If there is no such format, or it has no such option.
+        If there is no such format, it has no such option, or pixels have no such size.
     """
     if name not in FORMATS:
         known = ", ".join(map(repr, FORMATS))
@@ -222,9 +233,17 @@ def find_format(
         raise MtfastError(f"a palette for {name}; expected png; leave it out")
     if file_per_image and name != "tiff":
         raise MtfastError(f"one file an image for {name}; expected tiff; leave it out")
+    if pixel_size is not None and name != "tiff":
+        raise MtfastError(f"a pixel size for {name}; expected tiff; leave it out")
+    if pixel_size is not None and not 1e-4 <= pixel_size <= 1e5:
+        raise MtfastError(
+            f"pixels of {pixel_size} µm; expected 0.0001 to 100,000; give the width of one pixel"
+        )
     if palette:
         return PngFolder(kind, palette)
-    return TiffFolder(kind) if file_per_image else FORMATS[name](kind)
+    if name == "tiff":
+        return (TiffFolder if file_per_image else TiffStack)(kind, pixel_size)
+    return FORMATS[name](kind)
 
 
 def _plan(record: dict[str, Any]) -> Plan:

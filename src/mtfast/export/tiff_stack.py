@@ -1,4 +1,4 @@
-"""Masks as a BigTIFF file for each split, ``OUT/SPLIT_KIND_masks.tif``, a page for each image.
+"""Masks as a TIFF file for each split, ``OUT/SPLIT_KIND_masks.tif``, a page for each image.
 
 Batches are compressed side by side into shards, ``.SPLIT_KIND_masks.shards/c.K``, where a rerun
 finds them; the file is put together from these. ``SPLIT_KIND_masks.txt`` names the image of each
@@ -11,7 +11,8 @@ size; page i is the image of line i all the same.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,27 @@ from mtfast.errors import printable
 from mtfast.export.manifest import write_record
 from mtfast.export.mask_format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.export.staging import Stage
+from mtfast.export.tiff_pages import PageInfo, write_pages
 from mtfast.export.zlib_files import ZlibStreams
 from mtfast.store import schema
 from mtfast.store.shard import index_bytes, read_index, shard_of
 
-__all__ = ["TiffStack", "write_pages"]
+__all__ = ["TiffStack"]
 
 
+@dataclass(frozen=True)
 class TiffStack(MaskFormat):
-    """A BigTIFF file for each split; see :class:`mtfast.export.mask_format.MaskFormat`."""
+    """A TIFF file for each split.
+
+    Parameters
+    ----------
+    kind : str
+        See :class:`mtfast.export.mask_format.MaskFormat`.
+    pixel_size : float, optional
+        Width of a pixel in micrometres.
+    """
+
+    pixel_size: float | None = None
 
     def outputs(self, out: Path, split: str) -> list[Path]:
         """Return the file of the split, that of the names of its pages, and the shards.
@@ -86,14 +99,22 @@ class TiffStack(MaskFormat):
             Whether the very file is there.
         """
         content, table = stage.place.content, split.table
-        names = "".join(f"{printable(name)}\n" for name in table.names.tolist())
-        stage.put(self._names(Path(), split.name).as_posix(), names.encode())
+        names = [printable(name) for name in table.names.tolist()]
+        text = "".join(f"{name}\n" for name in names)
+        stage.put(self._names(Path(), split.name).as_posix(), text.encode())
         sizes = list(zip(table.heights.tolist(), table.widths.tolist(), strict=True))
-        strips = _read_strips(self._shards(content, split.name), table.n_images)
+        info = PageInfo(
+            dtype=split.dtype.name,
+            largest=split.largest,
+            pixel_size=self.pixel_size,
+            labels=names if table.has_one_size else None,
+        )
+        shards = self._shards(content, split.name)
+        n_bytes = sum(path.stat().st_size for path in shards.iterdir())
         stack = self._stack(content, split.name)
         with stack.open("wb") as file:
-            write_pages(file, strips, sizes, split.dtype.name)
-        shutil.rmtree(self._shards(content, split.name))
+            write_pages(file, _read_strips(shards, table.n_images), sizes, info, n_bytes)
+        shutil.rmtree(shards)
         return stage.drop_if_there(stack.name)
 
     def _stack(self, out: Path, split: str) -> Path:
@@ -104,39 +125,6 @@ class TiffStack(MaskFormat):
 
     def _shards(self, out: Path, split: str) -> Path:
         return out / f".{self.name_of(split)}.shards"
-
-
-def write_pages(
-    file: Any, strips: Iterable[bytes], sizes: Sequence[tuple[int, int]], dtype: str
-) -> None:
-    """Write a TIFF file with one strip on each page; BigTIFF if it has several pages.
-
-    Parameters
-    ----------
-    file : binary file
-        Open for writing.
-    strips : iterable of bytes
-        The zlib stream of each page.
-    sizes : sequence of (height, width)
-        Of each page, at least one.
-    dtype : str
-        Of the pixels, "uint8" or "uint16".
-    """
-    import tifffile
-
-    n_pages, streams = len(sizes), iter(strips)
-    options: Any = {"dtype": dtype, "photometric": "minisblack", "compression": "zlib"}
-    with tifffile.TiffWriter(file, bigtiff=n_pages > 1, byteorder="<") as writer:
-        if len(set(sizes)) > 1:
-            for size in sizes:
-                # Without a description of its own, a page joins the series of its size.
-                page = iter([next(streams)])
-                writer.write(page, shape=size, rowsperstrip=size[0], metadata=None, **options)
-            return
-        size, axes = sizes[0], "ZYX" if n_pages > 1 else "YX"
-        shape = (n_pages, *size) if n_pages > 1 else size
-        metadata = {"axes": axes}
-        writer.write(streams, shape=shape, rowsperstrip=size[0], metadata=metadata, **options)
 
 
 def _read_strips(folder: Path, n_images: int) -> Iterator[bytes]:
