@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import tifffile
@@ -21,10 +24,13 @@ from PIL import Image
 import mtfast
 from folders import names_in
 from mtfast.atomic import PARTIAL
+from mtfast.cli.masks import PixelSize
 from mtfast.cli.masks import masks as command
 from mtfast.errors import MtfastError, SourceError, StoreError
-from mtfast.export import image_files, inputs, manifest
+from mtfast.export import image_files, inputs, manifest, tiff_pages
+from mtfast.export.tiff_pages import PageInfo, write_pages
 from mtfast.painting.mask_kinds import Selection
+from mtfast.pictures.palette import class_colour
 from tables import make_table, random_masks
 
 FORMATS = ("zarr", "png", "tiff", "tiff files")
@@ -158,7 +164,7 @@ def test_a_tiff_stack_opens_everywhere(small_set, tmp_path, few_a_batch):
     table = mtfast.open_source(small_set).table("train", "annotations_with_class_200")
     expected = mtfast.semantic(table)
     with tifffile.TiffFile(file) as tiff:
-        assert tiff.is_bigtiff
+        assert not tiff.is_bigtiff
         assert len(tiff.pages) == 20
         assert {page.compression.name for page in tiff.pages} == {"ADOBE_DEFLATE"}
         (series,) = tiff.series
@@ -176,6 +182,113 @@ def test_a_tiff_stack_opens_everywhere(small_set, tmp_path, few_a_batch):
     whole, pages = cv2.imreadmulti(str(file), flags=cv2.IMREAD_UNCHANGED)
     assert whole
     np.testing.assert_array_equal(pages, expected)
+
+
+@pytest.mark.parametrize("most", [None, 0])
+@pytest.mark.parametrize("kind", ["semantic", "instance"])
+def test_a_tiff_stack_is_one_of_imagej(small_set, tmp_path, few_a_batch, monkeypatch, kind, most):
+    """Also where it is BigTIFF, as it is above 4 GB, which other programs than ImageJ read."""
+    if most is not None:
+        monkeypatch.setattr(tiff_pages, "_LAST_CLASSIC", most)
+    export(small_set, tmp_path, "tiff", splits=["train"], kind=kind, pixel_size=0.325)
+    file = tmp_path / f"train_{kind}_masks.tif"
+    names = (tmp_path / f"train_{kind}_masks.txt").read_text().splitlines()
+    table = mtfast.open_source(small_set).table("train", "annotations_with_class_200")
+    if kind == "instance":
+        numbers = np.concatenate([np.arange(len(image.category_ids)) + 1 for image in table])
+        table = replace(table, category_ids=numbers)
+    with tifffile.TiffFile(file) as tiff:
+        assert tiff.is_imagej
+        assert tiff.is_bigtiff == (most == 0)
+        np.testing.assert_array_equal(tiff.asarray(), mtfast.semantic(table))
+        found = tiff.imagej_metadata
+        assert found["Labels"] == names == table.names.tolist()
+        assert (found["images"], found["slices"]) == (20, 20)
+        assert (found["unit"], found["spacing"]) == ("micron", 1)
+        # ImageJ shows value v in colour v only then.
+        assert (found["min"], found["max"]) == (0, 255)
+        colours = np.array([(0, 0, 0), *map(class_colour, range(1, 256))])
+        np.testing.assert_array_equal(np.transpose(found["LUTs"]), colours)
+        for page in tiff.pages:
+            across, down = (page.tags[name].value for name in ("XResolution", "YResolution"))
+            assert across == down == (40, 13)
+            assert page.tags["ResolutionUnit"].value == tifffile.RESUNIT.NONE
+            # ImageJ makes a stack of pages only if all of them have a table, or none.
+            np.testing.assert_array_equal(page.colormap.T, colours * 257)
+            assert page.photometric == tifffile.PHOTOMETRIC.MINISBLACK
+    # As values, and not as colours, in what reads TIFF by itself too.
+    with Image.open(file) as image:
+        for page in (0, 19):
+            image.seek(page)
+            assert image.mode == "L"
+            np.testing.assert_array_equal(np.asarray(image), tifffile.imread(file, key=page))
+
+
+def test_a_stack_that_imagej_could_not_hold_has_no_colour_tables(rng, monkeypatch):
+    strips = [zlib.compress(rng.integers(0, 9, 12, np.uint8))] * 3
+    info = PageInfo("uint8", 9, labels=list("abc"))
+    for most, there in ((36, True), (35, False)):
+        monkeypatch.setattr(tiff_pages, "_LARGEST_IN_IMAGEJ", most)
+        write_pages(file := io.BytesIO(), strips, [(3, 4)] * 3, info, 99)
+        file.seek(0)
+        with tifffile.TiffFile(file) as tiff:
+            assert [page.colormap is not None for page in tiff.pages] == [there] * 3
+            assert tiff.imagej_metadata["Labels"] == list("abc")
+
+
+def test_a_tiff_stack_of_wide_values_spans_them(small_set, tmp_path):
+    export(small_set, tmp_path, "tiff", splits=["test"], mapping={1: 1000})
+    with tifffile.TiffFile(tmp_path / "test_semantic_masks.tif") as tiff:
+        found = tiff.imagej_metadata
+        assert (found["min"], found["max"]) == (0, 1000)
+        assert found["Labels"] == (tmp_path / "test_semantic_masks.txt").read_text().split()
+        assert "LUTs" not in found
+        assert "ColorMap" not in tiff.pages[0].tags
+        assert tiff.asarray().dtype == np.uint16
+
+
+@pytest.mark.parametrize("size", [0.0001, 0.065, 0.1, 1 / 3, 1.5, 100_000])
+def test_pixels_have_their_size_in_files_of_one_page(small_set, tmp_path, size):
+    """In centimetres, which TIFF knows."""
+    out = tmp_path / "masks"
+    export(small_set, out, "tiff files", splits=["test"], pixel_size=size)
+    file = next((out / "test_semantic_masks").iterdir())
+    with tifffile.TiffFile(file) as tiff:
+        page = tiff.pages[0]
+        assert page.tags["ResolutionUnit"].value == tifffile.RESUNIT.CENTIMETER
+        numerator, denominator = page.tags["XResolution"].value
+        assert 1e4 * denominator / numerator == pytest.approx(size, rel=1e-6)
+        assert not tiff.is_imagej
+    with pytest.raises(StoreError, match="holds masks made with pixel_size"):
+        export(small_set, out, "tiff files", splits=["test"], pixel_size=2)
+
+
+def test_pages_of_odd_lengths_lie_at_even_places(rng):
+    """As TIFF demands of directories and of values."""
+    strips = [zlib.compress(rng.integers(0, 9, 12, np.uint8), level=k) for k in range(9)]
+    assert {len(strip) % 2 for strip in strips} == {0, 1}
+    file = io.BytesIO()
+    info = PageInfo("uint8", 9, pixel_size=0.1, labels=[f"{k}" for k in range(9)])
+    write_pages(file, strips, [(3, 4)] * 9, info, sum(map(len, strips)))
+    with tifffile.TiffFile(io.BytesIO(file.getvalue())) as tiff:
+        for page, strip in zip(tiff.pages, strips, strict=True):
+            assert page.offset % 2 == 0
+            assert not any(tag.valueoffset % 2 for tag in page.tags)
+            assert page.asarray().tobytes() == zlib.decompress(strip)
+
+
+@pytest.mark.parametrize(
+    ("text", "micrometres"),
+    [("0.1um", 0.1), ("65nm", 0.065), ("65 nm", 0.065), ("2e-3mm", 2), ("0.5µm", 0.5)],
+)
+def test_lengths(text, micrometres):
+    assert PixelSize().convert(text, None, None) == pytest.approx(micrometres)
+
+
+@pytest.mark.parametrize("text", ["0.1", "um", "1.2.3um", "-1um", "1 inch", "nanum"])
+def test_what_is_no_length(text):
+    with pytest.raises(click.BadParameter, match="is no length; expected one such as 0.1um"):
+        PixelSize().convert(text, None, None)
 
 
 @pytest.mark.parametrize("scheduler", ["sync", "processes"])
@@ -473,6 +586,8 @@ def test_folders_of_something_else(small_set, tmp_path):
         ({"form": "gif"}, MtfastError, "format 'gif'; expected one of 'zarr', 'png', 'tiff'"),
         ({"palette": True}, MtfastError, "a palette for zarr; expected png"),
         ({"file_per_image": True}, MtfastError, "one file an image for zarr; expected tiff"),
+        ({"pixel_size": 0.1}, MtfastError, "a pixel size for zarr; expected tiff; leave it out"),
+        ({"form": "tiff", "pixel_size": 0}, MtfastError, "pixels of 0 µm; expected 0.0001 to 100"),
         ({"scheduler": "thread"}, MtfastError, "scheduler 'thread'; expected threads"),
         (
             {"form": "png", "palette": True, "mapping": {1: 256}},
@@ -568,7 +683,7 @@ def test_pages_of_several_sizes_are_a_series_for_each_size(mixed_set, tmp_path):
         assert sorted(series.shape[-2:] for series in file.series) == sorted(
             set(mixed_set.sizes().values())
         )
-        assert file.is_bigtiff
+        assert not file.is_imagej
         for page, expected in zip(file.pages, mixed_set.masks.values(), strict=True):
             mapped = np.where(expected == 3, np.uint16(1000), expected)
             np.testing.assert_array_equal(page.asarray(), mapped)
@@ -676,6 +791,7 @@ def test_command(small_set, tmp_path):
         "overlap": "smallest",
         "palette": True,
         "file_per_image": False,
+        "pixel_size": None,
     }
     assert record["source"] == "Graphene"
     files = list((tmp_path / "masks" / "test_boundary_masks").iterdir())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -36,11 +38,13 @@ class Page(HTMLParser):
         self.counts: dict[str, int] = {}
         self.words = ""
         self.loads: list[str] = []
+        self.ids: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         self.counts[tag] = self.counts.get(tag, 0) + 1
         self.loads += [v for k, v in attrs if k in ("src", "href", "xlink:href", "srcset")]
+        self.ids += [v for k, v in attrs if k == "id"]
 
     def handle_data(self, data):
         self.words += data
@@ -102,11 +106,13 @@ def test_runs_are_found_by_the_stem_of_an_image(rng):
 
 
 def test_the_most_frequent_classes_are_shown(rng, monkeypatch):
-    monkeypatch.setattr(figures, "MAX_BARS", 2)
+    """Many by their frequency, few by their ids."""
     table = make_table([random_masks(rng, (4, 6), 7)], (4, 6), n_categories=3)
     table = replace(table, category_ids=np.array([1, 1, 2, 3, 3, 3, 1][:7]))
     split = SplitInstances(None, "v", table, np.zeros(1, np.int64))
-    assert [c.id for c in figures._most_frequent(split)] == [1, 3]
+    assert [c.id for c in figures._most_frequent(split, 2)] == [1, 2, 3]
+    monkeypatch.setattr(figures, "MAX_IN_ORDER", 2)
+    assert [c.id for c in figures._most_frequent(split, 2)] == [1, 3]
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 9])
@@ -150,6 +156,102 @@ def test_a_page_that_needs_nothing_else(small_set, tmp_path):
     assert "µm²" not in again[0].read_text()
 
 
+def split_of(areas, ids=None, variants=("annotations",), shape=(200, 300)):
+    """A split of one image, whose instances have the given areas."""
+    masks = []
+    for area in areas:
+        mask = np.zeros(shape, np.uint8)
+        mask.T.flat[:area] = 1
+        masks.append(mask)
+    ids = np.array(ids or [1] * len(areas))
+    table = make_table([masks], shape, n_categories=max(ids, default=1))
+    view = SimpleNamespace(variants=variants, name="train")
+    table = replace(table, category_ids=ids)
+    return SplitInstances(view, "v", table, np.zeros(1, np.int64))
+
+
+def bars_of(panel):
+    """Return the figure's axes, and its bars as (x, y, width, height) of them all."""
+    figure = figures._figure(panel.height)
+    axes = figure.subplots()
+    panel.draw(axes)
+    figure.draw_without_rendering()
+    place = axes.get_window_extent()
+    boxes = [bar.get_window_extent() for bar in axes.patches if bar.get_height()]
+    shares = [(b.width / place.width, b.height / place.height) for b in boxes if b.width]
+    return axes, shares
+
+
+@pytest.mark.parametrize("areas", [[700], [700] * 5, [3], [1], [50_000]])
+def test_one_of_something_is_no_slab(areas):
+    """A bar takes at most a quarter of its figure's shorter side."""
+    panels = figures.panels_of(split_of(areas), None)
+    assert [panel.title for panel in panels] == [
+        *("Instances of each class", "Area of the instances"),
+        *("Instances in an image", "Coverage"),
+    ]
+    (_, ((_, thickness),)), *others = map(bars_of, panels[:3])
+    assert thickness < 0.25
+    for _, shares in others:
+        assert 0.01 < max(width for width, _ in shares) < 0.25
+
+
+def test_bars_of_many_classes_keep_their_distance():
+    ids = [k for k in range(1, 81) for _ in range(1 + k % 7)]
+    (panel, *_) = figures.panels_of(split_of([9] * len(ids), ids), None)
+    assert panel.is_high
+    assert (
+        panel.caption == f"{len(ids)} instances of 80 classes: the 30 most frequent, and 50 more."
+    )
+    axes, shares = bars_of(panel)
+    assert len(shares) == 31
+    labels = [label.get_window_extent() for label in axes.get_yticklabels()]
+    assert len(labels) == 31
+    assert axes.get_yticklabels()[-1].get_text() == "and 50 more"
+    for upper, lower in pairwise(labels):
+        assert upper.y0 >= lower.y1 - 0.5
+    counts = np.bincount(ids)
+    shown = [bar.get_width() for bar in axes.patches]
+    assert sum(shown) == len(ids)
+    assert shown[:30] == sorted(counts.tolist(), reverse=True)[:30]
+
+
+def test_lines_have_names():
+    variants = ("annotations_200", "annotations_with_class_300", "annotations_with_class_full")
+    split = split_of([5, 250, 1023, 1024, 9216, 9217, 40_000], variants=variants)
+    panel = figures.panels_of(split, None)[1]
+    axes, _ = bars_of(panel)
+    named = {round(float(note.xy[0])): note.get_text() for note in axes.texts}
+    assert named == {
+        200: "variant 200",
+        300: "variant 300",
+        1024: "32²  small | medium",
+        9216: "96²  medium | large",
+    }
+    assert sorted(line.get_xdata()[0] for line in axes.lines) == sorted(named)
+    assert panel.caption == (
+        "Half have 1,024 pixels or more. In COCO's words, 43% are small (below 32²), 29% medium "
+        "and 29% large (above 96²). 86% have more than 200, 71% have more than 300: the thresholds "
+        "of this set's variants."
+    )
+    plain = figures.panels_of(split_of([5, 250, 40_000]), None)[1]
+    assert [note.get_text()[:3] for note in bars_of(plain)[0].texts] == ["32²", "96²"]
+
+
+def test_the_page_follows_the_reader(small_set, tmp_path):
+    """On dark screens, too, and with ids that it has once each."""
+    out = write_plots(read_instances(small_set), tmp_path / "a.html", title="a")
+    text = out.read_text()
+    page = Page(text)
+    assert len(page.ids) == len(set(page.ids))
+    assert {load[1:] for load in page.loads if load.startswith("#")} <= set(page.ids)
+    assert set(re.findall(r"url\(#([^)]*)\)", text)) <= set(page.ids)
+    assert "prefers-color-scheme: dark" in text
+    assert "currentColor" in text
+    drawn = "".join(re.findall(r"<svg.*?</svg>", text, re.DOTALL))
+    assert not re.search(rf"{figures.INK}|{figures.FAINT}|fill: *(#fff|white)|<metadata", drawn)
+
+
 def test_one_picture(small_set, tmp_path):
     instances = read_instances(small_set)[1:]
     for name, kind in (("a.png", "PNG"), ("a.JPG", "JPEG")):
@@ -160,7 +262,7 @@ def test_one_picture(small_set, tmp_path):
             assert len(picture.convert("RGB").getcolors(1 << 24)) > 1000
 
 
-@pytest.mark.parametrize("n_classes", [0, 1, 30])
+@pytest.mark.parametrize("n_classes", [0, 1, 2, 40])
 def test_any_number_of_classes(tmp_path, n_classes):
     annotations = [
         {"id": k, "image_id": 1, "category_id": k, "segmentation": [[0, 0, 3, 0, 3, 3]]}
@@ -176,17 +278,17 @@ def test_any_number_of_classes(tmp_path, n_classes):
     (tmp_path / "a.json").write_text(json.dumps(content))
     out = write_plots(read_instances(tmp_path / "a.json"), tmp_path / "a.html", title="a")
     page = Page(out.read_text())
-    assert page.counts["svg"] == 5
+    assert page.counts["svg"] == (4 if n_classes < 2 else 5)
     assert page.counts["img"] == 1
     assert "alone, as there are no images" in page.words
     assert ("no instances" in page.words) == (n_classes == 0)
-    assert ("the 20 most frequent" in page.words) == (n_classes > 20)
+    assert ("the 30 most frequent, and 10 more" in page.words) == (n_classes == 40)
     if n_classes:
         assert "<1> $a_b$ long" in page.words
         (split,) = read_instances(tmp_path / "a.json")
         # Names are not formulas.
         words = Page(figures.draw_svg(figures.panels_of(split, None)[0])).words
-        assert words.count("$a_b$") == min(n_classes, 20)
+        assert words.count("$a_b$") == min(n_classes, 30)
 
 
 def test_images_that_do_not_decode_are_left_out(small_set, tmp_path, caplog):

@@ -15,10 +15,12 @@ import mtfast
 import naive
 from commands import run
 from mixed_sets import MixedSet
-from mtfast.pictures.sheet import PALETTE
+from mtfast.arguments import Window
+from mtfast.pictures.palette import DIFFERENCES, PALETTE
+from mtfast.pictures.sheet import ABOUT_LINE, CAPTION, GAP, TITLE_LINE
 from mtfast.verification.compare import ClassPixels
 from mtfast.verification.mask_rules import MaskRule, SplitMasks
-from mtfast.verification.picture import MARK, WHITE, _close_up, _rows, _thumbnail, _Window
+from mtfast.verification.picture import _close_up, _kinds, _rows, _thumbnail
 from schemas import validate
 
 MASKS = "train_semantic_masks"
@@ -371,6 +373,19 @@ def test_stated_areas_and_boxes(damaged):
     assert (stated.n_area, stated.n_bbox, stated.examples) == (0, 1, (bbox,))
 
 
+HEADER = TITLE_LINE + ABOUT_LINE + 12
+
+
+def is_marked(picture):
+    return np.any([(picture == colour).all(axis=2) for colour in DIFFERENCES.values()], axis=0)
+
+
+def test_the_picture_tells_how_masks_differ():
+    shipped = np.array([[0, 1, 2, 3, 0]], np.uint8)
+    painted = np.array([[0, 1, 0, 1, 4]], np.uint8)
+    assert _kinds(shipped, painted).tolist() == [[0, 0, 2, 3, 1]]
+
+
 def test_the_picture_shows_where_masks_differ(damaged, tmp_path):
     worst, little, *_ = masks_of(damaged)
     pixels = read(worst)
@@ -382,18 +397,18 @@ def test_the_picture_shows_where_masks_differ(damaged, tmp_path):
     (damaged / "train_images" / jpg(little)).unlink()
     found = mtfast.verify(damaged, picture=tmp_path / "worst.png")
     assert found.n_different == 2
-    sheet = read(tmp_path / "worst.png")[62:]
-    row = 460 * 96 // 128 + 26 + 18
+    sheet = read(tmp_path / "worst.png")[HEADER:]
+    row = 460 * 96 // 128 + CAPTION + GAP
     assert sheet.shape[1] == 3 * 478 + 18
     for k, (top, left, height, width) in enumerate([(10, 30, 10, 15), (0, 0, 1, 1)]):
-        overview = sheet[k * row : (k + 1) * row - 44, 18 : 18 + 460]
-        y, x = np.nonzero((overview == MARK).all(axis=2))
+        overview = sheet[k * row : (k + 1) * row - CAPTION - GAP, 18 : 18 + 460]
+        y, x = np.nonzero(is_marked(overview))
         scale = 460 / 128
         assert y.mean() / scale == pytest.approx(top + height / 2, abs=1.5)
         assert x.mean() / scale == pytest.approx(left + width / 2, abs=1.5)
         for column in (1, 2):
-            tile = sheet[k * row : (k + 1) * row - 44, 18 + column * 478 :][:, :460]
-            assert 20 < (tile == WHITE).all(axis=2).sum() < 4000
+            tile = sheet[k * row : (k + 1) * row - CAPTION - GAP, 18 + column * 478 :][:, :460]
+            assert 20 < is_marked(tile).sum() < 4000
     # A picture of nothing is not drawn.
     mtfast.verify(damaged, splits=["test"], picture=tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
@@ -423,19 +438,24 @@ def test_the_picture_has_the_worst_masks_worst_first(tmp_path):
     found = mtfast.verify(folder, picture=tmp_path / "worst.png")
     assert found.n_different == 8
     sheet = read(tmp_path / "worst.png")
-    row = 460 * SHAPE[0] // SHAPE[1] + 26 + 18
-    assert (sheet.shape[0] - 62) // row == 6
+    row = 460 * SHAPE[0] // SHAPE[1] + CAPTION + GAP
+    assert (sheet.shape[0] - HEADER) // row == 6
     marked = []
     for k in range(6):
         tiles = [
-            sheet[62 + k * row : 62 + (k + 1) * row - 44, 18 + column * 478 :][:, :460]
+            sheet[HEADER + k * row : HEADER + (k + 1) * row - CAPTION - GAP, 18 + column * 478 :][
+                :, :460
+            ]
             for column in range(3)
         ]
-        marked.append((tiles[0] == MARK).all(axis=2).sum())
+        # All of these are missing in the shipped masks.
+        missing = [(tile == DIFFERENCES["missing"]).all(axis=2).sum() for tile in tiles]
+        assert is_marked(tiles[0]).sum() == missing[0]
+        marked.append(missing[0])
         shown = [(tile == PALETTE[0]).all(axis=2).any() for tile in tiles[1:]]
         assert shown == [False, True]
         # What differs is outlined, not covered.
-        assert (tiles[2] == PALETTE[0]).all(axis=2).sum() > (tiles[2] == WHITE).all(axis=2).sum()
+        assert (tiles[2] == PALETTE[0]).all(axis=2).sum() > missing[2]
     assert marked == sorted(marked, reverse=True)
     assert len(set(marked)) == 6
 
@@ -446,8 +466,8 @@ def test_close_ups_keep_the_sides_of_the_frame():
     assert _close_up(differs) == (91, 152, 29, 48)
     differs[3:30, 5:40] = True
     window = _close_up(differs)
-    assert window.top <= 3
-    assert window.top + window.height >= 30
+    assert window.y <= 3
+    assert window.y + window.height >= 30
     assert window.height < 70
     differs[:] = True
     assert _close_up(differs).width <= 100
@@ -544,7 +564,7 @@ def test_thumbnails_show_the_image(mixed_set, tmp_path, name):
     masks = SplitMasks.read(mtfast.open_source(folder), "train", ("annotations_with_class",))
     pixels = mixed_set.pixels[name].astype(float)
     height, width = pixels.shape[:2]
-    whole = _Window(0, 0, height, width)
+    whole = Window(0, 0, height, width)
     found = _thumbnail(masks, name, whole)[..., 0] / 0.6
     bright = pixels if pixels.max() < 256 else pixels / 257
     grey = bright if bright.ndim == 2 else bright @ [0.299, 0.587, 0.114]
@@ -555,4 +575,4 @@ def test_thumbnails_show_the_image(mixed_set, tmp_path, name):
 
 
 def test_a_high_and_narrow_mask_is_drawn(tmp_path):
-    assert _rows(_Window(0, 0, 100_000, 3)) == 920
+    assert _rows(Window(0, 0, 100_000, 3)) == 920

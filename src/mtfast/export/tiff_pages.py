@@ -9,11 +9,11 @@ written: nothing is kept, and nothing is written twice.
 
 What ImageJ does with a compressed stack, as its Opener and TiffDecoder say: it reads a directory
 for each page, and shows the pages as one stack only if all have one type, which a colour table
-changes. So every page has the table, and all point to the same one: 1.5 KB for each would be as
-much as the mask. Pages stay grey by their photometric interpretation, so that other readers return
-the values of the mask. ImageJ shows the labels of slices of uncompressed stacks only; tifffile and
-what is built on it reads them here too. ImageJ itself opens no BigTIFF file, Fiji does through
-Bio-Formats.
+changes. So every page has a table of its own (1.5 KB; Pillow warns of pages that share one), but
+only in stacks that ImageJ could hold in memory. Pages stay grey by their photometric
+interpretation, so that other readers return the values of the mask. ImageJ shows the labels of
+slices of uncompressed stacks only; tifffile and what is built on it reads them here too. ImageJ
+itself opens no BigTIFF file, Fiji does through Bio-Formats.
 
 Sources: TIFF, revision 6.0, 1992; BigTIFF, https://www.awaresystems.be/imaging/tiff/bigtiff.html;
 ij/io/TiffDecoder.java, TiffEncoder.java and Opener.java of ImageJ, https://github.com/imagej/ImageJ.
@@ -38,8 +38,13 @@ __all__ = ["PageInfo", "write_pages"]
 _BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _LONG8 = 1, 2, 3, 4, 5, 16
 _SIZES = {_BYTE: 1, _ASCII: 1, _SHORT: 2, _LONG: 4, _RATIONAL: 8, _LONG8: 8}
 _ADOBE_DEFLATE, _MIN_IS_BLACK, _NO_UNIT, _CENTIMETRE = 8, 1, 1, 3
-# Bytes of a directory, at most; a file has no classic TIFF offsets beyond 4 GB.
-_DIRECTORY, _LAST = 400, (1 << 32) - 1
+# Bytes of a directory, at most.
+_DIRECTORY = 400
+_LARGEST_LONG = (1 << 32) - 1
+# The last byte that classic TIFF has an offset for.
+_LAST_CLASSIC = _LARGEST_LONG
+# Bytes of pixels that ImageJ may hold in memory: larger stacks have no colour tables.
+_LARGEST_IN_IMAGEJ = 1 << 34
 
 
 @dataclass(frozen=True)
@@ -110,62 +115,64 @@ def write_pages(
         Of all strips together, or more.
     """
     blocks = _blocks(info)
-    whole = n_bytes + len(sizes) * _DIRECTORY + sum(len(tag.values) + 1 for tag in blocks)
-    form = _CLASSIC if whole <= _LAST else _BIG
+    every = _resolution(info) + _colour_map(info, sizes)
+    n_in_page = _DIRECTORY + sum(len(tag.values) for tag in every)
+    whole = n_bytes + len(sizes) * n_in_page + sum(len(tag.values) + 1 for tag in blocks)
+    form = _CLASSIC if whole <= _LAST_CLASSIC else _BIG
     at = len(form.header) + struct.calcsize(form.offset)
     first = at + sum(_even(len(tag.values)) for tag in blocks)
     file.write(form.header + struct.pack(form.offset, first))
-    placed = []
+    # Said once, in the first directory.
+    once = []
     for tag in blocks:
-        file.write(_padded(tag.values))
         n_values = len(tag.values) // _SIZES[tag.type]
-        placed.append(tag._replace(values=b"", n_values=n_values, offset=at))
-        at += _even(len(tag.values))
-    # The colour table is that of every page, the rest is said once.
-    shared = tuple(tag for tag in placed if tag.code == 320)
-    extra = tuple(placed)
-    resolution, last = _resolution(info), len(sizes) - 1
+        once.append(tag._replace(values=b"", n_values=n_values, offset=at))
+        at += file.write(_padded(tag.values))
+    last = len(sizes) - 1
     for number, (strip, size) in enumerate(zip(strips, sizes, strict=True)):
-        directory, tail = _directory(form, size, info.dtype, resolution, extra)
-        at = file.write(_page(form, directory, tail, strip, at, number == last)) + at
-        extra = shared
+        tags = (*every, *once) if number == 0 else every
+        directory = _directory(form, size, info.dtype, tags)
+        at += file.write(_page(form, directory, strip, at, number == last))
 
 
-def _page(
-    form: _Form, directory: _Directory, tail: bytes, strip: bytes, at: int, is_last: bool
-) -> bytes:
+def _page(form: _Form, directory: _Directory, strip: bytes, at: int, is_last: bool) -> bytes:
     """Fill in where the strip lies, how long it is and where the next directory will be."""
     filled = bytearray(directory.data)
-    strip_at = at + len(filled) + len(tail)
+    strip_at = at + len(filled)
     end = strip_at + _even(len(strip))
     for place, value in (
         (directory.strip_at, strip_at),
         (directory.strip_bytes, len(strip)),
-        (len(filled) - struct.calcsize(form.offset), 0 if is_last else end),
-        *((place, at + len(filled) + 8 * k) for k, place in enumerate(directory.rationals)),
+        (directory.next_at, 0 if is_last else end),
+        *((place, at + value_at) for place, value_at in directory.pointers),
     ):
         struct.pack_into(form.offset, filled, place, value)
-    return bytes(filled) + tail + _padded(strip)
+    return bytes(filled) + _padded(strip)
 
 
 class _Directory(NamedTuple):
-    """A directory, and where in it the values are that differ from page to page."""
+    """A directory with the values that follow it, and what differs from page to page.
+
+    Attributes
+    ----------
+    data : bytes
+    strip_at, strip_bytes, next_at : int
+        Where in it the place and length of the strip are, and the place of the next directory.
+    pointers : tuple of (int, int)
+        Where in it the place of values is, and where in it these are.
+    """
 
     data: bytes
     strip_at: int
     strip_bytes: int
-    rationals: tuple[int, ...]
+    next_at: int
+    pointers: tuple[tuple[int, int], ...]
 
 
 @lru_cache(maxsize=64)
 def _directory(
-    form: _Form,
-    size: tuple[int, int],
-    dtype: str,
-    resolution: tuple[_Tag, ...],
-    placed: tuple[_Tag, ...],
-) -> tuple[_Directory, bytes]:
-    """Write the directory of a page, and the rational numbers that follow it."""
+    form: _Form, size: tuple[int, int], dtype: str, more: tuple[_Tag, ...]
+) -> _Directory:
     height, width = size
     offset_type = _LONG8 if form is _BIG else _LONG
     tags = [
@@ -178,26 +185,26 @@ def _directory(
         _Tag(277, _SHORT, struct.pack("<H", 1)),
         _Tag(278, _LONG, struct.pack("<I", height)),
         _Tag(279, offset_type, struct.pack(form.offset, 0)),
-        *resolution,
-        *placed,
+        *more,
     ]
     return _packed(form, sorted(tags))
 
 
-def _packed(form: _Form, tags: Sequence[_Tag]) -> tuple[_Directory, bytes]:
+def _packed(form: _Form, tags: Sequence[_Tag]) -> _Directory:
     inline = struct.calcsize(form.offset)
     entry = f"<HH{form.n_values}{inline}s"
-    data, tail, places = struct.pack(form.n_tags, len(tags)), b"", {}
+    n_bytes = struct.calcsize(form.n_tags) + len(tags) * struct.calcsize(entry) + inline
+    data, tail, places, pointers = struct.pack(form.n_tags, len(tags)), b"", {}, []
     for tag in tags:
         n_values = tag.n_values or len(tag.values) // _SIZES[tag.type]
         places[tag.code] = len(data) + struct.calcsize(entry) - inline
         values = tag.values or struct.pack(form.offset, tag.offset)
         if len(values) > inline:
+            pointers.append((places[tag.code], n_bytes + len(tail)))
             tail, values = tail + values, b""
         data += struct.pack(entry, tag.code, tag.type, n_values, values)
-    data += bytes(inline)
-    rationals = tuple(places[code] for code in (282, 283) if code in places) if tail else ()
-    return _Directory(data, places[273], places[279], rationals), tail
+    whole = data + bytes(inline) + tail
+    return _Directory(whole, places[273], places[279], len(data), tuple(pointers))
 
 
 def _resolution(info: PageInfo) -> tuple[_Tag, ...]:
@@ -207,27 +214,31 @@ def _resolution(info: PageInfo) -> tuple[_Tag, ...]:
     unit, micrometres = (_CENTIMETRE, 10**4) if info.labels is None else (_NO_UNIT, 1)
     per_unit = micrometres / Fraction(str(info.pixel_size))
     # Both integers have 32 bits.
-    per_unit = per_unit.limit_denominator(max(1, _LAST // (int(per_unit) + 1)))
+    per_unit = per_unit.limit_denominator(max(1, _LARGEST_LONG // (int(per_unit) + 1)))
     values = struct.pack("<II", per_unit.numerator, per_unit.denominator)
     across, down = (_Tag(code, _RATIONAL, values) for code in (282, 283))
     return across, down, _Tag(296, _SHORT, struct.pack("<H", unit))
+
+
+def _colour_map(info: PageInfo, sizes: Sequence[tuple[int, int]]) -> tuple[_Tag, ...]:
+    """Return the tag of the colours of values, of 16 bits: all red, then green, then blue."""
+    n_pixels = sum(height * width for height, width in sizes)
+    if info.labels is None or info.dtype != "uint8" or n_pixels > _LARGEST_IN_IMAGEJ:
+        return ()
+    return (_Tag(320, _SHORT, (colour_table(256).T.astype("<u2") * 257).tobytes()),)
 
 
 def _blocks(info: PageInfo) -> list[_Tag]:
     """Return the tags of an ImageJ stack whose values lie at the beginning of the file."""
     if info.labels is None:
         return []
-    colours = colour_table(256).T if info.dtype == "uint8" else None
-    counts, data = _imagej_metadata(info.labels, b"" if colours is None else colours.tobytes())
-    blocks = [
+    luts = colour_table(256).T.tobytes() if info.dtype == "uint8" else b""
+    counts, data = _imagej_metadata(info.labels, luts)
+    return [
         _Tag(270, _ASCII, _description(info, len(info.labels))),
         _Tag(50838, _LONG, counts),
         _Tag(50839, _BYTE, data),
     ]
-    if colours is not None:
-        # From 8 to 16 bits a channel; red, then green, then blue.
-        blocks.append(_Tag(320, _SHORT, (colours.astype("<u2") * 257).tobytes()))
-    return blocks
 
 
 def _description(info: PageInfo, n_pages: int) -> bytes:

@@ -259,7 +259,7 @@ def _areas(split: SplitInstances, um2_per_px: float | None) -> Panel:
             return
         # Two powers of ten at least: instances of one size are no block as wide as the figure.
         middle = float(np.sqrt(seen.min() * float(seen.max())))
-        low, high = min(seen.min(), middle / 10), max(seen.max() + 1, middle * 10)
+        low, high = min(seen.min(), middle / 10), max(seen.max() + 1, middle * 10, 100)
         # Edges at half integers, so that bins of small areas hold equally many whole numbers.
         edges = np.unique(np.geomspace(max(low, 1), high, 41).round()) - 0.5
         colours = class_colours(split.table)

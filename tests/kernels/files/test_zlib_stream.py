@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import naive
-from mtfast.export.image_files import png_palette
 from mtfast.export.zlib_files import PngFiles, ZlibStreams, codes_up_to
 from mtfast.kernels.files.zlib_stream import (
     ADLER_STEP,
@@ -30,6 +29,7 @@ from mtfast.kernels.files.zlib_stream import (
 from mtfast.painting import encode
 from mtfast.painting.encode import encode_masks
 from mtfast.painting.paint import semantic
+from mtfast.pictures.palette import colour_table
 from tables import make_table, random_masks
 
 GUARD = 0xA5
@@ -205,10 +205,10 @@ def test_png_of_overlapping_masks(seed, shape, largest, many_runs):
 def test_png_with_a_palette(rng, monkeypatch, max_runs):
     monkeypatch.setattr(encode, "MAX_RUNS", max_runs)
     table = make_table([random_masks(rng, (19, 27), 5)], (19, 27), 12)
-    colours = png_palette(12)
+    colours = colour_table(13)
     assert colours.shape == (13, 3)
     assert colours[0].tolist() == [0, 0, 0]
-    assert colours[11].tolist() == colours[1].tolist()
+    assert len(set(map(tuple, colours.tolist()))) == 13
     (png,) = encode_masks(table, np.uint8, PngFiles(12, colours))
     (mask,) = semantic(table)
     with Image.open(io.BytesIO(png)) as image:
