@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,16 @@ def test_the_whole_way(tmp_path):
         assert (done.returncode, done.stdout) == (0, "sheet.png\n"), done.stderr
         with Image.open(tmp_path / "sheet.png") as sheet:
             assert len(sheet.convert("RGB").getcolors(1 << 24)) > 200
+
+
+def test_a_random_preview_can_be_drawn_again(tiny_set, tmp_path):
+    done = run("preview", tiny_set, "a.png", "-n", "2", "--zoom", "--random", cwd=tmp_path)
+    found = re.fullmatch(r"a\.png: images picked with --seed (\d+)\n", done.stdout)
+    assert found, done.stderr
+    for name, seed in (("b.png", found[1]), ("c.png", str(int(found[1]) + 1))):
+        run("preview", tiny_set, name, "-n", "2", "--zoom", "--seed", seed, cwd=tmp_path)
+    a, b, c = ((tmp_path / name).read_bytes() for name in ("a.png", "b.png", "c.png"))
+    assert a == b != c
 
 
 def test_index(tiny_set, tmp_path):

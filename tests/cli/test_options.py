@@ -120,7 +120,7 @@ def literals(annotation) -> set[str]:
     return set()
 
 
-OF_COMMANDS_ONLY = ("as_json", "older_out")
+OF_COMMANDS_ONLY = ("as_json", "at_random", "older_out")
 # Functions that take no such thing take a source that was opened with it.
 OF_SOURCES = ("image_folder", "bad", "mapping")
 RENAMED = {"samples": "n_samples", "batch": "batch_size"}

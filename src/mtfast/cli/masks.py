@@ -97,7 +97,7 @@ def masks(
     \b
       zarr  OUT/SPLIT/KIND, as in a store
       png   OUT/SPLIT_KIND_masks/STEM.png
-      tiff  OUT/SPLIT_KIND_masks.tif, a page for each image
+      tiff  OUT/SPLIT_KIND_masks.tif, a page for each image; a stack for ImageJ
             --file-per-image: OUT/SPLIT_KIND_masks/STEM.tif
 
     Masks that are there already are left alone.
