@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mtfast.version import __version__ as __version__
-
 if TYPE_CHECKING:
     from mtfast import mask as mask
     from mtfast.checking.check import check_store as check_store
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from mtfast.table import RunTable as RunTable
     from mtfast.verification.verify import verify as verify
 
+    __version__: str
 
 # Names are loaded when they are first asked for: `import mtfast` costs nothing, LLVM is loaded
 # when a kernel is needed, numba when one is compiled, and zarr when a store is written.
@@ -70,6 +69,11 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "mask":
         return import_module("mtfast.mask")
+    if name == "__version__":
+        # Reading the metadata of a package takes 15 ms.
+        from mtfast.version import installed_version
+
+        return installed_version()
     if name not in _HOMES:
         raise AttributeError(f"module 'mtfast' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), _RENAMED.get(name, name))

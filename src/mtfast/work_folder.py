@@ -43,7 +43,7 @@ from mtfast.atomic import (
 from mtfast.errors import MtfastError, StoreError
 from mtfast.parallel import run_jobs
 from mtfast.paths import is_name, open_regular
-from mtfast.version import __version__
+from mtfast.version import installed_version
 
 __all__ = [
     "FileSum",
@@ -151,7 +151,7 @@ class Plan(msgspec.Struct, frozen=True):
     command: str
     options: dict[str, Any]
     inputs: dict[str, Any]
-    version: str = __version__
+    version: str = msgspec.field(default_factory=installed_version)
     advised: tuple[str, ...] = ()
 
 

@@ -173,6 +173,16 @@ def _fail(line: str) -> None:
     print(f"mtfast: error: {printable(line)}", file=sys.stderr)
 
 
+def _echo_versions(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted or context.resilient_parsing:
+        return
+    from mtfast.version import versions
+
+    for name, version in versions().items():
+        click.echo(f"{name} {version}")
+    context.exit()
+
+
 @click.group(
     cls=SectionedGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -184,7 +194,14 @@ def _fail(line: str) -> None:
         "Train on a store": [bench],
     },
 )
-@click.version_option(package_name="mtfast", message="mtfast %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_echo_versions,
+    help="Show the versions of mtfast and of what it stands on, and exit.",
+)
 @click.option("--verbose", is_flag=True, help="Also say what is decided along the way.")
 @click.option("--quiet", is_flag=True, help="Print errors and results that were asked for alone.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")

@@ -58,7 +58,7 @@ from mtfast.store.writing.crop_index import declare as declare_index
 from mtfast.store.writing.masks import mask_chunks
 from mtfast.store.writing.replace import refuse_existing, writing_store
 from mtfast.table import RunTable
-from mtfast.version import __version__
+from mtfast.version import installed_version
 from mtfast.work_folder import FileSum, Made, Plan, WorkFolder, stamps
 
 if TYPE_CHECKING:
@@ -326,7 +326,7 @@ def _images_left(
 def _attributes(source: Source, inputs: Sequence[SplitInput], options: _Options) -> dict[str, Any]:
     """Return those of the root group."""
     return {
-        "mtfast_version": __version__,
+        "mtfast_version": installed_version(),
         "source": {"name": source.name, "kind": source.kind},
         "splits": [split.name for split in inputs],
         "shard": options.shard,
