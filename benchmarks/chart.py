@@ -1,10 +1,16 @@
-"""The chart of the ratios: a line for each job, a mark for each peer, on a logarithmic scale."""
+"""The charts of the ratios, on a logarithmic scale: of the peers, and of what the README shows."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from benchmarks.table import PeerRow
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.table import PeerRow, Row, times
+
+UInt8 = NDArray[np.uint8]
 
 # Colours that colour-blind readers can tell apart (Okabe and Ito), and shapes. The background is
 # white, as the chart is also shown on dark pages.
@@ -80,3 +86,78 @@ def draw(rows: list[PeerRow], names: list[str], size: tuple[int, int], file: Pat
         title_fontproperties={"size": 12, "weight": "bold"},
     )
     figure.savefig(file, dpi=144, facecolor="white")
+
+
+# The rows of benchmarks.ratios that the README shows, by how job and baseline begin.
+SHOWN = {
+    ("paint a mask", "pycocotools"): "paint a semantic mask from RLE\nbeside a pycocotools loop",
+    ("RLE of", "pycocotools"): "RLE of a set to stored masks, 2 cores\nbeside pycocotools and PNG",
+    ("convert", "decode"): "images and masks to Zarr, 2 cores\nbeside decoding and rewriting",
+    ("read a random mask", "cv2"): "read a random mask\nbeside a PNG file, cv2",
+    ("a random window of 512", ""): "a window of 512 px of a JPEG\nbeside the whole image, cut",
+    ("read a COCO file", "pycocotools"): "read a COCO file\nbeside pycocotools",
+}
+
+
+def draw_showcase(rows: list[Row], image: UInt8, overlaid: UInt8, mask: UInt8, file: Path) -> None:
+    """Draw what the README opens with: an image, its outlines and its mask, above six ratios.
+
+    Parameters
+    ----------
+    rows : list of Row
+        Of benchmarks.ratios.
+    image, overlaid, mask : (h, w, 3) uint8
+        RGB, of one size.
+    file : Path
+        PNG.
+    """
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.6, 5.6), layout="constrained")
+    parts = figure.subplot_mosaic([["image", "overlaid", "mask"], ["bars"] * 3])
+    titles = {
+        "image": "an image of the set",
+        "overlaid": "its instances, from RLE",
+        "mask": "its semantic mask, painted",
+    }
+    for (name, title), pixels in zip(titles.items(), (image, overlaid, mask), strict=True):
+        parts[name].imshow(pixels, interpolation="lanczos")
+        parts[name].set_title(title, fontsize=10, color=INK)
+        parts[name].set_axis_off()
+    _draw_bars(parts["bars"], [(label, _row_of(rows, *begins)) for begins, label in SHOWN.items()])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=140, facecolor="white")
+
+
+def _row_of(rows: list[Row], job: str, baseline: str) -> Row:
+    return next(r for r in rows if r.job.startswith(job) and r.baseline.startswith(baseline))
+
+
+def _draw_bars(axes: Any, shown: list[tuple[str, Row]]) -> None:
+    shown = sorted(shown, key=lambda pair: -pair[1].times_as_fast)
+    lines = range(len(shown))
+    ratios = [row.times_as_fast for _, row in shown]
+    axes.barh(lines, ratios, color="#0072B2", height=0.55)
+    for line, ratio in zip(lines, ratios, strict=True):
+        axes.annotate(
+            times(ratio),
+            (ratio, line),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=10,
+            fontweight="bold",
+            color=INK,
+        )
+    axes.set_xscale("log")
+    axes.set_xlim(1, max(ratios) * 1.8)
+    axes.set_xticks([])
+    axes.set_xticks([], minor=True)
+    axes.set_yticks(lines, [label for label, _ in shown], fontsize=9, color=INK)
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title("times as fast as the ordinary way, logarithmic", fontsize=10, color=INK)

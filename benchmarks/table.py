@@ -1,6 +1,7 @@
 """The tables of the benchmarks: their rows, and how numbers are printed."""
 
 import argparse
+import math
 import os
 import platform
 import sys
@@ -28,11 +29,14 @@ class Row:
     baseline_peak: int | None = None
 
     @property
+    def times_as_fast(self) -> float:
+        """How many times as fast as its baseline mtfast is; nan where there is none."""
+        return math.nan if self.baseline_seconds is None else self.baseline_seconds / self.ours
+
+    @property
     def ratio(self) -> str:
-        """How many times as fast mtfast is."""
-        if self.baseline_seconds is None:
-            return ""
-        return times(self.baseline_seconds / self.ours)
+        """The same to print."""
+        return "" if self.baseline_seconds is None else times(self.times_as_fast)
 
     def cells(self) -> tuple[str, str, str, str]:
         """Return the cells of the table."""
