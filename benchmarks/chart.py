@@ -99,14 +99,14 @@ SHOWN = {
 }
 
 
-def draw_showcase(rows: list[Row], image: UInt8, overlaid: UInt8, mask: UInt8, file: Path) -> None:
-    """Draw what the README opens with: an image, its outlines and its mask, above six ratios.
+def draw_showcase(rows: list[Row], outlined: UInt8, mask: UInt8, file: Path) -> None:
+    """Draw what the README opens with: an image with outlines beside its mask, above six ratios.
 
     Parameters
     ----------
     rows : list of Row
         Of benchmarks.ratios.
-    image, overlaid, mask : (h, w, 3) uint8
+    outlined, mask : (h, w, 3) uint8
         RGB, of one size.
     file : Path
         PNG.
@@ -116,18 +116,15 @@ def draw_showcase(rows: list[Row], image: UInt8, overlaid: UInt8, mask: UInt8, f
     matplotlib.use("agg")
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.6, 5.6), layout="constrained")
-    parts = figure.subplot_mosaic([["image", "overlaid", "mask"], ["bars"] * 3])
-    titles = {
-        "image": "an image of the set",
-        "overlaid": "its instances, from RLE",
-        "mask": "its semantic mask, painted",
-    }
-    for (name, title), pixels in zip(titles.items(), (image, overlaid, mask), strict=True):
-        parts[name].imshow(pixels, interpolation="lanczos")
-        parts[name].set_title(title, fontsize=10, color=INK)
-        parts[name].set_axis_off()
-    _draw_bars(parts["bars"], [(label, _row_of(rows, *begins)) for begins, label in SHOWN.items()])
+    figure = Figure(figsize=(9.6, 6.4), layout="constrained")
+    pictures, bars = figure.subfigures(2, 1, height_ratios=(1.2, 1))
+    titles = ("an image and its instances, kept as RLE", "its semantic mask, painted from them")
+    for axes, title, pixels in zip(pictures.subplots(1, 2), titles, (outlined, mask), strict=True):
+        axes.imshow(pixels, interpolation="lanczos")
+        axes.set_title(title, fontsize=10, color=INK)
+        axes.set_axis_off()
+    shown = [(label, _row_of(rows, *begins)) for begins, label in SHOWN.items()]
+    _draw_bars(bars.subplots(), shown)
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=140, facecolor="white")
 

@@ -2,7 +2,7 @@
 
 ::
 
-    python -m benchmarks.ratios [--quick | --full] [--markdown FILE]
+    python -m benchmarks.ratios [--quick | --full] [--markdown FILE] [--picture FILE]
 
 Both sides of a row take turns on inputs that change from call to call; medians are compared. What
 is written is removed again; the sets are kept, see :func:`benchmarks.data.cache`.
@@ -21,7 +21,7 @@ import numpy as np
 
 import mtfast
 import mtfast.conversion.crop_index
-from benchmarks import baselines, data
+from benchmarks import baselines, chart, data
 from benchmarks.data import Scale
 from benchmarks.measuring import Usage, in_fresh_process, processes_in_turns, race
 from benchmarks.table import Row, amounts_parser, collected, markdown
@@ -38,6 +38,9 @@ SLICE = 12
 
 # Calls of one side in a turn: as in a loop, a job then finds its own data in the caches.
 TURN = 12
+
+# Height and width of what the README shows of an image.
+SHOWCASE = 440, 700
 
 # Runs of a job that has a process of its own.
 PROCESSES = 3
@@ -243,6 +246,36 @@ def _labels(scale: Scale, folder: Path) -> Iterator[Row]:
     yield Row(job, ours.seconds, "pycocotools COCO", ordinary.seconds, *peaks)
 
 
+def showcase(scale: Scale) -> tuple[Any, Any]:
+    """The window of most classes: with outlines of its instances, and its mask in their colours."""
+    from mtfast.pictures.overlay import overlay
+    from mtfast.pictures.palette import colour_table
+
+    images, tables = _images_of(data.jpeg_set(scale))
+    k, y, x = _busiest(tables)
+    window = slice(y, y + SHOWCASE[0]), slice(x, x + SHOWCASE[1])
+    image = overlay(baselines.read_with_pil(images[k]), tables[k], alpha=0)
+    return image[window], colour_table(256)[mtfast.semantic(tables[k])[0][window]]
+
+
+def _busiest(tables: list[RunTable]) -> tuple[int, int, int]:
+    """Image, top and left of the window with the most classes, then the most instances."""
+    best = (0, 0), (0, 0, 0)
+    for k, table in enumerate(tables):
+        centres = table.bbox()[:, :2] + table.bbox()[:, 2:] / 2
+        room = (int(table.heights[0]) - SHOWCASE[0], int(table.widths[0]) - SHOWCASE[1])
+        for x, y in centres:
+            top = int(np.clip(y - SHOWCASE[0] / 2, 0, room[0]))
+            left = int(np.clip(x - SHOWCASE[1] / 2, 0, room[1]))
+            inside = (
+                abs(centres - (left + SHOWCASE[1] / 2, top + SHOWCASE[0] / 2))
+                < (SHOWCASE[1] / 2, SHOWCASE[0] / 2)
+            ).all(1)
+            found = len(set(table.category_ids[inside])), int(inside.sum())
+            best = max(best, (found, (k, top, left)))
+    return best[1]
+
+
 def _images_of(source: Path) -> tuple[list[Path], list[RunTable]]:
     """Image files of a set and the masks of each."""
     table = mtfast.open_source(source).table("train", "annotations_with_class_200")
@@ -260,6 +293,7 @@ def main(arguments: list[str] | None = None) -> None:
         quick="few images, few rounds",
         full="a full set of annotations",
     )
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw six of the ratios there")
     given = parser.parse_args(arguments)
     scale = QUICK if given.quick else FULL if given.full else USUAL
     rows = collected(measure(scale, 2 if given.quick else 5))
@@ -267,6 +301,8 @@ def main(arguments: list[str] | None = None) -> None:
     print(table)
     if given.markdown:
         given.markdown.write_text(table, encoding="utf-8")
+    if given.picture:
+        chart.draw_showcase(rows, *showcase(scale), given.picture)
     print(f"The sets are kept in {data.cache()}.", file=sys.stderr)
 
 

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import benchmarks
 import mtfast
 import mtfast.mask
 from benchmarks import (
+    chart,
     data,
     evaluation,
     export,
@@ -146,8 +148,6 @@ def test_peers_are_compared_and_timed(tmp_path):
 
 def test_picture_of_the_ratios(tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is in the group 'bench'")
-    from benchmarks import chart
-
     rows = [table.PeerRow("decode", 1e-3, {"pycocotools": 5e-3, "rlemasklib": 1e-3}, {})]
     chart.draw(rows, ["pycocotools", "rlemasklib"], (480, 640), tmp_path / "peers.png")
     assert (tmp_path / "peers.png").read_bytes().startswith(b"\x89PNG")
@@ -241,7 +241,7 @@ def test_every_call_gets_a_copy():
     assert np.array_equal(table.area(), mtfast.mask.area(masks))
 
 
-def test_ratios_are_measured_and_laid_out(cache, in_this_process):
+def test_ratios_are_measured_and_laid_out(cache, in_this_process, tmp_path):
     pytest.importorskip("cv2", reason="OpenCV is in the group 'bench'")
     rows = list(ratios.measure(data.TINY, 1))
     assert len({(row.job, row.baseline) for row in rows}) == len(rows) >= 11
@@ -253,6 +253,10 @@ def test_ratios_are_measured_and_laid_out(cache, in_this_process):
     assert len(lines.splitlines()) == len(rows) + 2
     assert "zarr" in rest
     assert not list(cache.glob("scratch-*"))
+    pytest.importorskip("matplotlib", reason="matplotlib is in the group 'bench'")
+    chart.draw_showcase(rows, *ratios.showcase(data.TINY), tmp_path / "showcase.png")
+    with Image.open(tmp_path / "showcase.png") as picture:
+        assert picture.size == (1344, 896)
 
 
 def test_masks_are_measured(cache, in_this_process):
