@@ -251,7 +251,8 @@ def test_a_file_cut_off(length):
         (b"hello", "not valid JSON: invalid character (byte 0) at 'hello'"),
         (whole + b"x", "not valid JSON: trailing characters"),
         (whole.replace(b"125", b"NaN"), "at 'NaN, \"bbox\": [5, 5, '"),
-        (b'{"x":' + b"[" * 100_000, "is nested too deep"),
+        # Python 3.14 has room for 100,000 levels.
+        (b'{"x":' + b"[" * 1_000_000, "is nested too deep"),
         (b"\x00" * 100, "is a file of zeros"),
         (b"\x1f\x8b\x08", "is a gzip archive"),
         (b"PK\x03\x04", "is a zip archive"),
