@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 # Number of names that are compared with the given one: difflib takes 20 us for each.
 _NEAR = 500
@@ -69,8 +71,8 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def one_of(name: str, value: Any, allowed: Collection[Any]) -> None:
-    """Raise if an argument has none of the values that it may have.
+def one_of(name: str, value: Any, allowed: Collection[T]) -> T:
+    """Return the one of the values that an argument may have that it equals.
 
     Parameters
     ----------
@@ -79,25 +81,33 @@ def one_of(name: str, value: Any, allowed: Collection[Any]) -> None:
     value : object
     allowed : collection of hashable values
 
+    Returns
+    -------
+    object
+        The value as it stands in ``allowed``: kernels take no 1.0 and no True of numpy's for 1.
+
     Raises
     ------
     MtfastError
+        If it equals none of them.
 
     Examples
     --------
-    >>> one_of("connectivity", 8, (4, 8))
+    >>> one_of("connectivity", 8.0, (4, 8))
+    8
     >>> one_of("connectivity", 6, (4, 8))
     Traceback (most recent call last):
     mtfast.errors.MtfastError: connectivity is 6; expected one of (4, 8); choose one
     """
     try:
         hash(value)
-        known = value in allowed
+        found = [known for known in allowed if known == value]
     except TypeError:
         # Arrays and lists are not hashable, and none of the values.
-        known = False
-    if not known:
+        found = []
+    if not found:
         raise MtfastError(f"{name} is {shown(value)}; expected one of {allowed}; choose one")
+    return found[0]
 
 
 def nearest(given: str, known: Collection[str]) -> str | None:

@@ -141,6 +141,16 @@ def test_erode(n, seed, size, connectivity, border):
         check(operations.boundary(rles, size, connectivity=connectivity), lost)
 
 
+@pytest.mark.parametrize(("connectivity", "border"), [(8.0, 1.0), (np.float32(8), np.True_)])
+def test_numbers_of_another_type(connectivity, border):
+    """Kernels take no 1.0 and no True of numpy's; people pass them."""
+    rles = rles_of([np.ones((4, 5), bool)])
+    assert operations.erode(rles, 1, connectivity, border).texts() == (
+        operations.erode(rles, 1, 8, 1).texts()
+    )
+    assert operations.components(rles, connectivity)[0].texts() == rles.texts()
+
+
 def test_a_width_for_each_mask(rng):
     masks = [np.ones((9, 12), np.uint8) for _ in range(5)]
     check(

@@ -66,7 +66,7 @@ def components(rles: Rles, connectivity: Literal[4, 8] = 4) -> Components:
     """
     from mtfast.kernels.operations import components as kernels
 
-    one_of("connectivity", connectivity, (4, 8))
+    connectivity = one_of("connectivity", connectivity, (4, 8))
     lists = toggles_of(rles, "rles")
     longest, total = lists.longest, lists.toggles.size
     starts, stops, parents, ends = allocate(4 * longest).reshape(4, longest)
@@ -206,8 +206,8 @@ def _eroded(
 ) -> Rles:
     from mtfast.kernels.operations import erode
 
-    one_of("connectivity", connectivity, (4, 8))
-    one_of("border", border, (0, 1))
+    connectivity = one_of("connectivity", connectivity, (4, 8))
+    border = one_of("border", border, (0, 1))
     lists = toggles_of(rles, "rles")
     sizes = _layers(lists, n, ratio)
     offsets = allocate(lists.n + 1)
