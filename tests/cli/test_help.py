@@ -48,7 +48,17 @@ def test_commands_stand_under_what_they_are_for():
 
 def test_options_that_take_something_say_what_they_are_without_it():
     """Or they are for something that is done only where they are given."""
-    asked_for = {"areas", "plots", "um2_per_px", "picture", "repair", "mapping", "older_out"}
+    asked_for = {
+        "areas",
+        "plots",
+        "pixel_size",
+        "seed",
+        "um2_per_px",
+        "picture",
+        "repair",
+        "mapping",
+        "older_out",
+    }
     asked_for |= {"min_areas", "max_categories", "n_shot", "before", "validation", "merge"}
     for name, command in cli.commands.items():
         for option in command.params:
@@ -64,6 +74,7 @@ def test_one_name_has_one_meaning():
         for option in command.params:
             if isinstance(option, click.Option) and not option.hidden:
                 said.setdefault(option.opts[0], set()).add(f"{option.metavar} {option.help}")
-    # A threshold is applied or makes files; the loader has processes of its own; one split is read.
-    different = {"--min-area", "--workers", "--split", "--overlap"}
+    # A threshold is applied or makes files; the loader has processes of its own; one split is read;
+    # a seed makes files, or repeats a choice.
+    different = {"--min-area", "--workers", "--split", "--overlap", "--seed"}
     assert {name for name, texts in said.items() if len(texts) > 1} <= different

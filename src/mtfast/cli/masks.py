@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -59,15 +59,15 @@ if TYPE_CHECKING:
     type=Choice(["semantic", "instance", "binary", "boundary"]),
     default="semantic",
     show_default=True,
-    help="What pixels hold: semantic for classes, instance for numbers from 1 in file order, "
-    "binary for 0 and 1, boundary for classes on outlines alone.",
+    help="semantic: classes; instance: 1, 2, ... in file order; binary: 0 and 1; "
+    "boundary: classes, on outlines alone.",
 )
 @click.option("--palette", is_flag=True, help="png: pixels are indices into a colour palette.")
 @click.option("--file-per-image", is_flag=True, help="tiff: a file for each image, not a stack.")
 @click.option(
     "--pixel-size",
     type=PixelSize(),
-    help="tiff: the width of a pixel, such as 0.1um; viewers then show micrometres.",
+    help="tiff: width of a pixel, such as 0.1um.",
 )
 @bad_option
 @scheduler_option
@@ -97,7 +97,7 @@ def masks(
     \b
       zarr  OUT/SPLIT/KIND, as in a store
       png   OUT/SPLIT_KIND_masks/STEM.png
-      tiff  OUT/SPLIT_KIND_masks.tif, a page for each image; a stack for ImageJ
+      tiff  OUT/SPLIT_KIND_masks.tif, a stack for Fiji
             --file-per-image: OUT/SPLIT_KIND_masks/STEM.tif
 
     Masks that are there already are left alone.

@@ -279,7 +279,7 @@ def overlap_option(*choices: str) -> Callable[[Any], Any]:
         type=Choice(["last", *choices]),
         default="last",
         show_default=True,
-        help=f"Instance that shows where several overlap: {rules}{refused}.",
+        help=f"Which of overlapping instances shows: {rules}{refused}.",
     )
 
 
