@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
 import pty
 import subprocess
@@ -7,6 +9,8 @@ import sys
 
 import pytest
 
+import mtfast
+from mtfast.errors import MtfastError
 from mtfast.progress import ProgressDisplay, step, track
 
 SCRIPT = """
@@ -124,3 +128,54 @@ def test_a_step_that_fails_is_not_done():
     with pytest.raises(ZeroDivisionError), step("reading", progress):
         1 / 0
     assert found == [("reading", 0, 1)]
+
+
+def test_true_shows_what_the_command_line_shows(tiny_set, tmp_path, capsys):
+    path = mtfast.convert(tiny_set, tmp_path / "shown.zarr", progress=True)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "writing images: 14 of 14" in said.err
+    for silent in ({}, {"progress": None}, {"progress": False}):
+        mtfast.check_store(path, **silent)
+        assert capsys.readouterr().err == ""
+    calls = []
+    mtfast.check_store(path, progress=lambda *call: calls.append(call))
+    assert calls
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("progress", ["yes", 1, 0, [], object()])
+def test_what_is_no_progress_is_refused_before_any_work(progress, tmp_path):
+    with pytest.raises(MtfastError, match="expected True, or a function that is called as"):
+        mtfast.convert(tmp_path / "nothing", tmp_path / "a.zarr", progress=progress)
+
+
+def doors_that_report():
+    """All functions of the packages' doors that take a ``progress``."""
+    modules = ("mtfast", "mtfast.derivation", "mtfast.report", "mtfast.synth")
+    others = (
+        "mtfast.conversion.crop_index.add_crop_index",
+        "mtfast.demo.run_demo",
+        "mtfast.report.preview.preview",
+        "mtfast.report.summary.summarise",
+    )
+    named = [f"{m}.{n}" for m in modules for n in importlib.import_module(m).__all__]
+    for name in (*named, *others):
+        module, _, attribute = name.rpartition(".")
+        found = getattr(importlib.import_module(module), attribute)
+        if inspect.isfunction(found) and "progress" in inspect.signature(found).parameters:
+            yield pytest.param(found, id=name)
+
+
+@pytest.mark.parametrize("function", [*doors_that_report()])
+def test_every_door_that_reports_takes_true(function):
+    parameter = inspect.signature(function).parameters["progress"]
+    assert (parameter.kind, parameter.default) == (parameter.KEYWORD_ONLY, None)
+    others = {
+        name: None
+        for name, other in inspect.signature(function).parameters.items()
+        if other.default is other.empty and other.kind is not other.VAR_KEYWORD
+    }
+    with pytest.raises(MtfastError, match="progress is 'yes'; expected True, or a function"):
+        function(**others, progress="yes")
+    assert "progress" in inspect.getdoc(function)

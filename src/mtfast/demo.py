@@ -17,7 +17,7 @@ from mtfast.conversion.convert import convert
 from mtfast.errors import MtfastError
 from mtfast.painting.paint import semantic
 from mtfast.paths import local_path, stem_of
-from mtfast.progress import Progress
+from mtfast.progress import Progress, shows_progress
 from mtfast.report.preview import preview
 from mtfast.sources import Source, open_source
 from mtfast.store.reading.store import Split, open_store
@@ -48,6 +48,7 @@ class Rate(NamedTuple):
     ordinary_way: str
 
 
+@shows_progress
 def run_demo(
     folder: str | os.PathLike[str],
     *,
@@ -65,8 +66,8 @@ def run_demo(
         New, empty, or that of an earlier demo; gets ``set/``, ``set.zarr`` and ``preview.png``.
     workers : int, optional
         Threads or processes, by default enough to keep all cores busy.
-    progress : callable, optional
-        Called as (what, done, total).
+    progress : bool or callable, optional
+        True shows the command line's bar; a function is called as (what, done, total).
     tell : callable
         Called with a line about each thing that is done.
 

@@ -1,11 +1,12 @@
-"""Runs independent jobs with Dask: on threads, on processes, one by one, or on a cluster.
+"""Runs independent jobs: with Dask on threads, on processes, one by one, or on a cluster.
 
 ::
 
     jobs --> tasks of one or more jobs --> window of tasks under way --> results, as they come
 
 The window slides: whenever a task is done the next one starts, so a slow job delays no other. The
-only module that imports Dask.
+only module that imports Dask. What is over in a moment needs no window, and :func:`map_threads` no
+Dask, which takes 0.2 s to import.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from uuid import uuid4
 
 from mtfast.errors import MtfastError
 
-__all__ = ["check_scheduler", "run_jobs", "worker_processes"]
+__all__ = ["check_scheduler", "map_threads", "n_cores", "run_jobs", "worker_processes"]
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -54,6 +55,64 @@ CONNECT_SECONDS = 10.0
 # How long a cluster may be without workers. A new one starts in seconds.
 WORKERLESS_SECONDS = 30.0
 POLL_SECONDS = 1.0
+# Items that a thread of `map_threads` takes at once: a hand-over costs 12 us (Python 3.11).
+MOST_AT_ONCE = 16
+
+
+def n_cores() -> int:
+    """Return how many cores this process may use.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> n_cores() >= 1
+    True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def map_threads(
+    function: Callable[[Job], Result], items: Sequence[Job], workers: int | None = None
+) -> list[Result]:
+    """Call a function for every item, side by side on threads that end with the call.
+
+    Parameters
+    ----------
+    function : callable
+        Should release the GIL for most of its time.
+    items : sequence
+    workers : int, optional
+        Threads; by default as many as there are cores.
+
+    Returns
+    -------
+    list
+        What the function returned, in the order of the items.
+
+    Raises
+    ------
+    Exception
+        What the function raised for the first item for which it did; items that are not begun by
+        then are left out.
+
+    Examples
+    --------
+    >>> map_threads(len, ["#", "", "###"])
+    [1, 0, 3]
+    """
+    n = min(workers or n_cores(), len(items))
+    if n < 2:
+        return [*map(function, items)]
+    size = min(max(1, len(items) // (4 * n)), MOST_AT_ONCE)
+    pieces = [items[start : start + size] for start in range(0, len(items), size)]
+    with ThreadPoolExecutor(n, "mtfast-map") as pool:
+        done = pool.map(lambda piece: [*map(function, piece)], pieces)
+        return [result for results in done for result in results]
 
 
 def check_scheduler(scheduler: str) -> None:

@@ -7,17 +7,21 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
+from functools import wraps
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, ParamSpec, Self, TypeVar, cast
 
-from mtfast.errors import printable
+from mtfast.errors import MtfastError, printable, shown
 
-__all__ = ["Progress", "ProgressDisplay", "step", "track"]
+__all__ = ["Progress", "ProgressDisplay", "shows_progress", "step", "track"]
 
 T = TypeVar("T")
+Result = TypeVar("Result")
+Parameters = ParamSpec("Parameters")
 
-Progress = Callable[[str, int, int], None]
-"""Called as (what, done, total). Functions that take one also take None, and then are silent."""
+Progress = Callable[[str, int, int], None] | bool
+"""How work reports: a function that is called as (what, done, total), or True for the command
+line's bar. None and False are silent."""
 
 SECONDS_BETWEEN_LINES = 10.0
 # A terminal with fewer columns has no room for a bar.
@@ -39,7 +43,8 @@ def track(
     what : str
         What is being done, for example "writing images".
     progress : callable or None
-        Called at the start and after each item.
+        Called at the start and after each item. True shows nothing here: see
+        :func:`shows_progress`.
     total : int, optional
         How much there is to do; by default the number of items.
     size : callable, optional
@@ -57,7 +62,7 @@ def track(
     counting 4 7
     counting 7 7
     """
-    report = progress or _silent
+    report = progress if callable(progress) else _silent
     done, total = 0, len(cast("Sized", items)) if total is None else total
     report(what, done, total)
     for item in items:
@@ -89,6 +94,48 @@ def step(what: str, progress: Progress | None) -> Iterator[None]:
 
 def _silent(what: str, done: int, total: int) -> None:
     """Show nothing."""
+
+
+def shows_progress(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Let a function take ``progress=True``, and show a :class:`ProgressDisplay` while it runs.
+
+    Parameters
+    ----------
+    function : callable
+        With a keyword argument ``progress``, a :data:`Progress` or None, that it hands on.
+
+    Returns
+    -------
+    callable
+        Raises MtfastError if ``progress`` is none of these.
+
+    Examples
+    --------
+    >>> @shows_progress
+    ... def count(n, *, progress=None):
+    ...     return sum(1 for _ in track(range(n), "counting", progress))
+    >>> count(3), count(3, progress=False)
+    (3, 3)
+    >>> count(3, progress="yes")
+    Traceback (most recent call last):
+    mtfast.errors.MtfastError: progress is 'yes'; expected True, or a function that is called as \
+(what, done, total); pass one, or leave it out
+    """
+
+    @wraps(function)
+    def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        progress = kwargs.get("progress")
+        if progress is True:
+            with ProgressDisplay() as kwargs["progress"]:
+                return function(*args, **kwargs)
+        if not (callable(progress) or progress is None or progress is False):
+            raise MtfastError(
+                f"progress is {shown(progress)}; expected True, or a function that is called as "
+                f"(what, done, total); pass one, or leave it out"
+            )
+        return function(*args, **kwargs)
+
+    return call
 
 
 class ProgressDisplay:

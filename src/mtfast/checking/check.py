@@ -14,7 +14,7 @@ from mtfast.checking.reference import open_reference
 from mtfast.checking.repair import Repaired, make_whole
 from mtfast.errors import StoreError
 from mtfast.paths import local_path
-from mtfast.progress import Progress
+from mtfast.progress import Progress, shows_progress
 from mtfast.sources import Source, SourcePath
 from mtfast.store.reading.store import Store
 from mtfast.work_folder import Plan, working
@@ -72,6 +72,7 @@ class StoreCheck:
         }
 
 
+@shows_progress
 def check_store(
     store: Store | str | os.PathLike[str],
     *,
@@ -94,8 +95,8 @@ def check_store(
         is checked before it takes the place of a damaged one, and whole files are left alone.
     workers : int, optional
         Threads, by default enough to keep all cores busy.
-    progress : callable, optional
-        Called as (what, done, total).
+    progress : bool or callable, optional
+        True shows the command line's bar; a function is called as (what, done, total).
 
     Returns
     -------

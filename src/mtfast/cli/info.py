@@ -109,7 +109,7 @@ def _write_report(
     if plots:
         check_plots(plots)
     with show_progress() as progress:
-        splits = read_instances(dataset, progress)
+        splits = read_instances(dataset, progress=progress)
         made = []
         if areas:
             made.append(write_area_table(splits, areas, um2_per_px))

@@ -36,7 +36,7 @@ from mtfast.conversion.inputs import SplitInput, read_splits, refusal_of_files
 from mtfast.errors import MtfastError, SourceError, StoreError, counted, one_of, printable
 from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.paths import target_path
-from mtfast.progress import Progress, track
+from mtfast.progress import Progress, shows_progress, track
 from mtfast.ragged import as_strings
 from mtfast.sources import Source, SourcePath, open_source
 from mtfast.sources.bad_records import BadRecords, Policy
@@ -69,6 +69,7 @@ __all__ = ["Orientation", "PartsOfStore", "convert"]
 logger = logging.getLogger(__name__)
 
 
+@shows_progress
 def convert(
     source: Source | SourcePath,
     store: str | os.PathLike[str],
@@ -133,8 +134,8 @@ def convert(
         as they spend much of their time waiting for the disk.
     overwrite : bool
         Replace a store. The old one is kept until the new one is complete.
-    progress : callable, optional
-        Called as (what, done, total).
+    progress : bool or callable, optional
+        True shows the command line's bar; a function is called as (what, done, total).
     semantic : str, optional
         Older name of ``variant``.
 
@@ -156,7 +157,8 @@ def convert(
     --------
     >>> path = mtfast.convert("Graphene", "new.zarr", splits=["test"])
     >>> mtfast.open(path)                                       # doctest: +ELLIPSIS
-    <mtfast store ...new.zarr: <test: 4 images of 96 x 128>>
+    <mtfast store ...new.zarr
+      test: 4 images of up to 96 x 128, 4 classes, 4 variants>
     """
     if orientation is not None:
         one_of("orientation", orientation, ("stored", "shown"))
@@ -543,8 +545,8 @@ class PartsOfStore:
         Images in a shard.
     workers : int, optional
         Threads.
-    progress : callable, optional
-        Called as (what, done, total).
+    progress : bool or callable, optional
+        True shows the command line's bar; a function is called as (what, done, total).
 
     Attributes
     ----------

@@ -16,7 +16,7 @@ from mtfast.atomic import move, sync_tree
 from mtfast.errors import StoreError
 from mtfast.parallel import check_scheduler
 from mtfast.paths import refuse_link, target_path
-from mtfast.progress import Progress, track
+from mtfast.progress import Progress, shows_progress, track
 from mtfast.store import schema
 from mtfast.store.reading.store import Split, Store, open_store
 from mtfast.store.writing.consolidated import consolidate
@@ -35,6 +35,7 @@ class IndexedSplit(NamedTuple):
     n_bytes: int
 
 
+@shows_progress
 def add_crop_index(
     store: Store | str | os.PathLike[str],
     *,
@@ -57,8 +58,8 @@ def add_crop_index(
         "threads", "processes", "sync", or the address of a Dask scheduler, "tcp://HOST:PORT".
     workers : int, optional
         Processes, by default as many as there are cores; or threads, by default twice as many.
-    progress : callable, optional
-        Called as (what, done, total).
+    progress : bool or callable, optional
+        True shows the command line's bar; a function is called as (what, done, total).
 
     Returns
     -------

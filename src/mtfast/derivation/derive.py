@@ -12,7 +12,7 @@ from mtfast.derivation.output import Derived
 from mtfast.derivation.validation_split import derive_validation
 from mtfast.derivation.variants import derive_variants
 from mtfast.errors import MtfastError
-from mtfast.progress import Progress
+from mtfast.progress import Progress, shows_progress
 from mtfast.sources import Source
 
 __all__ = ["derive_dataset"]
@@ -20,6 +20,7 @@ __all__ = ["derive_dataset"]
 _MAX_SEED = 2**32 - 1
 
 
+@shows_progress
 def derive_dataset(
     source: Source | str | os.PathLike[str],
     out: str | os.PathLike[str],
@@ -76,8 +77,8 @@ def derive_dataset(
     images : bool, "keep" or "none"
         Whether to link the images and semantic masks of the source, which takes no space. Files
         on another disk are copied.
-    progress : callable, optional
-        Called as (what, done, total).
+    progress : bool or callable, optional
+        True shows the command line's bar; a function is called as (what, done, total).
 
     Returns
     -------

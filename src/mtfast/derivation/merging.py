@@ -24,7 +24,7 @@ from mtfast.derivation.merge_files import (
 from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names, new_set
 from mtfast.errors import MtfastError
 from mtfast.paths import local_path
-from mtfast.progress import Progress, track
+from mtfast.progress import Progress, shows_progress, track
 from mtfast.sources import Source
 from mtfast.sources.coco.records import Records
 from mtfast.sources.variants import is_n_shot
@@ -32,6 +32,7 @@ from mtfast.sources.variants import is_n_shot
 __all__ = ["derive_merged"]
 
 
+@shows_progress
 def derive_merged(
     sources: Sequence[Source | str | os.PathLike[str]],
     out: str | os.PathLike[str],

@@ -18,7 +18,7 @@ from mtfast.dataset import expect_source
 from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_names, new_set
 from mtfast.errors import MtfastError, counted
 from mtfast.paths import local_path, stem_of
-from mtfast.progress import Progress, track
+from mtfast.progress import Progress, shows_progress, track
 from mtfast.sources import Source
 from mtfast.sources.coco.records import Records
 from mtfast.sources.source import expect_one_of
@@ -29,6 +29,7 @@ __all__ = ["choose_runs", "derive_validation"]
 TRAIN, VALIDATION = "train", "val"
 
 
+@shows_progress
 def derive_validation(
     source: Source | str | os.PathLike[str],
     out: str | os.PathLike[str],

@@ -23,7 +23,7 @@ from mtfast.derivation.output import Derived, NewSet, layout_variants, listed_na
 from mtfast.derivation.variant_rules import FLAKE, VariantRule, areas_in_file_order, plan_rules
 from mtfast.errors import MtfastError
 from mtfast.paths import local_path
-from mtfast.progress import Progress, step, track
+from mtfast.progress import Progress, shows_progress, step, track
 from mtfast.sources import Source
 from mtfast.sources.coco.records import Records
 from mtfast.sources.source import chosen_splits, expect_one_of
@@ -35,6 +35,7 @@ __all__ = ["derive_variants"]
 N_SHOT_SPLIT = "train"
 
 
+@shows_progress
 def derive_variants(
     source: Source | str | os.PathLike[str],
     out: str | os.PathLike[str],

@@ -18,7 +18,7 @@ from mtfast.diagnosis.checks import CHECKS, MOST_EXAMPLES, Scope, Severity
 from mtfast.diagnosis.facts import ImageFile, Instances, SplitFacts
 from mtfast.errors import MtfastError
 from mtfast.parallel import run_jobs
-from mtfast.progress import Progress, track
+from mtfast.progress import Progress, shows_progress, track
 from mtfast.rles import Rles
 from mtfast.sources import Source
 from mtfast.sources.source import chosen_splits
@@ -95,6 +95,7 @@ class Diagnosis:
         return {"is_sound": self.is_sound, **asdict(self)}
 
 
+@shows_progress
 def diagnose(
     source: Source | str | os.PathLike[str],
     *,
@@ -116,8 +117,8 @@ def diagnose(
         that are cut off.
     workers : int, optional
         Threads, by default enough to keep all cores busy.
-    progress : callable, optional
-        Called as (what, done, total).
+    progress : bool or callable, optional
+        True shows the command line's bar; a function is called as (what, done, total).
 
     Returns
     -------

@@ -33,7 +33,7 @@ from mtfast.painting.mask_kinds import Kind, Selection
 from mtfast.painting.overlap import Overlap
 from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.paths import refuse_link, target_path
-from mtfast.progress import Progress, track
+from mtfast.progress import Progress, shows_progress, track
 from mtfast.store import schema
 from mtfast.store.shard import plan
 from mtfast.store.writing.replace import refuse_inside_store
@@ -66,6 +66,7 @@ class ExportedMasks(NamedTuple):
     n_written: int
 
 
+@shows_progress
 def export_masks(
     dataset: DatasetLike,
     out: str | os.PathLike[str],
@@ -133,8 +134,8 @@ def export_masks(
     overwrite : bool
         Replace masks that are there, also those made with other options. They are kept until the
         new ones are whole.
-    progress : callable, optional
-        Called as (what, done, total).
+    progress : bool or callable, optional
+        True shows the command line's bar; a function is called as (what, done, total).
 
     Returns
     -------

@@ -17,7 +17,7 @@ from mtfast.dataset import (
     open_dataset,
 )
 from mtfast.paths import stem_of
-from mtfast.progress import Progress, step, track
+from mtfast.progress import Progress, shows_progress, step, track
 from mtfast.rles import Rles, union_areas
 from mtfast.sources.variants import fullest_variant
 from mtfast.table import RunTable
@@ -94,8 +94,9 @@ class SplitInstances:
         return there.T @ there
 
 
+@shows_progress
 def read_instances(
-    dataset: DatasetLike, progress: Progress | None = None
+    dataset: DatasetLike, *, progress: Progress | None = None
 ) -> tuple[SplitInstances, ...]:
     """Read and measure the instances of all splits of a dataset.
 
@@ -103,8 +104,8 @@ def read_instances(
     ----------
     dataset : path-like, Source or Store
         See :func:`mtfast.dataset.open_dataset`.
-    progress : callable, optional
-        Called as (what, done, total).
+    progress : bool or callable, optional
+        True shows the command line's bar; a function is called as (what, done, total).
 
     Returns
     -------

@@ -18,7 +18,7 @@ from mtfast.atomic import check_new_file, new_file
 from mtfast.errors import MtfastError, SourceError, counted
 from mtfast.paths import local_path
 from mtfast.pictures.sheet import Tile, compose
-from mtfast.progress import Progress, step, track
+from mtfast.progress import Progress, shows_progress, step, track
 from mtfast.report.figures import Panel, draw_picture, draw_svg, panels_of, require_matplotlib
 from mtfast.report.instances import SplitInstances
 from mtfast.report.tiles import choose_images, draw_tiles, legend
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 N_EXAMPLES = 12
 
 
+@shows_progress
 def write_plots(
     splits: Sequence[SplitInstances],
     out: str | os.PathLike[str],
@@ -50,8 +51,8 @@ def write_plots(
         Name of the dataset.
     um2_per_px : float, optional
         Area of a pixel in square micrometres; areas then have a second axis.
-    progress : callable, optional
-        Called as (what, done, total).
+    progress : bool or callable, optional
+        True shows the command line's bar; a function is called as (what, done, total).
 
     Returns
     -------

@@ -8,13 +8,14 @@ from pathlib import Path
 from mtfast.dataset import DatasetLike, open_dataset
 from mtfast.errors import MtfastError, SourceError, counted
 from mtfast.pictures.sheet import MOST_TILES, compose, picture_path, save_sheet
-from mtfast.progress import Progress
+from mtfast.progress import Progress, shows_progress
 from mtfast.report.tiles import choose_images, draw_tiles, legend
 from mtfast.sources import Source
 
 __all__ = ["preview"]
 
 
+@shows_progress
 def preview(
     dataset: DatasetLike,
     out: str | os.PathLike[str],
@@ -46,8 +47,8 @@ def preview(
         the whole image.
     seed : int, optional
         Pick the images at random; the same seed picks the same ones.
-    progress : callable, optional
-        Called as (what, done, total).
+    progress : bool or callable, optional
+        True shows the command line's bar; a function is called as (what, done, total).
 
     Returns
     -------

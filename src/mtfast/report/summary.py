@@ -17,7 +17,7 @@ from mtfast.dataset import (
     open_dataset,
 )
 from mtfast.errors import MtfastError, SourceError
-from mtfast.progress import Progress, track
+from mtfast.progress import Progress, shows_progress, track
 from mtfast.sources.variants import is_n_shot
 from mtfast.table import RunTable
 
@@ -150,7 +150,8 @@ class DatasetSummary:
         return asdict(self)
 
 
-def summarise(dataset: DatasetLike, progress: Progress | None = None) -> DatasetSummary:
+@shows_progress
+def summarise(dataset: DatasetLike, *, progress: Progress | None = None) -> DatasetSummary:
     """Count what is in a dataset.
 
     n-shot subsets are named, not counted: a set may have a hundred of them.
@@ -159,8 +160,8 @@ def summarise(dataset: DatasetLike, progress: Progress | None = None) -> Dataset
     ----------
     dataset : path-like, Source or Store
         See :func:`mtfast.dataset.open_dataset`.
-    progress : callable, optional
-        Called as (what, done, total).
+    progress : bool or callable, optional
+        True shows the command line's bar; a function is called as (what, done, total).
 
     Returns
     -------

@@ -20,8 +20,9 @@ import numpy as np
 from mtfast.arguments import ImagesOption, as_integer, check_size, wants_images
 from mtfast.kernels.rle.coco_string import MAX_CHARACTERS, encode_counts
 from mtfast.kernels.rle.toggle_lists import counts_of_list
+from mtfast.parallel import n_cores
 from mtfast.paths import local_path, target_path
-from mtfast.progress import Progress, track
+from mtfast.progress import Progress, shows_progress, track
 from mtfast.synth.palette import PALETTES
 from mtfast.synth.render import label_map, render
 from mtfast.synth.scene import FULL_FRAME, Frame, ToggleList, draw_flakes
@@ -63,6 +64,7 @@ class _Task:
     palettes: tuple[int, ...]
 
 
+@shows_progress
 def make_set(
     out: str | os.PathLike[str],
     *,
@@ -98,8 +100,8 @@ def make_set(
     workers : int, optional
         Processes; as many as there are cores and work for by default. They are spawned: a script
         that asks for more than one needs ``if __name__ == "__main__":``.
-    progress : callable, optional
-        Called as (what, done, total).
+    progress : bool or callable, optional
+        True shows the command line's bar; a function is called as (what, done, total).
 
     Returns
     -------
@@ -169,7 +171,7 @@ def _fill(
         task for split in run_lengths for task in _tasks(plan, split, run_lengths[split], per_task)
     ]
     records: dict[str, list[ImageRecord]] = {split: [] for split in run_lengths}
-    n_workers = min(workers if workers is not None else _n_cores(), len(tasks))
+    n_workers = min(workers if workers is not None else n_cores(), len(tasks))
     scheduler = "processes" if n_workers > 1 else "sync"
     # The kernels are compiled by the import above at the latest, so workers find them in the cache.
     make = partial(_make_images, plan)
@@ -229,13 +231,6 @@ def _tasks(plan: _SetPlan, split: str, run_lengths: list[int], per_task: int) ->
     ]
     for start in range(0, len(palettes), per_task):
         yield _Task(split, start, tuple(palettes[start : start + per_task]))
-
-
-def _n_cores() -> int:
-    """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _make_images(plan: _SetPlan, task: _Task) -> Made:

@@ -18,7 +18,7 @@ from mtfast.dataset import expect_source
 from mtfast.errors import SourceError
 from mtfast.painting.overlap import Overlap
 from mtfast.pictures.sheet import picture_path
-from mtfast.progress import Progress
+from mtfast.progress import Progress, shows_progress
 from mtfast.sources import Source
 from mtfast.sources.source import chosen_splits, expect_one_of
 from mtfast.sources.stated import area_differs, bbox_differs, describe_area, describe_bbox
@@ -145,6 +145,7 @@ class Verification:
         return {"n_findings": self.n_findings, **asdict(self, dict_factory=plain)}
 
 
+@shows_progress
 def verify(
     source: Source | str | os.PathLike[str],
     *,
@@ -175,8 +176,8 @@ def verify(
         written if none differs.
     workers : int, optional
         Threads, by default enough to keep all cores busy.
-    progress : callable, optional
-        Called as (what, done, total).
+    progress : bool or callable, optional
+        True shows the command line's bar; a function is called as (what, done, total).
 
     Returns
     -------

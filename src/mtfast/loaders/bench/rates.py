@@ -16,7 +16,7 @@ from mtfast.loaders.bench.plain import PlainReader
 from mtfast.loaders.reader import Reader
 from mtfast.loaders.sampler import Sampler
 from mtfast.loaders.views import Augment
-from mtfast.progress import Progress, track
+from mtfast.progress import Progress, shows_progress, track
 from mtfast.store.reading.store import open_store
 
 __all__ = ["LoaderRates", "measure_rates"]
@@ -53,6 +53,7 @@ class LoaderRates:
         return asdict(self)
 
 
+@shows_progress
 def measure_rates(
     store: str | os.PathLike[str],
     *,
@@ -86,7 +87,7 @@ def measure_rates(
     batch_size : int
     seed : int
         The images and their windows follow from it.
-    progress : callable, optional
+    progress : bool or callable, optional
         Called with what is timed, how many samples are done and how many there are.
 
     Returns
