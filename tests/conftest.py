@@ -83,3 +83,12 @@ def mixed_store(mixed_set: MixedSet, tmp_path_factory: pytest.TempPathFactory) -
 
     path = tmp_path_factory.mktemp("mixed") / "set.zarr"
     return mtfast.convert(mixed_set.annotations, path, crop_index=True, shard=4)
+
+
+@pytest.fixture(scope="session")
+def tiny_store(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store made of the tiny set, with a crop index."""
+    import mtfast
+
+    path = tmp_path_factory.mktemp("tiny") / "graphene.zarr"
+    return mtfast.convert(tiny_set, path, crop_index=True, shard=4)

@@ -15,12 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast import image_files
-from mtfast.errors import MtfastError, SourceError, no_such
+from mtfast.errors import SourceError, SourceNameError, no_such
 from mtfast.paths import local_path
 from mtfast.sources import Source, open_source, refusal_of_store
 from mtfast.sources.coco.read import Reading
-from mtfast.sources.variants import default_variant
+from mtfast.sources.split import SourceSplit, decode_image
 from mtfast.store.reading.store import Store, open_store
 from mtfast.table import RunTable
 
@@ -176,7 +175,7 @@ class DatasetView:
         """
         chosen = next(iter(self.splits)) if name is None else name
         if chosen not in self.splits:
-            raise SourceError(no_such("split", chosen, self.splits, str(self.path)))
+            raise SourceNameError(no_such("split", chosen, self.splits, str(self.path)))
         return self.splits[chosen]
 
 
@@ -243,52 +242,11 @@ def _is_store(path: Path) -> bool:
 
 
 def _view_of_store(store: Store, path: Path) -> DatasetView:
-    splits = {name: store[name] for name in store}
-    return DatasetView(path, "store", splits, store.attributes.get("findings"))
+    return DatasetView(path, "store", dict(store), store.attributes.get("findings"))
 
 
 def _view_of_source(source: Source, path: Path) -> DatasetView:
-    splits = {name: _SourceSplit(source, name) for name in source.splits}
-    return DatasetView(path, source.kind, splits)
-
-
-_Sizes = tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]
-
-
-def _sizes_of(table: RunTable) -> _Sizes:
-    return table.names, table.heights, table.widths
-
-
-class _SourceSplit:
-    def __init__(self, source: Source, name: str) -> None:
-        self._source = source
-        # Names, heights and widths of the table that was read last.
-        self._listed: _Sizes | None = None
-        self.name = name
-        self.variants = source.variants(name)
-        self.semantic_variant = default_variant(self.variants)
-
-    @property
-    def has_images(self) -> bool:
-        return bool(self._source.image_names(self.name))
-
-    @property
-    def set_members(self) -> dict[str, str]:
-        return self._source.set_names(self.name).members
-
-    def table(self, variant: str | None = None) -> RunTable:
-        table = self._source.table(self.name, variant or self.semantic_variant)
-        self._listed = _sizes_of(table)
-        return table
-
-    def examine(self, variant: str) -> Reading:
-        return self._source.examine(self.name, variant)
-
-    def image(self, image: str) -> NDArray[Any]:
-        names, heights, widths = self._listed or _sizes_of(self.table())
-        (found,) = np.nonzero(names == image)
-        size = (int(heights[found[0]]), int(widths[found[0]])) if found.size else None
-        return decode_image(self._source, self.name, image, size)
+    return DatasetView(path, source.kind, dict(source))
 
 
 def examine(split: SplitView, variant: str) -> Reading:
@@ -309,44 +267,9 @@ def examine(split: SplitView, variant: str) -> Reading:
     MtfastError
         If there is no such variant, or its file cannot be read at all.
     """
-    if isinstance(split, _SourceSplit):
+    if isinstance(split, SourceSplit):
         return split.examine(variant)
     return Reading(split.table(variant))
-
-
-def decode_image(
-    source: Source, split: str, image: str, size: tuple[int, int] | None
-) -> NDArray[Any]:
-    """Decode an image of a source, turned as its masks are.
-
-    Parameters
-    ----------
-    source : Source
-    split, image : str
-        Name of the split, and of the image in its annotations.
-    size : (height, width) or None
-        Of its masks, in pixels. An image is turned as its EXIF orientation says where only that
-        makes it fit.
-
-    Returns
-    -------
-    (height, width, 3) uint8, or (height, width) or (height, width, 3) uint16, C order
-        RGB, or grey of 16 bits.
-
-    Raises
-    ------
-    SourceError
-        If the image is missing or does not decode.
-    """
-    data = source.read_image(split, image)
-    try:
-        pixels = image_files.decode(data)
-        if size is not None and size != pixels.shape[:2]:
-            shown = image_files.turn(pixels, image_files.read_header(data).orientation)
-            pixels = shown if shown.shape[:2] == size else pixels
-    except MtfastError as error:
-        raise SourceError(f"image {image} of split {split!r} is {error}") from error
-    return pixels
 
 
 def count_categories(table: RunTable) -> tuple[CategorySummary, ...]:

@@ -30,6 +30,19 @@ class StoreError(MtfastError):
     """A store that is missing, incomplete or damaged, or that would be overwritten."""
 
 
+class _NameError(KeyError):
+    # That of KeyError returns the repr of the message.
+    __str__ = Exception.__str__
+
+
+class SourceNameError(SourceError, _NameError):
+    """A name that a source does not have; as it looks names up, a KeyError too."""
+
+
+class StoreNameError(StoreError, _NameError):
+    """A name that a store does not have; as it looks names up, a KeyError too."""
+
+
 def shown(value: Any) -> str:
     """Return the repr of a value for a message, on one line of at most 80 characters.
 

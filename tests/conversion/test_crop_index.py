@@ -426,5 +426,5 @@ def test_windows_outside(indexed):
     train = mtfast.open(indexed)["train"]
     with pytest.raises(MtfastError, match="inside an image of 240 x 320"):
         train.crop(0, 200, 0, 41, 9)
-    with pytest.raises(IndexError, match="image 20 of a split of 20"):
+    with pytest.raises(IndexError, match="image 20 of 20 images"):
         train.crop(20, 0, 0, 9, 9)

@@ -54,7 +54,7 @@ def test_all_kinds_are_there(case):
     assert {name for name, orientation in turned.items() if orientation != 1} == {"shown.jpg"}
     assert {name: split.size(name) for name in made.names} == made.sizes()
     assert len(set(made.sizes().values())) > 8
-    assert "several sizes" in repr(split)
+    assert " of up to " in repr(split)
 
 
 def test_images_are_those_of_pillow_and_tifffile(case):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -86,7 +87,7 @@ def open_reference(
     """
     if isinstance(given, Store):
         return CopyOfStore(given.path)
-    if isinstance(given, Source | Mapping):
+    if not isinstance(given, str | os.PathLike):
         return Dataset(given, workers, progress)
     path = local_path(given)
     if (path / "zarr.json").exists():

@@ -121,7 +121,7 @@ def _open(given: SourcePath, images: Path | None) -> Source:
         )
     files = Folder(path)
     for find in _FOLDERS:
-        if source := find(files):
+        if (source := find(files)) is not None:
             return source
     raise SourceError(_nothing_known(files))
 

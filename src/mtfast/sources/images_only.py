@@ -25,7 +25,7 @@ __all__ = ["ImagesOnly", "find_images"]
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImagesOnly(Source):
     """A folder of images; see :class:`mtfast.sources.Source`.
 

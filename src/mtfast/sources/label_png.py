@@ -50,7 +50,7 @@ MASKS = "instance_masks"
 FLAKE = Category(1, "flake")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LabelPng(Source):
     """A folder of images and instance-mask PNGs; see :class:`mtfast.sources.Source`.
 

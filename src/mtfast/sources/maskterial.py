@@ -41,7 +41,7 @@ ANNOTATION_FOLDERS = ("RLE_annotations", "annotations")
 _ANNOTATION_FILE = re.compile(r"(?P<split>[^_]+)_(?P<variant>annotations.*)\.json")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MaskTerial(Source):
     """A MaskTerial folder; see :class:`mtfast.sources.Source`.
 

@@ -15,7 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, ClassVar, NamedTuple, TypeVar
 
-from mtfast.errors import SourceError, no_such
+from mtfast.errors import SourceError, SourceNameError, no_such
 from mtfast.limits import MAX_JSON_BYTES
 from mtfast.sources.bad_records import BadRecords, Ledger, LedgerPolicy, Policy
 from mtfast.sources.coco.read import Reading, read_coco
@@ -23,6 +23,8 @@ from mtfast.sources.coco.records import Records, without_left_out
 from mtfast.sources.files import FileTree, expect_length
 from mtfast.sources.image_folder import FilePlace, ImageFolder, find_first, read_first
 from mtfast.sources.image_size import read_size
+from mtfast.sources.split import SourceSplit, describe
+from mtfast.splits import SplitMapping
 from mtfast.table import RunTable
 
 __all__ = ["SetNames", "Source", "chosen_splits", "expect_one_of", "in_order"]
@@ -48,9 +50,12 @@ class SetNames(NamedTuple):
     members: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Source(ABC):
+@dataclass(frozen=True, repr=False)
+class Source(SplitMapping[SourceSplit], ABC):
     """A dataset to read: images and their instance masks, in splits and annotation variants.
+
+    It is a mapping of the names of splits to splits: ``source["train"].table()`` is the table of
+    the default variant.
 
     A source holds paths and names, no data: it pickles small, and every call reads its file anew.
 
@@ -81,6 +86,13 @@ class Source(ABC):
     bad: Policy = field(default="refuse", kw_only=True)
     mapping: tuple[tuple[int, int], ...] = field(default=(), kw_only=True)
     kind: ClassVar[str]
+
+    def __repr__(self) -> str:
+        splits = [f"\n  {name}: {describe(self.variants(name))}" for name in self.splits]
+        return f"<{self.kind} dataset {self.path}{''.join(splits)}>"
+
+    def _split(self, name: str) -> SourceSplit:
+        return SourceSplit(self, name)
 
     @property
     def path(self) -> Path:
@@ -690,7 +702,7 @@ def expect_one_of(given: str, known: Collection[str], what: str, where: str) -> 
     Raises
     ------
     SourceError
-        If it is not among them; the message lists those that are, and the nearest.
+        Also a KeyError: if it is not among them; the message lists those that are, and the nearest.
     """
     if given not in known:
-        raise SourceError(no_such(what, given, known, where))
+        raise SourceNameError(no_such(what, given, known, where))

@@ -37,7 +37,7 @@ class CocoSplit(NamedTuple):
     looked_for: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CocoFiles(Source):
     """COCO JSON files; see :class:`mtfast.sources.Source`.
 

@@ -1,10 +1,11 @@
-"""One split of a store, and samples of it: an image with its masks, whole or a window."""
+"""One split of a store."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,23 +13,39 @@ from numpy.typing import NDArray
 from mtfast import image_files
 from mtfast.arguments import Window, check_window
 from mtfast.caching import cached_property
-from mtfast.errors import MtfastError, StoreError, counted, no_such, shown
+from mtfast.errors import MtfastError, StoreError, StoreNameError, no_such, shown
 from mtfast.jpeg.device import CodedImage
 from mtfast.limits import check_pixels, max_pixels
-from mtfast.painting.crop import crop_table
 from mtfast.painting.frame import check_out
-from mtfast.painting.paint import semantic
 from mtfast.paths import stem_of
 from mtfast.store import schema
 from mtfast.store.reading.annotations import Annotations
 from mtfast.store.reading.columns import read_column
+from mtfast.store.reading.describe import describe
 from mtfast.store.reading.image_files import FileReader
+from mtfast.store.reading.many import read_alike, read_each, read_known
 from mtfast.store.reading.masks import MaskReader
+from mtfast.store.reading.positions import (
+    ImageKey,
+    ImageKeys,
+    is_position,
+    position_of,
+    positions_of,
+)
 from mtfast.store.reading.root import StoreRoot, open_root
+from mtfast.store.reading.sample import CroppedSample, Sample
+from mtfast.store.reading.selection import Selection
 from mtfast.store.reading.windows import WindowReader, has_crop_index
 from mtfast.table import Category, RunTable
 
-__all__ = ["CroppedSample", "Sample", "Split"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["CroppedSample", "Sample", "Selection", "Split"]
+
+# A mask of 1200 x 1920 takes 0.1 ms. Threads would wait for the GIL: 32 masks took twice as long on
+# two of them as on one (Python 3.11).
+_MASK_WORKERS = 1
 
 
 class Split:
@@ -36,6 +53,10 @@ class Split:
 
     ``mtfast.open(path)[name]`` makes it. Wherever a method takes an image, that is its index, its
     file name or its stem, which is the UUID in published sets.
+
+    It is a sequence of samples. A slice, a list, an array of indices or a mask in brackets makes a
+    :class:`Selection`, as light as a slice of a range; ``train.image([3, 7])`` decodes many at
+    once.
 
     Attributes
     ----------
@@ -52,8 +73,10 @@ class Split:
     Examples
     --------
     >>> train = mtfast.open("graphene.zarr")["train"]
-    >>> train
-    <train: 10 images of 96 x 128>
+    >>> train                                                   # doctest: +ELLIPSIS
+    <split 'train': 10 images of up to 96 x 128, 4 classes, 106 variants...>
+    >>> [sample.index for sample in train[2:5]]
+    [2, 3, 4]
     >>> sample = train[3]
     >>> sample.image.shape, sample.semantic.shape, sample.instances.n_images
     ((96, 128, 3), (96, 128), 1)
@@ -63,7 +86,7 @@ class Split:
         self.store = store
         self.name = name
         if name not in store.splits:
-            raise StoreError(no_such("split", name, store.splits, str(store.path)))
+            raise StoreNameError(no_such("split", name, store.splits, str(store.path)))
         self._files = store.files
         self.attributes: dict[str, Any] = store.attributes_of(name)
         self.n_images = self._number("n_images")
@@ -72,35 +95,62 @@ class Split:
         return _open_split, (self.store.path, self.name, self.store.verify)
 
     def __repr__(self) -> str:
-        sizes = np.unique(np.stack([self.heights, self.widths]), axis=1).shape[1]
-        size = "several sizes" if sizes > 1 else f"{self.height} x {self.width}"
-        return f"<{self.name}: {counted(self.n_images, 'image')} of {size}>"
+        return f"<split {self.name!r}: {describe(self)}>"
+
+    def _repr_html_(self) -> str:
+        from mtfast.store.reading.notebook import split_html
+
+        return split_html(self)
 
     def __len__(self) -> int:
         return self.n_images
 
     def __iter__(self) -> Iterator[Sample]:
-        return map(self.__getitem__, range(self.n_images))
+        return (Sample(self, index) for index in range(self.n_images))
 
-    def __getitem__(self, image: int | str) -> Sample:
-        """Return one image with its masks, each decoded when it is first used.
+    def __contains__(self, image: object) -> bool:
+        if isinstance(image, Sample):
+            place = image.split.store.path, image.split.name
+            return place == (self.store.path, self.name)
+        if isinstance(image, str | UUID):
+            return str(image) in self._index_of
+        return is_position(image, self.n_images)
+
+    @overload
+    def __getitem__(self, images: ImageKey) -> Sample: ...
+
+    @overload
+    def __getitem__(self, images: ImageKeys) -> Selection: ...
+
+    def __getitem__(self, images: ImageKey | ImageKeys) -> Sample | Selection:
+        """Return one image with its masks, or a selection of several; nothing is read yet.
 
         Parameters
         ----------
-        image : int or str
+        images : int, str, UUID, slice, list or array
+            One image by its index, where negative ones count from the end, by its file name or
+            its stem. Several by a slice, a list or an array of these, or a mask, a bool for each
+            image of the split.
 
         Returns
         -------
-        Sample
+        Sample or Selection
 
         Raises
         ------
-        StoreError, IndexError
+        StoreError, IndexError, TypeError
             As :meth:`index`.
-        """
-        return Sample(self, self.index(image))
 
-    def crop(self, image: int | str, y: int, x: int, h: int, w: int) -> CroppedSample:
+        Examples
+        --------
+        >>> train = mtfast.open("graphene.zarr")["train"]
+        >>> len(train[0:5]), len(train[[1, 3]]), len(train[train.heights > 100])
+        (5, 2, 0)
+        """
+        found = positions_of(images, self.n_images, self._find)
+        return Sample(self, found) if isinstance(found, int) else Selection(self, found)
+
+    def crop(self, image: ImageKey, y: int, x: int, h: int, w: int) -> CroppedSample:
         """Return a window of one image with its masks, each made when it is first used.
 
         The pixels are those of the window of :meth:`image`. With a crop index no others are
@@ -133,7 +183,7 @@ class Split:
         index = self.index(image)
         return CroppedSample(self, index, check_window((y, x, h, w), *self.size(index)))
 
-    def crop_image(self, image: int | str, y: int, x: int, h: int, w: int) -> NDArray[np.uint8]:
+    def crop_image(self, image: ImageKey, y: int, x: int, h: int, w: int) -> NDArray[np.uint8]:
         """Decode a window of an image.
 
         Parameters
@@ -162,7 +212,9 @@ class Split:
             found = np.ascontiguousarray(self.image(index)[y : y + h, x : x + w])
         return found
 
-    def images_gpu(self, images: Sequence[int | str], device: Any = "cuda") -> Any:
+    def images_gpu(
+        self, images: Sequence[ImageKey], device: torch.device | str = "cuda"
+    ) -> torch.Tensor:
         """Decode images of one size on a GPU.
 
         Parameters
@@ -195,8 +247,10 @@ class Split:
         return self.crops_gpu(sizes, device)
 
     def crops_gpu(
-        self, windows: Sequence[tuple[int | str, int, int, int, int]], device: Any = "cuda"
-    ) -> Any:
+        self,
+        windows: Sequence[tuple[ImageKey, int, int, int, int]],
+        device: torch.device | str = "cuda",
+    ) -> torch.Tensor:
         """Decode windows of one size on a GPU, with the crop index where there is one.
 
         Parameters
@@ -280,7 +334,7 @@ class Split:
         """Columns of the image that has most, in pixels."""
         return int(self.widths.max(initial=0))
 
-    def size(self, image: int | str) -> tuple[int, int]:
+    def size(self, image: ImageKey) -> tuple[int, int]:
         """Return the size of an image.
 
         Parameters
@@ -355,12 +409,12 @@ class Split:
         stems = map(stem_of, self.names.tolist())
         return {k: v for k, v in zip(stems, self.set_names.tolist(), strict=True) if v}
 
-    def index(self, image: int | str) -> int:
+    def index(self, image: ImageKey) -> int:
         """Return the index of an image.
 
         Parameters
         ----------
-        image : int or str
+        image : int, str or UUID
             Its index, where negative ones count from the end; its file name; or its stem.
 
         Returns
@@ -371,9 +425,11 @@ class Split:
         Raises
         ------
         StoreError
-            If no image has that name.
+            Also a KeyError: if no image has that name.
         IndexError
             If the index is out of range.
+        TypeError
+            If it is none of these.
 
         Examples
         --------
@@ -382,18 +438,14 @@ class Split:
         >>> train.index(name), train.index(name.removesuffix(".jpg")), train.index(-7)
         (3, 3, 3)
         """
-        if isinstance(image, str):
-            found = self._index_of.get(image)
-            if found is None:
-                where = f"split {self.name!r}"
-                raise StoreError(no_such("image", image, self.names.tolist(), where))
-            return found
-        number = image.__index__()
-        if number < 0:
-            number += self.n_images
-        if not 0 <= number < self.n_images:
-            raise IndexError(f"image {image} of a split of {counted(self.n_images, 'image')}")
-        return number
+        return position_of(image, self.n_images, self._find)
+
+    def _find(self, name: str) -> int:
+        found = self._index_of.get(name)
+        if found is None:
+            where = f"split {self.name!r}"
+            raise StoreNameError(no_such("image", name, self.names.tolist(), where))
+        return found
 
     @cached_property
     def _index_of(self) -> dict[str, int]:
@@ -407,14 +459,26 @@ class Split:
         """Whether the store holds the images, not only their masks."""
         return bool(self.attributes.get("images", False))
 
-    def image(self, image: int | str, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Decode an image.
+    @overload
+    def image(self, image: ImageKey, out: NDArray[Any] | None = None) -> NDArray[Any]: ...
+
+    @overload
+    def image(
+        self, image: ImageKeys, out: NDArray[Any] | None = None
+    ) -> NDArray[Any] | list[NDArray[Any]]: ...
+
+    def image(
+        self, image: ImageKey | ImageKeys, out: NDArray[Any] | None = None
+    ) -> NDArray[Any] | list[NDArray[Any]]:
+        """Decode an image, or several side by side on the cores of this machine.
 
         Parameters
         ----------
-        image : int or str
+        image : int, str, UUID, slice, list or array
+            One image, or several as in brackets: ``train.image([3, 1, 3])``.
         out : array, optional
-            Takes the pixels; of the image's shape and type, in C order.
+            Takes the pixels; of the shape and type of the result, in C order. Where an image turns
+            out to be damaged, those of others may have been written.
 
         Returns
         -------
@@ -423,15 +487,44 @@ class Split:
             files of 16 bits keep theirs. Alpha is left out. It is turned as its masks are, see
             :attr:`orientations`.
 
+            Of several images (n, height, width, 3) or (n, height, width), in the order in which
+            they were asked for; a list of n arrays where their sizes or types differ.
+
         Raises
         ------
         StoreError
-            If the split holds no images, the bytes are damaged, ``out`` has another shape, type
-            or memory order or is read-only, or as :meth:`index`.
+            If the split holds no images, bytes are damaged, ``out`` has another shape, type or
+            memory order or is read-only, or as :meth:`index`.
+        IndexError, TypeError
+            As :meth:`index`.
+
+        Examples
+        --------
+        >>> train = mtfast.open("graphene.zarr")["train"]
+        >>> train.image([3, 1, 3]).shape
+        (3, 96, 128, 3)
         """
         self._require_images()
-        index = self.index(image)
-        size = self.size(index)
+        found = positions_of(image, self.n_images, self._find)
+        if isinstance(found, int):
+            return self._decode(found, out)
+        shape = self._common_size(found)
+        if shape is None:
+            return read_each(self._decode, found, out)
+        if all(map(self._is_plain_jpeg, found.tolist())):
+            return read_known(self._decode, found, (*shape, 3), np.dtype(np.uint8), out)
+        return read_alike(self._decode, found, out)
+
+    def _common_size(self, indices: NDArray[np.int64]) -> tuple[int, int] | None:
+        """Return the size of some images, or None if there are several."""
+        if not indices.size:
+            return self.height, self.width
+        sizes = np.stack([self.heights[indices], self.widths[indices]])
+        return tuple(sizes[:, 0].tolist()) if (sizes == sizes[:, :1]).all() else None
+
+    def _decode(self, index: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Decode one image."""
+        size = int(self.heights[index]), int(self.widths[index])
         data = self._image_files.read(index)
         try:
             if out is not None and self._is_plain_jpeg(index):
@@ -456,7 +549,7 @@ class Split:
             f"{' x '.join(map(str, self.size(index)))} pixels; run 'mtfast check' on the store"
         )
 
-    def image_bytes(self, image: int | str) -> bytes:
+    def image_bytes(self, image: ImageKey) -> bytes:
         """Return the image file, byte for byte as it was converted.
 
         Parameters
@@ -475,7 +568,7 @@ class Split:
         self._require_images()
         return self._image_files.read(self.index(image))
 
-    def fetch_ahead(self, image: int | str) -> None:
+    def fetch_ahead(self, image: ImageKey) -> None:
         """Ask the system for an image's bytes, which will be read soon; return at once.
 
         Parameters
@@ -490,33 +583,59 @@ class Split:
         self._require_images()
         self._image_files.fetch_ahead(self.index(image))
 
-    def semantic(self, image: int | str, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Read a semantic mask.
+    @overload
+    def semantic(self, image: ImageKey, out: NDArray[Any] | None = None) -> NDArray[Any]: ...
+
+    @overload
+    def semantic(
+        self, image: ImageKeys, out: NDArray[Any] | None = None
+    ) -> NDArray[Any] | list[NDArray[Any]]: ...
+
+    def semantic(
+        self, image: ImageKey | ImageKeys, out: NDArray[Any] | None = None
+    ) -> NDArray[Any] | list[NDArray[Any]]:
+        """Read a semantic mask, or several into one array.
 
         Parameters
         ----------
-        image : int or str
-        out : (height, width) array, optional
-            Takes the pixels; of :attr:`semantic_dtype`, in C order.
+        image : int, str, UUID, slice, list or array
+            One image, or several as in brackets: ``train.semantic(train.heights == 480)``.
+        out : array, optional
+            Takes the pixels; of the shape of the result and of :attr:`semantic_dtype`, in C order.
+            Where a mask turns out to be damaged, those of others may have been written.
 
         Returns
         -------
         (height, width) uint8 or uint16
-            Category ids, in C order: ``out`` if given. 0 is background.
+            Category ids, in C order: ``out`` if given. 0 is background. Of several images
+            (n, height, width), in the order in which they were asked for; a list of n arrays where
+            their sizes differ.
 
         Raises
         ------
         StoreError
-            If the bytes are damaged, ``out`` has another shape, type or memory order or is
-            read-only, or as :meth:`index`.
+            If bytes are damaged, ``out`` has another shape, type or memory order or is read-only,
+            or as :meth:`index`.
+        IndexError, TypeError
+            As :meth:`index`.
         """
-        index = self.index(image)
-        size = self.size(index)
+        found = positions_of(image, self.n_images, self._find)
+        if isinstance(found, int):
+            return self._read_mask(found, out)
+        shape = self._common_size(found)
+        if shape is None:
+            return read_each(self._read_mask, found, out, _MASK_WORKERS)
+        dtype = self.semantic_dtype
+        return read_known(self._read_mask, found, shape, dtype, out, _MASK_WORKERS)
+
+    def _read_mask(self, index: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Read one semantic mask."""
+        size = int(self.heights[index]), int(self.widths[index])
         if out is not None:
             check_out(out, size, (self._masks.dtype,), error=StoreError)
         return self._masks.read(index, size, out)
 
-    def instances(self, image: int | str, variant: str | None = None) -> RunTable:
+    def instances(self, image: ImageKey, variant: str | None = None) -> RunTable:
         """Return the instances of an image, as one annotation file of the source lists them.
 
         Parameters
@@ -544,7 +663,7 @@ class Split:
         """
         return self._annotations.of_image(self.index(image), variant or self.semantic_variant)
 
-    def lists(self, image: int | str, variant: str | None = None) -> bool:
+    def lists(self, image: ImageKey, variant: str | None = None) -> bool:
         """Return whether an annotation file of the source lists an image, even without instances.
 
         Parameters
@@ -768,83 +887,6 @@ class Split:
                 f"split {self.name!r} holds masks only; expected images; "
                 f"convert the set again with --images keep"
             )
-
-
-class Sample:
-    """One image of a split with its masks; each is read and decoded when it is first used.
-
-    Attributes
-    ----------
-    index : int
-        Of the image in the split.
-    """
-
-    def __init__(self, split: Split, index: int) -> None:
-        self._split = split
-        self.index = index
-
-    def __repr__(self) -> str:
-        return f"<sample {self.index} of {self._split.name}: {self.name}>"
-
-    @property
-    def name(self) -> str:
-        """File name of the image."""
-        return str(self._split.names[self.index])
-
-    @cached_property
-    def image(self) -> NDArray[np.uint8]:
-        """The image, (height, width, 3) uint8 RGB."""
-        return self._split.image(self.index)
-
-    @cached_property
-    def semantic(self) -> NDArray[Any]:
-        """The semantic mask, (height, width) uint8 or uint16."""
-        return self._split.semantic(self.index)
-
-    @cached_property
-    def instances(self) -> RunTable:
-        """The instances, from the variant that the semantic mask was painted from."""
-        return self._split.instances(self.index)
-
-
-class CroppedSample(Sample):
-    """A window of one image with its masks; :meth:`Split.crop` makes it.
-
-    Masks are painted from the runs that the window cuts; the rest of the mask is never made.
-
-    Attributes
-    ----------
-    index : int
-        Of the image in the split.
-    window : Window
-    """
-
-    def __init__(self, split: Split, index: int, window: Window) -> None:
-        super().__init__(split, index)
-        self.window = window
-
-    def __repr__(self) -> str:
-        return f"<window {self.window} of sample {self.index} of {self._split.name}: {self.name}>"
-
-    @cached_property
-    def image(self) -> NDArray[np.uint8]:
-        """The window of the image, (height, width, 3) uint8 RGB."""
-        return self._split.crop_image(self.index, *self.window)
-
-    @cached_property
-    def semantic(self) -> NDArray[Any]:
-        """The window of the semantic mask, (height, width) uint8 or uint16."""
-        _, _, height, width = self.window
-        mask = np.zeros((height, width), self._split.semantic_dtype)
-        # An image that the variant does not list has an empty mask.
-        if self._split.lists(self.index):
-            semantic(self.instances, out=mask[None])
-        return mask
-
-    @cached_property
-    def instances(self) -> RunTable:
-        """The instances that have a pixel in the window, in its frame."""
-        return crop_table(self._split.instances(self.index), self.window)
 
 
 def _open_split(path: Path, name: str, verify: bool) -> Split:

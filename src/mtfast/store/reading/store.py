@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mtfast.errors import StoreError, no_such
+from mtfast.errors import StoreNameError, no_such
+from mtfast.splits import SplitMapping
+from mtfast.store.reading.describe import describe
 from mtfast.store.reading.root import StoreRoot, open_root
 from mtfast.store.reading.split import Split
 
@@ -51,8 +52,11 @@ def open_store(path: str | os.PathLike[str], verify: bool = True) -> Store:
     return Store(open_root(path, verify))
 
 
-class Store:
+class Store(SplitMapping[Split]):
     """An opened dataset: a mapping of split names to splits. See :func:`mtfast.open`.
+
+    ``store["train"]``, ``store.keys()``, ``store.items()`` and the rest are those of a dict. A name
+    that it does not have raises a StoreError that is a KeyError.
 
     Attributes
     ----------
@@ -80,22 +84,19 @@ class Store:
         return open_store, (self.path, self.verify)
 
     def __repr__(self) -> str:
-        return f"<mtfast store {self.path}: {', '.join(map(repr, self._splits.values()))}>"
+        splits = [f"\n  {name}: {describe(split)}" for name, split in self._splits.items()]
+        return f"<mtfast store {self.path}{''.join(splits)}>"
 
-    def __getitem__(self, split: str) -> Split:
+    def _repr_html_(self) -> str:
+        from mtfast.store.reading.notebook import store_html
+
+        return store_html(self)
+
+    def _split(self, name: str) -> Split:
         try:
-            return self._splits[split]
+            return self._splits[name]
         except KeyError:
-            raise StoreError(no_such("split", split, self._splits, str(self.path))) from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._splits)
-
-    def __len__(self) -> int:
-        return len(self._splits)
-
-    def __contains__(self, split: object) -> bool:
-        return split in self._splits
+            raise StoreNameError(no_such("split", name, self._splits, str(self.path))) from None
 
     @property
     def splits(self) -> tuple[str, ...]:
