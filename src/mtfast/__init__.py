@@ -82,4 +82,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    from mtfast.public import public_names
+
+    return public_names(globals())

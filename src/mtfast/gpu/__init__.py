@@ -29,6 +29,7 @@ except ImportError:
 from mtfast.gpu.label_maps import from_label_map
 from mtfast.gpu.lists import area, bbox, decode, iou
 from mtfast.gpu.masks import encode, encode_rles, encode_table
+from mtfast.public import public_names
 
 __all__ = [
     "area",
@@ -40,3 +41,7 @@ __all__ = [
     "from_label_map",
     "iou",
 ]
+
+
+def __dir__() -> list[str]:
+    return public_names(globals())

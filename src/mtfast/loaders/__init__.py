@@ -13,5 +13,10 @@ Only ``torch``, ``batches``, ``forms`` and ``gpu`` import PyTorch.
 """
 
 from mtfast.loaders.views import Augment
+from mtfast.public import public_names
 
 __all__ = ["Augment"]
+
+
+def __dir__() -> list[str]:
+    return public_names(globals())

@@ -11,6 +11,9 @@ from functools import partial
 from multiprocessing import get_all_start_methods, get_context
 from typing import Any, NamedTuple, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 # Compiled code takes most of a second to load: here, not in the first batch.
 import mtfast.kernels.operations.transform  # noqa: F401
 from mtfast.arguments import ImagesOption, as_integer, check_flag
@@ -22,7 +25,7 @@ from mtfast.loaders.reader import TARGETS, Crowds, Reader
 from mtfast.loaders.sampler import Epoch, SampleKey, Sampler
 from mtfast.loaders.slots import Slots
 from mtfast.loaders.views import Augment
-from mtfast.loaders.weights import weights_by_class
+from mtfast.loaders.weights import ClassWeights, weights_by_class
 
 try:
     import torch.distributed
@@ -36,6 +39,7 @@ except ImportError:
 from mtfast.loaders.batches import PackedBatch, pack_batch, pack_dicts, unpack_batch
 from mtfast.loaders.forms import (
     FORMS,
+    Formatted,
     apply_transform,
     check_form,
     check_image_format,
@@ -46,6 +50,7 @@ from mtfast.loaders.reads import MOST_EPOCHS, ReadCounts
 from mtfast.loaders.seeding import seeded
 from mtfast.loaders.workers import Pending, Team, Workers
 from mtfast.loaders.world import distributed_world
+from mtfast.public import public_names
 
 __all__ = ["Dataset", "Loader", "collate"]
 
@@ -288,7 +293,7 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         """Value in semantic masks that a loss is to leave out: 255, or 65535 in uint16."""
         return self.reader.ignore_value
 
-    def class_counts(self) -> Any:
+    def class_counts(self) -> NDArray[np.int64]:
         """Count the instances of each class in each image.
 
         Returns
@@ -336,7 +341,7 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         """
         self._reads.load_state_dict(state)
 
-    def __getitem__(self, key: SampleKey | int | slice) -> Any:
+    def __getitem__(self, key: SampleKey | int | slice) -> Formatted | list[Formatted]:
         """Read a sample.
 
         Parameters
@@ -362,7 +367,9 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         (sample,) = unpack_batch(self.read_batch([key]))
         return FORMS[self.form].convert(sample)
 
-    def read_batch(self, keys: Sequence[SampleKey], out: Any = None) -> PackedBatch:
+    def read_batch(
+        self, keys: Sequence[SampleKey], out: NDArray[np.uint8] | None = None
+    ) -> PackedBatch:
         """Read samples into one buffer.
 
         Parameters
@@ -379,7 +386,9 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
             return self.read_plain(keys, out)
         return self.transform_batch(keys, self.read_plain(keys), out)
 
-    def read_plain(self, keys: Sequence[SampleKey], out: Any = None) -> PackedBatch:
+    def read_plain(
+        self, keys: Sequence[SampleKey], out: NDArray[np.uint8] | None = None
+    ) -> PackedBatch:
         """Read samples into one buffer, without the transform.
 
         Parameters
@@ -395,7 +404,7 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         return pack_batch(samples, out, self.image_format)
 
     def transform_batch(
-        self, keys: Sequence[SampleKey], batch: PackedBatch, out: Any = None
+        self, keys: Sequence[SampleKey], batch: PackedBatch, out: NDArray[np.uint8] | None = None
     ) -> PackedBatch:
         """Call the transform on each sample of a batch.
 
@@ -525,7 +534,7 @@ class Loader:
         rank: int | None = None,
         ranks: int | None = None,
         read_ahead: int = 64,
-        weights: Any = None,
+        weights: ClassWeights | NDArray[np.float64] | None = None,
         samples_per_epoch: int | None = None,
     ) -> None:
         if not isinstance(dataset, Dataset):
@@ -618,7 +627,7 @@ class Loader:
         """The current epoch, or the next one if it is over."""
         return self.sampler.epoch
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Formatted]:
         return _Batches(self)
 
     def start(self, epoch: int) -> None:
@@ -929,3 +938,7 @@ def _world_of(rank: int | None, ranks: int | None) -> Callable[[], tuple[int, in
 
 def _given(rank: int, ranks: int) -> tuple[int, int]:
     return rank, ranks
+
+
+def __dir__() -> list[str]:
+    return public_names(globals())

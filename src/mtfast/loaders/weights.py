@@ -7,7 +7,6 @@ comes, relative to the others; :class:`mtfast.loaders.sampler.EpochOrder` draws 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,8 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 from mtfast.arguments import as_integer
 from mtfast.errors import MtfastError, no_such, shown
 from mtfast.loaders.classes import ClassTable
+from mtfast.public import public_names
 
-__all__ = ["repeat_factors", "weights_by_class"]
+__all__ = ["ClassWeights", "repeat_factors", "weights_by_class"]
+
+ClassWeights = Mapping[str, float] | Mapping[int, float] | Mapping[str | int, float]
+"""Name or number of a class -> weight of the images that show it."""
 
 Float64 = NDArray[np.float64]
 
@@ -67,9 +70,7 @@ def repeat_factors(counts: ArrayLike, threshold: float) -> Float64:
     return factors
 
 
-def weights_by_class(
-    counts: ArrayLike, classes: ClassTable, weights: Mapping[Any, float]
-) -> Float64:
+def weights_by_class(counts: ArrayLike, classes: ClassTable, weights: ClassWeights) -> Float64:
     """Return how often each image comes, from weights of classes.
 
     Parameters
@@ -114,3 +115,7 @@ def weights_by_class(
     shows = np.asarray(counts) > 0
     largest = np.where(shows, of_class, 0.0).max(axis=1, initial=0.0)
     return np.where(shows.any(axis=1), largest, 1.0)
+
+
+def __dir__() -> list[str]:
+    return public_names(globals())

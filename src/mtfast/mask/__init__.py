@@ -32,6 +32,7 @@ from mtfast.mask.overlay import paint
 from mtfast.mask.pixels import decode, encode
 from mtfast.mask.py_objects import frPyObjects, to_uncompressed
 from mtfast.mask.validation import validate
+from mtfast.public import public_names
 
 __all__ = [
     "area",
@@ -56,3 +57,7 @@ __all__ = [
     "uninstall",
     "validate",
 ]
+
+
+def __dir__() -> list[str]:
+    return public_names(globals())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, chain
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +13,57 @@ from mtfast.errors import MtfastError, RLEError, shown
 from mtfast.rles import Rles
 from mtfast.table import MAX_PIXELS, RunTable
 
-__all__ = ["RLE", "Mask", "Masks", "checked_size", "dicts_of", "like_given", "rle_of", "rles_of"]
+__all__ = [
+    "RLE",
+    "Boxes",
+    "Mask",
+    "Masks",
+    "UncompressedRLE",
+    "checked_size",
+    "dicts_of",
+    "like_given",
+    "rle_of",
+    "rles_of",
+]
 
-RLE = dict[str, Any]
-"""A mask as it is returned: its size [height, width] and COCO's compressed text as bytes."""
 
-Mask = Mapping[str, Any]
+class RLE(TypedDict):
+    """A mask as it is returned: a plain dict.
+
+    Attributes
+    ----------
+    size : list of int
+        [height, width]
+    counts : bytes
+        COCO's compressed text.
+    """
+
+    size: list[int]
+    counts: bytes
+
+
+class UncompressedRLE(TypedDict):
+    """A mask with its runs as numbers: a plain dict.
+
+    Attributes
+    ----------
+    size : list of int
+        [height, width]
+    counts : list of int
+        Run lengths, background first.
+    """
+
+    size: list[int]
+    counts: list[int]
+
+
+Mask = Mapping[str, object]
 """A mask as it is given: counts may also be str, or a list of run lengths."""
 
 Masks = Sequence[Mask] | RunTable
+
+Boxes = Sequence[Sequence[float]] | NDArray[np.integer[Any] | np.floating[Any]]
+"""(n, 4) x, y, width and height."""
 
 # Floats below this are exact, and fit into int64.
 _EXACT = 2.0**53
@@ -138,7 +180,7 @@ def dicts_of(rles: Rles) -> list[RLE]:
     ]
 
 
-def like_given(given: Mask | Masks, result: Rles) -> Any:
+def like_given(given: Mask | Masks, result: Rles) -> RLE | list[RLE]:
     """Return a result as the argument was given: one dict for one dict, else a list.
 
     Parameters

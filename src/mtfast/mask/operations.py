@@ -7,7 +7,7 @@ RunTable. The functions of the same names in :mod:`mtfast.rles` do the work.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal, overload
 
 import numpy as np
 
@@ -82,12 +82,30 @@ def components(rle: Mask, connectivity: Literal[4, 8] = 4) -> list[RLE]:
     return dicts_of(operations.components(rles_of(one_mask(rle)), connectivity).rles)
 
 
+@overload
+def erode(
+    rleObjs: Mask,
+    n: int = ...,
+    connectivity: Literal[4, 8] = ...,
+    border: Literal[0, 1] = ...,
+) -> RLE: ...
+
+
+@overload
+def erode(
+    rleObjs: Masks,
+    n: int = ...,
+    connectivity: Literal[4, 8] = ...,
+    border: Literal[0, 1] = ...,
+) -> list[RLE]: ...
+
+
 def erode(
     rleObjs: Mask | Masks,
     n: int = 1,
     connectivity: Literal[4, 8] = 8,
     border: Literal[0, 1] = 0,
-) -> Any:
+) -> RLE | list[RLE]:
     """Take n layers of pixels off masks.
 
     Parameters
@@ -125,13 +143,33 @@ def erode(
     return like_given(rleObjs, operations.erode(rles_of(rleObjs), n, connectivity, border))
 
 
+@overload
+def boundary(
+    rleObjs: Mask,
+    width: int = ...,
+    *,
+    ratio: float | None = ...,
+    connectivity: Literal[4, 8] = ...,
+) -> RLE: ...
+
+
+@overload
+def boundary(
+    rleObjs: Masks,
+    width: int = ...,
+    *,
+    ratio: float | None = ...,
+    connectivity: Literal[4, 8] = ...,
+) -> list[RLE]: ...
+
+
 def boundary(
     rleObjs: Mask | Masks,
     width: int = 1,
     *,
     ratio: float | None = None,
     connectivity: Literal[4, 8] = 8,
-) -> Any:
+) -> RLE | list[RLE]:
     """Keep the pixels of masks that erosion takes away.
 
     Parameters
@@ -169,7 +207,15 @@ def boundary(
     return like_given(rleObjs, kept)
 
 
-def crop(rleObjs: Mask | Masks, y: int, x: int, h: int, w: int) -> Any:
+@overload
+def crop(rleObjs: Mask, y: int, x: int, h: int, w: int) -> RLE: ...
+
+
+@overload
+def crop(rleObjs: Masks, y: int, x: int, h: int, w: int) -> list[RLE]: ...
+
+
+def crop(rleObjs: Mask | Masks, y: int, x: int, h: int, w: int) -> RLE | list[RLE]:
     """Cut one window out of masks.
 
     Parameters
@@ -206,7 +252,7 @@ def crop(rleObjs: Mask | Masks, y: int, x: int, h: int, w: int) -> Any:
     return like_given(rleObjs, operations.crop(rles_of(rleObjs), y, x, h, w)[0])
 
 
-def _few_windows(masks: Any, y: int, x: int, h: int, w: int) -> list[RLE] | None:
+def _few_windows(masks: Mask | Masks, y: int, x: int, h: int, w: int) -> list[RLE] | None:
     """Cut a window out of masks, or return None if one is not as simple as most are."""
     offsets = np.empty(2 if type(masks) is dict else len(masks) + 1, np.int64)
     text = few.cropped(masks, y, x, h, w, offsets)
@@ -217,6 +263,28 @@ def _few_windows(masks: Any, y: int, x: int, h: int, w: int) -> list[RLE] | None
     ]
 
 
+@overload
+def pad(
+    rleObjs: Mask,
+    top: int,
+    bottom: int,
+    left: int,
+    right: int,
+    value: Literal[0, 1] = ...,
+) -> RLE: ...
+
+
+@overload
+def pad(
+    rleObjs: Masks,
+    top: int,
+    bottom: int,
+    left: int,
+    right: int,
+    value: Literal[0, 1] = ...,
+) -> list[RLE]: ...
+
+
 def pad(
     rleObjs: Mask | Masks,
     top: int,
@@ -224,7 +292,7 @@ def pad(
     left: int,
     right: int,
     value: Literal[0, 1] = 0,
-) -> Any:
+) -> RLE | list[RLE]:
     """Add rows and columns around masks.
 
     Parameters
@@ -257,7 +325,15 @@ def pad(
     return like_given(rleObjs, operations.pad(rles_of(rleObjs), top, bottom, left, right, value))
 
 
-def flip(rleObjs: Mask | Masks, axis: Literal["horizontal", "vertical"]) -> Any:
+@overload
+def flip(rleObjs: Mask, axis: Literal["horizontal", "vertical"]) -> RLE: ...
+
+
+@overload
+def flip(rleObjs: Masks, axis: Literal["horizontal", "vertical"]) -> list[RLE]: ...
+
+
+def flip(rleObjs: Mask | Masks, axis: Literal["horizontal", "vertical"]) -> RLE | list[RLE]:
     """Mirror masks.
 
     Parameters
@@ -288,7 +364,15 @@ def flip(rleObjs: Mask | Masks, axis: Literal["horizontal", "vertical"]) -> Any:
     return like_given(rleObjs, operations.flip(rles_of(rleObjs), axis))
 
 
-def rot90(rleObjs: Mask | Masks, k: int = 1) -> Any:
+@overload
+def rot90(rleObjs: Mask, k: int = ...) -> RLE: ...
+
+
+@overload
+def rot90(rleObjs: Masks, k: int = ...) -> list[RLE]: ...
+
+
+def rot90(rleObjs: Mask | Masks, k: int = 1) -> RLE | list[RLE]:
     """Turn masks by k quarter turns counterclockwise, as ``numpy.rot90`` does.
 
     Parameters

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from mtfast.errors import MtfastError, shown
 from mtfast.mask import few
 from mtfast.mask.arguments import are_masks, is_ring
-from mtfast.mask.dicts import RLE, Mask, Masks, checked_size, dicts_of, rles_of
+from mtfast.mask.dicts import (
+    RLE,
+    Boxes,
+    Mask,
+    Masks,
+    UncompressedRLE,
+    checked_size,
+    dicts_of,
+    rles_of,
+)
 from mtfast.mask.validation import check_texts, scratch_for
 from mtfast.rles.polygons import as_float, rasterise
 
@@ -21,7 +30,17 @@ __all__ = ["frPyObjects", "to_uncompressed"]
 _AT_A_TIME = 128
 
 
-def frPyObjects(pyobj: Any, h: int, w: int) -> Any:
+@overload
+def frPyObjects(pyobj: Mask | Sequence[float], h: int, w: int) -> RLE: ...
+
+
+@overload
+def frPyObjects(pyobj: Sequence[Mask] | Boxes, h: int, w: int) -> list[RLE]: ...
+
+
+def frPyObjects(
+    pyobj: Mask | Sequence[float] | Sequence[Mask] | Boxes, h: int, w: int
+) -> RLE | list[RLE]:
     """Make masks of polygons, boxes or uncompressed RLE.
 
     Parameters
@@ -57,6 +76,10 @@ def frPyObjects(pyobj: Any, h: int, w: int) -> Any:
         return short
     if type(pyobj) is dict and (counted := _few_counts(pyobj)):
         return counted
+    return _of_any_kind(pyobj, h, w)
+
+
+def _of_any_kind(pyobj: Any, h: int, w: int) -> RLE | list[RLE]:
     if isinstance(pyobj, np.ndarray):
         if pyobj.ndim != 2 or pyobj.shape[1] != 4 or pyobj.dtype.kind not in "uif":
             raise MtfastError(
@@ -88,7 +111,15 @@ def frPyObjects(pyobj: Any, h: int, w: int) -> Any:
         raise
 
 
-def to_uncompressed(rleObjs: Mask | Masks) -> Any:
+@overload
+def to_uncompressed(rleObjs: Mask) -> UncompressedRLE: ...
+
+
+@overload
+def to_uncompressed(rleObjs: Masks) -> list[UncompressedRLE]: ...
+
+
+def to_uncompressed(rleObjs: Mask | Masks) -> UncompressedRLE | list[UncompressedRLE]:
     """Return masks with their counts as lists of run lengths, background first.
 
     Parameters
@@ -114,7 +145,7 @@ def to_uncompressed(rleObjs: Mask | Masks) -> Any:
     rles = check_texts(rles_of(rleObjs))
     scratch = scratch_for(rles)
     ends = rles.offsets.tolist()
-    found = []
+    found: list[UncompressedRLE] = []
     for k, (height, width) in enumerate(rles.sizes()):
         n = coco_string.decode_places(rles.text, ends[k], ends[k + 1], height * width, scratch)
         counts = np.diff(scratch[:n], prepend=0)
@@ -131,7 +162,7 @@ def _few_counts(mask: dict[str, Any]) -> RLE | None:
     return {"size": [*size], "counts": text} if text else None
 
 
-def _few_rings(rings: list[list[float]], h: int, w: int) -> list[RLE] | None:
+def _few_rings(rings: list[Any], h: int, w: int) -> list[RLE] | None:
     """Rasterise one mask for each ring, or return None if one is not as simple as most are."""
     found: list[RLE] = []
     for start in range(0, len(rings), _AT_A_TIME):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, RLEError
-from mtfast.mask.dicts import dicts_of, rles_of
+from mtfast.mask.dicts import Mask, Masks, dicts_of, rles_of
 from mtfast.rles import Rles
 from mtfast.table import RunTable, explain
 
@@ -84,7 +84,7 @@ def scratch_for(rles: Rles) -> NDArray[np.int64]:
     return np.empty(int(np.diff(rles.offsets).max(initial=0)), np.int64)
 
 
-def validate(rleObjs: Any) -> list[tuple[int, str]]:
+def validate(rleObjs: Mask | Masks | Sequence[object]) -> list[tuple[int, str]]:
     """Report everything that is wrong with a list of masks, not only the first thing.
 
     Parameters
@@ -107,6 +107,7 @@ def validate(rleObjs: Any) -> list[tuple[int, str]]:
     if isinstance(rleObjs, RunTable):
         rleObjs = dicts_of(rles_of(rleObjs))
     problems = []
+    rle: Any
     for k, rle in enumerate([rleObjs] if isinstance(rleObjs, Mapping) else rleObjs):
         try:
             check_texts(rles_of([rle], first=k), first=k)

@@ -25,7 +25,7 @@ A transform may add tensors under other keys; every form passes them on.
 A new form is a file with a ``FORM`` and a line in ``registry``.
 """
 
-from mtfast.loaders.forms.form import Form
+from mtfast.loaders.forms.form import Form, Formatted
 from mtfast.loaders.forms.registry import (
     FORMS,
     check_form,
@@ -38,6 +38,7 @@ from mtfast.loaders.forms.transform import apply_transform
 __all__ = [
     "FORMS",
     "Form",
+    "Formatted",
     "apply_transform",
     "check_form",
     "check_image_format",

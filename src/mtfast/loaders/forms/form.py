@@ -16,6 +16,7 @@ from mtfast.painting.instance_targets import InstanceTargets
 __all__ = [
     "INSTANCE_KEYS",
     "Form",
+    "Formatted",
     "Transform",
     "added_tensors",
     "import_library",
@@ -23,6 +24,10 @@ __all__ = [
     "view_size",
     "without_empty_instances",
 ]
+
+Formatted = dict[str, Any] | Any
+"""A sample or a batch in some form: a dict in most, else what its library takes. A type checker
+takes it for what the code that uses it says it is."""
 
 Transform = Callable[..., Any]
 """What a user gives as ``transform=``."""

@@ -7,7 +7,7 @@ from typing import Any
 from mtfast.errors import MtfastError, no_such, one_of, shown
 from mtfast.loaders.batches import PackedBatch, unpack_batch
 from mtfast.loaders.forms import detectron2, dicts, mask2former, tensors, torchvision, tv_tensors
-from mtfast.loaders.forms.form import Form
+from mtfast.loaders.forms.form import Form, Formatted
 
 __all__ = ["FORMS", "check_form", "check_image_format", "collate", "format_batch"]
 
@@ -118,7 +118,7 @@ def format_batch(form: str, batch: PackedBatch) -> Any:
     return FORMS[form].collate([FORMS[form].convert(sample) for sample in unpack_batch(batch)])
 
 
-def collate(samples: list[Any]) -> Any:
+def collate(samples: list[Formatted]) -> Formatted:
     """Make a batch of samples of any form, as ``collate_fn`` of PyTorch's own DataLoader.
 
     Parameters

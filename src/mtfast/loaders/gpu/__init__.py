@@ -24,5 +24,10 @@ except ImportError:
 from mtfast.loaders.gpu.loader import Loader
 from mtfast.loaders.gpu.nvjpeg import decode_jpegs
 from mtfast.loaders.gpu.painting import paint, paint_instances
+from mtfast.public import public_names
 
 __all__ = ["Loader", "decode_jpegs", "paint", "paint_instances"]
+
+
+def __dir__() -> list[str]:
+    return public_names(globals())

@@ -8,7 +8,9 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mtfast.arguments import as_integer
 from mtfast.caching import cached_property
@@ -23,6 +25,7 @@ from mtfast.loaders.gpu.maker import BatchMaker, MadeBatches
 from mtfast.loaders.gpu.memory import choose_memory
 from mtfast.loaders.reader import Reader
 from mtfast.loaders.sampler import SampleKey
+from mtfast.loaders.weights import ClassWeights
 
 __all__ = ["Loader"]
 
@@ -98,7 +101,7 @@ class Loader(on_cpu.Loader):
         prefetch: int = 2,
         rank: int | None = None,
         ranks: int | None = None,
-        weights: Any = None,
+        weights: ClassWeights | NDArray[np.float64] | None = None,
         samples_per_epoch: int | None = None,
         step: int = 1,
     ) -> None:
