@@ -62,5 +62,9 @@ class SplitMapping(Mapping[str, Split]):
     def __contains__(self, split: object) -> bool:
         return isinstance(split, str) and split in self.splits
 
+    def _ipython_key_completions_(self) -> list[str]:
+        # What IPython offers after data["
+        return list(self.splits)
+
     __eq__ = object.__eq__
     __hash__ = object.__hash__

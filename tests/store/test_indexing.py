@@ -241,6 +241,7 @@ def test_stores_and_sources_are_mappings_of_their_splits(tiny_store, tiny_set, o
     for key in (0, None, ("train",)):
         with pytest.raises(TypeError, match="expected its name; give one of: train, test"):
             data[key]
+    assert data._ipython_key_completions_() == ["train", "test"]
     assert data == data
     assert opened == "source" or {data: 1}[data] == 1
 

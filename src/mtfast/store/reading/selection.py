@@ -57,7 +57,7 @@ class Selection:
 
     def __init__(self, split: Split, indices: NDArray[np.int64]) -> None:
         self.split = split
-        self.indices = indices.copy()
+        self.indices = indices
         self.indices.flags.writeable = False
 
     def __repr__(self) -> str:
