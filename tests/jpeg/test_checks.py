@@ -6,7 +6,7 @@ import google_crc32c
 import numpy as np
 import pytest
 
-from mtfast.jpeg.checks import stretches_are_whole, sums_before
+from mtfast.jpeg.checks import first_changed, sums_before
 
 FILE = np.random.default_rng(0).integers(0, 256, 4, np.uint8).tobytes()
 
@@ -29,23 +29,21 @@ def test_a_flipped_bit_is_found_where_it_is_in_a_stretch(start):
     first = start >> 3
     for stop in range(start, 8 * len(FILE) + 1):
         ends = np.array([[start], [stop]])
-        sums = [
-            np.array([google_crc32c.value(bits_before(end))], np.uint32) for end in (start, stop)
-        ]
+        sums = [np.array([google_crc32c.value(bits_before(end))]) for end in (start, stop)]
         for bit in range(8 * first, 8 * (stop + 7 >> 3)):
             data = bytearray(FILE)
             data[bit >> 3] ^= 0x80 >> (bit & 7)
             # What was read begins mid-file, and has other stretches beside it.
-            read = b"ab" + bytes(data[first:]) + b"c"
-            found = stretches_are_whole(read, np.array([2]), *ends, *sums)
-            assert found == (not start <= bit < stop), (stop, bit)
+            read = np.frombuffer(b"ab" + bytes(data[first:]) + b"c", np.uint8)
+            found = first_changed(read, np.array([2]), *ends, *sums)
+            assert found == (0 if start <= bit < stop else -1), (stop, bit)
 
 
 def test_each_of_several_stretches_is_compared():
     starts, stops = np.array([0, 8, 16]), np.array([8, 16, 24])
-    sums = sums_before(FILE, starts), sums_before(FILE, stops)
+    sums = [sums_before(FILE, ends).astype(np.int64) for ends in (starts, stops)]
     for damaged in range(3):
-        data = bytearray(FILE)
-        assert stretches_are_whole(bytes(data), np.arange(3), starts, stops, *sums)
+        data = np.frombuffer(FILE, np.uint8).copy()
+        assert first_changed(data, np.arange(3), starts, stops, *sums) == -1
         data[damaged] ^= 1
-        assert not stretches_are_whole(bytes(data), np.arange(3), starts, stops, *sums)
+        assert first_changed(data, np.arange(3), starts, stops, *sums) == damaged

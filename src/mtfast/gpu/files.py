@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mtfast.jpeg.crop_indexes import PlannedReads, UnstuffedWindows
 from mtfast.jpeg.device import CodedImage, TableSet
 from mtfast.kernels.device import window_table as fields
+from mtfast.kernels.files import jpeg_windows
 
 __all__ = ["CodedFiles", "Files"]
 
 Int64 = NDArray[np.int64]
+
+
+# What windows that were read together have of the plan, and of the heads of their files.
+_OF_WINDOW = [fields.FIRST_ROW, fields.FIRST_COLUMN, fields.PER_ROW]
+_OF_PLAN = [jpeg_windows.ROW, jpeg_windows.FIRST, jpeg_windows.PER_ROW]
+_OF_FILE = [
+    fields.STEP,
+    fields.N_COLUMNS,
+    fields.KIND,
+    fields.DOWN,
+    fields.ACROSS,
+    fields.RESTART,
+]
+_OF_HEAD = [
+    jpeg_windows.STEP,
+    jpeg_windows.N_COLUMNS,
+    jpeg_windows.KIND,
+    jpeg_windows.DOWN,
+    jpeg_windows.ACROSS,
+    jpeg_windows.RESTART,
+]
 
 
 class CodedFiles(NamedTuple):
@@ -96,6 +120,50 @@ class Files:
         row[fields.KIND] = image.kind
         row[fields.DOWN], row[fields.ACROSS] = image.down, image.across
         return start, end
+
+    def add_windows(
+        self,
+        positions: Int64,
+        heads: Int64,
+        tables: Sequence[TableSet],
+        planned: PlannedReads,
+        coded: UnstuffedWindows,
+    ) -> tuple[int, int]:
+        """Add windows of files that were read together.
+
+        Parameters
+        ----------
+        positions : (n,) int64
+            Rows of the windows.
+        heads : (n, HEAD_FIELDS) int64
+            Of their files, see :mod:`mtfast.kernels.files.jpeg_windows`.
+        tables : sequence of TableSet
+            Of their files.
+        planned : PlannedReads
+        coded : UnstuffedWindows
+
+        Returns
+        -------
+        start, end : int
+            Where their words are.
+        """
+        numbers = np.array([self._number_of(one) for one in tables], np.int64)
+        plans, rows = planned.windows[:-1], np.zeros((len(positions), fields.FIELDS), np.int64)
+        start = self.n_words
+        rows[:, fields.WORDS] = start + plans[:, jpeg_windows.WORDS_AT]
+        rows[:, fields.WORDS_END] = rows[:, fields.WORDS] + coded.n_words
+        rows[:, fields.ENTRIES] = self._n_entries + plans[:, jpeg_windows.BITS_AT]
+        rows[:, _OF_WINDOW] = plans[:, _OF_PLAN]
+        rows[:, _OF_FILE] = heads[:, _OF_HEAD]
+        rows[:, fields.TABLES], rows[:, fields.CHECKED] = numbers, 1
+        rows[:, fields.LONG_CODES] = np.array(self._long_starts)[numbers]
+        # The fields of the image itself are 0 in these rows, and these are 0 in its own.
+        self._images[positions] += rows
+        self.n_words += len(coded.words)
+        self._n_entries += len(coded.bits)
+        self._bits.append(coded.bits)
+        self._dcs.append(coded.dcs)
+        return start, self.n_words
 
     def _number_of(self, tables: TableSet) -> int:
         # Equal tables are one object, as long as the set keeps it.

@@ -16,16 +16,25 @@ from numpy.typing import NDArray
 
 from mtfast.arguments import Window, check_window
 from mtfast.errors import MtfastError
-from mtfast.jpeg.checks import checked, stretches_are_whole, sums_around
+from mtfast.jpeg.checks import CHANGED, checked, first_changed, sums_around
 from mtfast.jpeg.header import EOI
 from mtfast.jpeg.index import CropIndex
 from mtfast.jpeg.layout import CannotCutError, Layout, read_layout
 
-__all__ = ["CodedRows", "DamagedFileError", "Read", "SmallJpeg", "cut_window", "read_rows"]
+__all__ = [
+    "GAP",
+    "CodedRows",
+    "DamagedFileError",
+    "Read",
+    "SmallJpeg",
+    "cut_window",
+    "read_header",
+    "read_rows",
+]
 
 _BLOCK = 8
 # Ranges with no more bytes between them are read as one: a call costs as much as a page.
-_GAP = 4096
+GAP = 4096
 # Bytes that a stretch may get longer by: three DC codes of 27 bits at most, and some to spare.
 _LONGER = 16
 # The fast path of libjpeg-turbo stops as many bytes before the end as ten blocks may have.
@@ -141,7 +150,7 @@ def cut_window(read: Read, index: CropIndex, window: Window) -> SmallJpeg:
     >>> small.y, small.x, small.height, small.width
     (2, 4, 32, 48)
     """
-    layout = _read_header(read, index)
+    layout = read_header(read, index)
     y, x, height, width = check_window(window, layout.height, layout.width)
     down = _span(y, height, layout.mcu_height, layout.n_rows, layout.height)
     across = _span(x, width, layout.mcu_width, layout.n_columns, layout.width)
@@ -170,7 +179,7 @@ def read_rows(read: Read, index: CropIndex, window: Window) -> CodedRows:
     -------
     CodedRows
     """
-    layout = _read_header(read, index)
+    layout = read_header(read, index)
     y, x, height, width = check_window(window, layout.height, layout.width)
     down = _span(y, height, layout.mcu_height, layout.n_rows, layout.height)
     across = _span(x, width, layout.mcu_width, layout.n_columns, layout.width)
@@ -192,8 +201,18 @@ def read_rows(read: Read, index: CropIndex, window: Window) -> CodedRows:
 _layout = lru_cache(maxsize=16)(read_layout)
 
 
-def _read_header(read: Read, index: CropIndex) -> Layout:
-    """Read the header, and make sure that the index has as many entries as it asks for."""
+def read_header(read: Read, index: CropIndex) -> Layout:
+    """Read the header of a file, and make sure that its index has enough entries.
+
+    Parameters
+    ----------
+    read, index
+        As for :func:`cut_window`, which raises the same errors.
+
+    Returns
+    -------
+    Layout
+    """
     step, positions, dcs, _ = index
     n = min(positions.size, dcs.shape[-1])
     if step < 1 or n == 0:
@@ -248,7 +267,7 @@ def _read_stretches(
     if index.sums is not None:
         numbers = sums_around(entries, columns.first, columns.last)
         starts, stops = index.positions[checked(numbers, layout.n_entries(index.step))]
-        checks = starts, stops, *index.sums[numbers]
+        checks = starts, stops, *index.sums[numbers].astype(np.int64)
     in_order = np.column_stack((starts, chosen, stops))
     if any((np.diff(in_order, axis=axis) < 0).any() for axis in (0, 1)):
         raise MtfastError("a crop index that descends; expected ascending bits; make it again")
@@ -258,14 +277,14 @@ def _read_stretches(
         raise MtfastError(
             "a file that is shorter than its crop index; expected the same file; make it again"
         )
-    if checks is not None and not stretches_are_whole(coded, places, *checks):
-        raise DamagedFileError("bytes that are not those that were indexed")
+    data = np.frombuffer(coded, np.uint8)
+    if checks is not None and first_changed(data, places, *checks) >= 0:
+        raise DamagedFileError(CHANGED)
     rows = np.empty((len(entries), jpeg_crop.ROW_FIELDS), np.int64)
     shifts = places - (starts >> 3) << 3
     rows[:, :3] = chosen + shifts[:, None]
     rows[:, 3:6] = index.dcs[:, entries + columns.first].T
     rows[:, 6:9] = index.dcs[:, entries + columns.known].T
-    data = np.frombuffer(coded, np.uint8)
     longest = int((chosen[:, 2] - chosen[:, 0]).max() >> 3) + 2
     return _Stretches(data, rows, longest, shifts)
 
@@ -278,7 +297,7 @@ def _merged(
     places = []
     n_before = 0
     for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
-        if ranges and start <= ranges[-1][1] + _GAP:
+        if ranges and start <= ranges[-1][1] + GAP:
             ranges[-1] = ranges[-1][0], max(stop, ranges[-1][1])
         else:
             n_before += ranges[-1][1] - ranges[-1][0] if ranges else 0

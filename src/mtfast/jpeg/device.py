@@ -13,14 +13,22 @@ from numpy.typing import NDArray
 
 from mtfast.arguments import Window
 from mtfast.errors import MtfastError
-from mtfast.jpeg.crop import Read, read_rows
+from mtfast.jpeg.checks import n_checked
+from mtfast.jpeg.crop import Read, read_header, read_rows
 from mtfast.jpeg.huffman import CodeTable, code_lengths
 from mtfast.jpeg.index import N_COMPONENTS, CropIndex, walk_scan
 from mtfast.jpeg.layout import CannotCutError, Layout, read_layout
 from mtfast.kernels.device import window_table
 from mtfast.kernels.device.jpeg_blocks import FAST, FAST_BITS, LONG, LONG_BITS, NATURAL, QUANTA
 
-__all__ = ["CodedImage", "TableSet", "read_coded", "read_coded_window"]
+__all__ = [
+    "CodedHead",
+    "CodedImage",
+    "TableSet",
+    "read_coded",
+    "read_coded_head",
+    "read_coded_window",
+]
 
 _LONGEST = 16
 # Where coefficient k of the file is in its block, along the diagonals: ITU-T T.81, figure A.6.
@@ -84,6 +92,65 @@ class CodedImage(NamedTuple):
     n_columns: int
     restart: int
     tables: TableSet
+
+
+class CodedHead(NamedTuple):
+    """What all windows of a file share.
+
+    Attributes
+    ----------
+    entries : CropIndex
+        With as many entries as the file has, and with checksums.
+    kind, down, across : int
+        See :mod:`mtfast.kernels.device.window_table`.
+    mcu_height, mcu_width, n_rows, n_columns, restart : int
+        As those of :class:`mtfast.jpeg.layout.Layout`.
+    tables : TableSet
+        Equal files share one.
+    """
+
+    entries: CropIndex
+    kind: int
+    down: int
+    across: int
+    mcu_height: int
+    mcu_width: int
+    n_rows: int
+    n_columns: int
+    restart: int
+    tables: TableSet
+
+
+def read_coded_head(read: Read, index: CropIndex) -> CodedHead:
+    """Read the header of a JPEG file, of which windows will be decoded by kernels.
+
+    Parameters
+    ----------
+    read, index
+        As for :func:`mtfast.jpeg.crop.cut_window`; the index must have checksums.
+
+    Returns
+    -------
+    CodedHead
+
+    Raises
+    ------
+    CannotCutError, DamagedFileError, MtfastError
+        As :func:`read_coded_window`.
+    """
+    layout = read_header(read, index)
+    n = layout.n_entries(index.step)
+    sums = None if index.sums is None else index.sums[: n_checked(n)]
+    return CodedHead(
+        CropIndex(index.step, index.positions[:n], index.dcs[:, :n], sums),
+        *_kind_of(layout),
+        layout.mcu_height,
+        layout.mcu_width,
+        layout.n_rows,
+        layout.n_columns,
+        layout.restart,
+        _tables_of(layout),
+    )
 
 
 def read_coded(data: bytes, step: int) -> CodedImage:
@@ -192,8 +259,12 @@ def _coded_image(
         layout.n_rows,
         layout.n_columns,
         layout.restart,
-        _table_set(layout.codes.tables, layout.chosen, layout.quanta.tobytes()),
+        _tables_of(layout),
     )
+
+
+def _tables_of(layout: Layout) -> TableSet:
+    return _table_set(layout.codes.tables, layout.chosen, layout.quanta.tobytes())
 
 
 def _kind_of(layout: Layout) -> tuple[int, int, int]:

@@ -15,16 +15,20 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import google_crc32c
 import numpy as np
+from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
 
 __all__ = [
     "CHECKSUM_BYTES",
+    "ChunkRanges",
     "Piece",
     "chunk_range",
+    "chunk_ranges",
     "decoded_bytes",
     "extend_checksum",
     "frame",
@@ -119,6 +123,66 @@ def chunk_range(start: int, stop: int) -> tuple[int, int]:
 
 def _place(byte: int) -> int:
     return _HEADER_BYTES + byte + _BLOCK_HEADER_BYTES * (byte // _BLOCK + 1)
+
+
+class ChunkRanges(NamedTuple):
+    """Where ranges of a file are in its chunks, (n,) int64 each: bytes of the file only.
+
+    Attributes
+    ----------
+    number : int64
+        Which of the ranges each is a part of.
+    chunk, first, length : int64
+        The chunk, its byte at which the part begins, and bytes.
+    at : int64
+        Which byte of the file its first one is.
+    """
+
+    number: NDArray[np.int64]
+    chunk: NDArray[np.int64]
+    first: NDArray[np.int64]
+    length: NDArray[np.int64]
+    at: NDArray[np.int64]
+
+
+def chunk_ranges(
+    starts: NDArray[np.int64], stops: NDArray[np.int64], pieces: NDArray[np.int64]
+) -> ChunkRanges:
+    """Find many ranges of files in their chunks, without the headers of blocks between them.
+
+    Parameters
+    ----------
+    starts, stops : (n,) int64
+        Of at least one byte each.
+    pieces : (n,) int64
+        Bytes of each file in one chunk.
+
+    Returns
+    -------
+    ChunkRanges
+        In the order of the ranges.
+
+    Examples
+    --------
+    >>> starts, stops = np.array([131071, 5]), np.array([131073, 9])
+    >>> found = chunk_ranges(starts, stops, np.array([1 << 22, 1 << 22]))
+    >>> found.number.tolist(), found.first.tolist(), found.length.tolist()
+    ([0, 0, 1], [131088, 131092, 22], [1, 1, 4])
+    """
+    number, at = np.arange(len(starts)), starts
+    parts = []
+    while len(number):
+        chunk, inside = np.divmod(at, pieces[number])
+        n = np.minimum(_BLOCK - inside % _BLOCK, pieces[number] - inside)
+        n = np.minimum(n, stops[number] - at)
+        first = _HEADER_BYTES + inside + _BLOCK_HEADER_BYTES * (inside // _BLOCK + 1)
+        parts.append((number, chunk, first, n, at))
+        at = at + n
+        is_left = at < stops[number]
+        number, at = number[is_left], at[is_left]
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    order = np.argsort(columns[0], kind="stable")
+    return ChunkRanges(*(column[order] for column in columns))
 
 
 def unframe(data: bytes, start: int, stop: int) -> bytes:

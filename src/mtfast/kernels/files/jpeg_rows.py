@@ -9,9 +9,10 @@ Each stretch begins with a whole word.
 """
 
 from mtfast.kernels.files.jpeg_scan import DROP_BITS, DROPPED_MARKER, FAR, unstuff
-from mtfast.kernels.jit import i64, kernel, read, u8, u32, write
+from mtfast.kernels.intrinsics import load64, swap64
+from mtfast.kernels.jit import i64, kernel, read, u8, u32, u64, write
 
-__all__ = ["unstuff_rows"]
+__all__ = ["put_words", "unstuff_rows"]
 
 
 @kernel(i64(read(i64), i64, i64, i64, read(i64), write(u32)))
@@ -31,6 +32,26 @@ def place_entries(positions, first, n, begin, dropped, bits):
             drop += 1
         bits[k] = begin + ((byte - shift) << 3) + (positions[k] & 7)
     return shift
+
+
+@kernel(i64(read(u8), i64, write(u32), i64))
+def put_words(plain, n_bytes, words, at):
+    """Write bytes as words from ``words[at]`` on; return where they end.
+
+    Zeros follow the bytes, as many as a margin.
+    """
+    end = at + ((n_bytes + 3) >> 2)
+    # Two at once, and indices that are not looked at for being negative: three times as fast.
+    k = 0
+    while at + 1 < end:
+        pair = swap64(load64(plain, k))
+        words[u64(at)] = u32(pair >> u64(32))
+        words[u64(at + 1)] = u32(pair)
+        at += 2
+        k += 8
+    if at < end:
+        words[u64(at)] = u32(swap64(load64(plain, k)) >> u64(32))
+    return end
 
 
 @kernel(i64(read(u8), read(i64), i64, write(u8), write(i64), write(u32), write(u32)))
@@ -64,13 +85,5 @@ def unstuff_rows(data, positions, per_row, plain, dropped, words, bits):
         if n_bytes < 0:
             return n_bytes
         place_entries(positions, first, per_row, n_words << 5, dropped, bits)
-        # Zeros follow what was copied.
-        for k in range(0, n_bytes, 4):
-            words[n_words] = (
-                u32(plain[k]) << u32(24)
-                | u32(plain[k + 1]) << u32(16)
-                | u32(plain[k + 2]) << u32(8)
-                | u32(plain[k + 3])
-            )
-            n_words += 1
+        n_words = put_words(plain, n_bytes, words, n_words)
     return n_words

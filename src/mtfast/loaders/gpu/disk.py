@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from mtfast.arguments import Window
 from mtfast.gpu.files import Files
 from mtfast.jpeg.device import CodedImage
+from mtfast.kernels.device import window_table as fields
+from mtfast.loaders.gpu.memory import room_for_indexes
 from mtfast.loaders.reader import Reader
+from mtfast.store.reading.coded_windows import CodedWindows
 from mtfast.store.reading.gpu_windows import read_window
 
 __all__ = ["WindowFiles"]
 
 Int64 = NDArray[np.int64]
-
-_MOST_THREADS = 8
 
 
 class WindowFiles:
@@ -30,13 +30,19 @@ class WindowFiles:
     reader : Reader
     images : (n_images, FIELDS) int64
         As :func:`mtfast.loaders.gpu.coded_set.blank_images` returns them.
+    device : torch.device
+        To which the windows will be copied.
     """
 
-    def __init__(self, reader: Reader, images: Int64) -> None:
+    def __init__(self, reader: Reader, images: Int64, device: torch.device) -> None:
         self._reader, self._images = reader, images
-        self._pool: ThreadPoolExecutor | None = None
+        self._is_pinned = device.type == "cuda"
+        members = np.zeros(len(images), np.int64)
+        self._windows = CodedWindows([reader.split], members, reader.indices, room_for_indexes())
 
-    def read(self, positions: Int64, views: Int64) -> tuple[Int64, dict[str, NDArray[Any]]]:
+    def read(
+        self, positions: Int64, views: Int64
+    ) -> tuple[Int64, dict[str, NDArray[Any]], torch.Tensor]:
         """Read the windows of a batch.
 
         Parameters
@@ -50,7 +56,9 @@ class WindowFiles:
         images : (n, FIELDS) int64
             A row for each window.
         arrays : dict of str to array
-            As those of :class:`mtfast.gpu.files.CodedFiles`, on the host.
+            As those of :class:`mtfast.gpu.files.CodedFiles`, but for the words, on the host.
+        words : int32 tensor
+            On the host, in pinned memory if there is a GPU.
 
         Raises
         ------
@@ -58,29 +66,62 @@ class WindowFiles:
             If the store is damaged.
         """
         images = self._images[positions]
+        windows = _clipped(views, images)
         files = Files(images)
-        words = []
-        if self._pool is None:
-            n_threads = min(os.cpu_count() or 1, _MOST_THREADS)
-            self._pool = ThreadPoolExecutor(n_threads, "mtfast-windows")
-        coded = self._pool.map(self._read_one, positions.tolist(), views[:, :4].tolist())
-        for number, image in enumerate(coded):
+        is_cut = self._windows.find(positions)
+        whole = [
+            (number, self._read_whole(int(positions[number]), Window(*windows[number].tolist())))
+            for number in np.flatnonzero(~is_cut).tolist()
+        ]
+        words = self._read_cut(files, np.flatnonzero(is_cut), positions, windows, whole)
+        for number, image in whole:
             if image is not None:
-                files.add(number, image)
-                words.append(image.words)
-        joined = np.concatenate(words) if words else np.zeros(0, np.uint32)
-        return images, files.arrays() | {"words": joined.view(np.int32)}
+                start, end = files.add(number, image)
+                words.numpy()[start:end] = image.words.view(np.int32)
+        return images, files.arrays(), words
 
-    def _read_one(self, position: int, view: list[int]) -> CodedImage | None:
-        split, index = self._reader.split, int(self._reader.indices[position])
-        y, x, h, w = view
-        height, width = split.size(index)
-        top, left = max(y, 0), max(x, 0)
-        window = Window(top, left, min(y + h, height) - top, min(x + w, width) - left)
-        return read_window(split, index, window)
+    def _read_cut(
+        self,
+        files: Files,
+        numbers: Int64,
+        positions: Int64,
+        windows: Int64,
+        others: list[tuple[int, CodedImage | None]],
+    ) -> torch.Tensor:
+        """Read the windows of images with an index; leave room for the words of others."""
+        room = sum(len(image.words) for _, image in others if image is not None)
+        if not numbers.size:
+            return self._memory(room)
+        words = torch.empty(0, dtype=torch.int32)
+
+        def words_of(n: int) -> NDArray[np.uint32]:
+            nonlocal words
+            words = self._memory(n + room)
+            found: NDArray[np.int32] = words.numpy()[:n]
+            return found.view(np.uint32)
+
+        images = positions[numbers]
+        planned, coded = self._windows.read(images, windows[numbers], words_of)
+        indexes = self._windows.indexes
+        tables = [indexes.tables[image] for image in images.tolist()]
+        files.add_windows(numbers, indexes.heads[images], tables, planned, coded)
+        return words
+
+    def _memory(self, n_words: int) -> torch.Tensor:
+        return torch.empty(n_words, dtype=torch.int32, pin_memory=self._is_pinned)
+
+    def _read_whole(self, position: int, window: Window) -> CodedImage | None:
+        """Read an image without an index; None if kernels cannot decode it."""
+        return read_window(self._reader.split, int(self._reader.indices[position]), window)
 
     def close(self) -> None:
         """End the threads; the next batch starts new ones."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=True, cancel_futures=True)
+        self._windows.close()
+
+
+def _clipped(views: Int64, images: Int64) -> Int64:
+    """Return the parts of views that are inside of their images: (y, x, height, width) of each."""
+    sizes = images[:, [fields.FRAME_HEIGHT, fields.FRAME_WIDTH]]
+    starts = np.maximum(views[:, :2], 0)
+    stops = np.minimum(views[:, :2] + views[:, 2:4], sizes)
+    return np.concatenate([starts, stops - starts], axis=1)

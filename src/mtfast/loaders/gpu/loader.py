@@ -156,7 +156,7 @@ class Loader(on_cpu.Loader):
         runs = read_runs(reader, self.device)
         images = blank_images(reader, runs)
         if reader.images and self.memory.kind == "disk":
-            self._windows = WindowFiles(reader, images)
+            self._windows = WindowFiles(reader, images, self.device)
             files: CodedFiles | WindowFiles = self._windows
         else:
             files = read_files(reader, images, self.memory, self.step)

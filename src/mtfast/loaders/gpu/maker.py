@@ -190,8 +190,9 @@ class BatchMaker:
         """Return the files of a batch, the row of each window's image, and what is to be sent."""
         if isinstance(self._files, CodedFiles):
             return self._files, positions, {}
-        images, sent = self._files.read(positions, views)
-        files = CodedFiles(images.reshape(-1), np.zeros(0, np.int64), False, {})
+        images, sent, words = self._files.read(positions, views)
+        there = {"words": words.to(self._device, non_blocking=True)}
+        files = CodedFiles(images.reshape(-1), np.zeros(0, np.int64), False, there)
         return files, np.arange(len(positions)), sent
 
     def _plan_pairs(self, windows: NDArray[np.int64], sent: dict[str, NDArray[Any]]) -> int:

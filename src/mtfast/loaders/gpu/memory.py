@@ -11,7 +11,7 @@ import torch
 
 from mtfast.errors import MtfastError, one_of
 
-__all__ = ["MEMORIES", "Memory", "MemoryKind", "choose_memory"]
+__all__ = ["MEMORIES", "Memory", "MemoryKind", "choose_memory", "room_for_indexes"]
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +21,9 @@ MEMORIES: tuple[MemoryKind, ...] = get_args(MemoryKind)
 # Shares of what is free that the files of a set may take, so that the training has the rest.
 _OF_DEVICE = 0.6
 _OF_HOST = 0.5
+# The index of a JPEG of microscopes takes 2.5 % of its bytes.
+_OF_HOST_FOR_INDEXES = 0.1
+_LEAST_FOR_INDEXES = 64 << 20
 
 
 class Memory:
@@ -113,6 +116,16 @@ def _free_kind(device: torch.device, n_bytes: int) -> str:
     if n_bytes < _OF_DEVICE * torch.cuda.mem_get_info(device)[0]:
         return "device"
     return "host" if n_bytes < _OF_HOST * _free_host() else "disk"
+
+
+def room_for_indexes() -> int:
+    """Return how many bytes the crop indexes of a set that lies on the disk may take.
+
+    Returns
+    -------
+    int
+    """
+    return max(int(_OF_HOST_FOR_INDEXES * _free_host()), _LEAST_FOR_INDEXES)
 
 
 def _free_host() -> int:

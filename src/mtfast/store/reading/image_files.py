@@ -59,6 +59,54 @@ class FileReader:
             self._chunks = ShardedChunks(files, stored, verify)
             (self._piece,) = self._chunks.chunk
 
+    @property
+    def is_sharded(self) -> bool:
+        """Whether bytes of files can be read in place."""
+        return self._rows is None
+
+    @property
+    def piece(self) -> int:
+        """Bytes of a file that are in one chunk."""
+        return self._piece
+
+    def size(self, image: int) -> int:
+        """Return how many bytes a file has.
+
+        Parameters
+        ----------
+        image : int
+
+        Returns
+        -------
+        int
+        """
+        return int(self._lengths[image])
+
+    def read_into(
+        self, image: int, number: int, ranges: Sequence[tuple[int, int, int]], out: memoryview
+    ) -> None:
+        """Read ranges of a chunk of a file into a buffer. Their checksums are not compared.
+
+        Parameters
+        ----------
+        image, number : int
+            The image, and which of its chunks.
+        ranges : sequence of (first, length, place)
+            Bytes of the chunk, ascending; the place is that of the first one in ``out``.
+        out : memoryview
+            Of bytes.
+
+        Raises
+        ------
+        StoreError
+            If the chunk is not there, or too short.
+        """
+        file, start, length = self._chunks.place(image, number)
+        first, n, _ = ranges[-1]
+        if first + n > length:
+            raise self._cut_off(image, length, first + n)
+        file.read_into(start, ranges, out)
+
     def read(self, image: int) -> bytes:
         """Return a file.
 

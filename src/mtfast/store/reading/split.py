@@ -14,7 +14,7 @@ from mtfast import image_files
 from mtfast.arguments import Window, check_window
 from mtfast.caching import cached_property
 from mtfast.errors import MtfastError, StoreError, StoreNameError, no_such, shown
-from mtfast.jpeg.device import CodedImage
+from mtfast.jpeg.device import CodedHead, CodedImage
 from mtfast.limits import check_pixels, max_pixels
 from mtfast.painting.frame import check_out
 from mtfast.paths import stem_of
@@ -207,7 +207,7 @@ class Split:
         self._require_images()
         index = self.index(image)
         window = check_window((y, x, h, w), *self.size(index))
-        found = self._windows.read(index, window) if self._is_plain_jpeg(index) else None
+        found = self.window_reader.read(index, window) if self._is_plain_jpeg(index) else None
         if found is None:
             found = np.ascontiguousarray(self.image(index)[y : y + h, x : x + w])
         return found
@@ -303,7 +303,29 @@ class Split:
             If the split holds no images, or the bytes are damaged.
         """
         self._require_images()
-        return self._windows.coded(image, window) if self._is_plain_jpeg(image) else None
+        return self.window_reader.coded(image, window) if self._is_plain_jpeg(image) else None
+
+    def coded_head(self, image: int) -> CodedHead | None:
+        """Read what all windows of an image share, for the kernels of a GPU.
+
+        Parameters
+        ----------
+        image : int
+            Its index.
+
+        Returns
+        -------
+        CodedHead or None
+            None where :class:`mtfast.store.reading.coded_windows.CodedWindows` reads no windows of
+            the image.
+
+        Raises
+        ------
+        StoreError
+            If the split holds no images, or the bytes are damaged.
+        """
+        self._require_images()
+        return self.window_reader.coded_head(image) if self._is_plain_jpeg(image) else None
 
     def _is_plain_jpeg(self, index: int) -> bool:
         return bool(self.kinds[index] == "jpeg" and self.orientations[index] == 1)
@@ -839,7 +861,8 @@ class Split:
         )
 
     @cached_property
-    def _windows(self) -> WindowReader:
+    def window_reader(self) -> WindowReader:
+        """What reads windows of the image files."""
         return WindowReader(self.store, self.name, self._image_files, self.n_images)
 
     def _number(self, attribute: str) -> int:

@@ -14,7 +14,7 @@ from mtfast.arguments import Window
 from mtfast.errors import MtfastError, StoreError
 from mtfast.jpeg.checks import n_checked
 from mtfast.jpeg.crop import DamagedFileError, cut_window
-from mtfast.jpeg.device import CodedImage, read_coded_window
+from mtfast.jpeg.device import CodedHead, CodedImage, read_coded_head, read_coded_window
 from mtfast.jpeg.index import N_COMPONENTS, CropIndex
 from mtfast.jpeg.layout import CannotCutError
 from mtfast.store import schema
@@ -58,6 +58,10 @@ class WindowReader:
     images : FileReader
         Its image files.
     n_images : int
+
+    Attributes
+    ----------
+    files : FileReader
     """
 
     def __init__(self, store: StoreRoot, split: str, images: FileReader, n_images: int) -> None:
@@ -66,7 +70,7 @@ class WindowReader:
         files, verify = store.files, store.verify
         group = f"{split}/{schema.CROP_GROUP}"
         self._where, self._split = files.where(group), files.where(split)
-        self._images = images
+        self.files = images
         self._decode = imagecodecs.jpeg8_decode
         self._steps: NDArray[np.uint16] | None = None
         self._verify = verify
@@ -139,12 +143,67 @@ class WindowReader:
         if self._steps is None or not self._steps[image]:
             return None
         index = self.entries(image)
-        self._images.expect_sum(image)
+        self.files.expect_sum(image)
         with self._named(image):
             try:
-                return read_coded_window(partial(self._images.ranges, image), index, window)
+                return read_coded_window(partial(self.files.ranges, image), index, window)
             except CannotCutError:
                 return None
+
+    def coded_head(self, image: int) -> CodedHead | None:
+        """Read what all windows of an image share, for the kernels of a GPU.
+
+        Its checksum in the shard is compared with that in the columns, the index and the header
+        with theirs; the coded data is compared with the index when it is read.
+
+        Parameters
+        ----------
+        image : int
+            Its index.
+
+        Returns
+        -------
+        CodedHead or None
+            As :meth:`coded`; None too if the files are not stored as convert stores them, or
+            the store was opened without checks.
+
+        Raises
+        ------
+        StoreError
+            As :meth:`coded`.
+        """
+        # What is not verified, or is read through zarr, is read window by window.
+        can_be_cut = self._steps is not None and self._steps[image] and self._verify
+        if not can_be_cut or not self.files.is_sharded:
+            return None
+        index = self.entries(image)
+        self.files.expect_sum(image)
+        with self._named(image):
+            try:
+                head = read_coded_head(partial(self.files.ranges, image), index)
+            except CannotCutError:
+                return None
+        if int(head.entries.positions[-1]) > 8 * self.files.size(image):
+            raise self._unfit(f"the entries of image {image} leave its file")
+        return head
+
+    def damaged(self, image: int, found: str) -> StoreError:
+        """Return an error for an image whose coded data is damaged.
+
+        Parameters
+        ----------
+        image : int
+        found : str
+            What it has.
+
+        Returns
+        -------
+        StoreError
+        """
+        return StoreError(
+            f"image {image} of {self._split} is damaged: it has {found}; expected the file "
+            f"that was converted; run 'mtfast check' on the store"
+        )
 
     @contextmanager
     def _named(self, image: int) -> Iterator[None]:
@@ -152,10 +211,7 @@ class WindowReader:
         try:
             yield
         except DamagedFileError as error:
-            raise StoreError(
-                f"image {image} of {self._split} is damaged: it has {error}; expected the file "
-                f"that was converted; run 'mtfast check' on the store"
-            ) from error
+            raise self.damaged(image, str(error)) from error
         except StoreError:
             raise
         except (MtfastError, ValueError, RuntimeError) as error:
@@ -164,10 +220,10 @@ class WindowReader:
     def _cut(self, image: int, window: Window) -> NDArray[np.uint8] | None:
         index = self.entries(image)
         # Another file, whole and with its own index in the place of this one's, fits itself.
-        self._images.expect_sum(image)
+        self.files.expect_sum(image)
         with self._named(image):
             try:
-                small = cut_window(partial(self._images.ranges, image), index, window)
+                small = cut_window(partial(self.files.ranges, image), index, window)
                 pixels = self._decode(small.data, outcolorspace="RGB")
             except CannotCutError as error:
                 self._tell(f"image {image}", str(error))
