@@ -16,6 +16,7 @@ from mtfast.loaders import Augment
 from mtfast.loaders.gpu.coded_set import SetRuns, blank_images, read_files, read_runs
 from mtfast.loaders.gpu.disk import WindowFiles
 from mtfast.loaders.gpu.maker import BatchMaker
+from mtfast.loaders.gpu.members import Members
 from mtfast.loaders.gpu.memory import Memory
 from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.torch import Dataset
@@ -97,17 +98,18 @@ class Work:
 
     def read_set(self, memory: str, step: int = 1) -> HeldSet:
         """Read the set into a memory; from the disk it is read batch after batch."""
-        reader = Dataset(self.store).reader
-        runs = read_runs(reader, self.device)
-        images = blank_images(reader, runs)
+        members = Members(Dataset(self.store).reader)
+        runs = read_runs(members, self.device)
+        images = blank_images(members, runs)
         if memory == "disk":
-            return HeldSet(runs, WindowFiles(reader, images))
-        return HeldSet(runs, read_files(reader, images, Memory(memory, self.device), step))
+            return HeldSet(runs, WindowFiles(members, images, self.device))
+        return HeldSet(runs, read_files(members, images, Memory(memory, self.device), step))
 
     def maker(self, held: HeldSet, **options: Any) -> BatchMaker:
         """Make what makes batches of such samples."""
         dataset = Dataset(self.store, **options)
-        return BatchMaker(dataset.reader, *held, self.device, dataset.image_format)
+        members = Members(dataset.reader)
+        return BatchMaker(members, *held, self.device, dataset.image_format)
 
     def keys(self, batch: int, n: int) -> list[list[SampleKey]]:
         """Draw the samples of n batches: windows of images all over the set."""

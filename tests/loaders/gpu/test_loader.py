@@ -212,6 +212,75 @@ def test_sets_as_users_have_them(tmp_path):
     assert_same_epochs(path, 2, data)
 
 
+def a_mixture(store, padded_store, **data):
+    """Sets of different sizes and shards: one with a crop index, one without, one a second time."""
+    options = {"crop": 32, "augment": EVERYTHING, **data}
+    sets = [Dataset(store, seed=k, **options) for k in (3, 4)]
+    return Dataset.mix([sets[0], Dataset(padded_store, **options), sets[1]], [2, 1, 1])
+
+
+@pytest.mark.parametrize("memory", ["device", "host", "disk"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"crowds": "ignore", "targets": ["instances"], "image_format": "BGR"},
+        {"classes": [2, 3], "targets": ["semantic"], "crop": (17, 40)},
+    ],
+    ids=str,
+)
+def test_mixtures_are_those_of_the_cpu(store, padded_store, memory, data):
+    """With the number of the set of each sample, also where a batch has samples of one only."""
+    mixture = partial(a_mixture, store, padded_store, **data)
+    with gpu.Loader(mixture(), 7, device="cpu", memory=memory) as found:
+        expected = on_cpu.Loader(mixture(), 7)
+        for _ in range(2):
+            for one, other in zip(found, expected, strict=True):
+                assert_same(one, other)
+            assert found.state_dict() == expected.state_dict()
+        members = torch.cat([batch["member"] for batch in found])
+    assert set(members.tolist()) == {0, 1, 2}
+
+
+def test_mixtures_without_shares_and_images(store, padded_store):
+    sets = [Dataset(path, crop=20, images=False) for path in (padded_store, store)]
+    found = gpu.Loader(Dataset.mix(sets), 4, device="cpu", shuffle=False)
+    for one, other in zip(found, on_cpu.Loader(Dataset.mix(sets), 4, shuffle=False), strict=True):
+        assert_same(one, other)
+
+
+@pytest.mark.parametrize("memory", ["device", "host", "disk"])
+def test_states_of_mixtures_are_exchanged(store, padded_store, memory):
+    """In the middle of an epoch, from either loader to the other."""
+    mixture = partial(a_mixture, store, padded_store, targets=["semantic"])
+    makers = [
+        partial(gpu.Loader, mixture(), 3, device="cpu", memory=memory),
+        partial(on_cpu.Loader, mixture(), 3),
+    ]
+    expected = list(makers[1]())
+    for first, second in (makers, makers[::-1]):
+        with first() as one, second() as other:
+            list(itertools.islice(one, 5))
+            other.load_state_dict(json.loads(json.dumps(one.state_dict())))
+            assert_same(list(other), expected[5:])
+
+
+@pytest.mark.parametrize("memory", ["device", "disk"])
+def test_damage_in_a_mixture_names_the_set(store, padded_store, tmp_path, memory):
+    shutil.copytree(store, tmp_path / "s.zarr")
+    (file, *_) = sorted((tmp_path / "s.zarr/train/images/file").rglob("*[0-9]"))
+    data = bytearray(file.read_bytes())
+    # In the coded data of the first image.
+    data[900] ^= 1
+    file.write_bytes(data)
+    mixture = Dataset.mix([Dataset(padded_store, crop=32), Dataset(tmp_path / "s.zarr", crop=32)])
+    loader = gpu.Loader(mixture, 4, device="cpu", memory=memory, shuffle=False)
+    with pytest.raises(
+        StoreError, match=f"image 0 (in|of) {re.escape(str(tmp_path))}.* is damaged"
+    ):
+        list(loader)
+
+
 @pytest.mark.parametrize("crowds", ["drop", "ignore"])
 def test_few_shots(tiny_store, crowds):
     data = {"variant": SHOT, "crop": 64, "augment": EVERYTHING, "crowds": crowds}
@@ -391,7 +460,6 @@ def test_bad_loaders(store, tiny_store, monkeypatch):
     cases = [
         (lambda: make(Dataset(store, form="dicts", crop=16), 2), "form 'dicts'; expected the form"),
         (lambda: make(Dataset(store, crop=16, transform=dict), 2), "with a transform; expected"),
-        (lambda: make(Dataset.mix([data, Dataset(store, crop=16)]), 2), "use mtfast.loaders.torch"),
         (lambda: make(data, 2, memory="disc"), "memory"),
         (lambda: make(data, 2, step=0), "step is 0; expected an integer of at least 1"),
         (lambda: make(data, 0), "batch_size is 0"),

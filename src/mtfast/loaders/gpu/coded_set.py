@@ -18,8 +18,10 @@ from mtfast.gpu.files import CodedFiles, Files
 from mtfast.jpeg.device import CodedImage, read_coded
 from mtfast.jpeg.layout import CannotCutError
 from mtfast.kernels.device import window_table as fields
+from mtfast.loaders.gpu.members import Members
 from mtfast.loaders.gpu.memory import Memory
 from mtfast.loaders.reader import Reader
+from mtfast.ragged import offsets_of
 from mtfast.rles.batch import Rles, toggles_of
 from mtfast.table import RunTable
 
@@ -34,7 +36,7 @@ _AHEAD = 8
 
 
 class SetRuns(NamedTuple):
-    """The instances of a set, image after image, in the order in which they are painted.
+    """The instances of all images, image after image, in the order in which they are painted.
 
     Attributes
     ----------
@@ -63,12 +65,12 @@ class SetRuns(NamedTuple):
     offsets: Int64
 
 
-def read_runs(reader: Reader, device: torch.device) -> SetRuns:
-    """Read the instances of a set.
+def read_runs(members: Members, device: torch.device) -> SetRuns:
+    """Read the instances of a set, or of several.
 
     Parameters
     ----------
-    reader : Reader
+    members : Members
     device : torch.device
 
     Returns
@@ -82,6 +84,31 @@ def read_runs(reader: Reader, device: torch.device) -> SetRuns:
     StoreError, RLEError
         If the store is damaged.
     """
+    parts = [_runs_of_set(reader) for reader in members.readers]
+    return SetRuns(
+        _to(_joined([part.toggles for part in parts]), device),
+        _to(_joined_offsets([part.starts for part in parts]), device),
+        _to(_joined([part.numbers for part in parts]), device),
+        _to(_joined([part.ids for part in parts]), device),
+        _joined([part.boxes for part in parts]),
+        _joined([part.shown for part in parts]),
+        _joined_offsets([part.offsets for part in parts]),
+    )
+
+
+class _Runs(NamedTuple):
+    """What :class:`SetRuns` has of one set, all on the host."""
+
+    toggles: NDArray[np.int32]
+    starts: Int64
+    numbers: NDArray[np.int32]
+    ids: Int64
+    boxes: Int64
+    shown: NDArray[np.uint8]
+    offsets: Int64
+
+
+def _runs_of_set(reader: Reader) -> _Runs:
     table = reader.with_class_numbers(reader.split.table(reader.variant))
     largest = int((table.heights * table.widths).max(initial=0))
     if largest >= 2**31:
@@ -89,19 +116,26 @@ def read_runs(reader: Reader, device: torch.device) -> SetRuns:
             f"an image of {largest:,} pixels; expected fewer than 2,147,483,648, to paint its "
             f"masks on a GPU; use mtfast.loaders.torch.Loader"
         )
-    toggles, starts = runs_of(table)
     shown = np.ones(table.n_instances, np.uint8)
     if reader.crowds == "ignore":
         shown[table.iscrowd != 0] = 0
-    return SetRuns(
-        _to(toggles, device),
-        _to(starts, device),
-        _to(table.category_ids.astype(np.int32), device),
-        _to(table.instance_ids.astype(np.int64), device),
+    return _Runs(
+        *runs_of(table),
+        table.category_ids.astype(np.int32),
+        table.instance_ids.astype(np.int64),
         table.bbox().astype(np.int64).reshape(-1),
         shown,
         table.image_offsets.astype(np.int64),
     )
+
+
+def _joined(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _joined_offsets(offsets: list[Int64]) -> Int64:
+    """Join offsets, each of which begin with 0."""
+    return offsets_of(_joined([np.diff(each) for each in offsets]))
 
 
 def runs_of(table: RunTable) -> tuple[NDArray[np.int32], Int64]:
@@ -134,32 +168,32 @@ def _to(array: NDArray[Any], device: torch.device) -> torch.Tensor:
     return torch.from_numpy(np.array(array)).to(device)
 
 
-def blank_images(reader: Reader, runs: SetRuns) -> Int64:
-    """Return the rows of a set's images without their files.
+def blank_images(members: Members, runs: SetRuns) -> Int64:
+    """Return the rows of all images without their files.
 
     Parameters
     ----------
-    reader : Reader
+    members : Members
     runs : SetRuns
 
     Returns
     -------
     (n_images, FIELDS) int64
     """
-    images = np.zeros((len(reader), fields.FIELDS), np.int64)
-    images[:, fields.FRAME_HEIGHT] = reader.split.heights[reader.indices]
-    images[:, fields.FRAME_WIDTH] = reader.split.widths[reader.indices]
+    images = np.zeros((len(members), fields.FIELDS), np.int64)
+    for field, side in ((fields.FRAME_HEIGHT, "heights"), (fields.FRAME_WIDTH, "widths")):
+        images[:, field] = _joined([getattr(r.split, side)[r.indices] for r in members.readers])
     images[:, fields.INSTANCES] = runs.offsets[:-1]
     images[:, fields.INSTANCES_END] = runs.offsets[1:]
     return images
 
 
-def read_files(reader: Reader, images: Int64, memory: Memory, step: int) -> CodedFiles:
-    """Read the files of a set; the checksum of each is compared once.
+def read_files(members: Members, images: Int64, memory: Memory, step: int) -> CodedFiles:
+    """Read all files; the checksum of each is compared once.
 
     Parameters
     ----------
-    reader : Reader
+    members : Members
     images : (n_images, FIELDS) int64
         As :func:`blank_images` returns them; they are filled.
     memory : Memory
@@ -176,12 +210,12 @@ def read_files(reader: Reader, images: Int64, memory: Memory, step: int) -> Code
     StoreError
         If the store is damaged.
     """
-    n_bytes = int(reader.split.file_sizes[reader.indices].sum()) if reader.images else 0
+    has_images = members.readers[0].images
     # Scans are shorter than their files; each ends with a whole word.
-    words = memory.words(n_bytes // 4 + len(reader))
+    words = memory.words(members.n_file_bytes // 4 + len(members))
     files = Files(images)
-    if reader.images:
-        for position, image in _coded(reader, step):
+    if has_images:
+        for position, image in _coded(members, step):
             start, end = files.add(position, image)
             words[start:end].copy_(torch.from_numpy(image.words.view(np.int32)))
         _log_kinds(images, files.n_words, memory.device)
@@ -202,14 +236,14 @@ def _log_kinds(images: Int64, n_words: int, device: torch.device) -> None:
     )
 
 
-def _coded(reader: Reader, step: int) -> Iterator[tuple[int, CodedImage]]:
+def _coded(members: Members, step: int) -> Iterator[tuple[int, CodedImage]]:
     """Prepare the files that kernels can decode, a few of them at a time."""
     n_threads = min(os.cpu_count() or 1, _AHEAD)
     with ThreadPoolExecutor(n_threads, "mtfast-files") as pool:
         waiting: list[tuple[int, Future[CodedImage | None]]] = []
         try:
-            for position in range(len(reader)):
-                waiting.append((position, pool.submit(partial(_read_one, reader, step), position)))
+            for position in range(len(members)):
+                waiting.append((position, pool.submit(partial(_read_one, members, step), position)))
                 if len(waiting) > 2 * n_threads:
                     yield from _taken(waiting.pop(0))
             while waiting:
@@ -225,8 +259,8 @@ def _taken(one: tuple[int, Future[CodedImage | None]]) -> Iterator[tuple[int, Co
         yield one[0], image
 
 
-def _read_one(reader: Reader, step: int, position: int) -> CodedImage | None:
-    index = int(reader.indices[position])
+def _read_one(members: Members, step: int, position: int) -> CodedImage | None:
+    reader, index = members.find(position)
     split = reader.split
     if split.kinds[index] != "jpeg" or split.orientations[index] != 1:
         return None
@@ -238,13 +272,11 @@ def _read_one(reader: Reader, step: int, position: int) -> CodedImage | None:
         return None
     except MtfastError as error:
         raise StoreError(
-            f"image {index} of split {reader.split_name} of {reader.store} is {error}; "
-            f"run 'mtfast check' on the store"
+            f"{members.where(position)} is {error}; run 'mtfast check' on the store"
         ) from error
     if (image.height, image.width) != split.size(index):
         raise StoreError(
-            f"image {index} of split {reader.split_name} of {reader.store} has {image.height} x "
-            f"{image.width} pixels; expected {' x '.join(map(str, split.size(index)))}; "
-            f"run 'mtfast check' on the store"
+            f"{members.where(position)} has {image.height} x {image.width} pixels; expected "
+            f"{' x '.join(map(str, split.size(index)))}; run 'mtfast check' on the store"
         )
     return image

@@ -12,8 +12,8 @@ from mtfast.arguments import Window
 from mtfast.gpu.files import Files
 from mtfast.jpeg.device import CodedImage
 from mtfast.kernels.device import window_table as fields
+from mtfast.loaders.gpu.members import Members
 from mtfast.loaders.gpu.memory import room_for_indexes
-from mtfast.loaders.reader import Reader
 from mtfast.store.reading.coded_windows import CodedWindows
 from mtfast.store.reading.gpu_windows import read_window
 
@@ -27,18 +27,18 @@ class WindowFiles:
 
     Parameters
     ----------
-    reader : Reader
+    members : Members
     images : (n_images, FIELDS) int64
         As :func:`mtfast.loaders.gpu.coded_set.blank_images` returns them.
     device : torch.device
         To which the windows will be copied.
     """
 
-    def __init__(self, reader: Reader, images: Int64, device: torch.device) -> None:
-        self._reader, self._images = reader, images
+    def __init__(self, members: Members, images: Int64, device: torch.device) -> None:
+        self._members, self._images = members, images
         self._is_pinned = device.type == "cuda"
-        members = np.zeros(len(images), np.int64)
-        self._windows = CodedWindows([reader.split], members, reader.indices, room_for_indexes())
+        splits = [reader.split for reader in members.readers]
+        self._windows = CodedWindows(splits, members.members, members.indices, room_for_indexes())
 
     def read(
         self, positions: Int64, views: Int64
@@ -48,7 +48,7 @@ class WindowFiles:
         Parameters
         ----------
         positions : (n,) int64
-            Of the images in the set.
+            Of the images.
         views : (n, 8) int64
 
         Returns
@@ -112,7 +112,8 @@ class WindowFiles:
 
     def _read_whole(self, position: int, window: Window) -> CodedImage | None:
         """Read an image without an index; None if kernels cannot decode it."""
-        return read_window(self._reader.split, int(self._reader.indices[position]), window)
+        reader, index = self._members.find(position)
+        return read_window(reader.split, index, window)
 
     def close(self) -> None:
         """End the threads; the next batch starts new ones."""

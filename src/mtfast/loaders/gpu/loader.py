@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mtfast.arguments import as_integer
 from mtfast.caching import cached_property
-from mtfast.errors import MtfastError, shown
+from mtfast.errors import MtfastError
 from mtfast.gpu.files import CodedFiles
 from mtfast.gpu.windows import checked_device
 from mtfast.loaders import torch as on_cpu
@@ -22,8 +22,8 @@ from mtfast.loaders.batches import SampleDict
 from mtfast.loaders.gpu.coded_set import blank_images, read_files, read_runs
 from mtfast.loaders.gpu.disk import WindowFiles
 from mtfast.loaders.gpu.maker import BatchMaker, MadeBatches
+from mtfast.loaders.gpu.members import Members
 from mtfast.loaders.gpu.memory import choose_memory
-from mtfast.loaders.reader import Reader
 from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.weights import ClassWeights
 
@@ -45,7 +45,7 @@ class Loader(on_cpu.Loader):
     Parameters
     ----------
     dataset : mtfast.loaders.torch.Dataset
-        In the form "tensors" and without a transform.
+        In the form "tensors" and without a transform; mixtures too.
     batch_size : int
     device : torch.device or str
         A CUDA device. On "cpu" the same kernels run one thread after another, for tests.
@@ -118,23 +118,16 @@ class Loader(on_cpu.Loader):
             weights=weights,
             samples_per_epoch=samples_per_epoch,
         )
-        reader = dataset.reader
         if dataset.form != "tensors" or dataset.transform is not None:
             raise MtfastError(
                 f"a dataset of the form {dataset.form!r}"
                 f"{' with a transform' if dataset.transform is not None else ''}; expected the "
                 f"form 'tensors' without one, to make batches on a GPU; transform the batches there"
             )
-        if not isinstance(reader, Reader):
-            raise MtfastError(
-                f"a loader of {shown(dataset)}; expected a single dataset, to make batches on a "
-                f"GPU; use mtfast.loaders.torch.Loader for a mixture"
-            )
         self.device = checked_device(device)
         self._windows: WindowFiles | None = None
         self.step = as_integer("step", step, 1)
-        n_bytes = int(reader.split.file_sizes[reader.indices].sum()) if reader.images else 0
-        self.memory = choose_memory(memory, self.device, n_bytes)
+        self.memory = choose_memory(memory, self.device, Members(dataset.reader).n_file_bytes)
 
     def __getstate__(self) -> dict[str, Any]:
         running = super().__getstate__() | {"_windows": None}
@@ -151,16 +144,15 @@ class Loader(on_cpu.Loader):
     def _maker(self) -> BatchMaker:
         """What makes the batches; the set is read when it is first asked for."""
         reader = self.dataset.reader
-        if not isinstance(reader, Reader):
-            raise TypeError(reader)
-        runs = read_runs(reader, self.device)
-        images = blank_images(reader, runs)
+        members = Members(reader)
+        runs = read_runs(members, self.device)
+        images = blank_images(members, runs)
         if reader.images and self.memory.kind == "disk":
-            self._windows = WindowFiles(reader, images, self.device)
+            self._windows = WindowFiles(members, images, self.device)
             files: CodedFiles | WindowFiles = self._windows
         else:
-            files = read_files(reader, images, self.memory, self.step)
-        return BatchMaker(reader, runs, files, self.device, self.dataset.image_format)
+            files = read_files(members, images, self.memory, self.step)
+        return BatchMaker(members, runs, files, self.device, self.dataset.image_format)
 
     def _open(self) -> Any:
         if self._team is None or not self._team.is_alive:

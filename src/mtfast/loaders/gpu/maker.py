@@ -21,10 +21,9 @@ from mtfast.kernels.device import window_table as fields
 from mtfast.loaders.batches import SampleDict, channels_first
 from mtfast.loaders.gpu.coded_set import SetRuns
 from mtfast.loaders.gpu.disk import WindowFiles
+from mtfast.loaders.gpu.members import Members
 from mtfast.loaders.gpu.painting import n_tiles
-from mtfast.loaders.reader import Reader
 from mtfast.loaders.sampler import SampleKey
-from mtfast.loaders.view_batches import ViewBatches
 
 __all__ = ["BatchMaker", "MadeBatches"]
 
@@ -44,14 +43,13 @@ class MadeBatches:
 
     def __init__(
         self,
-        reader: Reader,
-        names: list[str],
-        indices: NDArray[np.int64],
+        members: Members,
+        positions: NDArray[np.int64],
         tensors: dict[str, torch.Tensor],
         targets: _Targets | None,
         numbers: torch.Tensor,
     ) -> None:
-        self._reader, self._names, self._indices = reader, names, indices
+        self._members, self._positions = members, positions
         self._tensors, self._targets = tensors, targets
         # Statuses of the windows, then their numbers of instances.
         self._numbers = numbers
@@ -85,10 +83,10 @@ class MadeBatches:
         tensors = {key: tensor[start:end] for key, tensor in self._tensors.items()}
         batch: SampleDict = {
             "index": tensors["index"],
-            "name": self._names[start:end],
+            "name": [self._members.names[k] for k in self._positions[start:end].tolist()],
             "view": tensors["view"],
         }
-        batch |= {key: tensors[key] for key in ("image", "semantic") if key in tensors}
+        batch |= {key: tensors[key] for key in ("member", "image", "semantic") if key in tensors}
         if self._targets is not None:
             before, counts = int(n_instances[:start].sum()), n_instances[start:end].tolist()
             for key, tensor in self._targets._asdict().items():
@@ -109,18 +107,18 @@ class MadeBatches:
 
     def _refuse(self, status: NDArray[np.int32], window: int) -> None:
         raise StoreError(
-            f"image {self._indices[window]} of split {self._reader.split_name} of "
-            f"{self._reader.store} is damaged: it has {WRONG[int(status[window])]}; expected the "
-            f"file that was converted; run 'mtfast check' on the store"
+            f"{self._members.where(int(self._positions[window]))} is damaged: it has "
+            f"{WRONG[int(status[window])]}; expected the file that was converted; "
+            f"run 'mtfast check' on the store"
         )
 
 
 class BatchMaker:
-    """Makes batches of a set.
+    """Makes batches of a set, or of several that are mixed.
 
     Parameters
     ----------
-    reader : Reader
+    members : Members
     runs : SetRuns
     files : CodedFiles or WindowFiles
         Those of the set in memory; or what reads those of a batch.
@@ -131,16 +129,16 @@ class BatchMaker:
 
     def __init__(
         self,
-        reader: Reader,
+        members: Members,
         runs: SetRuns,
         files: CodedFiles | WindowFiles,
         device: torch.device,
         image_format: str,
     ) -> None:
-        self._reader, self._runs, self._files, self._device = reader, runs, files, device
+        # What is asked of it is the same of all sets.
+        self._reader, self._members = members.readers[0], members
+        self._runs, self._files, self._device = runs, files, device
         self._launcher = launcher_of(device)
-        self._views = ViewBatches(reader)
-        self._names: list[str] = reader.split.names.tolist()
         self._image_format = image_format
 
     def make(self, keys: Sequence[SampleKey]) -> MadeBatches:
@@ -157,17 +155,19 @@ class BatchMaker:
         """
         reader, n = self._reader, len(keys)
         positions = np.array([key.position for key in keys], np.int64)
-        views = np.ascontiguousarray(self._views.views(keys))
+        views = np.ascontiguousarray(self._members.views(keys))
         coded, numbers, sent = self._files_of(positions, views)
         planned = plan_windows(coded, numbers, views)
-        indices = reader.indices[positions]
-        sent |= planned.arrays | {"index": indices, "view": views}
+        numbered = {"index": self._members.indices[positions], "view": views}
+        if self._members.is_mixture:
+            numbered["member"] = self._members.members[positions]
+        sent |= planned.arrays | numbered
         n_pairs = 0
         if "instances" in reader.targets:
             n_pairs = self._plan_pairs(planned.arrays["windows"], sent)
         there = coded.arrays | send(sent, self._device)
         height, width = _size_of(views[0])
-        made = {"index": there["index"], "view": there["view"]}
+        made = {key: there[key] for key in numbered}
         statuses = torch.zeros(2 * n, dtype=torch.int32, device=self._device)
         if reader.images:
             image = self._empty((n, height, width, 3), torch.uint8)
@@ -181,8 +181,7 @@ class BatchMaker:
         targets = None
         if "instances" in reader.targets:
             targets = self._paint_instances(there, n, n_pairs, height, width, statuses[n:])
-        names = [self._names[index] for index in indices.tolist()]
-        return MadeBatches(reader, names, indices, made, targets, self._fetched(statuses))
+        return MadeBatches(self._members, positions, made, targets, self._fetched(statuses))
 
     def _files_of(
         self, positions: NDArray[np.int64], views: NDArray[np.int64]
@@ -221,7 +220,7 @@ class BatchMaker:
     ) -> None:
         """Decode on the CPU what the kernels cannot, and copy it."""
         for window in windows.tolist():
-            pixels = self._reader.pixels(keys[window])
+            pixels = self._members.pixels(keys[window])
             if pixels.dtype != np.uint8:
                 raise MtfastError(
                     "an image of 16 bits; expected 8 bits for a batch made on a GPU; "
