@@ -94,6 +94,18 @@ def test_a_kernel_is_compiled_once_and_kept(libraries, monkeypatch):
     assert libraries.n_compiled == 1
 
 
+def test_kernels_of_one_name_are_two(libraries):
+    """Of two modules, as each room names its own."""
+    other = DeviceKernel(
+        kernel.phases, " ".join(kernel.types), 2 * kernel.threads, name=kernel.name
+    )
+    other.module = "another"
+    launching = driver.Driver(DEVICE)
+    for each in (kernel, other, kernel, other):
+        launching.launch(each, (1, 1), 0, 8, 4, 16, 0)
+    assert libraries.n_compiled == 2
+
+
 def test_a_compiler_that_does_not_go_with_numpy(libraries, monkeypatch):
     def fail():
         raise AttributeError("module 'numpy' has no attribute 'row_stack'")

@@ -59,7 +59,7 @@ class Driver:
             # PyTorch's context, in which the kernels are loaded.
             torch.cuda.current_stream().synchronize()
             cuda.core.Device(device.index).set_current()
-        self._loaded: dict[str, _Loaded] = {}
+        self._loaded: dict[DeviceKernel, _Loaded] = {}
         self._codes: list[Any] = []
         # The memory of the arguments is written before each launch.
         self._lock = Lock()
@@ -90,7 +90,7 @@ class Driver:
             return
         stream = torch.cuda.current_stream(self.device).cuda_stream
         with self._lock:
-            loaded = self._loaded.get(kernel.name) or self._load(kernel)
+            loaded = self._loaded.get(kernel) or self._load(kernel)
             loaded.values[:] = [a if isinstance(a, int) else a.data_ptr() for a in arguments]
             (status,) = self._driver.cuLaunchKernel(
                 loaded.handle, *grid, 1, kernel.threads, 1, 1, 0, stream, loaded.parameters, 0
@@ -107,7 +107,7 @@ class Driver:
         # Unloaded with its code.
         self._codes.append(code)
         handle = self._driver.CUfunction(int(code.get_kernel(entry).handle))
-        loaded = self._loaded[kernel.name] = _Loaded(handle, len(kernel.types))
+        loaded = self._loaded[kernel] = _Loaded(handle, len(kernel.types))
         return loaded
 
     def _code_of(self, kernel: DeviceKernel) -> tuple[str, bytes]:

@@ -378,6 +378,40 @@ def test_iterations(store):
         assert_same(list(found), first)
 
 
+class ClosedWhileItSubmits:
+    """An executor of a loader that another thread closes while a batch is handed in."""
+
+    def __init__(self, executor, close):
+        self.executor, self.close = executor, threading.Thread(target=close)
+        self.is_down = threading.Event()
+
+    def submit(self, *work):
+        if self.close.ident is None:
+            self.close.start()
+            # If nothing holds the thread back, the executor is shut down before it gets the work.
+            self.is_down.wait(0.2)
+        return self.executor.submit(*work)
+
+    def shutdown(self, **options):
+        self.executor.shutdown(**options)
+        self.is_down.set()
+
+
+def test_a_loader_that_another_thread_closes_meanwhile(store):
+    """The iteration ends as if it had been closed before; the executor's error is never seen."""
+    loader = gpu.Loader(Dataset(store, crop=16), 2, device="cpu", prefetch=1)
+    batches = iter(loader)
+    next(batches)
+    team = loader._team
+    executor = team._executor = ClosedWhileItSubmits(team._executor, loader.close)
+    with pytest.raises(MtfastError, match="iteration whose loader was closed"):
+        for _ in batches:
+            assert executor.is_down.wait(20)
+    executor.close.join(20)
+    assert not executor.close.is_alive()
+    assert len(list(loader)) == 6
+
+
 def test_a_loader_that_is_dropped_ends_its_thread(store):
     def threads():
         return {t for t in threading.enumerate() if t.name.startswith("mtfast-gpu")}

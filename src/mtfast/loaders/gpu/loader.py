@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import nullcontext
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -155,10 +156,12 @@ class Loader(on_cpu.Loader):
         return BatchMaker(members, runs, files, self.device, self.dataset.image_format)
 
     def _open(self) -> Any:
-        if self._team is None or not self._team.is_alive:
+        team = self._team
+        if team is None or not team.is_alive:
             self._upcoming = None
-            self._team = DeviceTeam(self._maker, self.device, self._n_together)
-        return self._team
+            team = self._team = DeviceTeam(self._maker, self.device, self._n_together)
+        # Another thread may have closed the loader by now; then the team says so.
+        return team
 
     def close(self) -> None:
         """End the threads; another iteration starts new ones."""
@@ -199,6 +202,7 @@ class DeviceTeam:
         self._group: _Group | None = None
         self._owner = os.getpid()
         self._is_closed = False
+        self._lock = Lock()
         self._executor = ThreadPoolExecutor(1, "mtfast-gpu")
         self._stream: torch.cuda.Stream | None = None
         if device.type == "cuda":
@@ -248,11 +252,18 @@ class DeviceTeam:
         Returns
         -------
         Future
+
+        Raises
+        ------
+        MtfastError
+            If it was closed.
         """
         if group.future is None:
-            if self._is_closed:
-                raise _closed()
-            group.future = self._executor.submit(self._make, group.keys)
+            # The executor takes nothing once it is shut down, which another thread may ask for.
+            with self._lock:
+                if self._is_closed:
+                    raise _closed()
+                group.future = self._executor.submit(self._make, group.keys)
         return group.future
 
     def leave(self, group: _Group) -> None:
@@ -271,9 +282,11 @@ class DeviceTeam:
 
     def close(self) -> None:
         """End the thread when it has launched what it is launching."""
-        self._is_closed = True
-        if self.is_alive:
-            self._executor.shutdown(wait=True, cancel_futures=True)
+        if not self.is_alive:
+            return
+        with self._lock:
+            self._is_closed = True
+        self._executor.shutdown(wait=True, cancel_futures=True)
 
 
 class _Group:
