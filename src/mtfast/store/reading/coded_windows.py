@@ -284,9 +284,9 @@ def _shares(places: Int64, n: int) -> list[tuple[int, int]]:
     >>> _shares(np.array([0, 10, 20, 90]), 2)
     [(0, 2), (2, 3)]
     """
-    targets = places[0] + (places[-1] - places[0]) * np.arange(n + 1) // n
-    cuts = np.unique(np.searchsorted(places, targets)).tolist()
-    return list(itertools.pairwise(cuts))
+    targets = np.linspace(places[0], places[-1], n + 1)
+    cuts = np.rint(np.interp(targets, places, np.arange(len(places)))).astype(int)
+    return list(itertools.pairwise(np.unique(cuts).tolist()))
 
 
 def _groups(places: Int64, start: int, stop: int) -> Iterator[tuple[int, int]]:
