@@ -125,7 +125,9 @@ def room_for_indexes() -> int:
     -------
     int
     """
-    return max(int(_OF_HOST_FOR_INDEXES * _free_host()), _LEAST_FOR_INDEXES)
+    n_bytes = max(int(_OF_HOST_FOR_INDEXES * _free_host()), _LEAST_FOR_INDEXES)
+    logger.info("crop indexes are kept in up to %s bytes", f"{n_bytes:,}")
+    return n_bytes
 
 
 def _free_host() -> int:
