@@ -276,7 +276,7 @@ def differences(file: Path, folder: Path) -> Counter[str]:
             name = image["file_name"]
             Image.fromarray(painted).save((shipped / name).with_suffix(".png"), compress_level=1)
             found["semantic"] += not _same(train.semantic(name), painted)
-            found["painted from the file"] += not _same(mtfast.semantic(table[i])[0], painted)
+            found["painted from the file"] += not _same(mtfast.semantic(table.image(i))[0], painted)
             found["instances"] += not _same_instances(train.instances(name), instances)
             found["window"] += not _same_window(train, i, painted)
             with Image.open(file.parents[1] / SPLIT / name) as opened:
@@ -484,7 +484,7 @@ def _reads(store: Path, table: RunTable) -> dict[str, Callable[[int], object]]:
             name: lambda k, reader=reader: reader.read(SampleKey(0, at(k)))
             for name, reader in readers.items()
         },
-        "encode the mask for zarr": lambda k: list(mask_chunks(table[at(k)], np.uint8, grid)),
+        "encode the mask for zarr": lambda k: list(mask_chunks(table.image(at(k)), np.uint8, grid)),
     }
 
 

@@ -86,7 +86,7 @@ def coco_file(wanted: Scale) -> Path:
     if not path.exists():
         table = label_table(replace(wanted, labels=COCO_LABELS), "annotations_with_class_full")
         large = table.area() > COCO_AREA * height * width / (1200 * 1920)
-        text = json.dumps(_document(table.select(large), wanted.annotations))
+        text = json.dumps(_document(table[large], wanted.annotations))
         partial = path.with_suffix(".partial")
         partial.write_text(text)
         partial.replace(path)
@@ -128,6 +128,11 @@ def masks(kind: str, size: tuple[int, int], n: int, shift: float = 0) -> list[RL
         return mtfast.mask.frPyObjects(rings(kind, size, n, shift), *size)
     rng = np.random.default_rng(SEED)
     return [mtfast.mask.encode(rng.random(size, np.float32) < SHARES[kind]) for _ in range(n)]
+
+
+def images_of(table: RunTable) -> list[RunTable]:
+    """Return the table of each image."""
+    return [table.image(i) for i in range(table.n_images)]
 
 
 def table_of(rles: list[RLE]) -> RunTable:

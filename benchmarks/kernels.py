@@ -54,7 +54,7 @@ class Paint:
     param_names = ("flakes",)
 
     def setup(self, flakes: str) -> None:
-        self.images = list(_table(flakes))
+        self.images = data.images_of(_table(flakes))
         self.frame = np.empty((1, *_size(self.images[0])), np.uint8)
         self.time_paint(flakes)
 
@@ -101,7 +101,7 @@ class ScanLabels:
 
     def setup(self, dtype: str) -> None:
         # Masks are as sparse as in a real image; a label is a category here.
-        self.label_map = mtfast.semantic(_table("synthetic")[:1])[0].astype(dtype)
+        self.label_map = mtfast.semantic(_table("synthetic").images([0]))[0].astype(dtype)
         self.time_scan_labels(dtype)
 
     def time_scan_labels(self, dtype: str) -> None:
@@ -153,7 +153,7 @@ class Polygon:
 
 def _table(flakes: str) -> RunTable:
     if flakes == "synthetic":
-        return data.label_table(data.scale)[:IMAGES]
+        return data.label_table(data.scale).images(slice(IMAGES))
     table = data.demo_table()
     if table is None:
         # asv leaves a benchmark out whose setup raises this.

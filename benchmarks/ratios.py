@@ -59,11 +59,11 @@ def measure(scale: Scale, rounds: int) -> Iterator[Row]:
 
 def _paint(scale: Scale, rounds: int) -> Iterator[Row]:
     """Seconds an image, from passes over all of them: real ones hold from 1 to 20 flakes."""
-    masks = {"synthetic": data.label_table(scale)[:SLICE], "real": data.demo_table()}
+    masks = {"synthetic": data.label_table(scale).images(slice(SLICE)), "real": data.demo_table()}
     for kind, table in masks.items():
         if table is None:
             continue
-        images = list(table)
+        images = data.images_of(table)
         frame = np.empty((1, int(table.heights[0]), int(table.widths[0])), np.uint8)
 
         def paint(k: int, images: list[RunTable] = images, frame: Any = frame) -> None:
@@ -215,7 +215,7 @@ def _crop(scale: Scale, rounds: int, folder: Path) -> Iterator[Row]:
 
 def _labels(scale: Scale, folder: Path) -> Iterator[Row]:
     source, store = data.label_set(scale), folder / "labels"
-    images = list(data.label_table(scale)[: 2 * SLICE])
+    images = data.images_of(data.label_table(scale).images(slice(2 * SLICE)))
 
     def convert() -> Usage:
         shutil.rmtree(store, ignore_errors=True)
@@ -279,7 +279,8 @@ def _busiest(tables: list[RunTable]) -> tuple[int, int, int]:
 def _images_of(source: Path) -> tuple[list[Path], list[RunTable]]:
     """Image files of a set and the masks of each."""
     table = mtfast.open_source(source).table("train", "annotations_with_class_200")
-    return [source / "train_images" / str(name) for name in table.names], list(table)
+    files = [source / "train_images" / str(name) for name in table.names]
+    return files, data.images_of(table)
 
 
 def _cores() -> str:

@@ -22,6 +22,8 @@ def test_docstring_examples(tiny_set, tmp_path, monkeypatch):
     adapters = ("batches", "forms", "gpu", "reads", "seeding", "torch", "workers", "world")
     needs_torch = ("mtfast.gpu", *(f"mtfast.loaders.{name}" for name in adapters))
 
+    needs_frames = ("mtfast.table", "mtfast.tabular.data_frames")
+
     def expect_torch(package):
         """Packages are imported to be walked; without PyTorch some raise."""
         assert package.startswith(needs_torch), package
@@ -32,6 +34,8 @@ def test_docstring_examples(tiny_set, tmp_path, monkeypatch):
         if module.name == "mtfast.__main__":
             continue
         if module.name.startswith(needs_torch) and find_spec("torch") is None:
+            continue
+        if module.name in needs_frames and not (find_spec("pandas") and find_spec("pyarrow")):
             continue
         if module.name == "mtfast.loaders.forms.tv_classes":
             if find_spec("torchvision") is None:

@@ -284,10 +284,8 @@ def count_categories(table: RunTable) -> tuple[CategorySummary, ...]:
     tuple of CategorySummary
         In ascending order of their ids.
     """
-    ids, counts = np.unique(table.category_ids, return_counts=True)
-    n_instances = dict(zip(ids.tolist(), counts.tolist(), strict=True))
     named = {c.id: c.name for c in table.categories}
     return tuple(
-        CategorySummary(number, named.get(number, "(not listed)"), n_instances.get(number, 0))
-        for number in sorted({*named, *n_instances})
+        CategorySummary(number, named.get(number, "(not listed)"), n)
+        for number, n in table.category_counts().items()
     )

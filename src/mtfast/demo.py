@@ -137,7 +137,7 @@ def _check(train: Split, source: Source, table: RunTable, chosen: list[int]) -> 
     for i in chosen:
         name = str(train.names[i])
         data = source.read_image("train", name)
-        image = table[int(np.flatnonzero(table.names == name)[0])]
+        image = table.image(name)
         with Image.open(io.BytesIO(data)) as picture:
             pixels = np.asarray(picture)
         painted = paint_with_pycocotools(image)
@@ -169,7 +169,7 @@ def _time(train: Split, source: Source, table: RunTable, chosen: list[int]) -> l
 
     frame = np.empty((1, train.height, train.width), np.uint8)
     opened: Any = zarr.open_array(train.store.path / "train" / "semantic", mode="r")
-    images = [table[i] for i in chosen]
+    images = [table.image(i) for i in chosen]
     names = [str(train.names[i]) for i in chosen]
     masks = source.path / "train_semantic_masks"
     pngs = [masks / f"{stem_of(name)}.png" for name in names]

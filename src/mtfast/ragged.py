@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["as_strings", "gather_texts", "offsets_of", "stretches"]
+__all__ = ["Strings", "as_strings", "gather_texts", "offsets_of", "stretches"]
 
 Int64 = NDArray[np.int64]
+Strings = np.ndarray[tuple[Any, ...], np.dtypes.StringDType]
 
 
 def offsets_of(lengths: ArrayLike) -> Int64:
@@ -70,7 +71,7 @@ def gather_texts(
     return texts, offsets
 
 
-def as_strings(values: Sequence[str]) -> NDArray[Any]:
+def as_strings(values: Sequence[str]) -> Strings:
     """Make a column of strings.
 
     Parameters
@@ -86,7 +87,7 @@ def as_strings(values: Sequence[str]) -> NDArray[Any]:
     >>> as_strings(["a.jpg", "b.jpg"]).shape
     (2,)
     """
-    return np.array(values, dtype=np.dtypes.StringDType())
+    return cast("Strings", np.array(values, dtype=np.dtypes.StringDType()))
 
 
 def stretches(*columns: NDArray[Any]) -> Iterator[tuple[int, int]]:

@@ -18,16 +18,25 @@ they read a file, and again by every kernel that decodes a text.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtfast.caching import cached_property
-from mtfast.errors import MtfastError, RLEError, counted
-from mtfast.ragged import as_strings, gather_texts, offsets_of
+from mtfast.errors import MtfastError, RLEError, counted, no_such, printable, shown
+from mtfast.indexing import Selector, is_scalar, picked, place_of
+from mtfast.ragged import Strings, as_strings, gather_texts, offsets_of
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+    from mtfast.sources.bad_records import Policy
+    from mtfast.tabular.coco import CocoDict
 
 __all__ = [
     "MAX_PIXELS",
@@ -40,6 +49,9 @@ __all__ = [
 MAX_PIXELS = 2**40
 
 _BLOCK = 1 << 16
+# Classes that a repr lists, and characters of their names.
+_LISTED = 4
+_NAME_LENGTH = 24
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
@@ -82,7 +94,9 @@ PER_INSTANCE = (
 class RunTable:
     """Instance masks of a set of images, as columns.
 
-    Slices and single images (``table[3]``, ``table[10:20]``) are tables too and share the columns.
+    ``table[mask]``, ``table[indices]`` and ``table[start:stop]`` select instances, as rows of a
+    data frame; :meth:`image` and :meth:`images` select images. A table has two numbers of things,
+    ``n_images`` and ``n_instances``, and so no length.
 
     Attributes
     ----------
@@ -115,8 +129,8 @@ class RunTable:
 
     >>> table = RunTable.of_texts((1, 6), [[b"132", b"231"], []])
     >>> table
-    RunTable(2 images, 2 instances, 1 category)
-    >>> table[0].area(), table.image_offsets
+    <RunTable of 2 images, 2 instances, 1 class: class 1 (2)>
+    >>> table.image(0).area(), table.image_offsets
     (array([3, 3]), array([0, 2, 2]))
 
     Notes
@@ -124,7 +138,7 @@ class RunTable:
     Source: the COCO data format, https://cocodataset.org/#format-data.
     """
 
-    names: NDArray[Any]
+    names: Strings
     image_ids: Int64
     heights: Int64
     widths: Int64
@@ -223,7 +237,7 @@ class RunTable:
         )
 
     @classmethod
-    def unchecked(cls, **columns: Any) -> RunTable:
+    def unchecked(cls, **columns: object) -> RunTable:
         """Make a table from columns that keep the invariants; nothing is checked.
 
         Parameters
@@ -240,10 +254,23 @@ class RunTable:
         return table
 
     def __repr__(self) -> str:
+        counts = self.category_counts()
+        names = {c.id: c.name for c in self.categories}
+        used = sorted((-n, id_) for id_, n in counts.items() if n)
+        listed = [f"{_shortened(names.get(id_) or str(id_))} ({-n:,})" for n, id_ in used[:_LISTED]]
+        listed += ["..."] if len(used) > _LISTED else []
         return (
-            f"RunTable({counted(self.n_images, 'image')}, {counted(self.n_instances, 'instance')}, "
-            f"{counted(len(self.categories), 'category', 'categories')})"
+            f"<RunTable of {counted(self.n_images, 'image')}, "
+            f"{counted(self.n_instances, 'instance')}, "
+            f"{counted(len(counts), 'class', 'classes')}{': ' if listed else ''}"
+            f"{', '.join(listed)}>"
         )
+
+    def _repr_html_(self) -> str:
+        """Show the first rows and small pictures of the first images, in a notebook."""
+        from mtfast.tabular.html import html_of
+
+        return html_of(self)
 
     @property
     def n_images(self) -> int:
@@ -255,19 +282,121 @@ class RunTable:
         """Number of instances."""
         return len(self.instance_ids)
 
-    def __len__(self) -> int:
-        return self.n_images
+    def __len__(self) -> NoReturn:
+        raise TypeError(
+            "a RunTable has no length; expected n_images or n_instances; write table.n_images or "
+            "table.n_instances"
+        )
 
-    def __iter__(self) -> Iterator[RunTable]:
-        return (self[i] for i in range(self.n_images))
+    def __iter__(self) -> NoReturn:
+        raise TypeError(
+            "a RunTable is not iterated; expected a loop over n_images or n_instances; write "
+            "for i in range(table.n_images): table.image(i), or "
+            "for k in range(table.n_instances): table.text(k)"
+        )
 
-    def __getitem__(self, images: int | slice) -> RunTable:
-        """Return the table of one image, or of a contiguous range of images; nothing is copied.
+    def __contains__(self, item: object) -> NoReturn:
+        raise TypeError(
+            "a RunTable contains images and instances; expected a look into one column; write "
+            "name in table.names, or id in table.instance_ids"
+        )
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(
+            "a RunTable is neither true nor false; expected a comparison; write "
+            "table.n_images > 0 or table.n_instances > 0"
+        )
+
+    def __getitem__(self, instances: Selector) -> RunTable:
+        """Return a table of some instances; all images stay, those that lose theirs as empty ones.
 
         Parameters
         ----------
-        images : int or slice
-            Negative numbers count from the end.
+        instances : (n_instances,) bool, (n,) int, or slice
+            A mask, indices, or a slice, as for an array with an entry for each instance. Negative
+            indices count from the end. The images keep their order, so that instances of one image
+            must be next to each other; within an image any order will do.
+
+        Returns
+        -------
+        RunTable
+            In the given order. Columns are shared where a slice has no step, and copied otherwise.
+
+        Raises
+        ------
+        IndexError
+            If a mask has another length, or there is no such instance.
+        TypeError
+            If it is one integer or a name, which could mean an image, or no selection at all.
+        MtfastError
+            If the instances go back to an earlier image.
+
+        See Also
+        --------
+        image, images : the tables of one image and of several.
+        without_empty_images : leaves out the images that have no instance left.
+
+        Examples
+        --------
+        >>> table = RunTable.of_texts((1, 6), [[b"132", b"222"], [b"6"]], [1, 2, 1])
+        >>> table[table.area() > 2]
+        <RunTable of 2 images, 1 instance, 2 classes: class 1 (1)>
+        >>> table[table.category_ids == 2].instance_ids, table[1:].instance_ids
+        (array([2]), array([2, 3]))
+        >>> table[[1, 0]].instance_ids
+        array([2, 1])
+        """
+        if isinstance(instances, slice) and instances.step in (None, 1):
+            start, stop, _ = instances.indices(self.n_instances)
+            stop = max(start, stop)
+            offsets = np.clip(self.image_offsets - start, 0, stop - start)
+            return self._between(slice(None), start, stop, offsets)
+        _refuse_ambiguous(instances)
+        self._refuse_mask_of_images(instances)
+        return self._of_instances(picked(instances, self.n_instances, "instance"))
+
+    def _of_instances(self, chosen: Int64) -> RunTable:
+        image = self.image_of_instance[chosen]
+        if np.any(image[1:] < image[:-1]):
+            raise MtfastError(
+                "a selection that jumps back to an earlier image; expected instances grouped by "
+                "image; sort the indices first, as with np.sort"
+            )
+        return self._gathered(
+            chosen,
+            {name: getattr(self, name) for name in PER_IMAGE},
+            np.searchsorted(image, np.arange(self.n_images + 1)),
+        )
+
+    def _gathered(
+        self, chosen: Int64, per_image: Mapping[str, NDArray[Any]], image_offsets: Int64
+    ) -> RunTable:
+        """Copy instances; ``image_offsets`` are those of the images given."""
+        rle, rle_offsets = gather_texts(self.rle, self.rle_offsets, chosen)
+        columns = {name: getattr(self, name)[chosen] for name in PER_INSTANCE}
+        columns |= {"image_offsets": image_offsets, "rle": rle, "rle_offsets": rle_offsets}
+        for column in columns.values():
+            column.flags.writeable = False
+        return RunTable.unchecked(**per_image, **columns, categories=self.categories)
+
+    def _refuse_mask_of_images(self, selector: Selector) -> None:
+        size = getattr(selector, "size", None)
+        if (
+            getattr(selector, "dtype", None) == np.bool_
+            and size == self.n_images != self.n_instances
+        ):
+            raise IndexError(
+                f"table[mask] with a mask of n_images = {size}; expected one of n_instances = "
+                f"{self.n_instances}; write table.images(mask) for these images"
+            )
+
+    def image(self, image: int | str) -> RunTable:
+        """Return the table of one image; nothing is copied.
+
+        Parameters
+        ----------
+        image : int or str
+            Its index, where negative ones count from the end, or its name.
 
         Returns
         -------
@@ -276,77 +405,378 @@ class RunTable:
         Raises
         ------
         IndexError
-            If there is no such image.
+            If there is no image of that index.
         MtfastError
-            If the slice has a step.
-        """
-        if isinstance(images, slice):
-            start, stop, step = images.indices(self.n_images)
-            if step != 1:
-                raise MtfastError(
-                    f"a table slice with step {step}; expected step 1; take images one by one"
-                )
-            stop = max(start, stop)
-        else:
-            start = images + self.n_images if images < 0 else images
-            if not 0 <= start < self.n_images:
-                raise IndexError(f"image {images} of a table of {counted(self.n_images, 'image')}")
-            stop = start + 1
-        first, last = int(self.image_offsets[start]), int(self.image_offsets[stop])
-        begin, end = int(self.rle_offsets[first]), int(self.rle_offsets[last])
-        columns: dict[str, Any] = {name: getattr(self, name)[start:stop] for name in PER_IMAGE}
-        columns |= {name: getattr(self, name)[first:last] for name in PER_INSTANCE}
-        return RunTable.unchecked(
-            **columns,
-            image_offsets=_read_only(self.image_offsets[start : stop + 1] - first),
-            rle=self.rle[begin:end],
-            rle_offsets=_read_only(self.rle_offsets[first : last + 1] - begin),
-            categories=self.categories,
-        )
+            If there is none of that name.
+        TypeError
+            If it is neither an integer nor a name.
 
-    def select(self, instances: ArrayLike) -> RunTable:
-        """Return a table of some instances, in the given order; all images stay.
+        Examples
+        --------
+        >>> table = RunTable.of_texts((1, 6), [[b"132", b"231"], [b"6"]])
+        >>> table.image(0).n_instances, table.image("1.jpg").instance_ids
+        (2, array([3]))
+        >>> for i in range(table.n_images):
+        ...     print(table.names[i], table.image(i).area())
+        0.jpg [3 3]
+        1.jpg [0]
+        """
+        if isinstance(image, str):
+            (start,) = self._places_of_names([image])
+        else:
+            start = place_of(image, self.n_images, "image")
+        return self._images_between(start, start + 1)
+
+    def images(self, images: Selector | Sequence[str]) -> RunTable:
+        """Return a table of some images and of all their instances.
 
         Parameters
         ----------
-        instances : (n,) int or (n_instances,) bool
-            Indices of instances, or a mask. Instances of one image must be next to each other and
-            images in their order; within an image any order will do.
+        images : (n_images,) bool, (n,) int, slice, or sequence of n str
+            A mask, indices, a slice, or names. Each image at most once, in any order.
+
+        Returns
+        -------
+        RunTable
+            The images in the given order. Columns are shared where a slice has no step, and copied
+            otherwise.
+
+        Raises
+        ------
+        IndexError
+            If a mask has another length, or there is no image of that index.
+        MtfastError
+            If there is none of that name, or one is selected twice.
+        TypeError
+            If it is one integer or name, or no selection at all.
+
+        Examples
+        --------
+        >>> table = RunTable.of_texts((1, 6), [[b"132", b"231"], [], [b"6"]])
+        >>> table.images([2, 0]).instance_ids, table.images(["1.jpg"]).n_instances
+        (array([3, 1, 2]), 0)
+        >>> table.images(table.names != "0.jpg").names.tolist()
+        ['1.jpg', '2.jpg']
+        >>> table.images(slice(2)).n_images
+        2
+        """
+        if isinstance(images, slice) and images.step in (None, 1):
+            start, stop, _ = images.indices(self.n_images)
+            return self._images_between(start, max(start, stop))
+        _refuse_one_image(images)
+        names = _as_names(images)
+        chosen = (
+            picked(cast("Selector", images), self.n_images, "image")
+            if names is None
+            else np.array(self._places_of_names(names), np.int64)
+        )
+        twice = np.bincount(chosen, minlength=1) > 1
+        if twice.any():
+            raise MtfastError(
+                f"image {printable(str(self.names[twice.argmax()]))!r} is selected twice; expected "
+                f"each image once; leave out the second, as np.unique does"
+            )
+        return self._of_images(chosen)
+
+    def without_empty_images(self) -> RunTable:
+        """Return a table of the images that have instances.
 
         Returns
         -------
         RunTable
 
-        Raises
-        ------
-        MtfastError
-            If the instances go back to an earlier image.
-
         Examples
         --------
         >>> table = RunTable.of_texts((1, 6), [[b"132", b"231"], [b"6"]])
-        >>> table.select([1, 0]).instance_ids
-        array([2, 1])
-        >>> table.select(table.area() > 0)
-        RunTable(2 images, 2 instances, 1 category)
+        >>> large = table[table.area() > 0]
+        >>> large.n_images, large.without_empty_images().n_images
+        (2, 1)
         """
-        chosen = np.asarray(instances)
-        chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
-        image = self.image_of_instance[chosen]
-        if np.any(np.diff(image) < 0):
-            raise MtfastError(
-                "a selection that jumps back to an earlier image; expected instances grouped by "
-                "image; sort them by image first"
-            )
-        rle, rle_offsets = gather_texts(self.rle, self.rle_offsets, chosen)
-        columns = {name: getattr(self, name)[chosen] for name in PER_INSTANCE}
-        return replace(
-            self,
+        return self.images(np.diff(self.image_offsets) > 0)
+
+    def _of_images(self, chosen: Int64) -> RunTable:
+        offsets = offsets_of(np.diff(self.image_offsets)[chosen])
+        shifts = np.repeat(self.image_offsets[chosen] - offsets[:-1], np.diff(offsets))
+        per_image = {name: _read_only(getattr(self, name)[chosen]) for name in PER_IMAGE}
+        return self._gathered(shifts + np.arange(offsets[-1]), per_image, offsets)
+
+    def _images_between(self, start: int, stop: int) -> RunTable:
+        first, last = int(self.image_offsets[start]), int(self.image_offsets[stop])
+        offsets = self.image_offsets[start : stop + 1] - first
+        return self._between(slice(start, stop), first, last, offsets)
+
+    def _between(self, images: slice, first: int, last: int, image_offsets: Int64) -> RunTable:
+        """Share the columns of adjacent images, and of instances first .. last - 1."""
+        begin, end = int(self.rle_offsets[first]), int(self.rle_offsets[last])
+        columns: dict[str, Any] = {name: getattr(self, name)[images] for name in PER_IMAGE}
+        columns |= {name: getattr(self, name)[first:last] for name in PER_INSTANCE}
+        return RunTable.unchecked(
             **columns,
-            image_offsets=np.searchsorted(image, np.arange(self.n_images + 1)),
-            rle=rle,
-            rle_offsets=rle_offsets,
+            image_offsets=_read_only(image_offsets),
+            rle=self.rle[begin:end],
+            rle_offsets=_read_only(self.rle_offsets[first : last + 1] - begin),
+            categories=self.categories,
         )
+
+    def _places_of_names(self, names: Sequence[str]) -> list[int]:
+        places = self._place_of_name
+        for name in names:
+            if name not in places:
+                raise MtfastError(no_such("image", name, places, "the table"))
+        return [places[name] for name in names]
+
+    @cached_property
+    def _place_of_name(self) -> dict[str, int]:
+        places: dict[str, int] = {}
+        for place, name in enumerate(self.names.tolist()):
+            places.setdefault(name, place)
+        return places
+
+    def __add__(self, other: RunTable) -> RunTable:
+        """Join two tables: all images of both, and all instances of both.
+
+        Images are the same if they have the same name, as those of two variants of one split have:
+        their instances are joined, and those of the second table are painted over those of the
+        first. No instance is left out, not even one that both tables have.
+
+        Parameters
+        ----------
+        other : RunTable
+            ``sum([a, b, c])`` works too.
+
+        Returns
+        -------
+        RunTable
+            The images of the first table, then the others of the second. Image ids and instance
+            ids of the second that the first uses become the lowest free ones, and its positions
+            count on from those of the first, as if the second file continued the first. Categories
+            are those of both; crowds stay crowds.
+
+        Raises
+        ------
+        MtfastError
+            If an image has two sizes, or a category two names; or a table has a name twice.
+
+        Examples
+        --------
+        >>> monday = RunTable.of_texts((1, 6), [[b"132"], []])
+        >>> tuesday = RunTable.of_texts((1, 6), [[b"222", b"6"]])
+        >>> both = monday + tuesday
+        >>> both.names.tolist(), both.image_offsets, both.instance_ids
+        (['0.jpg', '1.jpg'], array([0, 3, 3]), array([1, 3, 2]))
+        """
+        if not isinstance(other, RunTable):
+            return NotImplemented
+        from mtfast.tabular.joining import join
+
+        return join(self, other)
+
+    def __radd__(self, other: int) -> RunTable:
+        # The start of sum().
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
+    def equals(self, other: RunTable) -> bool:
+        """Return whether two tables have the same columns and categories; NaN equals NaN.
+
+        ``==`` says whether they are one object.
+
+        Parameters
+        ----------
+        other : RunTable
+
+        Returns
+        -------
+        bool
+
+        Examples
+        --------
+        >>> table = RunTable.of_texts((1, 6), [[b"132"], [b"6"]])
+        >>> table.equals(table[:]), table.equals(table[:1])
+        (True, False)
+        """
+        return (
+            isinstance(other, RunTable)
+            and self.categories == other.categories
+            and all(
+                np.array_equal(
+                    getattr(self, name), getattr(other, name), equal_nan=name.startswith("stated")
+                )
+                for name in _DTYPES
+            )
+        )
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: self.__dict__[name] for name in self.__dataclass_fields__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # numpy makes arrays that are unpickled writable.
+        for name in _DTYPES:
+            state[name].flags.writeable = False
+        self.__dict__.update(state)
+
+    def category_counts(self) -> dict[int, int]:
+        """Count the instances of every category that is listed or used.
+
+        Returns
+        -------
+        dict
+            Number of instances of each id, ids ascending.
+
+        Examples
+        --------
+        >>> table = RunTable.of_texts((1, 6), [[b"132", b"222"], [b"6"]], [1, 2, 1])
+        >>> table.category_counts(), table[:1].category_counts()
+        ({1: 2, 2: 1}, {1: 1, 2: 0})
+        """
+        ids, counts = np.unique(self.category_ids, return_counts=True)
+        found = dict(zip(ids.tolist(), counts.tolist(), strict=True))
+        return {
+            id_: found.get(id_, 0) for id_ in sorted({*found, *(c.id for c in self.categories)})
+        }
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return a data frame with a row for each instance.
+
+        Row k is instance k, so that the index of chosen rows selects them here:
+        ``table[frame.query("area > 300").index]``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns image_id, name, instance_id, category_id, category, area, bbox_x, bbox_y,
+            bbox_width, bbox_height, stated_area, iscrowd, height, width, rle. Area and bbox are
+            measured; stated_area is NaN where nothing is stated; category is missing where the id
+            is not listed; rle is COCO's text.
+
+        Raises
+        ------
+        MtfastError
+            If pandas is not installed.
+        RLEError
+            If a text does not tile its frame.
+
+        Examples
+        --------
+        >>> table = RunTable.of_texts((1, 6), [[b"132", b"222"]], [1, 2])
+        >>> frame = table.to_pandas()
+        >>> frame[["name", "category", "area", "bbox_x"]]
+            name category  area  bbox_x
+        0  0.jpg  class 1     3     1.0
+        1  0.jpg  class 2     2     2.0
+        >>> table[frame.query("area > 2").index].instance_ids
+        array([1])
+        """
+        from mtfast.tabular.data_frames import data_frame
+
+        return data_frame(self)
+
+    def to_arrow(self) -> pyarrow.Table:
+        """Return an Arrow table with a row for each instance, for Parquet, DuckDB or Polars.
+
+        Returns
+        -------
+        pyarrow.Table
+            The columns of :meth:`to_pandas`. The text, ids, stated areas and crowd flags are the
+            memory of this table, not copied; stated_area and category are null where there is
+            none; name and category are dictionaries.
+
+        Raises
+        ------
+        MtfastError
+            If pyarrow is not installed.
+        RLEError
+            If a text does not tile its frame.
+
+        Examples
+        --------
+        >>> arrow = RunTable.of_texts((1, 6), [[b"132", b"222"]], [1, 2]).to_arrow()
+        >>> arrow.num_rows, arrow["area"].to_pylist(), arrow["rle"].to_pylist()
+        (2, [3, 2], ['132', '222'])
+        """
+        from mtfast.tabular.data_frames import arrow_table
+
+        return arrow_table(self)
+
+    def to_coco(self, *, stated: bool = False) -> CocoDict:
+        """Return the table as the content of a COCO JSON file.
+
+        Parameters
+        ----------
+        stated : bool
+            Write the area and bbox that the table states, and none where it states none, instead of
+            those measured from the masks.
+
+        Returns
+        -------
+        dict
+            With images, annotations and categories, of Python's own types: what ``json.dump`` takes
+            and ``pycocotools.coco.COCO`` reads. Annotations are in the order of the table.
+
+        Raises
+        ------
+        RLEError
+            If a text does not tile its frame.
+
+        Examples
+        --------
+        >>> coco = RunTable.of_texts((1, 6), [[b"132"]]).to_coco()
+        >>> coco["annotations"][0]["segmentation"], coco["annotations"][0]["bbox"]
+        ({'size': [1, 6], 'counts': '132'}, [1.0, 0.0, 3.0, 1.0])
+        >>> RunTable.from_coco(coco).names.tolist()
+        ['0.jpg']
+
+        Notes
+        -----
+        Source: https://cocodataset.org/#format-data.
+        """
+        from mtfast.tabular.coco import coco_of
+
+        return coco_of(self, stated=stated)
+
+    @classmethod
+    def from_coco(
+        cls,
+        coco: CocoDict | Mapping[str, object] | str | os.PathLike[str],
+        *,
+        bad: Policy = "refuse",
+        mapping: Mapping[int, int] | None = None,
+    ) -> RunTable:
+        """Read COCO annotations: a dict as ``json.load`` gives it, or a file.
+
+        The reader and its checks are those of :func:`mtfast.open_source`: masks may be polygons,
+        uncompressed or compressed RLE, as str or bytes.
+
+        Parameters
+        ----------
+        coco : dict, or path of a ``.json`` or ``.json.gz`` file
+            With images, annotations and categories.
+        bad : {"refuse", "skip", "repair"}
+            What becomes of bad records.
+        mapping : mapping of int to int, optional
+            New numbers of classes by old ones. Class 0 has to get one.
+
+        Returns
+        -------
+        RunTable
+            What :meth:`to_coco` with ``stated=True`` was called on, column by column; positions
+            count the annotations.
+
+        Raises
+        ------
+        SourceError
+            If it is something else, a list of results for instance, or contradicts itself.
+        RLEError
+            If a mask is malformed.
+
+        Examples
+        --------
+        >>> table = RunTable.of_texts((1, 6), [[b"132"], [b"6"]])
+        >>> RunTable.from_coco(table.to_coco(stated=True)).equals(table)
+        True
+        """
+        from mtfast.tabular.coco import table_of
+
+        return table_of(coco, bad=bad, mapping=mapping)
 
     @property
     def image_of_instance(self) -> Int64:
@@ -389,7 +819,7 @@ class RunTable:
         Examples
         --------
         >>> table = RunTable.of_texts((1, 6), [[b"132"], [b"501"]])
-        >>> table.digest() == table.digest(), table.digest() == table[1:].digest()
+        >>> table.digest() == table.digest(), table.digest() == table[:1].digest()
         (True, False)
         """
         digest = hashlib.sha256()
@@ -531,6 +961,52 @@ frame does; expected runs that add up to 1 x 6 = 6 pixels; correct or remove the
                 f"annotation {self.instance_ids[instance]} (number {self.positions[instance]}) of "
                 f"image {str(self.names[image])!r}: {reason}"
             )
+
+
+def _refuse_ambiguous(key: object) -> None:
+    """Refuse what could mean an image as well as an instance."""
+    if isinstance(key, tuple):
+        listed = ", ".join(map(shown, key))
+        raise TypeError(
+            f"table[{listed}] has {counted(len(key), 'index', 'indices')} side by side; expected "
+            f"one mask, list or slice; write table[[{listed}]] for these instances"
+        )
+    if is_scalar(key):
+        one = f"table.image({shown(key)})"
+        more = "" if isinstance(key, str | bytes) else f", or table[[{shown(key)}]] for an instance"
+        raise TypeError(
+            f"table[{shown(key)}] names one thing; expected a mask, indices or a slice of "
+            f"instances; write {one} for an image{more}"
+        )
+
+
+def _refuse_one_image(key: object) -> None:
+    if is_scalar(key):
+        raise TypeError(
+            f"images({shown(key)}) names one image; expected a mask, indices, a slice or names; "
+            f"write image({shown(key)}), or images([{shown(key)}])"
+        )
+
+
+def _as_names(selector: object) -> list[str] | None:
+    """Return a selection as names; None if it is none by names."""
+    if isinstance(selector, slice):
+        return None
+    dtype = getattr(selector, "dtype", None)
+    if dtype is None:
+        names = list(selector) if isinstance(selector, Iterable) else []
+    elif getattr(dtype, "kind", "") in "UTO":
+        names = np.asarray(selector, object).tolist()
+    else:
+        return None
+    return (
+        [str(name) for name in names] if names and all(isinstance(n, str) for n in names) else None
+    )
+
+
+def _shortened(name: str) -> str:
+    text = printable(name)
+    return text if len(text) <= _NAME_LENGTH else f"{text[: _NAME_LENGTH - 3]}..."
 
 
 def one_size(heights: Int64, widths: Int64, name: Callable[[int], str]) -> tuple[int, int]:

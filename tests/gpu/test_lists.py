@@ -144,7 +144,7 @@ def test_frames_too_large_for_kernels(way):
 @ways
 def test_tables_and_batches(way, small_set):
     table = mtfast.open_source(small_set).table("train", "annotations_with_class_full")
-    image = table[0]
+    image = table.image(0)
     with device_of(way) as device:
         assert gpu.area(table, device).tolist() == table.area().tolist()
         assert np.array_equal(gpu.bbox(table, device).cpu(), table.bbox())

@@ -164,7 +164,7 @@ def test_sampling_by_weights(store):
     assert counts.shape == (20, len(data.classes))
     table = data.reader.split.table()
     for k in range(20):
-        of_image = table[k].category_ids
+        of_image = table.image(k).category_ids
         assert counts[k].tolist() == [int((of_image == c.category_id).sum()) for c in data.classes]
     weights = repeat_factors(counts, 1.0)
     assert weights.max() > 1

@@ -20,7 +20,7 @@ def expected(masks_of_images, table, order=lambda k, area: k):
     """Paint each image's masks in ascending order of a key."""
     frames = []
     for i, masks in enumerate(masks_of_images):
-        values = table[i].category_ids.tolist()
+        values = table.image(i).category_ids.tolist()
         ranked = sorted(range(len(masks)), key=lambda k: (order(k, int(masks[k].sum())), k))
         frames.append(
             naive.semantic([masks[k] for k in ranked], [values[k] for k in ranked], SHAPE)
@@ -107,7 +107,7 @@ def test_nothing_is_painted_if_anything_is_malformed(rng):
     with pytest.raises(RLEError, match="annotation 4 .* of image '001.jpg'"):
         mtfast.semantic(replace(table, rle=rle), out=out)
     assert (out == 9).all()
-    single = replace(table, rle=rle)[1]
+    single = replace(table, rle=rle).image(1)
     with pytest.raises(RLEError, match="annotation 4 "):
         mtfast.semantic(single, out=out[1:])
     assert (out == 9).all()
@@ -135,7 +135,7 @@ def test_several_sizes_make_a_list(rng):
     found = mtfast.semantic(table, overlap="first")
     assert isinstance(found, list)
     assert [mask.dtype for mask in found] == [np.uint16] * 2
-    for mask, image in zip(found, table, strict=True):
+    for mask, image in zip(found, map(table.image, range(table.n_images)), strict=True):
         np.testing.assert_array_equal(mask, mtfast.semantic(image, overlap="first")[0])
     rle = table.rle.copy()
     rle[table.rle_offsets[4]] = 1

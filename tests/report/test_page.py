@@ -127,7 +127,9 @@ def test_coverage_and_co_occurrence_are_those_of_painted_masks(rng, monkeypatch,
     split = SplitInstances(None, "v", table, covered)
     np.testing.assert_allclose(split.coverage, np.array(expected) / (13 * 17))
     assert split.n_per_image.tolist() == [0, 1, 4, 7, 2]
-    classes = [set(image.category_ids.tolist()) for image in table]
+    classes = [
+        set(image.category_ids.tolist()) for image in map(table.image, range(table.n_images))
+    ]
     together = split.co_occurrence([1, 2, 3])
     for i, j in np.ndindex(3, 3):
         assert together[i, j] == sum({i + 1, j + 1} <= some for some in classes)

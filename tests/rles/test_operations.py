@@ -481,8 +481,8 @@ def test_instances_of_a_table(rng):
     table = make_table(images, (9, 14))
     masks = [m for image in images for m in image]
     check(operations.flip(Rles.of_table(table), "horizontal"), [m[:, ::-1] for m in masks])
-    check(operations.rot90(Rles.of_table(table[2])), [np.rot90(m) for m in images[2]])
-    assert Rles.of_table(table[1]).n == 0
+    check(operations.rot90(Rles.of_table(table.image(2))), [np.rot90(m) for m in images[2]])
+    assert Rles.of_table(table.image(1)).n == 0
 
 
 def test_text_that_begins_elsewhere():

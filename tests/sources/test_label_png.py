@@ -227,7 +227,7 @@ def test_the_demo_images(demo_data):
     table = src.table("train", "annotations")
     assert src.kind == "label_png"
     assert table.names.tolist() == list(src.image_names("train") or ())
-    for image in table:
+    for image in map(table.image, range(table.n_images)):
         mask = demo_data / "instance_masks" / f"{Path(image.names[0]).stem}.png"
         labels = np.asarray(Image.open(mask))
         assert (image.heights[0], image.widths[0]) == labels.shape

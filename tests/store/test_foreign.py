@@ -42,7 +42,7 @@ def flakes(tiny_set, tmp_path_factory):
     names = [str(name) for name in table.names]
     files = [tiny_set / "train_images" / name for name in names]
     pixels = [np.asarray(Image.open(file)) for file in files]
-    masks = map(paint_with_pycocotools, table)
+    masks = map(paint_with_pycocotools, map(table.image, range(table.n_images)))
     return store, save(folder, names, masks, pixels, [file.read_bytes() for file in files])
 
 

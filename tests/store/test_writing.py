@@ -86,7 +86,7 @@ def test_images_that_are_left_out(image):
     files = [replace(table, **measured) for table in files]
     names = NAMES[image : image + 1]
     found = packed(*files, names=names)
-    expected = packed(*(table[image : image + 1] for table in files), names=names)
+    expected = packed(*(table.images(slice(image, image + 1)) for table in files), names=names)
     for columns, wanted in zip(found, expected, strict=True):
         assert {k: v.tolist() for k, v in columns.items()} == {
             k: v.tolist() for k, v in wanted.items()

@@ -172,7 +172,7 @@ def _mask_makers(parts: _Parts) -> Iterator[Callable[[], object]]:
         return
 
     def make(number: int, start: int, stop: int) -> None:
-        of_images = mask_chunks(table[start:stop], dtype, grid)
+        of_images = mask_chunks(table.images(slice(start, stop)), dtype, grid)
         chunks = (chunk for of_image in of_images for chunk in of_image)
         path = _shard_path(parts, schema.SEMANTIC, number)
         write_shard(path, chunks, split.root.shard * grid.n_chunks)

@@ -454,7 +454,7 @@ def _job(target: Path, source: Source, split: SplitInput, shard: Shard, options:
         grid=split.grid,
         longest=split.longest,
         dtype=split.semantic_dtype.name,
-        table=split.table[shard.start : shard.stop],
+        table=split.table.images(slice(shard.start, shard.stop)),
         names=split.names[shard.start : shard.stop],
         # Not sent to other processes for nothing.
         source=source if options.images else None,

@@ -14,7 +14,6 @@ from mtfast.errors import SourceError, no_such
 from mtfast.painting.paint import semantic_dtype
 from mtfast.paths import base_name, stem_of
 from mtfast.progress import Progress, track
-from mtfast.ragged import offsets_of
 from mtfast.sources import Source
 from mtfast.sources.bad_records import TOO_LARGE, BadRecords, Ledger, refusal
 from mtfast.sources.stated import annotation_name
@@ -343,24 +342,14 @@ def _with_small_classes(table: RunTable, ledger: Ledger) -> tuple[RunTable, tupl
     if not found:
         return table, ()
     kept = tuple(c for c in table.categories if 0 <= c.id <= MOST_CATEGORIES)
-    return replace(table.select(~large), categories=kept), found
+    return replace(table[~large], categories=kept), found
 
 
 def _of_images(table: RunTable, names: Sequence[str]) -> RunTable:
     """Leave out the images that are not listed."""
     known = set(names)
     kept = np.array([name in known for name in table.names.tolist()], bool)
-    if np.all(kept):
-        return table
-    chosen = table.select(kept[table.image_of_instance])
-    return replace(
-        chosen,
-        names=chosen.names[kept],
-        image_ids=chosen.image_ids[kept],
-        heights=chosen.heights[kept],
-        widths=chosen.widths[kept],
-        image_offsets=offsets_of(np.diff(chosen.image_offsets)[kept]),
-    )
+    return table if np.all(kept) else table.images(kept)
 
 
 def _require_folder(source: Source, split: str, names: Sequence[str]) -> None:

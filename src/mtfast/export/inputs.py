@@ -94,7 +94,9 @@ def _without_stated(table: RunTable) -> RunTable:
 
 
 def _blocks(table: RunTable) -> Iterator[RunTable]:
-    return (table[start : start + _BLOCK] for start in range(0, table.n_images, _BLOCK))
+    return (
+        table.images(slice(start, start + _BLOCK)) for start in range(0, table.n_images, _BLOCK)
+    )
 
 
 def _range_of_values(table: RunTable, selection: Selection) -> tuple[int, int]:

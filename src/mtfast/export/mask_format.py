@@ -84,7 +84,7 @@ class MaskBatch:
     @property
     def images(self) -> RunTable:
         """Annotations of its images, nothing selected yet."""
-        return self.table[self.start : self.stop]
+        return self.table.images(slice(self.start, self.stop))
 
     def encode(self, make_encoder: Callable[[int], MaskEncoder]) -> Iterator[bytes]:
         """Encode the mask of every image.

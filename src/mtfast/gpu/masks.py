@@ -126,7 +126,7 @@ def encode_table(
     Examples
     --------
     >>> encode_table(torch.eye(3, dtype=torch.uint8).expand(2, 3, 3), image_offsets=[0, 1, 2])
-    RunTable(2 images, 2 instances, 1 category)
+    <RunTable of 2 images, 2 instances, 1 class: class 1 (2)>
     """
     rles = encode_rles(masks, threshold=threshold)
     ends = [0, rles.n] if image_offsets is None else [*map(int, image_offsets)]

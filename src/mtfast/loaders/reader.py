@@ -545,9 +545,9 @@ class Reader:
             # Painted before all others of their image.
             order = np.lexsort((~crowd, table.image_of_instance))
             order = order[shown[order]]
-            return _with_category_ids(table.select(order), numbers[order])
+            return _with_category_ids(table[order], numbers[order])
         if not np.all(shown):
-            return _with_category_ids(table.select(shown), numbers[shown])
+            return _with_category_ids(table[shown], numbers[shown])
         return _with_category_ids(table, numbers)
 
     def _numbers(self, category_ids: Int64) -> Int64:
@@ -570,7 +570,7 @@ class Reader:
         """
         if self.crowds != "ignore" or not np.any(table.iscrowd):
             return table
-        return table.select(table.iscrowd == 0)
+        return table[table.iscrowd == 0]
 
     def _log_choices(self) -> None:
         where = f"split {self.split_name} of {self.store}"

@@ -267,7 +267,7 @@ def _paint(table: RunTable, image: int, size: Size, canvas: Size, dtype: DTypeLi
     """Paint the mask of one image into the upper left corner of a canvas."""
     frame: NDArray[Any] = np.empty((1, *size), dtype)
     try:
-        semantic(table[image], out=frame)
+        semantic(table.image(image), out=frame)
     except MtfastError:
         # semantic() of the whole table would have raised for a bad RLE of any image first.
         table.check()

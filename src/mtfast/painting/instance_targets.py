@@ -73,9 +73,7 @@ def instance_targets(table: RunTable, window: Sequence[int] | None = None) -> In
     from mtfast.kernels.frames import paint
 
     if table.n_images != 1:
-        raise MtfastError(
-            f"a table of {table.n_images} images; expected one; take table[i] for image i"
-        )
+        raise MtfastError(f"a table of {table.n_images} images; expected one; take table.image(i)")
     if window is not None:
         # Cropping measures them.
         table = crop_table(table, window)
@@ -83,7 +81,7 @@ def instance_targets(table: RunTable, window: Sequence[int] | None = None) -> In
     else:
         areas, boxes = table.area(), table.bbox()
     if not areas.all():
-        table, areas, boxes = table.select(areas > 0), areas[areas > 0], boxes[areas > 0]
+        table, areas, boxes = table[areas > 0], areas[areas > 0], boxes[areas > 0]
     height, width = table.common_size()
     n = table.n_instances
     masks = np.empty((n, height, width), np.bool_)

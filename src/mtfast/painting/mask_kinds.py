@@ -1,8 +1,8 @@
 """What masks show: which instances, and as which kind and values: RunTable -> RunTable.
 
-No function here looks beyond one image, so ``select(table)[a:b]`` equals ``select(table[a:b])``,
-and workers can select from slices of a table. The result is painted like any other table: the
-``category_ids`` of an instance are the value of its pixels.
+No function here looks beyond one image, so ``select(table).images(some)`` equals
+``select(table.images(some))``, and workers can select from some images of a table. The result is
+painted like any other table: the ``category_ids`` of an instance are the value of its pixels.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def keep(
         kept &= np.isin(table.category_ids, list(categories))
     if min_area is not None:
         kept &= table.area() > min_area
-    return table if kept.all() else table.select(kept)
+    return table if kept.all() else table[kept]
 
 
 def rename(table: RunTable, mapping: Mapping[int, int]) -> RunTable:

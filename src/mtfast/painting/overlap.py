@@ -91,13 +91,13 @@ def paint_order(table: RunTable, overlap: str) -> RunTable:
     Examples
     --------
     >>> table = mtfast.open("graphene.zarr")["train"].table("annotations_with_class_200")
-    >>> paint_order(table, "largest")
-    RunTable(10 images, 35 instances, 4 categories)
+    >>> paint_order(table, "largest").n_instances
+    35
     """
     rank = paint_rank(overlap, table.n_instances, table.area, lambda: _overlapping(table))
     if overlap in ("last", "error"):
         return table
-    return table.select(np.lexsort((rank, table.image_of_instance)))
+    return table[np.lexsort((rank, table.image_of_instance))]
 
 
 def _overlapping(table: RunTable) -> str | None:

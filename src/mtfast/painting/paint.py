@@ -136,7 +136,7 @@ def _of_several_sizes(table: RunTable, overlap: Overlap) -> list[NDArray[Any]]:
     dtype = semantic_dtype(table.category_ids)
     table.check()
     masks = []
-    for image in table:
+    for image in map(table.image, range(table.n_images)):
         size = int(image.heights[0]), int(image.widths[0])
         masks.append(semantic(image, np.empty((1, *size), dtype), overlap)[0])
     return masks

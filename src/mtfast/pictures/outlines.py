@@ -120,7 +120,7 @@ def instance_labels(table: RunTable) -> Labels:
         If an RLE does not tile its frame.
     """
     order = np.argsort(-table.area(), kind="stable")[:_MOST_INSTANCES]
-    painted = table.select(order)
+    painted = table[order]
     numbered = replace(painted, category_ids=np.arange(1, order.size + 1))
     return Labels(semantic(numbered)[0], np.append(0, painted.category_ids))
 

@@ -78,7 +78,7 @@ def _check(image: NDArray[Any], table: RunTable, alpha: float) -> None:
     if table.n_images != 1:
         raise MtfastError(
             f"a table of {table.n_images} images; expected one of the image that is drawn on; "
-            f"pass table[i]"
+            f"pass table.image(i)"
         )
     size = (int(table.heights[0]), int(table.widths[0]))
     if image.shape[:2] != size:

@@ -133,7 +133,9 @@ def read_instances(
 
 def _covered(table: RunTable, split: str, progress: Progress | None) -> Int64:
     what = f"measuring images of {split}"
-    chunks = (table[start : start + _CHUNK] for start in range(0, table.n_images, _CHUNK))
+    chunks = (
+        table.images(slice(start, start + _CHUNK)) for start in range(0, table.n_images, _CHUNK)
+    )
     areas = [
         union_areas(Rles.of_table(some), some.image_offsets)
         for some in track(chunks, what, progress, table.n_images, lambda some: some.n_images)

@@ -99,7 +99,7 @@ def draw_tiles(
         If an image is missing or does not decode, and is not skipped.
     """
     drawn_on = view.has_images if on_image is None else on_image
-    images = [table[int(index)] for index in chosen]
+    images = [table.image(int(index)) for index in chosen]
     windows = _windows_of_instances(images) if zoom else [_whole(one) for one in images]
     pairs = list(zip(images, windows, strict=True))
     return [

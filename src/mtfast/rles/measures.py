@@ -152,7 +152,7 @@ def class_overlaps(table: RunTable) -> SharedPixels:
     """
     pieces = [np.empty((3, 0), np.int64)]
     for start in range(0, table.n_images, IMAGES_AT_A_TIME):
-        part = table[start : start + IMAGES_AT_A_TIME]
+        part = table.images(slice(start, start + IMAGES_AT_A_TIME))
         lists = toggles_of(Rles.of_table(part), "table")
         pairs = _overlaps(lists, part.image_offsets, part.heights, part.category_ids, lists.n)
         pairs[:2] += table.image_offsets[start]

@@ -63,7 +63,7 @@ def _settled(table: RunTable, bad: np.ndarray, ledger: Ledger) -> RunTable:
         if keep[k]:
             new[class_] = None
     if not keep.all():
-        table = table.select(keep)
+        table = table[keep]
     added = tuple(Category(class_, str(class_)) for class_ in sorted(new))
     return replace(table, categories=table.categories + added)
 

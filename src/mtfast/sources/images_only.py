@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from mtfast.errors import SourceError, counted
+from mtfast.ragged import as_strings
 from mtfast.sources.bad_records import Ledger, LedgerPolicy, refusal
 from mtfast.sources.coco.read import Reading
 from mtfast.sources.coco.records import Records, records_of
@@ -69,7 +70,7 @@ def _table(names: list[str], sizes: list[tuple[int, int]]) -> RunTable:
     sides = np.array(sizes, np.int64).reshape(-1, 2)
     return replace(
         RunTable.of_texts((1, 1), [[] for _ in names]),
-        names=np.array(names, np.dtypes.StringDType()),
+        names=as_strings(names),
         heights=sides[:, 0],
         widths=sides[:, 1],
     )

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from mtfast.errors import SourceError
 from mtfast.limits import check_pixels, max_file_bytes
 from mtfast.paths import stem_of
-from mtfast.ragged import offsets_of
+from mtfast.ragged import as_strings, offsets_of
 from mtfast.rles import Rles
 from mtfast.rles.label_map import scan_labels
 from mtfast.sources.bad_records import Ledger, LedgerPolicy, refusal
@@ -235,7 +235,7 @@ def _table(names: tuple[str, ...], scans: list[tuple[tuple[int, int], Rles]]) ->
     rle_offsets = offsets_of(np.concatenate([np.zeros(0, np.int64), *lengths]))
     n_instances = rle_offsets.size - 1
     return RunTable(
-        names=np.array(names, np.dtypes.StringDType()),
+        names=as_strings(names),
         image_ids=np.arange(1, n_images + 1),
         heights=sizes[:, 0],
         widths=sizes[:, 1],

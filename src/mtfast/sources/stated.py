@@ -110,4 +110,4 @@ def annotation_name(table: RunTable, instance: int) -> str:
 
 
 def _alone(table: RunTable, instance: int) -> RunTable:
-    return table.select(np.array([instance]))
+    return table[[instance]]

@@ -166,9 +166,9 @@ class SplitMasks:
             table, row = self.tables[variant], self.rows[variant][image]
             first, last = table.image_offsets[row : row + 2]
             kept = self.areas[variant][first:last] > min_area
-            return table[row] if kept.all() else table[row].select(kept)
+            return table.image(row) if kept.all() else table.image(row)[kept]
         other = next(v for v, rows in self.rows.items() if image in rows)
-        return self.tables[other][self.rows[other][image]].select(np.empty(0, np.int64))
+        return self.tables[other].image(self.rows[other][image])[:0]
 
     def regenerate(self, image: str, rule: MaskRule) -> NDArray[Any]:
         """Paint the mask of an image.

@@ -299,7 +299,7 @@ def test_many_images_in_one_call(rng):
     table = make_table(masks, shape)
     found = Batch(table, 4000, 1 << 16).read(0)
     assert len(found) == 5
-    for runs, image, drawn in zip(found, table, masks, strict=True):
+    for runs, image, drawn in zip(found, map(table.image, range(len(masks))), masks, strict=True):
         expected = naive.semantic(drawn, image.category_ids.tolist(), shape)
         np.testing.assert_array_equal(painted(runs, shape), expected)
     # One image at a time, as more do not fit.

@@ -52,8 +52,8 @@ def test_a_synthetic_set(way, small_set):
     table = source.table("train", "annotations_with_class_full")
     with device_of(way) as device:
         assert np.array_equal(paint(table, device).cpu(), mtfast.semantic(table))
-        masks = paint_instances(table[:4], device).cpu().numpy()
-    assert np.array_equal(np.count_nonzero(masks, axis=(1, 2)), table[:4].area())
+        masks = paint_instances(table.images(slice(4)), device).cpu().numpy()
+    assert np.array_equal(np.count_nonzero(masks, axis=(1, 2)), table.images(slice(4)).area())
 
 
 @ways
@@ -105,5 +105,5 @@ def test_images_of_several_sizes_are_refused(way, mixed_store):
             paint(table, device)
         with pytest.raises(MtfastError, match=words):
             paint_instances(table, device)
-        for image in table[:6]:
+        for image in map(table.image, range(6)):
             assert np.array_equal(paint(image, device).cpu(), mtfast.semantic(image))

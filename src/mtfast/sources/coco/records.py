@@ -249,39 +249,7 @@ def records_of(table: RunTable, file: str, **others: Any) -> Records:
     -------
     Records
     """
-    image = table.image_of_instance.tolist()
-    sizes = list(zip(table.heights.tolist(), table.widths.tolist(), strict=True))
-    image_ids = table.image_ids.tolist()
-    text, offsets = table.rle.tobytes().decode("ascii"), table.rle_offsets.tolist()
-    columns = (table.instance_ids, table.category_ids, table.area(), table.bbox(), table.iscrowd)
-    annotations = [
-        {
-            "id": id_,
-            "image_id": image_ids[image[k]],
-            "category_id": category_id,
-            "segmentation": {
-                "size": sizes[image[k]],
-                "counts": text[offsets[k] : offsets[k + 1]],
-            },
-            "area": area,
-            "bbox": bbox,
-            "iscrowd": iscrowd,
-        }
-        for k, (id_, category_id, area, bbox, iscrowd) in enumerate(
-            zip(*(column.tolist() for column in columns), strict=True)
-        )
-    ]
-    images = [
-        {"id": id_, "width": width, "height": height, "file_name": name}
-        for id_, (height, width), name in zip(image_ids, sizes, table.names.tolist(), strict=True)
-    ]
-    categories = [category._asdict() for category in table.categories]
-    content = {
-        **others,
-        "images": images,
-        "annotations": annotations,
-        "categories": categories,
-    }
+    content = {**others, **table.to_coco()}
     return Records(_ENCODER.encode(content), file)
 
 

@@ -40,11 +40,11 @@ def mask_chunks(table: RunTable, dtype: DTypeLike, grid: MaskGrid) -> Iterator[l
     beyond: list[bytes | None] = [None] * (grid.n_chunks - 1)
     for start, stop in stretches(fits):
         if fits[start]:
-            for chunk in encode_masks(table[start:stop], dtype, canvas=grid.chunk):
+            for chunk in encode_masks(table.images(slice(start, stop)), dtype, canvas=grid.chunk):
                 yield [seal(chunk), *beyond]
         else:
             for image in range(start, stop):
-                yield _chunks_of_image(table[image], dtype, grid)
+                yield _chunks_of_image(table.image(image), dtype, grid)
 
 
 def _chunks_of_image(table: RunTable, dtype: DTypeLike, grid: MaskGrid) -> list[bytes | None]:
