@@ -1,6 +1,8 @@
 # make demo      the main job on a set that it makes, in ./mtfast-demo
 # make test      the tests
 # make test-loops  the loaders in other people's training loops
+# make docs      the documentation, in site/
+# make test-docs the documentation: its code, its notebooks, its links
 # make check     lint, types and layers
 # make bench     compared with the baselines and the peers, then asv
 # PYTHON=python3.13 picks the interpreter, VENV=.venv-3.13 the folder of its environment.
@@ -11,7 +13,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: venv demo test test-loops check bench clean another-interpreter
+.PHONY: venv demo test test-loops docs test-docs check bench clean another-interpreter
 
 venv: $(STAMP)
 
@@ -41,6 +43,14 @@ test-loops: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group test --group loops
 	$(BIN)/python -m pytest tests/loops $(ARGS)
 
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --group docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --jobs auto docs site
+
+test-docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --group test --group docs
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 tests/site $(ARGS)
+
 check: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group lint
 	$(BIN)/ruff check .
@@ -57,4 +67,4 @@ bench: $(STAMP)
 	$(BIN)/asv run --python=same --quick
 
 clean:
-	rm -rf $(VENV) .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .asv mtfast-demo
+	rm -rf $(VENV) .venv-* build dist site docs/reference/commands docs/reference/commands.md .pytest_cache .mypy_cache .ruff_cache .asv mtfast-demo

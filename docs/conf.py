@@ -1,17 +1,15 @@
 """How Sphinx builds the documentation: `make docs`, into site/, without the network."""
 
 import sys
+from importlib.metadata import version as version_of
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent / "src")]
-
-from mtfast import __version__
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "mtfast"
 author = "The mtfast developers"
 copyright = author  # noqa: A001 - Sphinx's name
-version = release = __version__
+version = release = version_of("mtfast")
 
 extensions = [
     "myst_nb",

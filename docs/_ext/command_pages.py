@@ -1,7 +1,7 @@
 """Pages of the commands, written before each build from what click knows of them.
 
-They go to reference/commands.md and reference/commands/, which git ignores. A command that is added or changed needs no edit
-of the documentation.
+They go to reference/commands.md and reference/commands/, which git ignores. A command that is added
+or changed needs no edit of the documentation.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ def write_changed(path: Path, text: str) -> None:
 def overview(commands: dict[str, click.Command]) -> str:
     """Return the page that lists all commands."""
     context = context_of(cli, "mtfast")
-    rows = [f"| [`mtfast {n}`](commands/{n}.md) | {escaped(first_line(c))} |" for n, c in commands.items()]
+    rows = [
+        f"| [`mtfast {n}`](commands/{n}.md) | {escaped(first_line(c))} |"
+        for n, c in commands.items()
+    ]
     return "\n".join(
         [
             "# Commands",
