@@ -204,7 +204,7 @@ def draw_dcs() -> Drawing:
     d.text(
         left + 2 * side,
         196,
-        f"from the end of the row above: {crop[1, 0]:d} - ({crop[0, -1]:d}) = {after[1, 0]:+d}",
+        f"from the end of the row above: {crop[1, 0]:d} - {crop[0, -1]:d} = {after[1, 0]:+d}",
         14,
         ORANGE,
     )
