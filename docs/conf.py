@@ -26,6 +26,7 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 # Notebooks are run by `make test-docs`; the pages show the outputs that are in the files.
 nb_execution_mode = "off"
+nb_merge_streams = True
 
 autodoc_member_order = "groupwise"
 autodoc_typehints = "none"

@@ -1,0 +1,25 @@
+"""Sets and a store that the pages of the documentation work on, small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import mtfast
+from mtfast.synth import make_set
+from own_sets import make_own_sets
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def assets(tmp_path_factory) -> Path:
+    """A folder with Graphene, graphene.zarr, and the sets of users as sources and stores."""
+    folder = tmp_path_factory.mktemp("assets")
+    make_set(folder / "Graphene", train=16, test=4, size=(240, 320), seed=0, workers=1)
+    mtfast.convert(folder / "Graphene", folder / "graphene.zarr", crop_index=True)
+    make_own_sets(folder)
+    for name in ("fruits", "coco", "cells"):
+        mtfast.convert(folder / name, folder / f"{name}.zarr")
+    return folder
