@@ -49,7 +49,7 @@ docs: $(STAMP)
 
 test-docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group test --group docs
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 tests/documentation $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile tests/documentation $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group lint

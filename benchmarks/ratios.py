@@ -1,4 +1,4 @@
-"""How many times faster than the ordinary way: the table of the README, measured in one run.
+"""How many times faster than the ordinary way: a table of docs/BENCHMARKS.md, measured in one run.
 
 ::
 
