@@ -22,6 +22,8 @@ extensions = [
 ]
 exclude_patterns = ["_ext", "_static"]
 
+# Options are written with two hyphens.
+smartquotes = False
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 # Notebooks are run by `make test-docs`; the pages show the outputs that are in the files.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,8 @@ def prose(text: str) -> list[str]:
     lines = []
     for paragraph in re.split(r"\n\s*\n", text):
         block = paragraph.removeprefix("\b\n")
-        if block is not paragraph and block != paragraph:
-            lines += ["```text", inspect.cleandoc(block), "```", ""]
+        if block != paragraph:
+            lines += ["```text", textwrap.dedent(block), "```", ""]
         else:
             lines += [escaped(" ".join(paragraph.split())), ""]
     return lines
@@ -137,9 +138,7 @@ def first_line(command: click.Command) -> str:
 
 def escaped(text: str) -> str:
     """Return plain text as Markdown."""
-    text = re.sub(r"([\\`*_<>|\[\]{}#])", r"\\\1", text)
-    # Names of commands, as help quotes them.
-    return re.sub(r"(?<!\w)--([a-z])", r"\\-\\-\1", text)
+    return re.sub(r"([\\`*_<>|\[\]{}#])", r"\\\1", text)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

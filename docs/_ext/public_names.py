@@ -99,10 +99,14 @@ def link_documents(app: Sphinx, *args: Any) -> None:
     lines[:] = [re.sub(r"\bdocs/([A-Z]+)\.md", r":doc:`/\1`", line) for line in lines]
 
 
-def unlink_shapes(app: Sphinx, doctree: nodes.document) -> None:
-    """Leave links in the types of arguments to classes: shapes such as (n_images,) are words."""
+def unlink_words(app: Sphinx, doctree: nodes.document) -> None:
+    """Keep words from being links: in types of arguments, shapes such as (n_images,)."""
     for reference in list(doctree.findall(addnodes.pending_xref)):
         if reference.get("refspecific") and not reference["reftarget"].split(".")[-1][0].isupper():
+            reference.replace_self(reference.children)
+    # Nor do addresses that stand for others, such as tcp://HOST:PORT, lead anywhere.
+    for reference in list(doctree.findall(nodes.reference)):
+        if reference.get("refuri", "").startswith(("tcp:", "s3:")):
             reference.replace_self(reference.children)
 
 
@@ -110,6 +114,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.add_directive("public-names", PublicNames)
     app.connect("autodoc-process-docstring", link_documents)
-    app.connect("doctree-read", unlink_shapes)
+    app.connect("doctree-read", unlink_words)
     app.connect("env-check-consistency", find_missing)
     return {"parallel_read_safe": True, "version": "1"}
