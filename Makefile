@@ -1,7 +1,7 @@
 # make demo      the main job on a set that it makes, in ./mtfast-demo
 # make test      the tests
 # make test-loops  the loaders in other people's training loops
-# make docs      the documentation, in site/
+# make docs      the documentation, in site/html/
 # make test-docs the documentation: its code, its notebooks, its links
 # make check     lint, types and layers
 # make bench     compared with the baselines and the peers, then asv
@@ -45,7 +45,8 @@ test-loops: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group docs
-	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --jobs auto docs site
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --jobs auto -d site/doctrees docs site/html
+	@echo site/html/index.html
 
 test-docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group test --group docs

@@ -1,4 +1,4 @@
-"""How Sphinx builds the documentation: `make docs`, into site/, without the network."""
+"""How Sphinx builds the documentation: `make docs`, into site/html/, without the network."""
 
 import sys
 from importlib.metadata import version as version_of

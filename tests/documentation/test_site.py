@@ -50,7 +50,8 @@ class Page(HTMLParser):
 @pytest.fixture(scope="session")
 def site(tmp_path_factory) -> Path:
     """The built site; a warning is an error."""
-    folder = tmp_path_factory.mktemp("site")
+    # myst_nb writes pictures of notebooks beside the site.
+    folder = tmp_path_factory.mktemp("site") / "html"
     command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet"]
     done = subprocess.run(
         [*command, "--fresh-env", str(DOCS), str(folder)], capture_output=True, text=True
