@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 RUN_ELSEWHERE = {
+    "COMMAND_LINE.md": "tests/cli/test_completion.py, with the shells that it names",
     "FORMAT.md": "tests/test_docs.py, where mtfast cannot be imported",
     "LOADERS.md": "tests/loops/test_document.py, with the libraries that it shows",
 }
