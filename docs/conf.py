@@ -46,6 +46,8 @@ html_css_files = ["pages.css"]
 html_show_sphinx = False
 html_copy_source = False
 html_theme_options = {"navigation_with_keys": True}
+# Of blocks without a language: trees and drawings of text.
+highlight_language = "text"
 pygments_style = "friendly"
 pygments_dark_style = "github-dark"
 copybutton_prompt_text = "$ "
