@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,6 @@ from PIL import Image
 import mtfast
 from image_samples import exif, pixels
 from mtfast.store import schema
-from own_sets import make_own_sets
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,79 +25,8 @@ def blocks(document: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
-@pytest.fixture(scope="module")
-def session(tmp_path_factory):
-    """The folder in which the README's session has been typed, and what each command said."""
-    folder = tmp_path_factory.mktemp("readme")
-    said = {}
-    (console,) = blocks("README.md", "console")
-    for command in re.findall(r"^\$ mtfast (.*)$", console, re.MULTILINE):
-        arguments = shlex.split(command)
-        if arguments[0] == "synth":
-            # The same set on small frames, which takes seconds.
-            arguments += ["--size", "240x320"]
-        done = subprocess.run(
-            [sys.executable, "-m", "mtfast", *arguments], cwd=folder, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        said[command] = done.stdout
-    make_own_sets(folder)
-    own = (ROOT / "README.md").read_text().partition("## Your own set")[2].partition("\n## ")[0]
-    for command in re.findall(r"^mtfast ([^#\n]*)", own, re.MULTILINE):
-        arguments = [sys.executable, "-m", "mtfast", *shlex.split(command)]
-        done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-    return folder, console, said
-
-
-def test_the_readme_session(session):
-    """Line for line, but for the numbers, which depend on the size of the frames."""
-    _, console, said = session
-
-    def shape(text: str) -> list[str]:
-        return [
-            re.sub(r"[\d,]+", "N", " ".join(line.split())) for line in text.splitlines() if line
-        ]
-
-    typed = re.split(r"^\$ mtfast (.*)\n", console, flags=re.MULTILINE)[1:]
-    for command, shown in zip(typed[::2], typed[1::2], strict=True):
-        assert shape(shown) == shape(said[command]), command
-
-
-def test_the_numbers_of_the_readme_session(tmp_path):
-    """The counts and areas shown are those of the set at full size."""
-    (console,) = blocks("README.md", "console")
-    synth, info = re.findall(r"^\$ mtfast ((?:synth|info) .*)$", console, re.MULTILINE)
-    for command in (f"{synth} --no-images", info):
-        done = subprocess.run(
-            [sys.executable, "-m", "mtfast", *shlex.split(command)],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    shown = console.partition(f"$ mtfast {info}\n")[2].partition("\n\n$")[0]
-    assert done.stdout.replace("without images", "with images").split() == shown.split()
-
-
-def test_rates_are_stated_with_their_machine():
-    text = (ROOT / "docs" / "BENCHMARKS.md").read_text()
-    section = text.partition("## Reading, painting, converting")[2].partition("\n## ")[0]
-    rows = [line for line in section.splitlines() if line.startswith("|")]
-    assert len(rows) > 8
-    assert re.search(r"\d+ cores, Python 3\.\d+", section)
-    assert "42,274" in section
-
-
-def test_python_blocks_run(session, monkeypatch, capsys):
-    monkeypatch.chdir(session[0])
-    found = blocks("README.md", "python")
-    assert found
-    for block in found:
-        if "mtfast.loaders.torch" in block and find_spec("torch") is None:
-            continue
-        # The frames are smaller than those of the README.
-        exec(compile(block.replace("512", "128"), "README.md", "exec"), {})
+def test_the_readme_is_read_in_five_minutes():
+    assert len((ROOT / "README.md").read_text().split()) <= 1500
 
 
 def test_blocks_on_masks_run():

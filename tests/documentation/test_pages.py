@@ -36,7 +36,8 @@ FENCE = re.compile(r"^```(.*)$", re.MULTILINE)
 
 def pages() -> list[Path]:
     written = [path for path in DOCS.rglob("*.md") if path.name not in RUN_ELSEWHERE]
-    return sorted(path for path in written if "commands" not in path.relative_to(DOCS).parts)
+    on_site = [path for path in written if "commands" not in path.relative_to(DOCS).parts]
+    return [ROOT / "README.md", *sorted(on_site)]
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
