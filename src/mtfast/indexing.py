@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mtfast.errors import counted, shown
 
-__all__ = ["Selector", "SupportsArray", "is_scalar", "picked", "place_of"]
+__all__ = ["Selector", "SupportsArray", "integer_of", "is_scalar", "picked", "place_of"]
 
 Int64 = NDArray[np.int64]
 
@@ -48,6 +48,29 @@ def is_scalar(key: object) -> bool:
     return isinstance(key, str | bytes | Number) or getattr(key, "ndim", None) == 0
 
 
+def integer_of(value: object) -> int | None:
+    """Return an integer of any type as Python's own, and None for anything else.
+
+    Parameters
+    ----------
+    value : object
+        A bool is no integer here.
+
+    Returns
+    -------
+    int or None
+
+    Examples
+    --------
+    >>> integer_of(np.uint8(3)), integer_of(True), integer_of(3.0)
+    (3, None, None)
+    """
+    try:
+        return None if isinstance(value, bool | np.bool_) else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
 def place_of(index: int, n: int, what: str) -> int:
     """Check the index of one thing; negative ones count from the end.
 
@@ -77,7 +100,7 @@ def place_of(index: int, n: int, what: str) -> int:
     >>> place_of(-1, 4, "image")
     3
     """
-    place = None if isinstance(index, bool | np.bool_) else _integer(index)
+    place = integer_of(index)
     if place is None:
         raise TypeError(
             f"{shown(index)} as the index of one {what}; expected an integer; "
@@ -137,13 +160,6 @@ def picked(selector: Selector, n: int, what: str) -> Int64:
         raise IndexError(_beyond(int(bad[0]), n, what))
     indices = array.astype(np.int64)
     return np.where(indices < 0, indices + n, indices)
-
-
-def _integer(value: object) -> int | None:
-    try:
-        return operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        return None
 
 
 def _one_dimensional(selector: object, n: int, what: str) -> NDArray[Any]:

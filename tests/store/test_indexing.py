@@ -110,6 +110,7 @@ def test_a_selection_of_a_selection_is_that_of_an_array(train, data):
         [None],
         [1.0],
         [[1]],
+        np.zeros((2, 2), int),
         [0, None],
         np.array([1.0]),
         np.array([], float),
@@ -132,13 +133,13 @@ def test_what_is_no_index_is_a_type_error_of_one_line(train, key):
 
 @pytest.mark.parametrize("key", [10, -11, 2**70, np.uint64(2**63), [3, 10], [-11]], ids=repr)
 def test_what_is_out_of_range_is_an_index_error(train, key):
-    with pytest.raises(IndexError, match=r"of 10 images; expected -10 to 9"):
+    with pytest.raises(IndexError, match=r"of 10 images; expected an index from -10 to 9"):
         train[key]
 
 
-@pytest.mark.parametrize("key", [np.zeros((2, 2), int), np.ones(9, bool), [True] * 11], ids=repr)
-def test_an_array_of_another_shape_is_an_index_error(train, key):
-    with pytest.raises(IndexError, match=r"expected \(k,\) indices, or a mask of shape \(10,\)"):
+@pytest.mark.parametrize("key", [np.ones(9, bool), [True] * 11], ids=repr)
+def test_a_mask_of_another_length_is_an_index_error(train, key):
+    with pytest.raises(IndexError, match=r"expected one of n_images = 10"):
         train[key]
 
 

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 from uuid import UUID
@@ -17,7 +16,8 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.errors import counted, shown
+from mtfast.errors import shown
+from mtfast.indexing import integer_of, picked, place_of
 
 __all__ = ["ImageKey", "ImageKeys", "is_position", "position_of", "positions_of"]
 
@@ -58,12 +58,10 @@ def position_of(key: ImageKey, n: int, find: Callable[[str], int]) -> int:
     """
     if isinstance(key, str | UUID):
         return find(str(key))
-    number = _integer(key)
+    number = integer_of(key)
     if number is None:
         raise _wrong_type(key)
-    if not -n <= number < n:
-        raise _out_of_range(number, n)
-    return number % n
+    return place_of(number, n, "image")
 
 
 def is_position(value: object, n: int) -> bool:
@@ -83,7 +81,7 @@ def is_position(value: object, n: int) -> bool:
     >>> is_position(-3, 3), is_position(3, 3), is_position(1.0, 3), is_position(None, 3)
     (True, False, False, False)
     """
-    number = _integer(value)
+    number = integer_of(value)
     return number is not None and -n <= number < n
 
 
@@ -126,13 +124,6 @@ def positions_of(
     return position_of(cast("ImageKey", key), n, find)
 
 
-def _integer(value: Any) -> int | None:
-    try:
-        return None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        return None
-
-
 def _of_items(items: Sequence[ImageKey], n: int, find: Callable[[str], int]) -> NDArray[np.int64]:
     # numpy would turn a list of numbers and names into one of names.
     kinds = set(map(type, items))
@@ -144,31 +135,11 @@ def _of_items(items: Sequence[ImageKey], n: int, find: Callable[[str], int]) -> 
 
 
 def _of_array(array: NDArray[Any], n: int, find: Callable[[str], int]) -> NDArray[np.int64]:
-    if array.ndim != 1 or (array.dtype.kind == "b" and array.size != n):
-        raise IndexError(
-            f"an array of shape {array.shape}, {array.dtype}, for {counted(n, 'image')}; expected "
-            f"(k,) indices, or a mask of shape ({n},)"
-        )
-    if array.dtype.kind == "b":
-        return np.flatnonzero(array)
-    if array.dtype.kind in "iu":
-        return _checked(array, n)
-    if array.dtype.kind in "OUT":
+    if array.dtype.kind in "OUT" and array.ndim == 1:
         return np.array([position_of(item, n, find) for item in array.tolist()], np.int64)
-    raise _wrong_type(array)
-
-
-def _checked(indices: NDArray[Any], n: int) -> NDArray[np.int64]:
-    wrong = (indices < -n) | (indices >= n)
-    if wrong.any():
-        raise _out_of_range(int(indices[wrong.argmax()]), n)
-    numbers = indices.astype(np.int64)
-    return np.where(numbers < 0, numbers + n, numbers)
-
-
-def _out_of_range(number: int, n: int) -> IndexError:
-    expected = f"{-n} to {n - 1}" if n else "none, as there is none"
-    return IndexError(f"image {number} of {counted(n, 'image')}; expected {expected}")
+    if array.dtype.kind not in "biu":
+        raise _wrong_type(array)
+    return picked(array, n, "image")
 
 
 def _wrong_type(key: object) -> TypeError:
