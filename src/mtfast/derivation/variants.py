@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
@@ -27,7 +27,7 @@ from mtfast.progress import Progress, shows_progress, step, track
 from mtfast.sources import Source
 from mtfast.sources.coco.records import Records
 from mtfast.sources.source import chosen_splits, expect_one_of
-from mtfast.sources.variants import has_classes, is_n_shot, without_classes
+from mtfast.sources.variants import default_variant, has_classes, is_n_shot, without_classes
 
 __all__ = ["derive_variants"]
 
@@ -108,7 +108,20 @@ def derive_variants(
                 _write_n_shot(new, split, draw, progress)
             new.write_set_lists(split, source.set_lists(split))
             new.link_pictures(source, split, listed_names(source, split))
+            _say_which_is_read(new, split, rules, {*source.variants(split), *rules})
     return new.done
+
+
+def _say_which_is_read(
+    new: NewSet, split: str, made: Collection[str], there: Collection[str]
+) -> None:
+    """Note what was made where commands go on reading another file, as they do without a word."""
+    read = default_variant(sorted(there))
+    if made and read not in made:
+        new.done.notes.append(
+            f"{split}: --variant {' or '.join(made)} reads what was made; without it commands "
+            f"read {read}"
+        )
 
 
 def _draw_by(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from base64 import b64encode
 from html import escape
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mtfast.errors import printable
+from mtfast.errors import MtfastError, printable
 
 __all__ = ["as_text", "inline_picture", "show_picture"]
 
@@ -77,10 +78,21 @@ def show_picture(pixels: UInt8, title: str) -> None:
         RGB.
     title : str
         Of the window, where the viewer has one.
+
+    Raises
+    ------
+    MtfastError
+        If there is neither a notebook nor a display.
     """
     picture = Image.fromarray(pixels)
     if _is_notebook():
         sys.modules["IPython"].display.display(picture)
+    elif sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        # Pillow would start viewers that fail one after another, on standard error.
+        raise MtfastError(
+            "no display to show a picture on; expected one, or a notebook; save what overlay() "
+            "returns: PIL.Image.fromarray(sample.overlay()).save('sample.png')"
+        )
     else:
         picture.show(title)
 

@@ -130,6 +130,15 @@ def _expect_no_part(files: FileTree, folder: str) -> None:
                 f"{path.name} holds images whose masks are in {beside.name}/; expected the folder "
                 f"of both; give the path {inner.parent}"
             )
+    for beside in (path.with_name(name) for name in _OF_ANNOTATIONS):
+        split = path.name.removesuffix("_images")
+        if any(split in file.stem.split("_") for file in beside.glob("*.json")):
+            raise SourceError(
+                f"{path.name} holds images whose annotations are in {beside.name}/; expected the "
+                f"dataset; give the path {path.parent}"
+            )
 
+
+_OF_ANNOTATIONS = ("RLE_annotations", "annotations")
 
 _OF_MASKS = re.compile(r"(^|_)masks?$", re.IGNORECASE)

@@ -60,7 +60,7 @@ def position_of(key: ImageKey, n: int, find: Callable[[str], int]) -> int:
         return find(str(key))
     number = integer_of(key)
     if number is None:
-        raise _wrong_type(key)
+        raise _wrong_type(key, _ONE)
     return place_of(number, n, "image")
 
 
@@ -121,6 +121,8 @@ def positions_of(
         return _of_items(key, n, find)
     if hasattr(key, "__array__") and np.ndim(key):
         return _of_array(np.asarray(key), n, find)
+    if not isinstance(key, str | UUID) and integer_of(key) is None:
+        raise _wrong_type(key, _SEVERAL)
     return position_of(cast("ImageKey", key), n, find)
 
 
@@ -138,13 +140,19 @@ def _of_array(array: NDArray[Any], n: int, find: Callable[[str], int]) -> NDArra
     if array.dtype.kind in "OUT" and array.ndim == 1:
         return np.array([position_of(item, n, find) for item in array.tolist()], np.int64)
     if array.dtype.kind not in "biu":
-        raise _wrong_type(array)
+        raise _wrong_type(array, _SEVERAL)
     return picked(array, n, "image")
 
 
-def _wrong_type(key: object) -> TypeError:
+_ONE = "image(), semantic() and brackets take several"
+_SEVERAL = (
+    "give several images as a slice, a list or an array of these, or a mask with a bool for each "
+    "image"
+)
+
+
+def _wrong_type(key: object, advice: str) -> TypeError:
     return TypeError(
         f"{shown(key)}, of type {type(key).__name__}, for an image; expected an index, a file name "
-        f"or a stem; give several images as a slice, a list or an array of these, or a mask with "
-        f"a bool for each image"
+        f"or a stem; {advice}"
     )
