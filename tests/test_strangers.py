@@ -300,7 +300,7 @@ def test_disks_that_are_blind_to_case(tmp_path, monkeypatch, names, alike):
             Path, "exists", lambda path: exists(path) or exists(path.with_name(path.name.upper()))
         )
         monkeypatch.setattr(
-            Path, "touch", lambda path: path.with_name(path.name.upper()).write_text("")
+            Path, "touch", lambda path, **_: path.with_name(path.name.upper()).write_text("")
         )
         monkeypatch.setattr(Path, "unlink", lambda path, missing_ok=False: None)
         with pytest.raises(MtfastError, match="'A' and 'a' .* would have one mask file on this"):

@@ -135,7 +135,7 @@ def fixed_table():
     st.one_of(
         st.slices(N).filter(lambda s: s.step is None or s.step > 0),
         st.lists(st.booleans(), min_size=N, max_size=N),
-        st.lists(st.integers(0, N - 1)).map(sorted),
+        st.lists(st.integers(0, N - 1), unique=True).map(sorted),
     )
 )
 def test_square_brackets_select_as_numpy_does(fixed_table, selector):
@@ -176,6 +176,23 @@ def test_images_are_selected_as_numpy_does(fixed_table, selector):
     assert np.diff(chosen.image_offsets).tolist() == [len(rows) for rows in by_image]
     assert replace(chosen).equals(chosen)
     assert not any(getattr(chosen, name).flags.writeable for name in COLUMNS)
+
+
+@pytest.mark.parametrize("twice", [[1, 1], np.zeros(N, np.uint8), [0, -N]])
+def test_an_instance_is_selected_once(fixed_table, twice):
+    """A column of 0 and 1, such as iscrowd, is no mask: it would select two instances often."""
+    with pytest.raises(MtfastError, match=r"an instance twice; .* table\[table.iscrowd == 1\]"):
+        fixed_table[twice]
+
+
+def test_masks_of_pandas_are_taken_in_the_order_of_the_table(fixed_table):
+    pandas = pytest.importorskip("pandas")
+    area = pandas.Series(fixed_table.area())
+    chosen = fixed_table[area > 20]
+    assert chosen.equals(fixed_table[fixed_table.area() > 20])
+    with pytest.raises(IndexError, match=r"index is not 0 to 8 in order; .* mask.sort_index\(\)"):
+        fixed_table[area[::-1] > 20]
+    assert fixed_table[(area[::-1] > 20).sort_index()].equals(chosen)
 
 
 def test_images_by_columns_of_names(table):

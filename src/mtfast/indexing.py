@@ -144,6 +144,7 @@ def picked(selector: Selector, n: int, what: str) -> Int64:
         return np.arange(*selector.indices(n))
     array = _one_dimensional(selector, n, what)
     if array.dtype == np.bool_:
+        _expect_row_order(selector, n, what)
         if array.size != n:
             raise IndexError(
                 f"a mask of {array.size}; expected one of n_{what}s = {n}; "
@@ -160,6 +161,18 @@ def picked(selector: Selector, n: int, what: str) -> Int64:
         raise IndexError(_beyond(int(bad[0]), n, what))
     indices = array.astype(np.int64)
     return np.where(indices < 0, indices + n, indices)
+
+
+def _expect_row_order(mask: object, n: int, what: str) -> None:
+    """Refuse a mask of pandas whose rows are in another order; pandas itself would align them."""
+    index = getattr(mask, "index", None)
+    if index is None or callable(index):
+        return
+    if len(index) == n and not np.array_equal(np.asarray(index), np.arange(n)):
+        raise IndexError(
+            f"a mask whose index is not 0 to {n - 1} in order; expected the rows as they are in "
+            f"the table, one for each {what}; sort it by its index first: mask.sort_index()"
+        )
 
 
 def _one_dimensional(selector: object, n: int, what: str) -> NDArray[Any]:

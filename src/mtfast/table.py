@@ -329,7 +329,7 @@ class RunTable:
         TypeError
             If it is one integer or a name, which could mean an image, or no selection at all.
         MtfastError
-            If the instances go back to an earlier image.
+            If the instances go back to an earlier image, or one comes twice.
 
         See Also
         --------
@@ -356,6 +356,11 @@ class RunTable:
         return self._of_instances(picked(instances, self.n_instances, "instance"))
 
     def _of_instances(self, chosen: Int64) -> RunTable:
+        if np.any(chosen[1:] <= chosen[:-1]) and np.unique(chosen).size < chosen.size:
+            raise MtfastError(
+                "a selection with an instance twice; expected each once, as ids are; a column of "
+                "0 and 1 selects as a mask where it is compared: table[table.iscrowd == 1]"
+            )
         image = self.image_of_instance[chosen]
         if np.any(image[1:] < image[:-1]):
             raise MtfastError(

@@ -97,7 +97,7 @@ def test_samples_by_name_and_in_other_processes(indexed):
     train = mtfast.open(indexed)["train"]
     name = str(train.names[4])
     sample = pickle.loads(pickle.dumps(train.crop(name, 3, 4, 50, 60)))
-    assert "of sample 4 of train" in repr(sample)
+    assert "of sample 4 of split 'train'" in repr(sample)
     np.testing.assert_array_equal(sample.image, train.image(4)[3:53, 4:64])
 
 

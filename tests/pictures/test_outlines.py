@@ -120,13 +120,13 @@ def test_overlays_of_all_kinds_of_images():
 @pytest.mark.parametrize(
     ("image", "pick", "options", "words"),
     [
-        ((9, 9), 0, {}, r"shape \(9, 9\) for masks of 50 x 60"),
+        ((9, 9), [0], {}, r"shape \(9, 9\) for masks of 50 x 60"),
         ((50, 60), slice(0, 2), {}, "a table of 2 images"),
-        ((50, 60), 0, {"alpha": 1.5}, "alpha"),
+        ((50, 60), [0], {"alpha": 1.5}, "alpha"),
     ],
 )
 def test_what_cannot_be_overlaid(image, pick, options, words):
     shape = (50, 60)
     table = make_table([[box(shape, 10, 10, 20, 20)]] * 2, shape)
     with pytest.raises(MtfastError, match=words):
-        overlay(np.zeros(image, np.uint8), table[pick], **options)
+        overlay(np.zeros(image, np.uint8), table.images(pick), **options)

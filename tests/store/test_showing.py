@@ -231,6 +231,12 @@ def test_an_image_that_its_variant_does_not_list_has_no_instances(store, monkeyp
 
 def test_show_opens_the_viewer_or_displays_in_a_notebook(store, monkeypatch):
     sample, opened, displayed = store["train"][0], [], []
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with pytest.raises(MtfastError, match=r"no display .* save what overlay\(\) returns"):
+        sample.show()
+    monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(Image.Image, "show", lambda picture, title: opened.append((picture, title)))
     assert sample.show(alpha=0.5) is None
     ((picture, title),) = opened

@@ -433,7 +433,7 @@ def test_an_empty_folder_is_filled(root, tmp_path):
 
 def test_a_folder_below_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(MtfastError, match="cannot be written"):
+    with pytest.raises(MtfastError, match="file is a file; expected a folder or a new name"):
         make_set(tmp_path / "file" / "set", train=1, test=0)
 
 

@@ -102,6 +102,7 @@ def masks(
 
     Masks that are there already are left alone.
     """  # noqa: D301 - click reads the backspace
+    from mtfast.errors import counted
     from mtfast.export import export_masks
 
     # Class 0 has to get another number before it is read: it is background in masks.
@@ -133,4 +134,6 @@ def masks(
     )
     there = sum(made.n_images.values()) - made.n_written
     kept = f"; {there:,} of them were there" if there else ""
+    if made.n_crowds:
+        tell(f"note: {counted(made.n_crowds, 'crowd')} painted as other instances are")
     tell(f"{made.path}: masks of {counts}{kept}")

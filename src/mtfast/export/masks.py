@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 from mtfast.atomic import check_new_folder
 from mtfast.dataset import DatasetLike, open_dataset
 from mtfast.errors import MtfastError, StoreError
@@ -58,12 +60,15 @@ class ExportedMasks(NamedTuple):
         The variant that the masks of each split were made from.
     n_written : int
         How many masks were written; the others were already there.
+    n_crowds : int
+        Regions of crowds that were painted as other instances are.
     """
 
     path: Path
     n_images: dict[str, int]
     variants: dict[str, str]
     n_written: int
+    n_crowds: int
 
 
 @shows_progress
@@ -196,6 +201,7 @@ def export_masks(
         n_images={split.name: split.table.n_images for split in found},
         variants={split.name: split.variant for split in found},
         n_written=n_written,
+        n_crowds=sum(int(np.count_nonzero(split.table.iscrowd)) for split in found),
     )
 
 

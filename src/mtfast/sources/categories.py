@@ -82,7 +82,11 @@ def _mapped(table: RunTable, mapping: Mapping[int, int], ledger: Ledger) -> RunT
     for old, new in mapping.items():
         if old in names:
             kept.setdefault(new, names[old])
-    words = [f"{old} to {new}" for old, new in pairs[:MOST_EXAMPLES]]
+    joined = {new: f", joined with {names[new]!r}" for new in mapping.values() if new in names}
+    words = [
+        f"{old} to {new}{'' if new in mapping else joined.get(new, '')}"
+        for old, new in pairs[:MOST_EXAMPLES]
+    ]
     ledger.say("category mapped", pairs, words, mapped=True)
     categories = tuple(Category(id_, name) for id_, name in sorted(kept.items()))
     return replace(table, category_ids=ids, categories=categories)
