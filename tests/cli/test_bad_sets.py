@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pycocotools.mask as pm
 import pytest
+from PIL import Image
 
 from mtfast.cli import main
 
@@ -57,3 +59,46 @@ def test_derive(bad_set, tmp_path, capsys):
     large = [a["id"] for a in sound if pm.area(a["segmentation"]) > 40]
     assert ids["train_annotations_with_class_40.json"] == large
     assert 0 < len(large) < len(sound) < len(json.loads(full.read_text())["annotations"])
+
+
+def write_crowds(folder: Path) -> Path:
+    """Two images of a class and a crowd of another, in COCO's layout."""
+    text = pm.encode(np.ones((8, 9), np.uint8, order="F"))["counts"].decode()
+    rle = {"size": [8, 9], "counts": text}
+    content = {
+        "images": [{"id": k, "file_name": f"{k}.jpg", "height": 8, "width": 9} for k in (1, 2)],
+        "annotations": [
+            {"id": k, "image_id": k, "category_id": k, "segmentation": rle, "iscrowd": k - 1}
+            for k in (1, 2)
+        ],
+        "categories": [{"id": 1, "name": "mono"}, {"id": 2, "name": "bi"}],
+    }
+    (folder / "annotations").mkdir()
+    (folder / "val2017").mkdir()
+    (folder / "test2017").mkdir()
+    for name in ("val2017/1.jpg", "val2017/2.jpg", "test2017/3.jpg"):
+        Image.new("RGB", (9, 8)).save(folder / name)
+    (folder / "annotations" / "instances_val2017.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_masks_say_that_crowds_are_painted(tmp_path, capsys):
+    assert status("masks", write_crowds(tmp_path), tmp_path / "masks") == 0
+    assert "note: 1 crowd painted as other instances are\n" in capsys.readouterr().out
+
+
+def test_a_class_that_is_joined_with_another_is_said(tmp_path, capsys):
+    coco = write_crowds(tmp_path)
+    assert status("convert", coco, tmp_path / "a.zarr", "--map", "1=2") == 0
+    assert "category mapped (1 to 2, joined with 'bi'): mapped" in capsys.readouterr().out
+    assert status("convert", coco, tmp_path / "b.zarr", "--map", "1=2", "--map", "2=1") == 0
+    assert "category mapped (1 to 2, 2 to 1): mapped" in capsys.readouterr().out
+
+
+def test_the_images_of_a_split_are_not_taken_for_a_set(tmp_path, tiny_set, capsys):
+    """All of its masks would be empty; images without annotations are a set for predictions."""
+    coco = write_crowds(tmp_path)
+    for folder in (coco / "val2017", tiny_set / "train_images"):
+        assert status("info", folder) == 2
+        assert f"expected the dataset; give the path {folder.parent}" in capsys.readouterr().err
+    assert status("info", coco / "test2017") == 0
