@@ -20,9 +20,6 @@ SYMBOLS = {"mtfast_ndarray": id(np.ndarray)}
 # A method that takes its arguments as an array of objects and their number.
 _FAST_CALL = 0x80
 
-# Definitions of methods, which Python wants to stay where they are.
-_kept: list[ctypes.Structure] = []
-
 _numbers = itertools.count()
 
 
@@ -52,7 +49,9 @@ def builtin_function(name: str, address: int, self: Any) -> Callable[..., Any]:
     callable
     """
     definition = _MethodDefinition(name.encode(), address, _FAST_CALL, None)
-    _kept.append(definition)
+    # The function reads it when it is freed, which may be after all modules and what they hold: of
+    # 42,274 images `synth` ended with a fault of memory. It is never freed.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(definition))
     new = ctypes.pythonapi["PyCFunction_NewEx"]
     new.restype = ctypes.py_object
     new.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
