@@ -86,6 +86,15 @@ def crowd_an_image(content: Content) -> None:
         )
 
 
+def repeat_one(content: Content) -> None:
+    content["annotations"].append(content["annotations"][1] | {"id": 10_000})
+
+
+def name_classes_alike(content: Content) -> None:
+    for category in content["categories"][:2]:
+        category["name"] = "mono"
+
+
 def drop_one(content: Content) -> None:
     del content["annotations"][0]
 
@@ -110,6 +119,8 @@ IN_A_FILE = [
     ("area disagrees", ALONE, first_annotation(area=7), 1),
     ("area disagrees", ALONE, grow_area, 1),
     ("bbox disagrees", ALONE, shift_box, 1),
+    ("annotation twice", ALONE, repeat_one, 1),
+    ("classes of one name", ALONE, name_classes_alike, 1),
     ("over 255 instances", ALONE, crowd_an_image, 1),
     ("ids disagree", "test_annotations_300", drop_one, 1),
     ("ids disagree", "test_annotations_with_class_300", drop_one, 1),
@@ -125,6 +136,34 @@ def test_faults_of_annotation_files(damaged, check, file, plant, count):
     assert above_notes(diagnosis) == {(check, "test"): count}
     assert not diagnosis.is_sound
     assert any(file.removeprefix("test_") in text for text in finding(diagnosis, check).examples)
+
+
+def write_shares(file: Path, annotations: int) -> Path:
+    """Polygons in shares of the image's size, as YOLO has them; and one in pixels."""
+    square = [0.1, 0.1, 0.9, 0.1, 0.9, 0.9, 0.1, 0.9]
+    shapes = [square, square[::-1], [5, 5, 20, 5, 20, 20]][:annotations]
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "height": 40, "width": 60}],
+        "annotations": [
+            {"id": k, "image_id": 1, "category_id": k, "segmentation": [shape]}
+            for k, shape in enumerate(shapes, 1)
+        ],
+        "categories": [{"id": k, "name": str(k)} for k in (1, 2, 3)],
+    }
+    file.write_text(json.dumps(content))
+    return file
+
+
+def test_coordinates_in_shares_of_the_size(tmp_path):
+    """They are read as pixels: nearly nothing is left of them."""
+    diagnosis = mtfast.diagnose(write_shares(tmp_path / "a.json", 3))
+    assert finding(diagnosis, "mask in the corner").count == 2
+    assert "multiply them" in finding(diagnosis, "mask in the corner").advice
+
+
+def test_a_file_without_annotations(tmp_path):
+    diagnosis = mtfast.diagnose(write_shares(tmp_path / "a.json", 0))
+    assert finding(diagnosis, "no annotations").examples == ("annotations: 1 image",)
 
 
 def replace_jpeg(folder: Path) -> None:
@@ -530,6 +569,7 @@ def test_all_bad_records_are_found_though_the_first_would_stop_a_reader(tmp_path
         (kind, "train"): 1
         for kind in (
             "area or bbox not a number",
+            "annotation twice",
             "annotation without image",
             "no segmentation",
             "no segmentation and no box",
@@ -554,7 +594,7 @@ def test_stock_crowds_are_a_note_and_files_of_nothing_else_a_warning(tmp_path):
     assert few.is_sound
     assert "set it to 0" not in finding(few, "iscrowd").advice
     many = mtfast.diagnose(coco(tmp_path, {"iscrowd": 1}, {"iscrowd": 1}))
-    assert above_notes(many) == {("mostly crowds", "train"): 2}
+    assert above_notes(many) == {("mostly crowds", "train"): 2, ("annotation twice", "train"): 1}
 
 
 @pytest.mark.parametrize(

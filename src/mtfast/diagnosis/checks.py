@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.diagnosis.facts import Instances, SplitFacts
+from mtfast.errors import counted
 from mtfast.paths import base_name
 from mtfast.rles import class_overlaps
 from mtfast.sources.bad_records import (
@@ -116,6 +117,44 @@ def mostly_crowds(table: RunTable) -> Found:
 def empty_mask(table: RunTable) -> Found:
     """An instance without pixels has no box."""
     return _annotations(table, table.area() == 0)
+
+
+def tiny_masks(table: RunTable) -> Found:
+    """Polygons in shares of the image's size, from 0 to 1, are masks of a pixel in its corner."""
+    ends = table.bbox()[:, :2] + table.bbox()[:, 2:]
+    in_corner = (ends <= 1).all(1) & (table.area() > 0)
+    return _annotations(table, in_corner if 2 * in_corner.sum() > in_corner.size else in_corner[:0])
+
+
+def annotation_twice(table: RunTable) -> Found:
+    """One object counts twice."""
+    image, area = table.image_of_instance, table.area()
+    told = (image, table.category_ids, table.iscrowd, area, table.bbox(), np.arange(area.size))
+    keys = np.column_stack(told)
+    keys = keys[np.lexsort(keys.T[::-1])].astype(np.int64)
+    alike = np.flatnonzero((keys[1:, :-1] == keys[:-1, :-1]).all(1))
+    pairs = [
+        (a, b)
+        for a, b in zip(keys[alike, -1].tolist(), keys[alike + 1, -1].tolist(), strict=True)
+        if area[a] and table.text(a) == table.text(b)
+    ]
+    ids = table.instance_ids
+    words = [f"{annotation_name(table, a)} and {ids[b]}" for a, b in pairs[:MOST_EXAMPLES]]
+    return Found([(int(ids[a]), int(ids[b])) for a, b in pairs], tuple(words))
+
+
+def classes_of_one_name(table: RunTable) -> Found:
+    """Networks learn them as different classes."""
+    by_name: dict[str, list[int]] = {}
+    for category in table.categories:
+        by_name.setdefault(category.name, []).append(category.id)
+    twice = {name: ids for name, ids in by_name.items() if len(ids) > 1}
+    return _named(twice, [f"{name!r}: {', '.join(map(str, ids))}" for name, ids in twice.items()])
+
+
+def no_annotations(table: RunTable) -> Found:
+    """Everything is background."""
+    return _named(["all"], [counted(table.n_images, "image")]) if not table.n_instances else Found()
 
 
 def area_disagrees(table: RunTable) -> Found:
@@ -393,6 +432,17 @@ CHECKS: tuple[Check, ...] = (
           "crowd: export again as polygons, or mark single instances as such"),
     Check("empty mask", "warning", "file", empty_mask,
           "expected at least one pixel; remove the annotation"),
+    Check("mask in the corner", "warning", "file", tiny_masks,
+          "expected coordinates in pixels, not shares of the size, which are masks of a pixel; "
+          "multiply them by width and height"),
+    Check("annotation twice", "warning", "file", annotation_twice,
+          "expected every object once in an image; remove one of them"),
+    Check("classes of one name", "warning", "painted file", classes_of_one_name,
+          "expected a name of its own for each class; map one to the other with --map, or rename "
+          "it"),
+    Check("no annotations", "note", "painted file", no_annotations,
+          "expected instances to train on, as all masks are empty; choose another file with "
+          "--variant"),
     Check("area disagrees", "warning", "file", area_disagrees,
           "expected the area of the mask, as evaluation groups instances by it; correct the area"),
     Check("bbox disagrees", "warning", "file", bbox_disagrees,
