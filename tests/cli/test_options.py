@@ -128,6 +128,7 @@ RENAMED = {"samples": "n_samples", "batch": "batch_size"}
 DIFFERS = {
     ("convert", "images"),
     ("derive", "images"),
+    ("doctor", "images"),
     ("synth", "images"),
     ("synth", "size"),
     ("verify", "overlap"),

@@ -343,8 +343,44 @@ def test_decoding_finds_what_headers_do_not_show(damaged):
 def test_sets_without_images(damaged):
     shutil.rmtree(damaged / "train_images")
     diagnosis = mtfast.diagnose(damaged)
-    assert diagnosis.is_sound
-    assert finding(diagnosis, "no image files").split == "train"
+    assert above_notes(diagnosis) == {("no image files", "train"): 1}
+    assert finding(diagnosis, "no image files").severity == "error"
+    assert mtfast.diagnose(damaged, images=False).is_sound
+
+
+def test_missing_images_are_found_where_convert_refuses_them(tmp_path):
+    """Whether their folder is gone, is there without them, or holds the JSON file alone."""
+    path, images = tmp_path / "set.json", tmp_path / "images"
+    path.write_text(json.dumps(one_image("a.jpg")))
+    for names, check in (
+        ([], "no image files"),
+        (["notes.txt"], "image without file"),
+        (["b.jpg"], "image without file"),
+    ):
+        if names:
+            images.mkdir(exist_ok=True)
+        for name in names:
+            (images / name).touch()
+        assert above_notes(mtfast.diagnose(path)) == {(check, "train"): 1}
+        with pytest.raises(mtfast.SourceError, match="no image folder|image without file"):
+            mtfast.convert(path, tmp_path / "set.zarr")
+        assert mtfast.diagnose(path, images="none").is_sound
+    mtfast.convert(path, tmp_path / "set.zarr", images="none")
+
+
+def test_a_split_that_lists_no_images_needs_none(tmp_path):
+    """As Roboflow writes for a test split of nothing; convert leaves it out."""
+    for split, content in (("train", one_image("a.jpg")), ("test", one_image("a.jpg"))):
+        (tmp_path / split).mkdir()
+        content["images"] = content["images"] * (split == "train")
+        (tmp_path / split / "_annotations.coco.json").write_text(json.dumps(content))
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "train" / "a.jpg")
+    assert above_notes(mtfast.diagnose(tmp_path)) == {}
+
+
+def one_image(name):
+    image = {"id": 1, "file_name": name, "height": 4, "width": 4}
+    return {"images": [image], "annotations": [], "categories": [{"id": 1, "name": "flake"}]}
 
 
 def test_sizes_that_files_state_are_compared_without_images(tmp_path):
@@ -354,7 +390,7 @@ def test_sizes_that_files_state_are_compared_without_images(tmp_path):
         content = {"images": [image], "annotations": [], "categories": []}
         path = tmp_path / "annotations" / f"train_annotations_{limit}.json"
         path.write_text(json.dumps(content))
-    diagnosis = mtfast.diagnose(tmp_path)
+    diagnosis = mtfast.diagnose(tmp_path, images=False)
     assert above_notes(diagnosis) == {("sizes disagree", "train"): 1}
     assert finding(diagnosis, "sizes disagree").examples == ("a.jpg: 4 x 4 and 4 x 5",)
 
@@ -479,11 +515,11 @@ def test_files_of_polygons_state_the_measures_of_outlines(tmp_path, rng):
     }
     path = tmp_path / "set.json"
     path.write_text(json.dumps(content))
-    assert above_notes(mtfast.diagnose(path)) == {}
+    assert above_notes(mtfast.diagnose(path, images=False)) == {}
     annotations[3]["area"] += 300
     annotations[4]["bbox"][0] += 3
     path.write_text(json.dumps(content))
-    assert above_notes(mtfast.diagnose(path)) == {
+    assert above_notes(mtfast.diagnose(path, images=False)) == {
         ("area disagrees", "train"): 1,
         ("bbox disagrees", "train"): 1,
     }

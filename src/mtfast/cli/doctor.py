@@ -9,6 +9,7 @@ import click
 from mtfast.cli.options import (
     decode_check_option,
     image_folder_option,
+    images_option,
     json_option,
     source_of,
     splits_option,
@@ -22,6 +23,7 @@ from mtfast.errors import counted
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mtfast.arguments import ImagesOption
     from mtfast.diagnosis.diagnose import Diagnosis
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
@@ -31,6 +33,7 @@ STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 @click.argument("src", metavar="SRC...", nargs=-1, required=True, type=AnyPath())
 @splits_option
 @image_folder_option
+@images_option
 @decode_check_option
 @workers_option
 @json_option
@@ -38,6 +41,7 @@ def doctor(
     src: tuple[str, ...],
     splits: tuple[str, ...],
     image_folder: Path | None,
+    images: ImagesOption,
     decode_check: bool,
     workers: int | None,
     as_json: bool,
@@ -51,7 +55,12 @@ def doctor(
     source = source_of(src, image_folder)
     with show_progress() as progress:
         diagnosis = diagnose(
-            source, splits=splits or None, decode=decode_check, workers=workers, progress=progress
+            source,
+            splits=splits or None,
+            images=images,
+            decode=decode_check,
+            workers=workers,
+            progress=progress,
         )
     if as_json:
         echo_json(diagnosis.as_dict())

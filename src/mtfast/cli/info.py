@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtfast.cli.options import DATASET, bad_option, dataset_of, json_option, map_option
+from mtfast.cli.options import (
+    DATASET,
+    bad_option,
+    dataset_of,
+    image_folder_option,
+    json_option,
+    map_option,
+)
 from mtfast.cli.output import echo, echo_json, show_progress, tell
 from mtfast.cli.tables import NumberTable, make_console, show, text_of
 from mtfast.cli.usage import BadUsageError
@@ -44,6 +51,7 @@ if TYPE_CHECKING:
 )
 @bad_option
 @map_option
+@image_folder_option
 def info(
     dataset: Path,
     as_json: bool,
@@ -52,6 +60,7 @@ def info(
     um2_per_px: float | None,
     bad: Policy,
     mapping: tuple[tuple[int, int], ...],
+    image_folder: Path | None,
 ) -> int:
     """Show the splits, annotation files and classes of a dataset.
 
@@ -64,7 +73,7 @@ def info(
                 "--json with --areas or --plots; expected one or the other; leave one out"
             )
         _write_report(
-            dataset_of(dataset, None, bad, mapping),
+            dataset_of(dataset, image_folder, bad, mapping),
             dataset.resolve().name,
             areas,
             plots,
@@ -78,7 +87,7 @@ def info(
     from mtfast.report.summary import summarise
 
     with show_progress() as progress:
-        summary = summarise(dataset, progress=progress)
+        summary = summarise(dataset_of(dataset, image_folder), progress=progress)
     if as_json:
         echo_json(summary.as_dict())
     else:

@@ -290,7 +290,7 @@ images_option = click.option(
     aliases={"--no-images": "none"},
     default="keep",
     show_default=True,
-    help="Whether to write image files.",
+    help="With image files, or none: annotations and masks alone.",
 )
 decode_check_option = click.option(
     "--decode-check",

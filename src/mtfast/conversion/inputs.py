@@ -15,7 +15,7 @@ from mtfast.painting.paint import semantic_dtype
 from mtfast.paths import base_name, stem_of
 from mtfast.progress import Progress, track
 from mtfast.sources import Source
-from mtfast.sources.bad_records import TOO_LARGE, BadRecords, Ledger, refusal
+from mtfast.sources.bad_records import NAME_FOLDER, TOO_LARGE, BadRecords, Ledger, refusal
 from mtfast.sources.stated import annotation_name
 from mtfast.sources.variants import default_variant
 from mtfast.store import schema
@@ -259,6 +259,9 @@ def _settle(source: Source, faults: Sequence[ImageFault]) -> dict[str, tuple[Bad
     several = len(splits) > 1
     everything = Ledger(source.name if several else "".join(splits), source.bad)
     ledgers = {split: Ledger(split, source.bad) for split in splits}
+    lost = dict.fromkeys(source.looked_for(split) for split in splits)
+    everything.looked_for = " and in ".join(lost)
+    everything.takes_image_folder = source.takes_image_folder
     for split, name, kind, words in faults:
         everything.keep(kind, (split, name), f"{split}: {words}" if several else words)
         ledgers[split].keep(kind, name, words)
@@ -353,9 +356,14 @@ def _of_images(table: RunTable, names: Sequence[str]) -> RunTable:
 
 
 def _require_folder(source: Source, split: str, names: Sequence[str]) -> None:
-    """Make sure of an image folder, unless all names have folders in them."""
-    if source.image_names(split) is None and any(base_name(name) == name for name in names):
-        raise SourceError(
-            f"split {split!r} of {source.path} has no image folder; expected one with "
-            f"the images of its annotations; add it or convert with --images none"
-        )
+    """Make sure of an image folder or of any image, unless all names have folders in them."""
+    if source.image_names(split) is not None or all(base_name(name) != name for name in names):
+        return
+    if source.has_images(split, names):
+        return
+    named = f"{NAME_FOLDER}, " * source.takes_image_folder
+    raise SourceError(
+        f"split {split!r} of {source.path} has no image folder; expected one with the images of "
+        f"its annotations in {source.looked_for(split)}; "
+        f"add it, {named}or convert with --images none"
+    )

@@ -245,20 +245,20 @@ class NewSet:
         if not self._images:
             return
         to = to or split
-        has_images = source.image_names(split) is not None
         there = {stem_of(name): name for name in source.mask_names(split) or ()}
         missing = []
         for name in track(names, f"linking images of {to}", self._progress):
-            if found := source.find_image(split, name) if has_images else None:
+            if found := source.find_image(split, name):
                 self._link(source.path / found, f"{to}_images/{_inside(name)}")
                 self.done.n_images += 1
-            elif has_images:
+            else:
                 missing.append(name)
             mask = there.get(stem_of(name))
             if masks and mask and (found := source.find_mask(split, mask)):
                 self._link(source.path / found, f"{to}_semantic_masks/{mask}")
                 self.done.n_masks += 1
-        if missing:
+        # A set may come without any images, and without a folder of them.
+        if missing and (len(missing) < len(names) or source.image_names(split) is not None):
             more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
             self.note(f"image {missing[0]}{more} of {split} is missing in {source.name}")
 

@@ -274,13 +274,15 @@ def several_sizes(split: SplitFacts) -> Found:
 
 
 def no_image_files(split: SplitFacts) -> Found:
-    """A dataset may come without images."""
-    return _named([split.name] if split.image_files is None and not split.images else [])
+    """Training needs images, and convert refuses a set without them unless told so."""
+    are_wanted = split.has_images and bool(split.sizes)
+    are_missing = split.image_files is None and not split.images
+    return _named([split.name] if are_wanted and are_missing else [])
 
 
 def images_without_file(split: SplitFacts) -> Found:
     """Training code opens every image that the annotations list."""
-    if split.image_files is None and not split.images:
+    if not split.has_images or (split.image_files is None and not split.images):
         return Found()
     return _named([name for name in split.sizes if name not in split.images])
 
@@ -466,11 +468,13 @@ CHECKS: tuple[Check, ...] = (
           "images are read in the orientation that masks fit; other tools may turn them or not"),
     Check("several sizes", "note", "split", several_sizes,
           "a store holds them as they are; train on windows of one size"),
-    Check("no image files", "note", "split", no_image_files,
-          "images were not checked; add them, or convert with --images none"),
+    Check("no image files", "error", "split", no_image_files,
+          "expected a folder of images; add it, name that of a COCO file with --image-folder DIR, "
+          "or check and convert a set that has none by design with --images none"),
     Check("image without file", "error", "split", images_without_file,
-          "expected a file for every image; add it, or convert with --bad skip, which leaves the "
-          "image out, or with --images none"),
+          "expected a file for every image; add it, name the folder of a COCO file's images with "
+          "--image-folder DIR, or convert with --bad skip, which leaves the image out, or with "
+          "--images none"),
     Check("file of another spelling", "note", "split", other_spellings,
           "the file is found by its slashes, the end of its path, Unicode form or case; other "
           "tools may not find it"),

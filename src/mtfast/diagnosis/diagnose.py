@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 
 from mtfast import image_files
+from mtfast.arguments import ImagesOption, wants_images
 from mtfast.dataset import expect_source
 from mtfast.diagnosis.checks import CHECKS, MOST_EXAMPLES, Scope, Severity
 from mtfast.diagnosis.facts import ImageFile, Instances, SplitFacts
@@ -100,6 +101,7 @@ def diagnose(
     source: Source | str | os.PathLike[str],
     *,
     splits: Sequence[str] | None = None,
+    images: ImagesOption = True,
     decode: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -112,6 +114,9 @@ def diagnose(
         See :func:`mtfast.open_source`. Files of it that cannot be read become findings.
     splits : sequence of str, optional
         Those to check, all by default.
+    images : bool
+        Whether images belong to the set, as for :func:`mtfast.convert`: False leaves their files
+        unread, and a set without them is sound. "keep" and "none" are what the command line says.
     decode : bool
         Decode every image. By default only its headers and markers are read, which finds files
         that are cut off.
@@ -128,6 +133,8 @@ def diagnose(
     ------
     SourceError
         If there is no dataset, no such split, or it is a store.
+    MtfastError
+        If ``images`` has no such value.
 
     Examples
     --------
@@ -144,8 +151,9 @@ def diagnose(
     >>> for finding in diagnosis.findings:
     ...     print(finding.severity, finding.check, finding.count)
     error annotation id 0 1
-    note no image files 1
+    error no image files 1
     """
+    with_images = wants_images(images)
     opened = expect_source(source)
     names = chosen_splits(opened, splits)
     collector = _Collector()
@@ -153,7 +161,9 @@ def diagnose(
     for name in names:
         facts = _read_annotations(opened, name, collector, progress)
         _read_meta_data(opened, facts)
-        _read_images(opened, facts, decode, workers, progress)
+        facts.has_images = with_images
+        if with_images:
+            _read_images(opened, facts, decode, workers, progress)
         all_facts.append(facts)
     for facts in all_facts:
         sharing = (f for f in all_facts if f is not facts and f.image_files == facts.image_files)

@@ -66,6 +66,8 @@ class SplitFacts:
         The sizes (height, width) that the annotation files state for each image.
     instances : dict
         Of each variant that was read.
+    has_images : bool
+        Whether images belong to the set, as for :func:`mtfast.convert`.
     image_files : tuple of str or None
         Names of the files in the folder of images; None without such a folder.
     images : dict
@@ -87,6 +89,7 @@ class SplitFacts:
     unreadable: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
     instances: dict[str, Instances] = field(default_factory=dict)
+    has_images: bool = True
     image_files: tuple[str, ...] | None = None
     images: dict[str, ImageFile] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from mtfast.report.tiles import choose_images, draw_tiles, legend
 from mtfast.sources import Source
 
 __all__ = ["preview"]
+
+logger = logging.getLogger(__name__)
 
 
 @shows_progress
@@ -78,6 +81,8 @@ def preview(
         raise SourceError(
             f"split {view.name!r} of {opened.path} has no images; expected one; pick another"
         )
+    if not view.has_images:
+        logger.warning("%s is without images: outlines are drawn on grey", view.name)
     skip_bad = isinstance(dataset, Source) and dataset.bad == "skip"
     chosen = choose_images(table, n, seed)
     tiles = draw_tiles(view, table, chosen, progress, zoom=zoom, skip_bad=skip_bad)

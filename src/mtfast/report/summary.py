@@ -219,7 +219,7 @@ def _summarise_split(
         n_sizes=len(sizes),
         heights=(min(heights), max(heights)) if sizes else None,
         widths=(min(widths), max(widths)) if sizes else None,
-        has_images=split.has_images,
+        has_images=bool(names) and split.has_images,
         semantic_variant=split.semantic_variant,
         variants=tuple(variants),
         n_shot_variants=tuple(v for v in split.variants if v not in counted),

@@ -59,7 +59,8 @@ def open_source(
         alone. Several COCO files are given as a mapping of splits to paths. The page of a TIFF
         stack is an image called ``stack.tif[3]``, counted from 0.
     image_folder : str or path-like, optional
-        The folder of the images of a COCO file, if they are not beside it.
+        The folder of the images of a COCO file, or of a folder with one alone, if they are not
+        beside it.
     images : str or path-like, optional
         The older name of ``image_folder``.
     bad : {"refuse", "skip", "repair"}
@@ -114,16 +115,26 @@ def _open(given: SourcePath, images: Path | None) -> Source:
     path = _existing(given)
     if path.is_file():
         return open_coco(_expect_json(path), images)
-    if images is not None:
-        raise SourceError(
-            f"{path.name} is a folder, and a folder of images was given; expected a COCO .json "
-            f"file with it; give the path of that file, or leave the images out"
-        )
     files = Folder(path)
+    if images is not None:
+        return _only_coco(files, images)
     for find in _FOLDERS:
         if (source := find(files)) is not None:
             return source
     raise SourceError(_nothing_known(files))
+
+
+def _only_coco(files: FileTree, images: Path) -> Source:
+    """Open the only COCO file of a folder with the images of another."""
+    if find_maskterial(files) is None and find_label_png(files) is None:
+        source = find_coco(files, images)
+        if source is not None and sum(len(source.variants(s)) for s in source.splits) == 1:
+            return source
+    raise SourceError(
+        f"{files.root.name} is a folder, and a folder of images was given; expected a COCO .json "
+        f"file with it, or a folder that holds one alone; give the path of that file, or leave "
+        f"the images out"
+    )
 
 
 def _existing(given: str | os.PathLike[str]) -> Path:

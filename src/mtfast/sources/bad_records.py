@@ -23,10 +23,12 @@ from mtfast.limits import MAX_PIXELS
 
 __all__ = [
     "KINDS",
+    "NAME_FOLDER",
     "OF_IMAGE_FILES",
     "TOO_LARGE",
     "TOO_MANY_PIXELS",
     "UNCLEAR",
+    "WITHOUT_FILE",
     "BadRecords",
     "Done",
     "Kind",
@@ -80,6 +82,11 @@ TOO_LARGE = "category id beyond 65535"
 TOO_MANY_PIXELS = "image of too many pixels"
 """An image larger than :mod:`mtfast.limits` allows."""
 
+WITHOUT_FILE = "image without file"
+
+NAME_FOLDER = "name their folder with --image-folder DIR"
+"""What to do where images are not found that are elsewhere."""
+
 _NUMBERED = "numbers them in file order"
 _LEFT_OUT = "leaves them out"
 
@@ -113,7 +120,7 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (
     Kind("category id 0"),
     Kind("category not listed", "lists classes under their numbers"),
     Kind(TOO_LARGE),
-    Kind("image without file"),
+    Kind(WITHOUT_FILE),
     Kind("unreadable image"),
     Kind("sizes disagree"),
     Kind(UNCLEAR),
@@ -130,7 +137,7 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (
 # fmt: on
 """All kinds by their names, in the order in which they are reported."""
 
-OF_IMAGE_FILES = ("image without file", "unreadable image", "sizes disagree", UNCLEAR)
+OF_IMAGE_FILES = (WITHOUT_FILE, "unreadable image", "sizes disagree", UNCLEAR)
 """The kinds that are about the files of images, not about annotation files."""
 
 _OF_MASK_FILES = ("mask without image", "unreadable mask")
@@ -197,6 +204,10 @@ class Ledger:
     ----------
     free_category : int
         A class number that can be suggested for class 0.
+    looked_for : str
+        Where images were looked for, where it is about image files.
+    takes_image_folder : bool
+        Whether the folder of the images can be named.
 
     Examples
     --------
@@ -211,6 +222,8 @@ class Ledger:
         self.file = file
         self.policy = policy
         self.free_category = 1
+        self.looked_for = ""
+        self.takes_image_folder = False
         self._entries: dict[tuple[str, Done], _Entry] = {}
 
     def keep(self, kind: str, place: Hashable, example: str, can_repair: bool = True) -> bool:
@@ -346,18 +359,19 @@ def refusal(ledger: Ledger, found: Sequence[BadRecords]) -> str | None:
     what = " that cannot be repaired" if ledger.policy == "repair" else ""
     return (
         f"{ledger.file}: {counted(n, 'bad record')}{what}: {words}; "
-        f"expected {_expected(refused)}; {_advice(refused, ledger)}"
+        f"expected {_expected(refused, ledger)}; {_advice(refused, ledger)}"
     )
 
 
-def _expected(refused: Sequence[BadRecords]) -> str:
+def _expected(refused: Sequence[BadRecords], ledger: Ledger) -> str:
     kinds = {bad.kind for bad in refused}
-    if kinds == {"image without file"}:
-        return "the file of every image"
+    place = f" in {ledger.looked_for}" if WITHOUT_FILE in kinds and ledger.looked_for else ""
+    if kinds == {WITHOUT_FILE}:
+        return f"the file of every image{place}"
     if kinds == {UNCLEAR}:
         return "to be told on which of both the masks lie"
     if kinds <= {*OF_IMAGE_FILES}:
-        return "a whole file of every image, of the size that is stated for it"
+        return f"a whole file of every image, of the size that is stated for it{place}"
     if kinds <= {*_OF_MASK_FILES}:
         return "a grey or palette PNG of labels for each mask, beside its image"
     return "records as COCO describes them"
@@ -406,8 +420,11 @@ def _advice(refused: Sequence[BadRecords], ledger: Ledger) -> str:
     )
     large = "map such classes to free numbers with 'convert --map', " * (TOO_LARGE in kinds)
     large += f"set {MAX_PIXELS} to read larger images, " * (TOO_MANY_PIXELS in kinds)
+    named = WITHOUT_FILE in kinds and ledger.takes_image_folder
+    folder = f"{NAME_FOLDER}, " * named
     without = ", or convert with --images none" if kinds <= {*OF_IMAGE_FILES} else ""
     if ledger.policy == "repair":
-        return f"correct them, {told}{zero}{large}or leave them out with --bad skip{without}"
+        advice = f"{folder}{told}{zero}{large}or leave them out with --bad skip"
+        return f"correct them, {advice}{without}"
     others = [KINDS[bad.kind] for bad in refused if bad.kind != UNCLEAR]
-    return f"correct them, {told}{zero}{large}or go on: {advice_on(others)}{without}"
+    return f"correct them, {folder}{told}{zero}{large}or go on: {advice_on(others)}{without}"

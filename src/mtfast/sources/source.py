@@ -9,7 +9,7 @@ import gzip
 import os
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -70,6 +70,8 @@ class Source(SplitMapping[SourceSplit], ABC):
         The files of the dataset.
     kind : str
         The layout: "maskterial", "coco", "label_png" or "images".
+    takes_image_folder : bool
+        Whether the folder of the images can be named, see :func:`mtfast.open_source`.
     bad : {"refuse", "skip", "repair"}
         What becomes of bad records; see :func:`mtfast.open_source`.
     mapping : tuple of (old, new)
@@ -86,6 +88,7 @@ class Source(SplitMapping[SourceSplit], ABC):
     bad: Policy = field(default="refuse", kw_only=True)
     mapping: tuple[tuple[int, int], ...] = field(default=(), kw_only=True)
     kind: ClassVar[str]
+    takes_image_folder: ClassVar[bool] = False
 
     def __repr__(self) -> str:
         splits = [f"\n  {name}: {describe(self.variants(name))}" for name in self.splits]
@@ -288,6 +291,46 @@ class Source(SplitMapping[SourceSplit], ABC):
         """
         found = self._found(split, names)
         return {name: str(place.files.root / place.path) for name, place in found.items()}
+
+    def has_images(self, split: str, names: Iterable[str]) -> bool:
+        """Whether the file of any of some images is there, as :meth:`find_image` finds it.
+
+        Parameters
+        ----------
+        split : str
+        names : iterable of str
+            As the annotations have them.
+
+        Returns
+        -------
+        bool
+
+        Raises
+        ------
+        SourceError
+            If there is no such split.
+        """
+        return any(self.find_image(split, name) is not None for name in names)
+
+    def looked_for(self, split: str) -> str:
+        """Say where the images of a split are looked for, for messages.
+
+        Parameters
+        ----------
+        split : str
+
+        Returns
+        -------
+        str
+            Such as "/data/Graphene/train_images".
+
+        Raises
+        ------
+        SourceError
+            If there is no such split.
+        """
+        self._expect_split(split)
+        return self._looked_for(split)
 
     def longest_image(self, split: str, names: Sequence[str]) -> int:
         """Return the length of the longest of some images, as :meth:`read_image` reads them.
@@ -588,6 +631,10 @@ class Source(SplitMapping[SourceSplit], ABC):
     def _image_places(self, split: str, name: str) -> Sequence[FilePlace]:
         folder = self._image_folder(split)
         return [] if folder is None else folder.places(name)
+
+    def _looked_for(self, split: str) -> str:
+        folder = self._image_folder(split)
+        return str(self.path if folder is None else folder.files.root / folder.folder)
 
     def _missing_image(self, split: str, name: str) -> SourceError:
         folder = self._image_folder(split)

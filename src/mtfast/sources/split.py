@@ -60,8 +60,9 @@ class SourceSplit:
 
     @property
     def has_images(self) -> bool:
-        """Whether there are image files."""
-        return bool(self._source.image_names(self.name))
+        """Whether the file of any image is there that its annotations list."""
+        names, *_ = self._listed or _sizes_of(self.examine(self.semantic_variant).table)
+        return self._source.has_images(self.name, names.tolist())
 
     @property
     def set_members(self) -> dict[str, str]:
@@ -106,7 +107,9 @@ class SourceSplit:
         SourceError
             As :meth:`mtfast.sources.Source.examine`.
         """
-        return self._source.examine(self.name, variant)
+        reading = self._source.examine(self.name, variant)
+        self._listed = _sizes_of(reading.table)
+        return reading
 
     def image(self, image: str) -> NDArray[Any]:
         """Decode an image, turned as its masks are.

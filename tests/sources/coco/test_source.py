@@ -80,8 +80,54 @@ def test_a_folder_with_images_is_preferred_and_a_named_one_wins(tmp_path):
     assert named.read_image("train", "a.jpg") == b"other"
     with pytest.raises(SourceError, match=r"no folder .*nowhere; expected the folder of the im"):
         mtfast.open_source(path, image_folder=tmp_path / "nowhere")
-    with pytest.raises(SourceError, match=r"is a folder, and a folder of images was given"):
-        mtfast.open_source(tmp_path, images=tmp_path / "other")
+
+
+def test_a_folder_of_images_goes_with_a_folder_of_one_coco_file(tmp_path):
+    put(tmp_path / "set" / "images" / "a.jpg")
+    put(tmp_path / "other" / "a.jpg")
+    path = make(tmp_path / "set" / "dataset.json", "a.jpg")
+    named = mtfast.open_source(path.parent, tmp_path / "other")
+    assert (named.path, named.splits) == (path.parent, ("train",))
+    assert named.read_image("train", "a.jpg") == b"other"
+    with pytest.raises(SourceError, match=r"no folder .*nowhere; expected the folder of the im"):
+        mtfast.open_source(path.parent, tmp_path / "nowhere")
+    path.rename(path.with_name("train.json"))
+    make(path.with_name("val.json"), "a.jpg")
+    with pytest.raises(SourceError, match=r"is a folder, and .*, or a folder that holds one alone"):
+        mtfast.open_source(path.parent, images=tmp_path / "other")
+
+
+def test_a_folder_of_images_does_not_go_with_other_layouts(tmp_path):
+    put(tmp_path / "other" / "a.jpg")
+    (tmp_path / "set" / "annotations").mkdir(parents=True)
+    make(tmp_path / "set" / "annotations" / "train_annotations.json", "a.jpg")
+    for folder in ("set", "other"):
+        with pytest.raises(SourceError, match=rf"{folder} is a folder, and a folder of images was"):
+            mtfast.open_source(tmp_path / folder, tmp_path / "other")
+
+
+def test_it_is_said_where_images_are_looked_for(tmp_path):
+    path = make(tmp_path / "set" / "dataset.json", "a.jpg")
+    words = mtfast.open_source(path).looked_for("train")
+    assert words == f"{path.parent} or its dataset_images/, dataset/, train/, images/"
+    (tmp_path / "other").mkdir()
+    words = mtfast.open_source(path, tmp_path / "other").looked_for("train")
+    assert words == f"{tmp_path / 'other'}, names with folders in {path.parent} too"
+    put(path.with_name("b.jpg"))
+    assert mtfast.open_source(path).looked_for("train") == str(path.parent)
+
+
+@pytest.mark.parametrize("layout", ["beside", "further down", "named"])
+def test_a_split_has_the_images_that_are_found(tmp_path, layout):
+    """Whatever else is in the folder where they are looked for."""
+    folder = tmp_path / "set"
+    name = "JPEGImages/a.jpg" if layout == "beside" else "a.jpg"
+    put(folder / {"further down": "images", "named": "x"}.get(layout, "") / name)
+    images = folder / "x" if layout == "named" else None
+    train = mtfast.open_source(make(folder / "dataset.json", name), images)["train"]
+    assert train.has_images
+    train = mtfast.open_source(make(folder / "dataset.json", "gone.jpg"), images)["train"]
+    assert not train.has_images
 
 
 def test_names_with_folders(tmp_path):

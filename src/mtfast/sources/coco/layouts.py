@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import re
+from pathlib import Path
 
 from mtfast.errors import SourceError
 from mtfast.limits import MAX_LIST_BYTES
@@ -38,12 +39,14 @@ Found = dict[str, dict[str, str]]
 """The file of each variant of each split."""
 
 
-def find_coco(files: FileTree) -> CocoFiles | None:
+def find_coco(files: FileTree, images: Path | None = None) -> CocoFiles | None:
     """Find COCO files in a folder.
 
     Parameters
     ----------
     files : FileTree
+    images : Path, optional
+        The folder of all images, absolute; by default each file's is looked for.
 
     Returns
     -------
@@ -53,7 +56,8 @@ def find_coco(files: FileTree) -> CocoFiles | None:
     Raises
     ------
     SourceError
-        If there are several whose names do not say which splits they are.
+        If there are several whose names do not say which splits they are, or the named folder is
+        not there.
     """
     if files.exists("zarr.json"):
         return None
@@ -73,7 +77,9 @@ def find_coco(files: FileTree) -> CocoFiles | None:
         several = several or [f"{folder}/{name}" if folder else name for name in chosen]
     if found:
         logger.info("%s has COCO files of %s", files.root.name, ", ".join(found))
-        splits = {split: coco_split(files, variants, split) for split, variants in found.items()}
+        splits = {
+            split: coco_split(files, variants, split, images) for split, variants in found.items()
+        }
         return CocoFiles(files, in_order(splits))
     if several:
         raise SourceError(_several(files, several))

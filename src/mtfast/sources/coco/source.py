@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from mtfast.errors import SourceError
+from mtfast.sources.bad_records import NAME_FOLDER
 from mtfast.sources.coco.names import split_named, stem_of_json
 from mtfast.sources.files import FileTree, Folder
 from mtfast.sources.image_folder import FilePlace, ImageFolder
@@ -52,6 +53,7 @@ class CocoFiles(Source):
     found: dict[str, CocoSplit]
     file: str = ""
     kind: ClassVar[str] = "coco"
+    takes_image_folder: ClassVar[bool] = True
 
     @property
     def path(self) -> Path:
@@ -83,10 +85,21 @@ class CocoFiles(Source):
         places = super()._image_places(split, name)
         if "/" not in name and "\\" not in name:
             return places
-        file = next(iter(self.found[split].variants.values()))
-        beside = ImageFolder(self.files, file.rpartition("/")[0])
+        beside = ImageFolder(self.files, self._folder_of_file(split))
         # Its tail alone is looked for in the folder of images: others are other images.
         return [*places[:1], *beside.places(name)[:-1], *places[1:]]
+
+    def _folder_of_file(self, split: str) -> str:
+        file = next(iter(self.found[split].variants.values()))
+        return file.rpartition("/")[0]
+
+    def _looked_for(self, split: str) -> str:
+        _, images, looked_for = self.found[split]
+        beside = self.files.root / self._folder_of_file(split)
+        if images is None:
+            return f"{beside} or its {looked_for}"
+        also = f", names with folders in {beside} too" if images.root != beside else ""
+        return f"{images.root}{also}"
 
     def _missing_image(self, split: str, name: str) -> SourceError:
         variants, images, looked_for = self.found[split]
@@ -96,7 +109,7 @@ class CocoFiles(Source):
         return SourceError(
             f"image {name!r} of {file} is missing: no folder of images; "
             f"expected one of {looked_for} beside it; "
-            f"make one of these a link to your folder, or use open_source(path, image_folder=…)"
+            f"{NAME_FOLDER} or with open_source(path, image_folder=…)"
         )
 
 
