@@ -814,6 +814,16 @@ def test_pictures_of_coco_files(tmp_path):
     assert (tmp_path / "images" / "1.jpg").read_text() == "mine"
 
 
+def test_images_beside_the_file_come_over(tmp_path):
+    """As of labelme2coco.py: there is no folder of images, and names say where they are."""
+    write_coco(tmp_path / "a.json", ["JPEGImages/1.jpg", "JPEGImages/2.jpg"])
+    (tmp_path / "JPEGImages").mkdir()
+    (tmp_path / "JPEGImages" / "1.jpg").write_text("1")
+    done = derive_variants(tmp_path / "a.json", tmp_path / "out", min_areas=[1])
+    assert files_of(tmp_path / "out" / "train_images") == {"JPEGImages/1.jpg": b"1"}
+    assert "image JPEGImages/2.jpg of train is missing in a" in done.notes
+
+
 def test_records_are_those_of_the_table(small_set, labelled, tmp_path):
     write_coco(tmp_path / "a.json", ["1.jpg", "2.jpg"])
     for path in (small_set, labelled, tmp_path / "a.json"):
