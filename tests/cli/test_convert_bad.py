@@ -48,6 +48,28 @@ def test_bad_records(tmp_path):
         assert mtfast.open(store)["train"].instances(0).n_instances == n
 
 
+def test_four_numbers_are_said_to_be_a_box(tmp_path, caplog):
+    """They may have been meant as a polygon of two points."""
+    path = write(tmp_path / "coco.json")
+    content = json.loads(path.read_text())
+    content["annotations"][1]["segmentation"] = [[4, 0, 2, 3]]
+    path.write_text(json.dumps(content))
+    Image.new("RGB", (6, 4)).save(tmp_path / "a.jpg")
+    said = "1 x four numbers read as a box (annotation 2 of a.jpg): kept"
+    for line in (("convert", path, tmp_path / "s.zarr"), ("preview", path, tmp_path / "p.png")):
+        caplog.clear()
+        status, out, errors = invoke(*map(str, line))
+        assert status == 0, errors
+        # Warnings go to standard error where no handler takes them, as here those of pytest do.
+        warnings = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+        assert warnings == [f"coco.json: {said}"]
+        assert (said in out) == (line[0] == "convert")
+    assert mtfast.open(tmp_path / "s.zarr")["train"].semantic(0).sum() == 18
+    found = {finding.check: finding for finding in mtfast.diagnose(path).findings}
+    boxes = found["four numbers read as a box"]
+    assert (boxes.severity, boxes.count) == ("warning", 1)
+
+
 def test_classes_are_mapped(tmp_path):
     path = write(tmp_path / "coco.json", category=0)
     arguments = ("convert", path, tmp_path / "s.zarr", "--images", "none", "--bad", "skip")

@@ -21,6 +21,7 @@ from mtfast.rles import class_overlaps
 from mtfast.sources.bad_records import (
     KINDS,
     OF_IMAGE_FILES,
+    READ_AS_BOX,
     TOO_LARGE,
     BadRecords,
     Kind,
@@ -426,6 +427,9 @@ CHECKS: tuple[Check, ...] = (
     Check("iscrowd", "note", "records", _of_kind("iscrowd"),
           "evaluation needs crowds as they are, and training code leaves them out; a single flake "
           "that is marked as a crowd is not trained on"),
+    Check(READ_AS_BOX, "warning", "records", _of_kind(READ_AS_BOX),
+          "expected polygons of at least three points: four numbers are x, y, width and height, as "
+          "pycocotools has it; look at the masks, and correct those that were meant as two points"),
     Check(TOO_LARGE, "error", "file", large_category,
           "expected class numbers of 16 bits, as semantic masks hold them; map the class to a free "
           "number with --map"),

@@ -25,6 +25,7 @@ __all__ = [
     "KINDS",
     "NAME_FOLDER",
     "OF_IMAGE_FILES",
+    "READ_AS_BOX",
     "TOO_LARGE",
     "TOO_MANY_PIXELS",
     "UNCLEAR",
@@ -87,6 +88,9 @@ WITHOUT_FILE = "image without file"
 NAME_FOLDER = "name their folder with --image-folder DIR"
 """What to do where images are not found that are elsewhere."""
 
+READ_AS_BOX = "four numbers read as a box"
+"""A segmentation such as [[100, 100, 150, 150]]: x, y, width and height, as in pycocotools."""
+
 _NUMBERED = "numbers them in file order"
 _LEFT_OUT = "leaves them out"
 
@@ -132,6 +136,7 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (
     Kind("unused category 0", done="dropped", is_bad=False),
     Kind("category mapped", done="mapped", is_bad=False),
     Kind("iscrowd", done="kept", is_bad=False),
+    Kind(READ_AS_BOX, done="kept", is_bad=False),
     Kind("file of another spelling", done="matched", is_bad=False),
 )}
 # fmt: on

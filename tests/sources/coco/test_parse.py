@@ -14,6 +14,7 @@ from pycocotools.coco import COCO
 
 from mtfast.errors import MtfastError, RLEError, SourceError
 from mtfast.rles import polygons
+from mtfast.sources.bad_records import Ledger
 from mtfast.sources.coco import parse
 from mtfast.sources.coco.parse import parse_coco
 from mtfast.table import Category
@@ -127,7 +128,13 @@ def test_many_polygons_are_cut_into_batches(monkeypatch, rng):
 def test_a_segmentation_of_four_numbers_is_a_box():
     boxes = [[3, 4, 10, 6.5], [20.2, 1, 5, 5]]
     expected = reference.merge(reference.frPyObjects(np.array(boxes), HEIGHT, WIDTH))["counts"]
-    assert texts(document(annotation(segmentation=boxes))) == [expected]
+    whole = document(annotation(segmentation=boxes))
+    assert texts(whole) == [expected]
+    # It may have been meant as a polygon of two points.
+    ledger = Ledger(FILE, "refuse")
+    parse_coco(whole, FILE, ledger)
+    (said,) = map(str, ledger.found())
+    assert said == "1 x four numbers read as a box (annotation 1 of 1.jpg): kept"
 
 
 def test_huge_polygons_are_no_work_in_a_small_frame_and_refused_in_a_huge_one():

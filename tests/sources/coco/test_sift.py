@@ -122,7 +122,9 @@ def test_any_few_records(seed, monkeypatch):
 
 def test_ids_that_are_there_twice(monkeypatch):
     whole = content()
-    for number, id_ in ((3, 120), (30, 120), (31, "101"), (38, 102.0)):
+    # The last two are of a box and another mask each: the box is counted, by whatever id it has.
+    twice = ((3, 120), (30, 120), (31, "101"), (38, 102.0), (7, 140), (37, 106))
+    for number, id_ in twice:
         whole["annotations"][number]["id"] = id_
     whole["annotations"][2]["segmentation"] = TRIANGLE
     assert is_sifted(check(whole, monkeypatch))

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from mtfast.errors import MtfastError, RLEError, SourceError, counted
 from mtfast.limits import check_pixels
 from mtfast.ragged import gather_texts, offsets_of
+from mtfast.sources.bad_records import READ_AS_BOX, Ledger
 from mtfast.sources.coco.foreign import name_bytes
 from mtfast.sources.coco.segmentations import Rings, Rle, texts_of
 from mtfast.sources.coco.stream import (
@@ -32,6 +33,7 @@ from mtfast.sources.coco.stream import (
     UnreadableError,
     ZeroByteError,
 )
+from mtfast.sources.stated import annotation_name
 from mtfast.table import MAX_PIXELS, Category, RunTable
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "name_of_url",
     "parse_coco",
     "read_sound",
+    "say_boxes",
 ]
 
 Int64 = NDArray[np.int64]
@@ -98,7 +101,7 @@ _START = 512
 _NO_BOX = (np.nan,) * 4
 
 
-def parse_coco(data: bytes | BinaryIO, file: str) -> RunTable:
+def parse_coco(data: bytes | BinaryIO, file: str, ledger: Ledger | None = None) -> RunTable:
     """Parse and check the text of a COCO JSON file.
 
     Parameters
@@ -107,6 +110,8 @@ def parse_coco(data: bytes | BinaryIO, file: str) -> RunTable:
         A file must be seekable.
     file : str
         Name of the file, for messages.
+    ledger : Ledger, optional
+        Is told of boxes in the place of polygons.
 
     Returns
     -------
@@ -139,7 +144,7 @@ def parse_coco(data: bytes | BinaryIO, file: str) -> RunTable:
     """
     stream = BytesIO(data) if isinstance(data, bytes) else data
     try:
-        return read_sound(stream, file)
+        return read_sound(stream, file, ledger)
     except UnreadableError as error:
         stream.seek(0)
         _explain(stream.read(), file)
@@ -149,7 +154,7 @@ def parse_coco(data: bytes | BinaryIO, file: str) -> RunTable:
         ) from error
 
 
-def read_sound(stream: BinaryIO, file: str) -> RunTable:
+def read_sound(stream: BinaryIO, file: str, ledger: Ledger | None = None) -> RunTable:
     """Parse a file as :func:`parse_coco` does, but do not look for the record that is bad.
 
     Parameters
@@ -157,6 +162,8 @@ def read_sound(stream: BinaryIO, file: str) -> RunTable:
     stream : binary file
         Seekable.
     file : str
+    ledger : Ledger, optional
+        As of :func:`parse_coco`.
 
     Returns
     -------
@@ -175,12 +182,30 @@ def read_sound(stream: BinaryIO, file: str) -> RunTable:
         records = RecordFile(stream, CHUNK)
     except ZeroByteError as error:
         raise _not_text(stream, file, error.args[0]) from error
-    table = _parse(records, file)
+    table, boxes = _parse(records, file)
     try:
         table.check()
     except MtfastError as error:
         raise type(error)(f"{file}: {error}") from error
+    if ledger is not None:
+        say_boxes(ledger, table, boxes)
     return table
+
+
+def say_boxes(ledger: Ledger, table: RunTable, ids: list[int]) -> None:
+    """Count the annotations whose segmentation was read as boxes.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    table : RunTable
+    ids : list of int
+        Of these annotations.
+    """
+    if ids:
+        rows = np.flatnonzero(np.isin(table.instance_ids, ids))
+        examples = (annotation_name(table, k) for k in rows.tolist())
+        ledger.say(READ_AS_BOX, table.instance_ids[rows].tolist(), examples)
 
 
 class NotTextError(SourceError):
@@ -199,18 +224,21 @@ def _not_text(stream: BinaryIO, file: str, zero: int) -> NotTextError:
     )
 
 
-def _parse(records: RecordFile, file: str) -> RunTable:
+def _parse(records: RecordFile, file: str) -> tuple[RunTable, list[int]]:
+    """Return the table, and the ids of annotations that were read as boxes."""
     images = columns_of_images(
         [image for piece in records.read("images", IMAGES) for image in piece], file
     )
     categories = [c for piece in records.read("categories", CATEGORIES) for c in piece]
     _expect_unique([category.id for category in categories], "categories", "id", file)
     annotations = _read_annotations(records, images, file)
-    return RunTable(
+    boxes = annotations.box_ids()
+    table = RunTable(
         **images._asdict(),
         **annotations.columns(len(images.image_ids)),
         categories=categories_of(categories),
     )
+    return table, boxes
 
 
 def categories_of(categories: list[CocoCategory]) -> tuple[Category, ...]:
@@ -349,6 +377,7 @@ class AnnotationColumns:
         }
         self._offsets = np.zeros(n + 1, np.int64)
         self._text = np.empty(n_bytes, np.uint8)
+        self._boxes: list[int] = []
         self.n = 0
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -399,7 +428,9 @@ class AnnotationColumns:
         sizes = list(
             zip(images.heights[image].tolist(), images.widths[image].tolist(), strict=True)
         )
-        texts = texts_of([a.segmentation for a in piece], sizes, where)
+        boxes: list[int] = []
+        texts = texts_of([a.segmentation for a in piece], sizes, where, boxes)
+        self._boxes += [self.n + i for i in boxes]
         start = int(self._offsets[self.n])
         ends = start + np.cumsum(_integers([len(text) for text in texts]))
         self._offsets[self.n + 1 : self.n + 1 + len(piece)] = ends
@@ -409,6 +440,23 @@ class AnnotationColumns:
             self._text.resize(stop + stop // 8, refcheck=False)
         self._text[start:stop] = np.frombuffer("".join(texts).encode("ascii"), np.uint8)
         self.n += len(piece)
+
+    def box_ids(self, order: Int64 | None = None) -> list[int]:
+        """Return the ids of annotations whose segmentation was read as boxes.
+
+        Parameters
+        ----------
+        order : (n,) int64, optional
+            As of :meth:`columns`, which is called after this.
+
+        Returns
+        -------
+        list of int
+        """
+        boxes = np.array(self._boxes, np.int64)
+        kept = boxes if order is None else np.intersect1d(boxes, order)
+        ids: list[int] = self.ids[kept].tolist()
+        return ids
 
     def columns(self, n_images: int, order: Int64 | None = None) -> dict[str, Any]:
         """Return the columns of a table, grouped by image; can be called once.

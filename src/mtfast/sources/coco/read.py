@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
 from mtfast.errors import MtfastError, SourceError
-from mtfast.sources.bad_records import BadRecords, Ledger, LedgerPolicy, refusal
+from mtfast.sources.bad_records import READ_AS_BOX, BadRecords, Ledger, LedgerPolicy, refusal
 from mtfast.sources.categories import settle_categories
 from mtfast.sources.coco.foreign import name_foreign
 from mtfast.sources.coco.mend import SizeOf, load_json, mend
@@ -84,7 +84,9 @@ def read_coco(
         error = reading.error() if reading.is_bad else None
         raise (SourceError if error is None else type(error))(message) from error
     for bad in found:
-        logger.info("%s: %s", file, bad)
+        # Pixels may not be those that were meant, and no other word is said of it.
+        level = logging.WARNING if bad.kind == READ_AS_BOX else logging.INFO
+        logger.log(level, "%s: %s", file, bad)
     return Reading(table, found, text)
 
 
@@ -109,7 +111,7 @@ class _Reader:
     def read(self, keep_text: bool) -> tuple[RunTable, bytes | None]:
         """Return the table, and the text of a mended file if it is wanted."""
         try:
-            return read_sound(self._stream, self._file), None
+            return read_sound(self._stream, self._file, self.ledger), None
         except NotTextError:
             raise
         except (UnreadableError, MtfastError):
@@ -155,7 +157,7 @@ class _Reader:
         if text is None:
             raise error
         try:
-            return text, parse_coco(BytesIO(text), self._file)
+            return text, parse_coco(BytesIO(text), self._file, ledger)
         except MtfastError as again:
             message = refusal(ledger, ledger.found()) or str(again)
             raise type(again)(message) from error

@@ -29,6 +29,8 @@ __all__ = ["Rings", "Rle", "texts_of"]
 Run = Annotated[int, msgspec.Meta(ge=0, le=MAX_PIXELS)]
 Rings = list[list[float]]
 
+_BOX = 4
+
 
 class Rle(msgspec.Struct, gc=False):
     """A "segmentation" that is an RLE."""
@@ -41,6 +43,7 @@ def texts_of(
     segmentations: Sequence[Rle | Rings | None],
     sizes: list[tuple[int, int]],
     where: Callable[[int], str],
+    boxes: list[int] | None = None,
 ) -> list[str]:
     """Return the COCO RLE text of each segmentation.
 
@@ -51,6 +54,8 @@ def texts_of(
         The frame of each.
     where : callable
         Called with i, returns the name of the i-th of them for messages.
+    boxes : list of int, optional
+        The index of each that was read as boxes is appended.
 
     Returns
     -------
@@ -74,6 +79,8 @@ def texts_of(
         rings = {i: _as_polygons(texts[i], where(i)) for i in others if i not in runs}
         for i, text in zip(runs, _encode(runs, sizes, where), strict=True):
             texts[i] = text
+        if boxes is not None:
+            boxes += [i for i in rings if len(texts[i][0]) == _BOX]
         keys = list(rings)
         made = rasterise(
             list(rings.values()), [sizes[i] for i in keys], lambda k: where(keys[k]), SourceError
@@ -129,8 +136,8 @@ def _as_polygons(rings: Rings | None, where: str) -> Rings:
             f"{where} has {'no' if rings is None else 'an empty'} segmentation; "
             f"expected an RLE or polygons; add them or remove the annotation"
         )
-    if len(rings[0]) == 4:
-        if any(len(ring) != 4 for ring in rings):
+    if len(rings[0]) == _BOX:
+        if any(len(ring) != _BOX for ring in rings):
             raise SourceError(
                 f"{where} mixes boxes and polygons; expected boxes of 4 numbers or polygons of "
                 f"at least 6; correct or remove the annotation"

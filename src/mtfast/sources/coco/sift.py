@@ -44,6 +44,7 @@ from mtfast.sources.coco.parse import (
     CocoAnnotation,
     categories_of,
     columns_of_images,
+    say_boxes,
 )
 from mtfast.sources.coco.segmentations import Rle
 from mtfast.sources.coco.stream import BAD_INPUT, RecordFile, UnreadableError
@@ -144,12 +145,15 @@ class _Sieve:
         there = np.append(np.flatnonzero(~doubtful), np.arange(doubtful.size, numbers.size))
         order = there[np.argsort(numbers[there])]
         # Nothing moves if all was appended in the order of the file.
-        as_appended = np.array_equal(order, np.arange(numbers.size))
-        return RunTable(
+        picks = None if np.array_equal(order, np.arange(numbers.size)) else order
+        boxes = self._columns.box_ids(picks)
+        table = RunTable(
             **self._images._asdict(),
-            **self._columns.columns(len(self._index), None if as_appended else order),
+            **self._columns.columns(len(self._index), picks),
             categories=categories_of(_typed(self._categories.kept, CATEGORIES)),
         )
+        say_boxes(self._ledger, table, boxes)
+        return table
 
     def _sort(self) -> None:
         for number, text in enumerate(self._records.texts("annotations")):
