@@ -33,6 +33,33 @@ def make_own_sets(folder: Path) -> None:
     write(folder / "cells" / "images", file, named, {1: "cell"}, (1,))
 
 
+def make_labelme_set(folder: Path) -> None:
+    """Make images, each with a file as labelme writes it beside it."""
+    folder.mkdir()
+    rng = np.random.default_rng(5)
+    polygon = ("polygon", "thin", [[1.5, 2], [20, 2], [20, 30.5]])
+    of_image: dict[str, list[tuple[str | None, str, list[list[float]]]]] = {
+        # Old files do not say that a shape is a polygon; rectangles are drawn from any corner.
+        "a": [polygon, ("rectangle", "bulk", [[40, 30], [30, 10]]), (None, *polygon[1:])],
+        "b": [("point", "dust", [[5, 5]]), ("polygon", "thin", [[1, 1], [9, 9]])],
+    }
+    for name, shapes in of_image.items():
+        Image.fromarray(noise(rng, (48, 64))).save(folder / f"{name}.jpg")
+        content = {
+            "version": "5.4.1",
+            "flags": {},
+            "shapes": [
+                {"label": label, "points": points, "group_id": None, "shape_type": kind}
+                for kind, label, points in shapes
+            ],
+            "imagePath": f"{name}.jpg",
+            "imageData": None,
+            "imageHeight": 48,
+            "imageWidth": 64,
+        }
+        (folder / f"{name}.json").write_text(json.dumps(content))
+
+
 def noise(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     return rng.integers(0, 256, (*size, 3), np.uint8)
 

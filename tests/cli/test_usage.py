@@ -92,7 +92,11 @@ def test_a_store_where_a_dataset_is_wanted(tiny_set, tmp_path, command, more):
 
 
 FOREIGN = {
-    "labelme.json": ('{"shapes": [], "imagePath": "a.jpg"}', "is a labelme file", "labelme2coco"),
+    "labelme.json": (
+        '{"shapes": [], "imagePath": "a.jpg"}',
+        "is a labelme file",
+        "write a COCO file; docs/how-to/convert.md has a short script for it",
+    ),
     "studio.json": (
         json.dumps([{"data": {}, "annotations": [], "predictions": []}]),
         "is a Label Studio export",

@@ -8,7 +8,7 @@ import pytest
 
 import mtfast
 from mtfast.synth import make_set
-from own_sets import make_own_sets
+from own_sets import make_labelme_set, make_own_sets
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,6 +20,7 @@ def assets(tmp_path_factory) -> Path:
     make_set(folder / "Graphene", train=16, test=4, size=(240, 320), seed=0, workers=1)
     mtfast.convert(folder / "Graphene", folder / "graphene.zarr", crop_index=True)
     make_own_sets(folder)
+    make_labelme_set(folder / "wafers")
     for name in ("fruits", "coco", "cells"):
         mtfast.convert(folder / name, folder / f"{name}.zarr")
     return folder

@@ -47,6 +47,11 @@ OTHER_FORMATS = {
     "YOLO labels \\(labels/\\)": {"labels/a.txt": "0 0.1 0.1 0.2 0.2 0.3 0.3", "images/a.jpg": ""},
     "YOLO labels \\(labels/\\) ": {"labels/train/a.txt": "0 0.1", "images/train/a.jpg": ""},
     "YOLO labels \\(train/labels/\\)": {"train/labels/a.txt": "0", "train/images/a.jpg": ""},
+    "YOLO labels \\(a/labels/\\)": {
+        "a/labels/train/a.txt": "0",
+        "a/images/train/a.jpg": "",
+        "a.jpg": "",
+    },
     "a YOLO dataset \\(data.yaml\\)": {"data.yaml": "train: x\nnames: [a]", "images/a.jpg": ""},
     "a CVAT export \\(annotations.xml\\)": {
         "annotations.xml": "<?xml version='1.0'?>\n<annotations>",

@@ -15,8 +15,10 @@ from mtfast.arguments import as_integer
 from mtfast.errors import MtfastError, SourceError, one_of
 from mtfast.paths import advice_for, is_name, local_path
 from mtfast.sources.bad_records import BadRecords, Policy
+from mtfast.sources.coco.foreign import foreign_message
 from mtfast.sources.coco.layouts import find_coco
 from mtfast.sources.coco.names import is_json
+from mtfast.sources.coco.peek import COCO, peek
 from mtfast.sources.coco.source import open_coco, open_coco_files
 from mtfast.sources.files import FileTree, Folder
 from mtfast.sources.foreign import name_file, name_folder
@@ -154,6 +156,9 @@ def _expect_json(path: Path) -> Path:
             f"{path.name} is {found}; expected a folder with a dataset or a COCO .json file; "
             f"{advice}"
         )
+    what = peek(Folder(path.parent), path.name)
+    if what not in (None, COCO):
+        raise SourceError(foreign_message(what, path.name))
     return path
 
 

@@ -5,11 +5,18 @@ JSON files are told by their content, see :mod:`mtfast.sources.coco.foreign`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from mtfast.sources.coco.foreign import foreign_message
+from mtfast.sources.coco.names import is_json
+from mtfast.sources.coco.peek import COCO, peek
 from mtfast.sources.files import FileTree
+from mtfast.sources.image_folder import ImageFolder
 
 __all__ = ["name_file", "name_folder"]
 
-_COCO = "export it as COCO"
+_COCO = "export it as COCO, or write such a file (docs/how-to/convert.md)"
 # What a file is, by the end of its name.
 _FILES = (
     ((".yaml", ".yml"), "a YAML file, as of a YOLO dataset", _COCO),
@@ -42,8 +49,9 @@ def name_file(name: str) -> tuple[str, str]:
 
     Examples
     --------
-    >>> name_file("data.yaml")
-    ('a YAML file, as of a YOLO dataset', 'export it as COCO')
+    >>> name_file("data.yaml")  # doctest: +NORMALIZE_WHITESPACE
+    ('a YAML file, as of a YOLO dataset',
+     'export it as COCO, or write such a file (docs/how-to/convert.md)')
     """
     for endings, found, advice in _FILES:
         if name.lower().endswith(endings):
@@ -63,17 +71,64 @@ def name_folder(files: FileTree) -> str | None:
     str or None
         The message of an error; None if nothing tells it.
     """
-    for folder in ("", *(f"{name}/" for name in files.folders())):
-        if _any(files, f"{folder}labels", ".txt") or any(
-            _any(files, f"{folder}labels/{split}", ".txt")
-            for split in files.folders(f"{folder}labels")
-        ):
-            return _of(files, "YOLO labels", f"{folder}labels/")
+    folders = list(_folders(files))
+    for folder in folders:
+        if "labels/" in folder and _any(files, folder, ".txt"):
+            return _of(files, "YOLO labels", f"{folder[: folder.index('labels/')]}labels/")
         for ending, sign, what in _SIGNS:
             file = _any(files, folder, ending)
             if file and sign in _start(files, f"{folder}{file}"):
                 return _of(files, what, f"{folder}{file}")
+    for path in islice(_json_files(files, folders), _MOST_JSON):
+        name = peek(files, path)
+        if name == COCO:
+            return _of_coco(files, path)
+        if name in _OF_IMAGES:
+            return foreign_message(name, f"{files.root.name}/{path}")
     return None
+
+
+def _folders(files: FileTree) -> Iterator[str]:
+    """Folders in which annotations may be, "" or with a slash at the end."""
+    yield ""
+    for name in files.folders():
+        yield f"{name}/"
+        for inner in files.folders(name):
+            if {name.lower(), inner.lower()} & _BESIDE_IMAGES:
+                yield f"{name}/{inner}/"
+                yield from (
+                    f"{name}/{inner}/{deeper}/" for deeper in files.folders(f"{name}/{inner}")
+                )
+
+
+def _json_files(files: FileTree, folders: Iterable[str]) -> Iterator[str]:
+    """A few JSON files of each folder that is called as one of annotations or holds images."""
+    for folder in folders:
+        names = [name for name in files.names(folder) or () if is_json(name)]
+        is_named = not _BESIDE_IMAGES.isdisjoint(folder.lower().split("/"))
+        if names and (is_named or ImageFolder(files, folder.rstrip("/")).names()):
+            yield from (f"{folder}{name}" for name in names[:_MOST_OF_FOLDER])
+
+
+_BESIDE_IMAGES = {"labels", "annotations", "annotation", "json", "jsons", "ann", "labelme", "coco"}
+
+# Files that are opened to see what they are.
+_MOST_JSON = 32
+_MOST_OF_FOLDER = 8
+
+_OF_IMAGES = {
+    "a labelme file",
+    "a VGG Image Annotator (VIA) project",
+    "a Label Studio export",
+    "a createML file",
+    "a file of Segment Anything (SA-1B), one for each image",
+    "a COCO panoptic file",
+    "a Supervisely annotation",
+    "a Labelbox export",
+    "a backup of a CVAT task",
+    "a Datumaro dataset",
+}
+"""Formats that say what images show; results and notebooks may lie beside any images."""
 
 
 # Microscopes write XML and YAML of their own beside images: a word tells annotations.
@@ -94,6 +149,15 @@ def _start(files: FileTree, path: str) -> bytes:
 def _any(files: FileTree, folder: str, ending: str) -> str | None:
     names = files.names(folder) or ()
     return next((name for name in names if name.lower().endswith(ending)), None)
+
+
+def _of_coco(files: FileTree, path: str) -> str:
+    root = files.root.name
+    return (
+        f"{root} holds images, and COCO where none is looked for ({path}); expected it beside "
+        f"the folder of its images or in annotations/; give its path, with --image-folder if the "
+        f"images are elsewhere, or several as train=a.json val=b.json"
+    )
 
 
 def _of(files: FileTree, what: str, place: str) -> str:

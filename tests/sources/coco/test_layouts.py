@@ -16,6 +16,8 @@ import mtfast
 from mtfast.errors import MtfastError, SourceError
 from mtfast.sources.bad_records import Ledger
 from mtfast.sources.coco.names import split_named
+from mtfast.sources.coco.peek import COCO, peek
+from mtfast.sources.files import Folder
 from mtfast.sources.image_folder import spellings
 
 
@@ -110,9 +112,140 @@ def test_files_whose_names_do_not_say_what_they_are(tmp_path):
         SourceError, match=r"holds 2 JSON files whose names do not say .* a.json, b"
     ):
         mtfast.open_source(tmp_path)
-    (tmp_path / "a.json").write_text('{"shapes": [], "imagePath": "a.jpg"}')
+    (tmp_path / "a.json").write_text(LABELME)
+    (tmp_path / "b.json").write_text(LABELME)
     with pytest.raises(SourceError, match=r"^a.json is a labelme file; expected"):
         mtfast.open_source(tmp_path)
+
+
+LABELME = json.dumps(
+    {
+        "version": "5.4.1",
+        "flags": {},
+        # Longer than what is looked at.
+        "shapes": [{"label": "flake, \\ {", "points": [[1.5, 2], [3, 4]] * 2_000}],
+        "imagePath": "a.jpg",
+        "imageData": None,
+    }
+)
+
+
+def test_a_coco_file_among_those_of_labelme(tmp_path, caplog):
+    """Many of these, and the COCO file is the last by name: labelme's are called as images."""
+    for k in range(60):
+        put(tmp_path / f"{k:02}.jpg")
+        (tmp_path / f"{k:02}.json").write_text(LABELME)
+    write(tmp_path / "coco.json", "01.jpg")
+    with caplog.at_level("INFO", "mtfast"):
+        source = mtfast.open_source(tmp_path)
+    assert everything(source) == {"train": {"annotations": ["01.jpg"]}}
+    assert "read coco.json, and not 60 JSON files of other formats (47 x a labelme file)" in (
+        caplog.text
+    )
+
+
+def test_few_files_are_opened_to_find_the_coco_file(tmp_path, monkeypatch):
+    for k in range(200):
+        (tmp_path / f"{k:03}.json").write_text(LABELME)
+    write(tmp_path / "coco.json", "01.jpg")
+    opened = []
+    inner = Folder.open
+    monkeypatch.setattr(Folder, "open", lambda *a: opened.append(a) or inner(*a))
+    with pytest.raises(SourceError, match=r"^000.json is a labelme file; .* short script for it$"):
+        mtfast.open_source(tmp_path)
+    assert len(opened) < 50
+
+
+def test_the_coco_files_of_two_splits_among_those_of_labelme(tmp_path):
+    (tmp_path / "a.json").write_text(LABELME)
+    for split in ("train", "val"):
+        write(tmp_path / f"{split}.json", f"{split}.jpg")
+        put(tmp_path / f"{split}.jpg")
+    assert list(everything(mtfast.open_source(tmp_path))) == ["train", "val"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("{}", r"c.json \(1 x a labelme file, 1 x a COCO file, 1 x an unknown format\); expected"),
+        (None, r"c.json \(2 x a COCO file, 1 x a labelme file\); expected one, or names such as"),
+    ],
+)
+def test_what_is_counted_among_files_of_several_formats(tmp_path, more, words):
+    (tmp_path / "a.json").write_text(LABELME)
+    write(tmp_path / "b.json")
+    write(tmp_path / "c.json")
+    if more:
+        (tmp_path / "c.json").write_text(more)
+    with pytest.raises(SourceError, match=rf"holds 3 JSON files whose names .* a.json, .*{words}"):
+        mtfast.open_source(tmp_path)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_first_bytes_of_a_file_tell_what_it_is(tmp_path, packed):
+    path = tmp_path / ("a.json.gz" if packed else "a.json")
+    whole = json.loads(
+        write(tmp_path / "b.json", *(f"{k:04}.jpg" for k in range(1_000))).read_text()
+    )
+    studio = [{"id": 1, "data": {"image": "a"}, "annotations": [{"result": ["x" * 20_000]}]}]
+    via = {f"{k}.jpg": {"filename": f"{k}.jpg", "size": 9, "regions": []} for k in range(1_000)}
+    for content, expected in (
+        (json.loads(LABELME), "a labelme file"),
+        (studio, "a Label Studio export"),
+        (via, "a VGG Image Annotator (VIA) project"),
+        ({"annotations": [{"id": 1, "caption": "x" * 9}, {"note": "x" * 20_000}]}, COCO),
+        (whole, COCO),
+        ({"info": {}, "annotations": [], "categories": [], "images": []}, COCO),
+        ({"info": {}, "note": "x" * 20_000}, None),
+        ({"images": [1, 2], "categories": []}, "a COCO file of images without annotations"),
+    ):
+        text = json.dumps(content).encode()
+        path.write_bytes(gzip.compress(text) if packed else text)
+        assert peek(Folder(tmp_path), path.name) == expected
+    path.write_bytes(b"\x1f\x8b is no gzip")
+    assert peek(Folder(tmp_path), path.name) is None
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["labels", "json", "annotations", "Annotations", "labels/train", "train/labels", "images", ""],
+)
+def test_labelme_beside_a_folder_of_images(tmp_path, place):
+    """All masks would be empty, were they taken for images alone."""
+    put(tmp_path / "images" / "a.jpg")
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    for name in ("a", "b"):
+        (tmp_path / place / f"{name}.json").write_text(LABELME)
+    with pytest.raises(SourceError, match=rf"{place and place + '/'}a.json is a labelme file; "):
+        mtfast.open_source(tmp_path)
+
+
+@pytest.mark.parametrize("inner", ["", "labels/"])
+def test_labelme_in_folders_of_splits(tmp_path, inner):
+    for split in ("train", "val"):
+        put(tmp_path / split / "a.jpg")
+        (tmp_path / split / inner).mkdir(exist_ok=True)
+        (tmp_path / split / inner / "a.json").write_text(LABELME)
+    with pytest.raises(SourceError, match=rf"/train/{inner}a.json is a labelme file; .* script"):
+        mtfast.open_source(tmp_path)
+
+
+def test_coco_where_it_is_not_looked_for(tmp_path):
+    put(tmp_path / "images" / "a.jpg")
+    write(tmp_path / "labels" / "any.json", "a.jpg")
+    with pytest.raises(SourceError, match=r"COCO where none is looked for \(labels/any.json\)"):
+        mtfast.open_source(tmp_path)
+
+
+def test_other_json_beside_images_is_none_of_annotations(tmp_path):
+    put(tmp_path / "images" / "a.jpg")
+    (tmp_path / "images" / "camera.json").write_text('{"exposure": 1}')
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "a.json").write_text(LABELME)
+    results = [{"image_id": 1, "category_id": 1, "score": 0.5}]
+    (tmp_path / "json").mkdir()
+    (tmp_path / "json" / "results.json").write_text(json.dumps(results))
+    assert mtfast.open_source(tmp_path).kind == "images"
 
 
 def test_several_files_as_splits(tmp_path):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["name_bytes", "name_foreign"]
+__all__ = ["foreign_message", "format_name", "name_bytes", "name_foreign"]
+
+_SHOWN = "docs/how-to/convert.md"
 
 # fmt: off
 _WHAT_TO_DO = {
@@ -13,16 +15,16 @@ _WHAT_TO_DO = {
     "a COCO panoptic file":
         "its masks are the PNG files beside it; open instances_….json of the same images",
     "a COCO file of captions": "open instances_….json of the same images",
-    "a labelme file": "convert the folder to COCO, for instance with labelme's labelme2coco.py",
+    "a labelme file": f"write a COCO file; {_SHOWN} has a short script for it",
     "a VGG Image Annotator (VIA) project": "export it from VIA as COCO format",
     "a Label Studio export": "export the project again as COCO",
     "a createML file": "export it as COCO; createML has boxes alone",
     "a file of Segment Anything (SA-1B), one for each image":
-        "join its images and annotations to one COCO file",
+        f"join its images and annotations to one COCO file; {_SHOWN} shows what is in one",
     "GeoJSON": "export it as COCO; its coordinates need not be pixels",
     "a COCO file of images without annotations": "pass the folder of its images",
     "a Supervisely annotation": "export the project as COCO",
-    "a Labelbox export": "export the project as COCO",
+    "a Labelbox export": f"write a COCO file; {_SHOWN} shows what is in one",
     "a notebook": "pass an annotation file",
     "a backup of a CVAT task": "export the task from CVAT as COCO 1.0",
     "a Datumaro dataset": "export it as COCO",
@@ -51,9 +53,24 @@ def name_foreign(content: Any, file: str) -> str | None:
     >>> name_foreign({"shapes": [], "imagePath": "a.jpg"}, "a.json").partition(";")[0]
     'a.json is a labelme file'
     """
-    name = _name(content)
-    if name is None:
-        return None
+    name = format_name(content)
+    return None if name is None else foreign_message(name, file)
+
+
+def foreign_message(name: str, file: str) -> str:
+    """Return the message of an error for a file of another format.
+
+    Parameters
+    ----------
+    name : str
+        As :func:`format_name` returns it.
+    file : str
+        Its name.
+
+    Returns
+    -------
+    str
+    """
     return (
         f"{file} is {name}; expected a COCO JSON file with images, annotations and categories; "
         f"{_WHAT_TO_DO[name]}"
@@ -98,7 +115,23 @@ _STARTS = {
 }
 
 
-def _name(content: Any) -> str | None:
+def format_name(content: Any) -> str | None:
+    """Name the format of the content of a JSON file that is not COCO.
+
+    Parameters
+    ----------
+    content : object
+
+    Returns
+    -------
+    str or None
+        None if it is COCO or the format is unknown.
+
+    Examples
+    --------
+    >>> format_name({"shapes": [], "imagePath": "a.jpg"})
+    'a labelme file'
+    """
     if isinstance(content, list):
         if not content:
             return "an empty list"
@@ -110,6 +143,8 @@ def _name(content: Any) -> str | None:
         return _name_of_coco(content["annotations"])
     for needed, name in (
         ({"shapes", "imagePath"}, "a labelme file"),
+        # Where the shapes are many, the first bytes of a file have not come to the path.
+        ({"version", "flags", "shapes"}, "a labelme file"),
         ({"_via_img_metadata"}, "a VGG Image Annotator (VIA) project"),
         ({"image", "annotations"}, "a file of Segment Anything (SA-1B), one for each image"),
         ({"images", "categories"}, "a COCO file of images without annotations"),

@@ -13,15 +13,18 @@ from __future__ import annotations
 
 import logging
 import re
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 
-from mtfast.errors import SourceError
-from mtfast.limits import MAX_LIST_BYTES
-from mtfast.sources.coco.foreign import name_foreign
-from mtfast.sources.coco.mend import load_json
+from mtfast.errors import SourceError, counted
+from mtfast.paths import base_name
+from mtfast.sources.coco.foreign import foreign_message
 from mtfast.sources.coco.names import is_json, split_named, stem_of_json
+from mtfast.sources.coco.peek import COCO, peek
 from mtfast.sources.coco.source import CocoFiles, coco_split
 from mtfast.sources.files import FileTree
+from mtfast.sources.image_folder import ImageFolder
 from mtfast.sources.source import in_order
 
 __all__ = ["find_coco"]
@@ -34,6 +37,9 @@ _INSTANCES = re.compile(r"instances_.+")
 # What COCO has beside the instances of the same images.
 _OTHERS = re.compile(r"(captions|person_keypoints|panoptic|stuff|image_info)_.+")
 _VARIANT = re.compile(r"(?P<split>[^_]+)_(?P<variant>annotations.*)")
+
+_MOST_LOOKS = 48
+"""Files that are opened to see which of many is COCO."""
 
 Found = dict[str, dict[str, str]]
 """The file of each variant of each split."""
@@ -75,6 +81,8 @@ def find_coco(files: FileTree, images: Path | None = None) -> CocoFiles | None:
         if found:
             break
         several = several or [f"{folder}/{name}" if folder else name for name in chosen]
+    looked = {} if found else _look_at(files, several)
+    found = found or _among_others(files, several, looked)
     if found:
         logger.info("%s has COCO files of %s", files.root.name, ", ".join(found))
         splits = {
@@ -82,7 +90,7 @@ def find_coco(files: FileTree, images: Path | None = None) -> CocoFiles | None:
         }
         return CocoFiles(files, in_order(splits))
     if several:
-        raise SourceError(_several(files, several))
+        raise SourceError(_several(files, several, looked))
     if others:
         raise SourceError(
             f"{files.root.name} holds COCO files without instances: {', '.join(others)}; "
@@ -121,13 +129,50 @@ def _says_split(stem: str) -> bool:
     return split_named(stem) != "train" or split_named(stem, "val") == "train"
 
 
-def _several(files: FileTree, names: list[str]) -> str:
-    foreign = name_foreign(load_json(files.read(names[0], MAX_LIST_BYTES)), names[0])
-    if foreign:
-        return foreign
+def _look_at(files: FileTree, names: list[str]) -> dict[str, str | None]:
+    """Name the formats of some files by their first bytes, those not called as an image first."""
+    likeliest = names
+    if len(names) > _MOST_LOOKS:
+        folder = names[0].rpartition("/")[0]
+        images = {PurePosixPath(name).stem for name in ImageFolder(files, folder).names() or ()}
+        likeliest = sorted(names, key=lambda name: stem_of_json(base_name(name)) in images)
+    return {name: peek(files, name) for name in likeliest[:_MOST_LOOKS]}
+
+
+def _among_others(files: FileTree, names: list[str], looked: dict[str, str | None]) -> Found:
+    """Find the COCO files among files of other formats, such as one for each image."""
+    coco = [name for name, what in looked.items() if what == COCO]
+    others = [what for what in looked.values() if what != COCO]
+    if not coco or not others or None in others:
+        return {}
+    folder, slash, _ = coco[0].rpartition("/")
+    found = _by_split([base_name(name) for name in coco], folder + slash, files.root.name)
+    if found:
+        logger.info(
+            "%s: read %s, and not %s of other formats (%s)",
+            files.root.name,
+            ", ".join(coco),
+            counted(len(names) - len(coco), "JSON file"),
+            _tally(others),
+        )
+    return found
+
+
+def _tally(formats: Iterable[str | None]) -> str:
+    """Say how many files are what."""
+    n = Counter(what or "an unknown format" for what in formats)
+    return ", ".join(f"{k:,} x {what}" for what, k in n.most_common())
+
+
+def _several(files: FileTree, names: list[str], looked: dict[str, str | None]) -> str:
+    formats = set(looked.values())
+    foreign = next(((what, name) for name, what in looked.items() if what), None)
+    if foreign and COCO not in formats:
+        return foreign_message(*foreign)
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    what = "" if formats == {COCO} else f" ({_tally(looked.values())})"
     return (
         f"{files.root.name} holds {len(names)} JSON files whose names do not say which splits "
-        f"they are: {shown}; expected one, or names such as train.json and val.json; "
+        f"they are: {shown}{what}; expected one, or names such as train.json and val.json; "
         f"give the path of one of them, or several as train=a.json val=b.json"
     )
