@@ -69,6 +69,8 @@ def test_derive(small_set, tmp_path):
     done = run("derive", small_set, "a", "--min-area", "400", "--split", "train", cwd=tmp_path)
     assert done.stdout == (
         "a: 1 annotation file made, 110 carried over, 26 images and 26 masks linked\n"
+        "note: train: --variant annotations_with_class_400 reads what was made; without it "
+        "commands read annotations_with_class_200\n"
     ), done.stderr
     done = run("derive", "a", "b", "--validation", "0.2", "--no-images", cwd=tmp_path)
     assert done.stdout.startswith("b: 14 annotation files made, 4 carried over, 0 images and 0 ")

@@ -856,7 +856,7 @@ def test_a_table_becomes_the_records_that_it_was_read_from(small_set):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[]", "a.json: Expected `object`"),
+        ("[]", "a.json is an empty list; expected a COCO JSON file"),
         ('{"images": []}', "a.json: no annotations in the file; expected a COCO JSON file"),
         ('{"images": [{"id": "x"}], "annotations": []}', "a.json: Expected `int`"),
         ('{"images": [', "a.json: Input data was truncated"),
@@ -864,6 +864,10 @@ def test_a_table_becomes_the_records_that_it_was_read_from(small_set):
 )
 def test_bad_files_are_named(tmp_path, text, words):
     (tmp_path / "a.json").write_text(text)
-    records = mtfast.open_source(tmp_path / "a.json").records("train", "annotations")
+
+    def read() -> object:
+        records = mtfast.open_source(tmp_path / "a.json").records("train", "annotations")
+        return records.image_keys, records.annotations
+
     with pytest.raises(mtfast.MtfastError, match=words):
-        _ = records.image_keys, records.annotations
+        read()
