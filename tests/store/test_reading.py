@@ -193,7 +193,7 @@ def test_lookup(store):
     with pytest.raises(StoreError, match=f"no image .*; did you mean '{name}'"):
         train.index(name.replace(".jpg", ".png"))
     for bad in (len(train), -len(train) - 1):
-        with pytest.raises(IndexError, match="of 20 images; expected -20 to 19"):
+        with pytest.raises(IndexError, match="of 20 images; expected an index from -20 to 19"):
             train.semantic(bad)
     with pytest.raises(StoreError, match="no split 'val' .*train"):
         store["val"]
