@@ -17,7 +17,7 @@ import naive
 from commands import run
 from image_samples import HEIGHT, WIDTH, an_image, exif, saved
 from mtfast.diagnosis import diagnose
-from mtfast.diagnosis.checks import CHECKS, sizes_differ
+from mtfast.diagnosis.checks import CHECKS, annotation_twice, sizes_differ
 from mtfast.diagnosis.diagnose import Diagnosis
 from mtfast.diagnosis.facts import ImageFile, SplitFacts
 from schemas import DOCS, validate
@@ -159,6 +159,15 @@ def test_coordinates_in_shares_of_the_size(tmp_path):
     diagnosis = mtfast.diagnose(write_shares(tmp_path / "a.json", 3))
     assert finding(diagnosis, "mask in the corner").count == 2
     assert "multiply them" in finding(diagnosis, "mask in the corner").advice
+
+
+def test_annotations_that_are_twice_with_one_alike_between():
+    """Two masks of one area and one box, of which the first is there again."""
+    first, other = b"011000010", b"022OO000"
+    table = mtfast.RunTable.of_texts((3, 3), [[first, other, first, first]])
+    assert table.area().tolist() == [5] * 4
+    assert (table.bbox() == [0, 0, 3, 3]).all()
+    assert annotation_twice(table).places == [(1, 3), (1, 4)]
 
 
 def test_a_file_without_annotations(tmp_path):

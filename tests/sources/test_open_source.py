@@ -235,3 +235,9 @@ def test_unreadable_files(tmp_path):
     for call in (lambda f: f.read("a.txt"), lambda f: f.names("sub")):
         with pytest.raises(SourceError, match=r"cannot be read \(Permission denied\)"):
             call(Folder(tmp_path))
+
+
+def test_what_is_open_already_is_no_path(small_set, tiny_store):
+    for opened in (mtfast.open_source(small_set), mtfast.open(tiny_store)):
+        with pytest.raises(SourceError, match="open already; expected a path"):
+            mtfast.open_source(opened)

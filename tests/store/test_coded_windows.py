@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import re
 import shutil
+import threading
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -143,6 +145,35 @@ def test_no_flipped_bit_is_read(split, tmp_path):
             assert found == expected
     assert 5 < len(errors) < 60
     assert all(re.match(r"image 0 (in|of) ", text) for text in errors), errors
+
+
+def test_a_failed_read_ends_when_all_of_its_threads_have(split, monkeypatch):
+    """The next one moves the indexes that they read; they wrote outside of their arrays."""
+    running, others = 0, threading.Event()
+
+    def fill(self, images, planned, parts, coded, share):
+        nonlocal running
+        running += 1
+        if share[0] == 0:
+            raise StoreError("the first share")
+        others.wait(0.2)
+        running -= 1
+
+    monkeypatch.setattr(CodedWindows, "_fill", fill)
+    n = split.n_images
+    with closing(CodedWindows([split], np.zeros(n, np.int64), np.arange(n), PLENTY)) as reader:
+        images, windows = map(np.array, some_windows(random.Random(1), 40, 1))
+        is_cut = reader.find(images)
+        with pytest.raises(StoreError, match="the first share"):
+            reader.read(images[is_cut], windows[is_cut], lambda n: np.empty(n, np.uint32))
+        assert running == 1
+
+
+def test_a_size_that_is_not_the_one_of_the_file_is_damage(split, monkeypatch):
+    """Windows inside of the stated frame would be planned beyond the entries of the file."""
+    monkeypatch.setattr(type(split), "size", lambda *_: (HEIGHT + 320, WIDTH))
+    with pytest.raises(StoreError, match=rf"is a JPEG of {HEIGHT} x {WIDTH}; expected the size"):
+        split.coded_head(0)
 
 
 def test_a_file_that_ends_too_early(split, tmp_path):

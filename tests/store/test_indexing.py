@@ -251,3 +251,12 @@ def test_a_split_of_a_source_is_a_split(tiny_set, train):
     split = mtfast.open_source(tiny_set)["train"]
     assert split.table().names.tolist() == train.table().names.tolist()
     np.testing.assert_array_equal(split.image(str(train.names[3])), train[3].image)
+
+
+def test_masks_of_pandas_are_taken_in_the_order_of_the_split(train):
+    pandas = pytest.importorskip("pandas")
+    sizes = pandas.Series(train.heights + np.arange(len(train)))
+    assert train[sizes > sizes[4]].indices.tolist() == [5, 6, 7, 8, 9]
+    for call in (train.__getitem__, train[:].__getitem__, train.image):
+        with pytest.raises(IndexError, match="index is not 0 to 9 in order"):
+            call(sizes[::-1] > sizes[4])

@@ -133,12 +133,15 @@ def annotation_twice(table: RunTable) -> Found:
     told = (image, table.category_ids, table.iscrowd, area, table.bbox(), np.arange(area.size))
     keys = np.column_stack(told)
     keys = keys[np.lexsort(keys.T[::-1])].astype(np.int64)
-    alike = np.flatnonzero((keys[1:, :-1] == keys[:-1, :-1]).all(1))
-    pairs = [
-        (a, b)
-        for a, b in zip(keys[alike, -1].tolist(), keys[alike + 1, -1].tolist(), strict=True)
-        if area[a] and table.text(a) == table.text(b)
-    ]
+    alike = (keys[1:, :-1] == keys[:-1, :-1]).all(1)
+    group = np.concatenate([[0], np.cumsum(~alike)])
+    several = np.flatnonzero(np.bincount(group)[group] > 1)
+    first: dict[tuple[int, bytes], int] = {}
+    pairs = []
+    for g, k in zip(group[several].tolist(), keys[several, -1].tolist(), strict=True):
+        before = first.setdefault((g, table.text(k)), k)
+        if before != k and area[k]:
+            pairs.append((before, k))
     ids = table.instance_ids
     words = [f"{annotation_name(table, a)} and {ids[b]}" for a, b in pairs[:MOST_EXAMPLES]]
     return Found([(int(ids[a]), int(ids[b])) for a, b in pairs], tuple(words))

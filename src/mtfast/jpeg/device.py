@@ -103,13 +103,15 @@ class CodedHead(NamedTuple):
         With as many entries as the file has, and with checksums.
     kind, down, across : int
         See :mod:`mtfast.kernels.device.window_table`.
-    mcu_height, mcu_width, n_rows, n_columns, restart : int
+    height, width, mcu_height, mcu_width, n_rows, n_columns, restart : int
         As those of :class:`mtfast.jpeg.layout.Layout`.
     tables : TableSet
         Equal files share one.
     """
 
     entries: CropIndex
+    height: int
+    width: int
     kind: int
     down: int
     across: int
@@ -143,6 +145,8 @@ def read_coded_head(read: Read, index: CropIndex) -> CodedHead:
     sums = None if index.sums is None else index.sums[: n_checked(n)]
     return CodedHead(
         CropIndex(index.step, index.positions[:n], index.dcs[:, :n], sums),
+        layout.height,
+        layout.width,
         *_kind_of(layout),
         layout.mcu_height,
         layout.mcu_width,

@@ -26,6 +26,7 @@ from mtfast.sources.images_only import find_images
 from mtfast.sources.label_png import IMAGES, MASKS, find_label_png
 from mtfast.sources.maskterial import ANNOTATION_FOLDERS, find_maskterial, no_annotation_file
 from mtfast.sources.source import SetNames, Source
+from mtfast.splits import SplitMapping
 
 __all__ = ["BadRecords", "SetNames", "Source", "SourcePath", "open_source", "refusal_of_store"]
 
@@ -112,6 +113,8 @@ def open_source(
 
 
 def _open(given: SourcePath, images: Path | None) -> Source:
+    if isinstance(given, SplitMapping):
+        raise SourceError(f"{given!r:.100}, open already; expected a path; give that of a dataset")
     if isinstance(given, Mapping):
         return open_coco_files(_json_files(given), images)
     path = _existing(given)

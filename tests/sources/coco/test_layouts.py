@@ -156,6 +156,16 @@ def test_few_files_are_opened_to_find_the_coco_file(tmp_path, monkeypatch):
     assert len(opened) < 50
 
 
+def test_no_coco_file_is_lost_beyond_the_files_that_are_opened(tmp_path):
+    """Their images are elsewhere, so that nothing says that the rest is labelme's."""
+    for k in range(60):
+        (tmp_path / f"m{k:02}.json").write_text(LABELME)
+    write(tmp_path / "a_train.json", "1.jpg")
+    write(tmp_path / "val.json", "2.jpg")
+    with pytest.raises(SourceError, match=r"holds 62 JSON files whose names do not say"):
+        mtfast.open_source(tmp_path)
+
+
 def test_the_coco_files_of_two_splits_among_those_of_labelme(tmp_path):
     (tmp_path / "a.json").write_text(LABELME)
     for split in ("train", "val"):

@@ -133,10 +133,15 @@ def _look_at(files: FileTree, names: list[str]) -> dict[str, str | None]:
     """Name the formats of some files by their first bytes, those not called as an image first."""
     likeliest = names
     if len(names) > _MOST_LOOKS:
-        folder = names[0].rpartition("/")[0]
-        images = {PurePosixPath(name).stem for name in ImageFolder(files, folder).names() or ()}
-        likeliest = sorted(names, key=lambda name: stem_of_json(base_name(name)) in images)
+        of_image = _called_as_images(files, names)
+        likeliest = sorted(names, key=of_image.__contains__)
     return {name: peek(files, name) for name in likeliest[:_MOST_LOOKS]}
+
+
+def _called_as_images(files: FileTree, names: list[str]) -> set[str]:
+    folder = names[0].rpartition("/")[0]
+    images = {PurePosixPath(name).stem for name in ImageFolder(files, folder).names() or ()}
+    return {name for name in names if stem_of_json(base_name(name)) in images}
 
 
 def _among_others(files: FileTree, names: list[str], looked: dict[str, str | None]) -> Found:
@@ -144,6 +149,9 @@ def _among_others(files: FileTree, names: list[str], looked: dict[str, str | Non
     coco = [name for name, what in looked.items() if what == COCO]
     others = [what for what in looked.values() if what != COCO]
     if not coco or not others or None in others:
+        return {}
+    if not _called_as_images(files, names) >= {*names} - looked.keys():
+        # There may be more COCO files among those that were not looked at.
         return {}
     folder, slash, _ = coco[0].rpartition("/")
     found = _by_split([base_name(name) for name in coco], folder + slash, files.root.name)

@@ -14,7 +14,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from typing import NamedTuple
 
@@ -162,7 +162,13 @@ class CodedWindows:
             np.empty(len(images), np.int64),
         )
         fill = partial(self._fill, images, planned, self._parts(images, planned), coded)
-        list(self._threads().map(fill, _shares(planned.places, _N_THREADS)))
+        shares = [
+            self._threads().submit(fill, share) for share in _shares(planned.places, _N_THREADS)
+        ]
+        # All of them, also where one fails: the next find may move the indexes that they read.
+        wait(shares)
+        for share in shares:
+            share.result()
         return ReadWindows(planned, coded)
 
     def _parts(self, images: Int64, planned: PlannedReads) -> _Parts:

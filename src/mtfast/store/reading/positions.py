@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import shown
-from mtfast.indexing import integer_of, picked, place_of
+from mtfast.indexing import SupportsArray, integer_of, picked, place_of
 
 __all__ = ["ImageKey", "ImageKeys", "is_position", "position_of", "positions_of"]
 
@@ -120,7 +120,7 @@ def positions_of(
     if isinstance(key, list | range):
         return _of_items(key, n, find)
     if hasattr(key, "__array__") and np.ndim(key):
-        return _of_array(np.asarray(key), n, find)
+        return _of_array(key, n, find)
     if not isinstance(key, str | UUID) and integer_of(key) is None:
         raise _wrong_type(key, _SEVERAL)
     return position_of(cast("ImageKey", key), n, find)
@@ -136,12 +136,14 @@ def _of_items(items: Sequence[ImageKey], n: int, find: Callable[[str], int]) -> 
     return np.array([position_of(item, n, find) for item in items], np.int64)
 
 
-def _of_array(array: NDArray[Any], n: int, find: Callable[[str], int]) -> NDArray[np.int64]:
+def _of_array(given: SupportsArray, n: int, find: Callable[[str], int]) -> NDArray[np.int64]:
+    array = np.asarray(given)
     if array.dtype.kind in "OUT" and array.ndim == 1:
         return np.array([position_of(item, n, find) for item in array.tolist()], np.int64)
     if array.dtype.kind not in "biu":
         raise _wrong_type(array, _SEVERAL)
-    return picked(array, n, "image")
+    # As it was given: pandas may have its rows in another order.
+    return picked(given, n, "image")
 
 
 _ONE = "image(), semantic() and brackets take several"

@@ -325,7 +325,14 @@ class Split:
             If the split holds no images, or the bytes are damaged.
         """
         self._require_images()
-        return self.window_reader.coded_head(image) if self._is_plain_jpeg(image) else None
+        head = self.window_reader.coded_head(image) if self._is_plain_jpeg(image) else None
+        if head is not None and (head.height, head.width) != self.size(image):
+            raise StoreError(
+                f"image {image} of {self._files.where(self.name)} is a JPEG of {head.height} x "
+                f"{head.width}; expected the size that the store says, "
+                f"{' x '.join(map(str, self.size(image)))}; run 'mtfast check' on the store"
+            )
+        return head
 
     def _is_plain_jpeg(self, index: int) -> bool:
         return bool(self.kinds[index] == "jpeg" and self.orientations[index] == 1)
