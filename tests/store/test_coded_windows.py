@@ -121,6 +121,28 @@ def test_an_index_is_read_once(split, monkeypatch):
     reader.close()
 
 
+def test_tables_of_equal_files_are_kept_once_and_take_room(split):
+    """Each file that was optimised has tables of its own, 17 KB of them."""
+    n = split.n_images
+    with closing(CodedWindows([split], np.zeros(n, np.int64), np.arange(n), PLENTY)) as reader:
+        reader.find(np.arange(n))
+        kept = reader.indexes.tables
+        by_bytes = {k: b"".join(part.tobytes() for part in kept[k]) for k in kept}
+        assert (
+            1
+            < len({id(tables) for tables in kept.values()})
+            == len({*by_bytes.values()})
+            < len(kept)
+        )
+        reader.find(np.arange(3))
+        assert len(reader.indexes.tables) == len(kept)
+    tables_alone = sum(map(len, {*by_bytes.values()}))
+    with closing(CodedWindows([split], np.zeros(n, np.int64), np.arange(n), tables_alone)) as few:
+        for k in kept:
+            few.find(np.array([k]))
+        assert len(few.indexes.tables) < len(kept)
+
+
 def test_no_flipped_bit_is_read(split, tmp_path):
     """Of the bytes of a window: each is an error that names the image, or not one of its bits."""
     path = tmp_path / "s.zarr"

@@ -88,6 +88,9 @@ class CropIndexes:
     def __init__(self, n_images: int, n_bytes: int) -> None:
         self.heads = np.zeros((n_images, jpeg_windows.HEAD_FIELDS), np.int64)
         self.tables: dict[int, TableSet] = {}
+        # Each once, by its bytes: files that are optimised one by one all have their own.
+        self._distinct: dict[bytes, TableSet] = {}
+        self._n_of_tables = 0
         # Images that windows cannot be read of; they are remembered for good.
         self._is_uncut = np.zeros(n_images, bool)
         self._reserve(n_bytes // _ENTRY_BYTES)
@@ -119,7 +122,7 @@ class CropIndexes:
         missing = wanted[~is_there]
         heads = load(missing) if missing.size else []
         n = _n_entries(heads)
-        if self._n_entries + n > self._positions.size:
+        if self._n_entries + self._n_of_tables + n > self._positions.size:
             missing = np.concatenate([missing, wanted[is_there]])
             heads = [*heads, *load(wanted[is_there])]
             self._clear(_n_entries(heads))
@@ -131,7 +134,8 @@ class CropIndexes:
         """Forget all images; make more room where a batch needs it."""
         self.heads[:] = 0
         self.tables.clear()
-        self._n_entries = 0
+        self._distinct.clear()
+        self._n_entries = self._n_of_tables = 0
         if needed > self._positions.size:
             self._reserve(needed)
 
@@ -149,7 +153,11 @@ class CropIndexes:
         size = head.mcu_height, head.mcu_width, head.n_rows, head.n_columns
         kind = head.kind, head.down, head.across, head.restart
         self.heads[image] = (at, n - at, index.step, in_row, *size, *kind)
-        self.tables[image] = head.tables
+        key = b"".join(part.tobytes() for part in head.tables)
+        if key not in self._distinct:
+            # In entries, of which there is room for so many.
+            self._n_of_tables += -(-2 * len(key) // _ENTRY_BYTES)
+        self.tables[image] = self._distinct.setdefault(key, head.tables)
 
     def plan(self, images: Int64, windows: Int64) -> PlannedReads:
         """Plan what is read of windows.
