@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+from storage import make_bucket, s3_server, settings
 
 if TYPE_CHECKING:
     from mixed_sets import MixedSet
@@ -92,3 +96,22 @@ def tiny_store(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
     path = tmp_path_factory.mktemp("tiny") / "graphene.zarr"
     return mtfast.convert(tiny_set, path, crop_index=True, shard=4)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """Return the address of a server of S3 on loopback."""
+    pytest.importorskip("obstore")
+    pytest.importorskip("moto")
+    with s3_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the address of an empty bucket; ``s3://`` leads to the server on loopback."""
+    name = f"bucket-{token_hex(4)}"
+    make_bucket(s3_endpoint, name)
+    for key, value in settings(s3_endpoint).items():
+        monkeypatch.setenv(key, value)
+    return f"s3://{name}"

@@ -11,9 +11,7 @@ from mtfast.errors import no_such
 from mtfast.paths import base_name, local_path, stem_of
 
 
-@pytest.mark.parametrize(
-    "path", ["s3://bucket/g.zarr", "https://host/a.json", "file:///tmp/a", Path("gs://b/g.zarr")]
-)
+@pytest.mark.parametrize("path", ["s3://bucket/g.zarr", "https://host/a.json", "hdfs://host/a"])
 def test_addresses_are_refused_in_one_line(path):
     with pytest.raises(MtfastError, match=r"is an address; expected a path on this machine; "):
         local_path(path)

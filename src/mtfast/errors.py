@@ -30,6 +30,10 @@ class StoreError(MtfastError):
     """A store that is missing, incomplete or damaged, or that would be overwritten."""
 
 
+class RemoteError(MtfastError):
+    """Storage elsewhere that does not answer, refuses, or has sent something else."""
+
+
 class _NameError(KeyError):
     # That of KeyError returns the repr of the message.
     __str__ = Exception.__str__

@@ -13,6 +13,7 @@ import stat
 import sys
 from pathlib import Path, PurePosixPath
 
+from mtfast.addresses import Address, locate
 from mtfast.errors import MtfastError, nearest
 
 __all__ = [
@@ -28,8 +29,6 @@ __all__ = [
     "target_path",
 ]
 
-# pathlib makes "s3:/bucket" of "s3://bucket". One letter before the colon is a drive of Windows.
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 # What may be where a file is expected.
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -52,7 +51,7 @@ _PAGE = re.compile(r"(.+\.tiff?)\[([0-9]{1,9})\]", re.IGNORECASE | re.DOTALL)
 
 
 def local_path(path: str | os.PathLike[str]) -> Path:
-    """Return a path on this machine; every function and command that takes a path calls this.
+    """Return a path on this machine; what takes no address calls this.
 
     Parameters
     ----------
@@ -66,19 +65,19 @@ def local_path(path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     MtfastError
-        If it is an address such as ``s3://bucket/set.zarr`` or ``https://…``.
+        If it is an address such as ``s3://bucket/set.zarr``; see :func:`mtfast.addresses.locate`.
 
     Examples
     --------
     >>> local_path("sets/graphene.zarr").name
     'graphene.zarr'
     """
-    text = os.fspath(path)
-    if _SCHEME.match(text):
+    found = locate(path)
+    if isinstance(found, Address):
         raise MtfastError(
-            f"{text} is an address; expected a path on this machine; copy or mount the data"
+            f"{found} is an address; expected a path on this machine; copy or mount the data"
         )
-    return Path(text)
+    return found
 
 
 def advice_for(missing: Path) -> str:

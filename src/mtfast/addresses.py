@@ -1,0 +1,184 @@
+"""Addresses: where a dataset or a store is that is not on this machine.
+
+Every function and command that takes a path asks :func:`locate` what it is. There is no second
+place that looks for ``://``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from mtfast.errors import MtfastError
+
+__all__ = ["BUCKETS", "WEB", "Address", "locate"]
+
+BUCKETS = ("s3", "s3a", "gs", "az", "abfs", "abfss", "adl")
+"""Schemes of object storage, that is read and written."""
+
+WEB = ("http", "https")
+"""Schemes of web servers, that are read."""
+
+# pathlib makes "s3:/bucket" of "s3://bucket". One letter before the colon is a drive of Windows.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(/?)")
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address such as ``s3://bucket/sets/Graphene.zip`` or ``https://host/Graphene.zip``.
+
+    Attributes
+    ----------
+    scheme : str
+        Such as "s3", in lower case.
+    host : str
+        A bucket, or a server with its port; with the user and password if the address has some.
+    key : str
+        What follows, without a "/" at either end, and not percent-encoded; "" for all of it.
+    query : str
+        What follows a "?", as it stands; signed addresses have one.
+
+    Examples
+    --------
+    >>> address = Address.parse("s3://flakes/sets/Graphene/")
+    >>> address.host, address.key, address.name
+    ('flakes', 'sets/Graphene', 'Graphene')
+    >>> str(address / "train_images")
+    's3://flakes/sets/Graphene/train_images'
+    """
+
+    scheme: str
+    host: str
+    key: str
+    query: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read an address.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        Address
+
+        Raises
+        ------
+        MtfastError
+            If it has no host, or characters that no address has.
+        """
+        try:
+            parts = urlsplit(text)
+        except ValueError as error:
+            raise _malformed(text, str(error)) from error
+        scheme = parts.scheme.lower()
+        path = parts.path
+        if scheme not in WEB:
+            # Names in buckets may have any character, of which "?" and "#" mean nothing there.
+            rest = text.partition("://")[2]
+            parts = parts._replace(netloc=rest.partition("/")[0], query="")
+            path = rest.partition("/")[2]
+        elif parts.fragment:
+            raise _malformed(text, "it has a '#'")
+        if not parts.netloc:
+            raise _malformed(text, "it has no host")
+        if any(part in (".", "..") for part in path.split("/")):
+            raise _malformed(text, "it has '.' or '..' in it")
+        key = "/".join(part for part in path.split("/") if part)
+        return cls(scheme, parts.netloc, unquote(key) if scheme in WEB else key, parts.query)
+
+    @property
+    def name(self) -> str:
+        """The last part, of a bucket or server its name."""
+        return self.key.rpartition("/")[2] or self.host
+
+    @property
+    def stem(self) -> str:
+        """The name without its ending."""
+        return Path(self.name).stem
+
+    @property
+    def root(self) -> Address:
+        """The bucket or server."""
+        return replace(self, key="", query="")
+
+    @property
+    def parent(self) -> Address:
+        """The folder that it is in; that of a bucket or server is itself."""
+        return replace(self, key=self.key.rpartition("/")[0], query="")
+
+    def __truediv__(self, name: str) -> Address:
+        """Return the address of something below."""
+        name = name.strip("/")
+        return replace(self, key=f"{self.key}/{name}".strip("/"), query="") if name else self
+
+    @property
+    def url(self) -> str:
+        """What it is opened by: percent-encoded where that is usual, with password and query."""
+        key = quote(self.key, safe="/!$&'()*+,;=:@~") if self.scheme in WEB else self.key
+        query = f"?{self.query}" if self.query else ""
+        return (
+            f"{self.scheme}://{self.host}/{key}{query}" if key else f"{self.scheme}://{self.host}"
+        )
+
+    def __str__(self) -> str:
+        """Return it for people: without a password, or a query that may be a signature."""
+        host = self.host.rpartition("@")[2] if self.scheme in WEB else self.host
+        query = "?…" if self.query else ""
+        return (
+            f"{self.scheme}://{host}/{self.key}{query}" if self.key else f"{self.scheme}://{host}"
+        )
+
+
+def locate(path: str | os.PathLike[str] | Address) -> Path | Address:
+    """Return what a path is that a user gave: one of this machine, or an address.
+
+    Parameters
+    ----------
+    path : str, path-like or Address
+
+    Returns
+    -------
+    Path or Address
+        A path as given, neither resolved nor made absolute. Whether anything is there is not
+        looked at, nor whether the scheme is one that can be read.
+
+    Raises
+    ------
+    MtfastError
+        If it is an address without a host, or one that pathlib has shortened.
+
+    Examples
+    --------
+    >>> locate("sets/graphene.zarr").name
+    'graphene.zarr'
+    >>> locate("S3://flakes/graphene.zarr")
+    Address(scheme='s3', host='flakes', key='graphene.zarr', query='')
+    """
+    if isinstance(path, Address):
+        return path
+    text = os.fspath(path)
+    found = _SCHEME.match(text)
+    if found is None:
+        return Path(text)
+    if not found[2]:
+        raise MtfastError(
+            f"{text} has one slash after its scheme, as pathlib leaves it; expected two; give the "
+            f"address as text, {found[1]}://{text[found.end() :]}"
+        )
+    if found[1].lower() == "file":
+        raise MtfastError(
+            f"{text} is an address of a file; expected a path on this machine; leave out 'file://'"
+        )
+    return Address.parse(text)
+
+
+def _malformed(text: str, why: str) -> MtfastError:
+    return MtfastError(
+        f"{text} is no address ({why}); expected one such as s3://bucket/graphene.zarr; correct it"
+    )

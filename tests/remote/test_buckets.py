@@ -1,0 +1,74 @@
+"""Objects in a bucket of a server on loopback, beside what boto3 sees."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from mtfast.addresses import Address
+from mtfast.errors import RemoteError
+from mtfast.remote import objects_at
+
+
+@pytest.fixture
+def objects(bucket):
+    return objects_at(Address.parse(f"{bucket}/sets/Graphene"))
+
+
+def test_what_is_written_is_read(objects):
+    objects.write("train/a b#?%.jpg", b"0123456789")
+    assert objects.stat("train/a b#?%.jpg").n_bytes == 10
+    assert objects.read("train/a b#?%.jpg") == b"0123456789"
+    assert objects.read_range("train/a b#?%.jpg", 3, 4) == b"3456"
+    assert objects.read_ranges("train/a b#?%.jpg", [8, 0], [2, 1]) == [b"89", b"0"]
+
+
+def test_a_range_beyond_the_end_is_no_short_read(objects):
+    objects.write("a", b"0123456789")
+    with pytest.raises(RemoteError, match=r"sent 2 bytes from byte 8 on; expected 5"):
+        objects.read_range("a", 8, 5)
+    with pytest.raises(RemoteError, match=r"sets/Graphene/a"):
+        objects.read_range("a", 20, 5)
+
+
+def test_folders_are_listed_one_at_a_time(objects):
+    for key in ("a.json", "train/1.jpg", "train/2.jpg", "test/deep/3.jpg"):
+        objects.write(key, b"x")
+    found, folders = objects.list()
+    assert [name for name, _ in found] == ["a.json"]
+    assert folders == ["test", "train"]
+    assert [name for name, _ in objects.list("train")[0]] == ["1.jpg", "2.jpg"]
+    assert objects.list("val") == ([], [])
+    assert sorted(key for key, _ in objects.walk("")) == [
+        "a.json",
+        "test/deep/3.jpg",
+        "train/1.jpg",
+        "train/2.jpg",
+    ]
+
+
+def test_what_is_there_is_not_replaced_where_it_must_be_new(objects):
+    objects.write("mark", b"1", new=True)
+    with pytest.raises(FileExistsError, match="sets/Graphene/mark"):
+        objects.write("mark", b"2", new=True)
+    assert objects.read("mark") == b"1"
+
+
+def test_what_is_missing_is_a_missing_file(objects):
+    for read in (objects.stat, objects.read, lambda key: objects.read_range(key, 0, 1)):
+        with pytest.raises(FileNotFoundError, match="sets/Graphene/none"):
+            read("none")
+    objects.delete(["none"])
+
+
+def test_a_bucket_that_is_not_there_is_said(bucket):
+    objects = objects_at(Address.parse("s3://no-such-bucket/x"))
+    with pytest.raises(RemoteError, match="NoSuchBucket"):
+        objects.list()
+
+
+def test_objects_pickle_without_a_connection(objects):
+    objects.write("a", b"0")
+    assert pickle.loads(pickle.dumps(objects)).read("a") == b"0"
+    assert len(pickle.dumps(objects)) < 1000
