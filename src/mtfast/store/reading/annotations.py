@@ -8,7 +8,8 @@ the instances that are asked for. What is used as an index is checked when it is
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sized
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sized
 from typing import Any, NamedTuple
 
 import google_crc32c
@@ -35,8 +36,6 @@ class _Variant(NamedTuple):
     ----------
     images, image_ids : (n_rows,) int64
         Index of each image in the split, and its id in the file.
-    row_of_image : (n_images,) int64
-        Row of each image of the split; -1 if it has none.
     entry_offsets : (n_rows + 1,) int64
         The entries of row r are entry_offsets[r] .. entry_offsets[r + 1] - 1.
     instances, category_ids, positions : (n_entries,) int64
@@ -45,13 +44,31 @@ class _Variant(NamedTuple):
     """
 
     images: Int64
-    row_of_image: Int64
     image_ids: Int64
     entry_offsets: Int64
     instances: Int64
     category_ids: Int64
     positions: Int64
     categories: tuple[Category, ...]
+
+
+class _Instances(NamedTuple):
+    """All instances of some images that are neighbours in the split, whatever variants list them.
+
+    Attributes
+    ----------
+    first, first_image : int
+        Number of the first instance, and of the first image.
+    columns : dict
+        Those of ``schema.INSTANCES`` but the text; that of checksums has a value for each image.
+    text_offsets : (n_images + 1,) int64
+        Image i of them has the text from place i to place i + 1 of ``instances/rle``.
+    """
+
+    first: int
+    first_image: int
+    columns: dict[str, NDArray[Any]]
+    text_offsets: Int64
 
 
 class Annotations:
@@ -91,6 +108,7 @@ class Annotations:
         self._variants_key = f"{split}/variants"
         self._text = TextArray(files, f"{self._instances_key}/rle")
         self._read: dict[str, _Variant] = {}
+        self._rows: dict[str, Int64] = {}
 
     @cached_property
     def variants(self) -> dict[str, int]:
@@ -118,14 +136,14 @@ class Annotations:
             If there is no such variant, it does not list the image, or the columns are damaged.
         """
         found = self._variant(variant)
-        row = int(found.row_of_image[image])
+        row = int(self._row_of_image(variant)[image])
         if row < 0:
             raise StoreError(
                 f"image {str(self._names[image])!r} is not in variant {variant!r}; "
                 f"expected one of the {found.images.size} that are; "
                 f"see images_of({variant!r})"
             )
-        return self._unpack(found, row, row + 1)
+        return self._unpack(found, row, row + 1, self._instances)
 
     def lists(self, image: int, variant: str) -> bool:
         """Return whether a variant lists an image, even without instances.
@@ -140,7 +158,7 @@ class Annotations:
         -------
         bool
         """
-        return bool(self._variant(variant).row_of_image[image] >= 0)
+        return bool(self._row_of_image(variant)[image] >= 0)
 
     def table(self, variant: str) -> RunTable:
         """Return the whole table of a variant.
@@ -155,7 +173,28 @@ class Annotations:
             Its images are in the order of the file.
         """
         found = self._variant(variant)
-        return self._unpack(found, 0, found.images.size)
+        return self._unpack(found, 0, found.images.size, self._instances)
+
+    def tables(self, variant: str, n_images: int) -> Iterator[RunTable]:
+        """Read the table of a variant in parts; nothing of it is kept.
+
+        Parameters
+        ----------
+        variant : str
+        n_images : int
+            Images of a part.
+
+        Yields
+        ------
+        RunTable
+            Of the next images of the file.
+        """
+        number = self._number(variant)
+        first, last = self._row_offsets[number : number + 2].tolist()
+        for start in range(first, last, n_images):
+            part = self._read_rows(number, start, min(start + n_images, last))
+            shared = self._instances_of(int(part.images.min()), int(part.images.max()) + 1)
+            yield self._unpack(part, 0, part.images.size, shared)
 
     def images_of(self, variant: str) -> Int64:
         """Return which images a variant lists.
@@ -200,7 +239,7 @@ class Annotations:
         (n,) bool
             In the order of :meth:`labels_of`.
         """
-        crowds: NDArray[np.bool_] = self._instances["iscrowd"] != 0
+        crowds: NDArray[np.bool_] = self._instances.columns["iscrowd"] != 0
         return crowds[self._variant(variant).instances]
 
     def categories_of(self, variant: str) -> tuple[Category, ...]:
@@ -239,9 +278,10 @@ class Annotations:
         start, stop = self.text_range(image)
         text = self._text(start, stop)
         if self._verify:
-            self._expect_sum(image, text)
-        offsets = self._instances["rle_offsets"]
-        first, last = np.searchsorted(self._instances["image"], [image, image + 1])
+            self._expect_sum(image, text, self._instances)
+        columns = self._instances.columns
+        offsets = columns["rle_offsets"]
+        first, last = np.searchsorted(columns["image"], [image, image + 1])
         return text, offsets[first : last + 1] - start
 
     def text_range(self, image: int) -> tuple[int, int]:
@@ -256,21 +296,22 @@ class Annotations:
         start, stop : int
             In bytes.
         """
-        start, stop = self._text_offsets[image : image + 2].tolist()
+        start, stop = self._instances.text_offsets[image : image + 2].tolist()
         return start, stop
 
-    def _unpack(self, variant: _Variant, first: int, last: int) -> RunTable:
+    def _unpack(self, variant: _Variant, first: int, last: int, instances: _Instances) -> RunTable:
         """Put the rows first .. last - 1 of a variant together again."""
-        shared = self._instances
+        shared = instances.columns
         begin, end = variant.entry_offsets[[first, last]].tolist()
-        chosen = variant.instances[begin:end]
+        chosen = variant.instances[begin:end] - instances.first
         starts, stops = shared["rle_offsets"][chosen], shared["rle_offsets"][chosen + 1]
         if begin == end:
             text = b""
         else:
             # The instances of an image are stored side by side: one read fetches them all.
             low, high = int(starts.min()), int(stops.max())
-            text = self._checked_text(chosen, low, high) if self._verify else self._text(low, high)
+            images = shared["image"][chosen]
+            text = self._checked_text(images, low, high, instances)
             if not np.array_equal(starts[1:], stops[:-1]):
                 spans = zip((starts - low).tolist(), (stops - low).tolist(), strict=True)
                 text = b"".join(text[a:b] for a, b in spans)
@@ -294,47 +335,51 @@ class Annotations:
             column.flags.writeable = False
         return RunTable.unchecked(**columns, categories=variant.categories)
 
-    def _checked_text(self, chosen: Int64, low: int, high: int) -> bytes:
+    def _checked_text(self, images: Int64, low: int, high: int, instances: _Instances) -> bytes:
         """Read the text low .. high - 1, and compare the checksums of the images it is of."""
-        column, offsets = self._instances["image"], self._text_offsets
-        first = int(column[chosen[0]])
-        start, stop = offsets[first : first + 2].tolist()
+        if not self._verify:
+            return self._text(low, high)
+        offsets = instances.text_offsets
+        first = int(images[0])
+        start, stop = offsets[first - instances.first_image :][:2].tolist()
         if start <= low and high <= stop:
             # Of one image, as nearly always.
             text = self._text(start, stop)
-            self._expect_sum(first, text)
+            self._expect_sum(first, text, instances)
             return text[low - start : high - start]
-        images = np.unique(column[chosen])
-        start, stop = offsets[[images[0], images[-1] + 1]].tolist()
+        images = np.unique(images)
+        places = images - instances.first_image
+        start, stop = offsets[[places[0], places[-1] + 1]].tolist()
         text = self._text(start, stop)
-        bounds = ((offsets[images] - start).tolist(), (offsets[images + 1] - start).tolist())
+        bounds = ((offsets[places] - start).tolist(), (offsets[places + 1] - start).tolist())
         for image, a, b in zip(images.tolist(), *bounds, strict=True):
-            self._expect_sum(image, text[a:b])
+            self._expect_sum(image, text[a:b], instances)
         return text[low - start : high - start]
 
-    def _expect_sum(self, image: int, text: bytes) -> None:
-        if google_crc32c.value(text) != self._instances["rle_crc32c"][image]:
+    def _expect_sum(self, image: int, text: bytes, instances: _Instances) -> None:
+        expected = instances.columns["rle_crc32c"][image - instances.first_image]
+        if google_crc32c.value(text) != expected:
             raise StoreError(
                 f"the masks of image {image} in {self._files.where(self._instances_key)} are "
                 f"damaged: their checksum does not match; expected the text that was written; "
                 f"run 'mtfast check' on the store"
             )
 
-    @cached_property
-    def _text_offsets(self) -> Int64:
-        """The text of image i is that from place i to place i + 1."""
-        image = self._instances["image"]
-        if np.any(np.diff(image) < 0):
-            raise self._damaged(f"{self._instances_key}/image", "instances in the order of images")
-        self._expect_below(f"{self._instances_key}/image", image, self._names.size)
-        instances = np.searchsorted(image, np.arange(self._names.size + 1))
-        found: Int64 = self._instances["rle_offsets"][instances]
-        return found
-
     def _variant(self, name: str) -> _Variant:
         if name not in self._read:
-            self._read[name] = self._read_variant(self._number(name))
+            number = self._number(name)
+            first, last = self._row_offsets[number : number + 2].tolist()
+            self._read[name] = self._read_rows(number, first, last)
         return self._read[name]
+
+    def _row_of_image(self, variant: str) -> Int64:
+        """Row of each image of the split; -1 if it has none."""
+        if variant not in self._rows:
+            images = self._variant(variant).images
+            rows = np.full(self._names.size, -1)
+            rows[images] = np.arange(images.size)
+            self._rows[variant] = rows
+        return self._rows[variant]
 
     def _number(self, variant: str) -> int:
         number = self.variants.get(variant)
@@ -343,22 +388,18 @@ class Annotations:
             raise StoreError(no_such("variant", variant, self.variants, where))
         return number
 
-    def _read_variant(self, v: int) -> _Variant:
-        """Read the rows and entries of a variant, and no others."""
+    def _read_rows(self, v: int, first: int, last: int) -> _Variant:
+        """Read the rows first .. last - 1, of variant v, and their entries, and no others."""
         columns, key = self._columns, self._variants_key
-        first, last = self._row_offsets[v : v + 2].tolist()
         images = columns["image"].read(first, last)
         self._expect_below(f"{key}/image", images, self._names.size)
         offsets = columns["entry_offsets"].read(first, last + 1)
         self._expect_offsets(f"{key}/entry_offsets", offsets, len(columns["instance"]))
         begin, end = offsets[[0, -1]].tolist()
         instances = columns["instance"].read(begin, end)
-        self._expect_below(f"{key}/instance", instances, len(self._instances["id"]))
-        row_of_image = np.full(self._names.size, -1)
-        row_of_image[images] = np.arange(images.size)
+        self._expect_below(f"{key}/instance", instances, len(self._instance_columns["id"]))
         return _Variant(
             images=images,
-            row_of_image=row_of_image,
             image_ids=columns["image_id"].read(first, last),
             entry_offsets=offsets - begin,
             instances=instances,
@@ -391,11 +432,11 @@ class Annotations:
         return offsets
 
     @cached_property
-    def _instances(self) -> dict[str, NDArray[Any]]:
-        """Columns of the instances that the variants share."""
+    def _instance_columns(self) -> dict[str, StoredColumn | HeldColumn]:
+        """Columns of the instances that the variants share, not read yet."""
         key = self._instances_key
         columns = {
-            name: self._column(f"{key}/{name}").read()
+            name: self._column(f"{key}/{name}")
             for name, column in schema.INSTANCES.items()
             if column.compressed
         }
@@ -403,9 +444,40 @@ class Annotations:
         expected = dict.fromkeys(("image", "iscrowd", "area", "bbox"), n)
         expected |= {"rle_offsets": n + 1, "rle_crc32c": self._names.size}
         self._expect_lengths(key, columns, expected)
-        offsets = columns["rle_offsets"]
-        self._expect_offsets(f"{key}/rle_offsets", offsets, self._text.size)
         return columns
+
+    @cached_property
+    def _instances(self) -> _Instances:
+        return self._read_instances(0, len(self._instance_columns["id"]), 0, self._names.size)
+
+    def _instances_of(self, first_image: int, last_image: int) -> _Instances:
+        """Read the instances of the images first_image .. last_image - 1, and no others."""
+        image = self._instance_columns["image"]
+        numbers = range(len(image))
+        first, last = (
+            bisect_left(numbers, wanted, key=lambda number: int(image.read(number, number + 1)[0]))
+            for wanted in (first_image, last_image)
+        )
+        return self._read_instances(first, last, first_image, last_image)
+
+    def _read_instances(
+        self, first: int, last: int, first_image: int, last_image: int
+    ) -> _Instances:
+        """Read the instances first .. last - 1, which are those of these images."""
+        key = self._instances_key
+        # One more offset than instances.
+        ends = {"rle_crc32c": (first_image, last_image), "rle_offsets": (first, last + 1)}
+        columns = {
+            name: column.read(*ends.get(name, (first, last)))
+            for name, column in self._instance_columns.items()
+        }
+        offsets, image = columns["rle_offsets"], columns["image"]
+        self._expect_offsets(f"{key}/rle_offsets", offsets, self._text.size)
+        if np.any(np.diff(image) < 0):
+            raise self._damaged(f"{key}/image", "instances in the order of images")
+        self._expect_below(f"{key}/image", image - first_image, last_image - first_image)
+        instances = np.searchsorted(image, np.arange(first_image, last_image + 1))
+        return _Instances(first, first_image, columns, offsets[instances])
 
     @cached_property
     def _categories(self) -> list[tuple[Category, ...]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast import image_files
-from mtfast.arguments import Window, check_window
+from mtfast.arguments import Window, as_integer, check_window
 from mtfast.caching import cached_property
 from mtfast.errors import MtfastError, StoreError, StoreNameError, no_such, shown
 from mtfast.jpeg.device import CodedHead, CodedImage
@@ -731,6 +731,40 @@ class Split:
             If there is no such variant.
         """
         return self._annotations.table(variant or self.semantic_variant)
+
+    def tables(self, images: int = 100_000, variant: str | None = None) -> Iterator[RunTable]:
+        """Read a whole annotation file of the source in parts, for tables larger than memory.
+
+        Only the part itself is in memory, if the file lists the images in the order of the store;
+        otherwise all between the first and the last of a part are read with it.
+
+        Parameters
+        ----------
+        images : int
+            Images of a part.
+        variant : str, optional
+            As for :meth:`instances`.
+
+        Yields
+        ------
+        RunTable
+            Its images are the next of the file.
+
+        Raises
+        ------
+        MtfastError
+            If there are no images in a part.
+        StoreError
+            If there is no such variant, or what is read is damaged.
+
+        Examples
+        --------
+        >>> train = mtfast.open("graphene.zarr")["train"]
+        >>> [part.n_images for part in train.tables(images=6)]
+        [6, 4]
+        """
+        n_images = as_integer("images", images, 1)
+        return self._annotations.tables(variant or self.semantic_variant, n_images)
 
     def images_of(self, variant: str | None = None) -> NDArray[np.int64]:
         """Return which images a variant lists.
