@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import subprocess
 import sys
 from functools import partial
@@ -26,7 +25,6 @@ from mtfast.work_folder import (
     is_moving,
     refuse_taken,
     remove_remains,
-    stamps,
     sum_of_file,
     unfinished,
     working,
@@ -416,11 +414,3 @@ def test_checksums_of_files(tmp_path, rng):
         (tmp_path / "file").write_bytes(data)
         expected = (n, google_crc32c.value(data))
         assert sum_of_file(tmp_path / "file") == FileSum.of(data) == expected
-
-
-def test_stamps(tmp_path):
-    (tmp_path / "a").write_bytes(b"abc")
-    os.utime(tmp_path / "a", ns=(5, 7_000_000_001))
-    assert stamps([tmp_path / "a"]) == {str(tmp_path / "a"): [3, 7_000_000_001]}
-    with pytest.raises(FileNotFoundError):
-        stamps([tmp_path / "b"])

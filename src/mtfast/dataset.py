@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from mtfast.addresses import Address
 from mtfast.errors import SourceError, SourceNameError, no_such
 from mtfast.paths import local_path
 from mtfast.sources import Source, open_source, refusal_of_store
@@ -128,7 +129,7 @@ class DatasetView:
 
     Attributes
     ----------
-    path : Path
+    path : Path or Address
         As it was given, absolute for an opened source or store.
     kind : str
         "store", or the layout of a source such as "maskterial".
@@ -140,7 +141,7 @@ class DatasetView:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | Address,
         kind: str,
         splits: Mapping[str, SplitView],
         findings: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
@@ -153,7 +154,7 @@ class DatasetView:
     @property
     def name(self) -> str:
         """Last part of the path, also of a path such as ``.``."""
-        return self.path.resolve().name
+        return (self.path if isinstance(self.path, Address) else self.path.resolve()).name
 
     def split(self, name: str | None = None) -> SplitView:
         """Return a split.
@@ -244,7 +245,7 @@ def _view_of_store(store: Store, path: Path) -> DatasetView:
     return DatasetView(path, "store", dict(store), store.attributes.get("findings"))
 
 
-def _view_of_source(source: Source, path: Path) -> DatasetView:
+def _view_of_source(source: Source, path: Path | Address) -> DatasetView:
     return DatasetView(path, source.kind, dict(source))
 
 

@@ -171,9 +171,9 @@ def _time(train: Split, source: Source, table: RunTable, chosen: list[int]) -> l
     opened: Any = zarr.open_array(train.store.path / "train" / "semantic", mode="r")
     images = [table.image(i) for i in chosen]
     names = [str(train.names[i]) for i in chosen]
-    masks = source.path / "train_semantic_masks"
+    masks = Path(source.files.where("train_semantic_masks"))
     pngs = [masks / f"{stem_of(name)}.png" for name in names]
-    jpegs = [source.find_images("train", names)[name] for name in names]
+    jpegs = source.find_images("train", names)
 
     def paint(k: int) -> object:
         return semantic(images[k], out=frame)
@@ -195,7 +195,7 @@ def _time(train: Split, source: Source, table: RunTable, chosen: list[int]) -> l
         return train.image(chosen[k]), train.semantic(chosen[k])
 
     def full_ordinary(k: int) -> object:
-        with Image.open(jpegs[k]) as picture:
+        with Image.open(jpegs[names[k]]) as picture:
             return np.asarray(picture), loop(k)
 
     for k, i in enumerate(chosen):

@@ -56,7 +56,6 @@ __all__ = [
     "is_moving",
     "refuse_taken",
     "remove_remains",
-    "stamps",
     "sum_of_file",
     "unfinished",
     "working",
@@ -713,23 +712,3 @@ def sum_of_file(path: Path) -> FileSum:
             n_bytes += len(block)
             crc = google_crc32c.extend(crc, block)
     return FileSum(n_bytes, crc)
-
-
-def stamps(paths: Iterable[str | os.PathLike[str]]) -> dict[str, list[int]]:
-    """Return the size and the time of change of files, for a plan.
-
-    Parameters
-    ----------
-    paths : iterable of path
-
-    Returns
-    -------
-    dict
-        Path -> [bytes, nanoseconds].
-
-    Raises
-    ------
-    OSError
-    """
-    found = ((path, os.stat(path)) for path in paths)  # noqa: PTH116 - there may be many
-    return {os.fspath(path): [stat.st_size, stat.st_mtime_ns] for path, stat in found}

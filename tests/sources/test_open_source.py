@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import pickle
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -186,6 +187,22 @@ def test_a_layout_says_where_its_files_are_and_no_more(tmp_path):
     for call in (src.find_image, src.read_image, src.find_mask, src.read_mask, src.table):
         with pytest.raises(SourceError, match=r"no split 'train' in .*; expected one of: new, old"):
             call("train", "annotations")
+
+
+def test_what_is_known_of_files_without_reading_them(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.jpg").write_bytes(b"abc")
+    (tmp_path / "new.json").write_text(EMPTY)
+    os.utime(tmp_path / "pictures" / "a.jpg", ns=(5, 7_000_000_001))
+    files, at = Folder(tmp_path), str(tmp_path / "pictures" / "a.jpg")
+    assert files.stamp("pictures/a.jpg") == [3, 7_000_000_001]
+    assert Pages(files).image_stamps("new", ["a.jpg", "b.jpg"]) == {at: [3, 7_000_000_001]}
+    assert (files.where("pictures/a.jpg"), files.local("pictures/a.jpg")) == (at, Path(at))
+    assert (files.name, files.location) == (tmp_path.name, tmp_path)
+    assert list(files.walk()) == ["new.json", "pictures/a.jpg"]
+    assert files.below("pictures").parent == files
+    with pytest.raises(FileNotFoundError):
+        files.stamp("pictures/b.jpg")
 
 
 def test_splits_to_work_on(tmp_path):

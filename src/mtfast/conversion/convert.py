@@ -60,7 +60,7 @@ from mtfast.store.writing.masks import mask_chunks
 from mtfast.store.writing.replace import refuse_existing, writing_store
 from mtfast.table import RunTable
 from mtfast.version import installed_version
-from mtfast.work_folder import FileSum, Made, Plan, WorkFolder, stamps
+from mtfast.work_folder import FileSum, Made, Plan, WorkFolder
 
 if TYPE_CHECKING:
     import zarr
@@ -254,8 +254,7 @@ def _plan(source: Source, inputs: Sequence[SplitInput], options: _Options) -> Pl
     for split in inputs:
         found |= split.digests
         if split.has_images:
-            paths = source.find_images(split.name, split.names)
-            found |= stamps(paths[name] for name in split.names)
+            found |= source.image_stamps(split.name, split.names)
     return Plan("convert", chosen, found)
 
 
@@ -325,7 +324,7 @@ def _images_left(
     for shard in _shards(inputs, options):
         if options.images and _key(shard) not in work.done | work.before.keys():
             names = by_name[shard.split].names[shard.start : shard.stop]
-            yield from map(str, source.find_images(shard.split, names).values())
+            yield from source.find_images(shard.split, names).values()
 
 
 def _attributes(source: Source, inputs: Sequence[SplitInput], options: _Options) -> dict[str, Any]:

@@ -19,16 +19,19 @@ from mtfast.paths import base_name, is_name, local_path, stem_of, target_path
 from mtfast.progress import Progress, track
 from mtfast.sources import Source
 from mtfast.sources.coco.records import Records
+from mtfast.sources.files import FileTree
+from mtfast.sources.image_folder import FilePlace
 from mtfast.sources.variants import is_n_shot
 from mtfast.work_folder import (
     Made,
     Plan,
     WorkFolder,
     refuse_taken,
-    stamps,
     sum_of_file,
     working,
 )
+
+_BLOCK = 1 << 20
 
 __all__ = ["Derived", "NewSet", "layout_variants", "listed_names", "new_set"]
 
@@ -105,9 +108,15 @@ def _contents(source: Source) -> Iterator[tuple[str, Any]]:
     """Tell what the annotations of a source are in, and what changes when they do."""
     for split in source.splits:
         for variant in source.variants(split):
-            path = source.path / source.variant_file(split, variant)
-            files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-            yield from ((str(file), sum_of_file(file)) for file in files)
+            file = source.variant_file(split, variant)
+            found = [file] if source.files.exists(file) else source.files.walk(file)
+            yield from ((source.files.where(path), _content(source.files, path)) for path in found)
+
+
+def _content(files: FileTree, path: str) -> object:
+    """Return what changes when the content of a file does; files elsewhere have a stamp of it."""
+    local = files.local(path)
+    return files.stamp(path) if local is None else sum_of_file(local)
 
 
 class NewSet:
@@ -248,14 +257,14 @@ class NewSet:
         there = {stem_of(name): name for name in source.mask_names(split) or ()}
         missing = []
         for name in track(names, f"linking images of {to}", self._progress):
-            if found := source.find_image(split, name):
-                self._link(source.path / found, f"{to}_images/{_inside(name)}")
+            if found := source.image_place(split, name):
+                self._link(found, f"{to}_images/{_inside(name)}")
                 self.done.n_images += 1
             else:
                 missing.append(name)
             mask = there.get(stem_of(name))
-            if masks and mask and (found := source.find_mask(split, mask)):
-                self._link(source.path / found, f"{to}_semantic_masks/{mask}")
+            if masks and mask and (found := source.mask_place(split, mask)):
+                self._link(found, f"{to}_semantic_masks/{mask}")
                 self.done.n_masks += 1
         # A set may come without any images, and without a folder of them.
         if missing and (len(missing) < len(names) or source.image_names(split) is not None):
@@ -288,35 +297,46 @@ class NewSet:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text)
 
-    def _link(self, path: Path, name: str) -> None:
+    def _link(self, place: FilePlace, name: str) -> None:
         """Link a file into the set; copy it, from another disk for instance, where that fails."""
         target = self._folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
+        path = place.files.local(place.path)
+        if path is None:
+            self._copy(place, target, name)
+            return
         try:
             # A hard link to a symbolic link would break when the set is moved.
             os.link(os.path.realpath(path), target)
         except FileExistsError:
             # Copying over the file would destroy the source's own one, which it is a link to.
-            raise MtfastError(
-                f"two pictures would both be {name}; expected a name of its own for each; rename "
-                f"one of them"
-            ) from None
+            raise _two_pictures(name) from None
         except OSError:
-            self._copy(path, target, name)
+            self._copy(place, target, name)
 
-    def _copy(self, path: Path, target: Path, name: str) -> None:
+    def _copy(self, place: FilePlace, target: Path, name: str) -> None:
         """Copy a file, unless an earlier run has, and it has not changed since."""
-        (stamp,) = stamps([path]).values()
+        stamp = place.files.stamp(place.path)
+        if name in self._work.done:
+            raise _two_pictures(name)
         before = self._work.before.get(name)
         if before and before.result == stamp and self._work.place.recover(before.files):
             self._work.record(name, before._replace(was_there=True))
             return
-        shutil.copyfile(path, target)
+        with place.files.open(place.path) as file, target.open("xb") as copy:
+            shutil.copyfileobj(file, copy, _BLOCK)
         self._work.record(name, Made(stamp, {name: sum_of_file(target)}))
 
     def _file(self, split: str, variant: str) -> Path:
         path = self.annotations / variant
         return path.with_name(f"{split}_{path.name}.json")
+
+
+def _two_pictures(name: str) -> MtfastError:
+    return MtfastError(
+        f"two pictures would both be {name}; expected a name of its own for each; rename one of "
+        f"them"
+    )
 
 
 def layout_variants(source: Source, split: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from mtfast.addresses import Address
 from mtfast.arguments import as_integer
 from mtfast.errors import MtfastError, SourceError, one_of
 from mtfast.paths import advice_for, is_name, local_path
@@ -102,7 +103,7 @@ def open_source(
         for old, new in (mapping or {}).items()
     )
     folder = image_folder or images
-    source = _open(path, local_path(folder).absolute() if folder else None)
+    source = _open(path, Folder(local_path(folder).absolute()) if folder else None)
     for split in source.splits:
         if not is_name(split):
             raise SourceError(
@@ -112,15 +113,15 @@ def open_source(
     return replace(source, bad=bad, mapping=pairs)
 
 
-def _open(given: SourcePath, images: Path | None) -> Source:
+def _open(given: SourcePath, images: FileTree | None) -> Source:
     if isinstance(given, SplitMapping):
         raise SourceError(f"{given!r:.100}, open already; expected a path; give that of a dataset")
     if isinstance(given, Mapping):
         return open_coco_files(_json_files(given), images)
-    path = _existing(given)
-    if path.is_file():
-        return open_coco(_expect_json(path), images)
-    files = Folder(path)
+    files, file = _place(given)
+    if file:
+        _expect_json(files, file)
+        return open_coco(files, file, images)
     if images is not None:
         return _only_coco(files, images)
     for find in _FOLDERS:
@@ -129,43 +130,44 @@ def _open(given: SourcePath, images: Path | None) -> Source:
     raise SourceError(_nothing_known(files))
 
 
-def _only_coco(files: FileTree, images: Path) -> Source:
+def _only_coco(files: FileTree, images: FileTree) -> Source:
     """Open the only COCO file of a folder with the images of another."""
     if find_maskterial(files) is None and find_label_png(files) is None:
         source = find_coco(files, images)
         if source is not None and sum(len(source.variants(s)) for s in source.splits) == 1:
             return source
     raise SourceError(
-        f"{files.root.name} is a folder, and a folder of images was given; expected a COCO .json "
+        f"{files.name} is a folder, and a folder of images was given; expected a COCO .json "
         f"file with it, or a folder that holds one alone; give the path of that file, or leave "
         f"the images out"
     )
 
 
-def _existing(given: str | os.PathLike[str]) -> Path:
+def _place(given: str | os.PathLike[str]) -> tuple[FileTree, str]:
+    """Return the tree of a folder and "", or of the folder that a file is in and its name."""
     path = local_path(given).absolute()
     if not path.exists():
         raise SourceError(
             f"no such file or folder: {path}; expected a folder with a dataset or a COCO .json "
             f"file; {advice_for(path)}"
         )
-    return path
+    return (Folder(path.parent), path.name) if path.is_file() else (Folder(path), "")
 
 
-def _expect_json(path: Path) -> Path:
-    if not is_json(path.name):
-        found, advice = name_file(path.name)
+def _expect_json(files: FileTree, name: str) -> None:
+    if not is_json(name):
+        found, advice = name_file(name)
         raise SourceError(
-            f"{path.name} is {found}; expected a folder with a dataset or a COCO .json file; "
-            f"{advice}"
+            f"{name} is {found}; expected a folder with a dataset or a COCO .json file; {advice}"
         )
-    what = peek(Folder(path.parent), path.name)
+    what = peek(files, name)
     if what not in (None, COCO):
-        raise SourceError(foreign_message(what, path.name))
-    return path
+        raise SourceError(foreign_message(what, name))
 
 
-def _json_files(given: Mapping[str, str | os.PathLike[str]]) -> dict[str, Path]:
+def _json_files(
+    given: Mapping[str, str | os.PathLike[str]],
+) -> dict[str, tuple[FileTree, str]]:
     if not given:
         raise MtfastError("no split; expected the COCO file of at least one; give a path")
     for split in given:
@@ -173,14 +175,15 @@ def _json_files(given: Mapping[str, str | os.PathLike[str]]) -> dict[str, Path]:
             raise MtfastError(
                 f"a split called {split!r}; expected a name that can be a folder; choose another"
             )
-    paths = {split: _existing(path) for split, path in given.items()}
-    for split, path in paths.items():
-        if path.is_dir():
+    places = {split: _place(path) for split, path in given.items()}
+    for split, (files, file) in places.items():
+        if not file:
             raise SourceError(
-                f"{path.name} of split {split!r} is a folder; expected a COCO .json file for each "
+                f"{files.name} of split {split!r} is a folder; expected a COCO .json file for each "
                 f"split; give the path of one"
             )
-    return {split: _expect_json(path) for split, path in paths.items()}
+        _expect_json(files, file)
+    return places
 
 
 def _nothing_known(files: FileTree) -> str:
@@ -193,16 +196,16 @@ def _nothing_known(files: FileTree) -> str:
         f".json file"
     )
     if "zarr.json" in names:
-        return refusal_of_store(files.root)
-    return f"no dataset in {files.root.name}; {expected}; check the path"
+        return refusal_of_store(files.location)
+    return f"no dataset in {files.name}; {expected}; check the path"
 
 
-def refusal_of_store(path: Path) -> str:
+def refusal_of_store(path: Path | Address) -> str:
     """Return the message for a store that was given where a dataset's own files are wanted.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Address
 
     Returns
     -------

@@ -10,10 +10,12 @@ import logging
 import os
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from mtfast.addresses import Address
 from mtfast.errors import SourceError, counted
 from mtfast.limits import MAX_JSON_BYTES
 from mtfast.paths import is_reserved, open_regular
@@ -32,8 +34,67 @@ class FileTree(ABC):
     behind) are not listed.
     """
 
-    root: Path
-    """What the paths are relative to, absolute."""
+    @property
+    @abstractmethod
+    def location(self) -> Path | Address:
+        """What a user gives to open it; paths are absolute."""
+
+    @property
+    def name(self) -> str:
+        """Name of the root."""
+        return self.location.name
+
+    @property
+    @abstractmethod
+    def parent(self) -> FileTree | None:
+        """The tree whose root is the folder that this one is in; None if there is none."""
+
+    def where(self, path: str = "") -> str:
+        """Say where a file or folder is, for messages; no two have one place.
+
+        Parameters
+        ----------
+        path : str
+
+        Returns
+        -------
+        str
+            Such as "/data/Graphene/train_images/a.jpg", whether it is there or not.
+        """
+        return str(self.location / path)
+
+    def local(self, path: str = "") -> Path | None:
+        """Return the path of a file or folder on this machine.
+
+        Parameters
+        ----------
+        path : str
+
+        Returns
+        -------
+        Path or None
+            Absolute, whether it is there or not; None if files are not reached by paths here.
+        """
+        return None
+
+    def stamp(self, path: str) -> list[int | str]:
+        """Return what changes when a file does, without reading it.
+
+        Parameters
+        ----------
+        path : str
+
+        Returns
+        -------
+        list of int or str
+            Its bytes, and when it was changed, its checksum or its entity tag.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        """
+        return self._stamp(_inside(path))
 
     def names(self, folder: str = "") -> list[str] | None:
         """List the files in a folder.
@@ -76,6 +137,23 @@ class FileTree(ABC):
         """
         entries = self._entries(_inside(folder)) or ()
         return sorted(name for name, is_folder in entries if is_folder and name[0] != ".")
+
+    def walk(self, folder: str = "") -> Iterator[str]:
+        """Iterate over all files below a folder, those of each folder in order of their names.
+
+        Parameters
+        ----------
+        folder : str
+
+        Yields
+        ------
+        str
+            Paths; none if there is no such folder.
+        """
+        slash = f"{folder}/" if folder else ""
+        yield from (f"{slash}{name}" for name in self.names(folder) or ())
+        for name in self.folders(folder):
+            yield from self.walk(f"{slash}{name}")
 
     def below(self, folder: str) -> FileTree:
         """Return the tree whose root is a folder of this one.
@@ -188,6 +266,9 @@ class FileTree(ABC):
     @abstractmethod
     def _open(self, path: str) -> BinaryIO: ...
 
+    @abstractmethod
+    def _stamp(self, path: str) -> list[int | str]: ...
+
 
 @dataclass(frozen=True)
 class Folder(FileTree):
@@ -208,6 +289,30 @@ class Folder(FileTree):
     """
 
     root: Path
+
+    @property
+    def location(self) -> Path:
+        """The folder."""
+        return self.root
+
+    @property
+    def parent(self) -> Folder | None:
+        """The tree of the folder that this one is in; None at the top of the disk."""
+        above = self.root.parent
+        return None if above == self.root else Folder(above)
+
+    def local(self, path: str = "") -> Path:
+        """Return the path of a file or folder, whether it is there or not.
+
+        Parameters
+        ----------
+        path : str
+
+        Returns
+        -------
+        Path
+        """
+        return self.root / path
 
     def _entries(self, folder: str) -> list[tuple[str, bool]] | None:
         try:
@@ -254,6 +359,11 @@ class Folder(FileTree):
             raise FileNotFoundError(path) from error
         except (OSError, ValueError) as error:
             raise unreadable(path, error) from error
+
+    def _stamp(self, path: str) -> list[int | str]:
+        # Not that of pathlib: there may be many.
+        stat = os.stat(self.root / path)  # noqa: PTH116
+        return [stat.st_size, stat.st_mtime_ns]
 
 
 def unreadable(path: str | os.PathLike[str], error: Exception) -> SourceError:

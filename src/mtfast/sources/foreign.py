@@ -84,7 +84,7 @@ def name_folder(files: FileTree) -> str | None:
         if name == COCO:
             return _of_coco(files, path)
         if name in _OF_IMAGES:
-            return foreign_message(name, f"{files.root.name}/{path}")
+            return foreign_message(name, f"{files.name}/{path}")
     return None
 
 
@@ -152,7 +152,7 @@ def _any(files: FileTree, folder: str, ending: str) -> str | None:
 
 
 def _of_coco(files: FileTree, path: str) -> str:
-    root = files.root.name
+    root = files.name
     return (
         f"{root} holds images, and COCO where none is looked for ({path}); expected it beside "
         f"the folder of its images or in annotations/; give its path, with --image-folder if the "
@@ -162,6 +162,6 @@ def _of_coco(files: FileTree, path: str) -> str:
 
 def _of(files: FileTree, what: str, place: str) -> str:
     return (
-        f"{files.root.name} holds {what} ({place}); expected COCO JSON, MaskTerial's layout, or "
+        f"{files.name} holds {what} ({place}); expected COCO JSON, MaskTerial's layout, or "
         f"images alone; {_COCO}, or give the path of a folder of images alone"
     )

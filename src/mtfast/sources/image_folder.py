@@ -64,6 +64,10 @@ class FilePlace(NamedTuple):
         """The path, with the page."""
         return self.path if self.page is None else f"{self.path}[{self.page}]"
 
+    def where(self) -> str:
+        """Say where the file is, of a page its stack; see :meth:`FileTree.where`."""
+        return self.files.where(self.path)
+
     def read(self) -> bytes:
         """Read the file; of a stack, the page as a file of its own.
 
@@ -161,7 +165,7 @@ class ImageFolder(NamedTuple):
         -------
         SourceError
         """
-        root = self.files.root.name
+        root = self.files.name
         place = f"{self.folder or root}/"
         if self.files.names(self.folder) is None:
             return SourceError(

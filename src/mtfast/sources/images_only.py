@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from mtfast.errors import SourceError, counted
+from mtfast.paths import stem_of
 from mtfast.ragged import as_strings
 from mtfast.sources.bad_records import Ledger, LedgerPolicy, refusal
 from mtfast.sources.coco.read import Reading
@@ -40,7 +41,7 @@ class ImagesOnly(Source):
     kind: ClassVar[str] = "images"
 
     def _annotations_at(self, split: str, variant: str) -> str:
-        return self.folder or self.files.root.name
+        return self.folder or self.files.name
 
     def _image_folder(self, split: str) -> ImageFolder:
         return ImageFolder(self.files, self.folder)
@@ -99,9 +100,7 @@ def find_images(files: FileTree) -> ImagesOnly | None:
             _expect_no_part(files, folder)
             if message := name_folder(files):
                 raise SourceError(message)
-            logger.info(
-                "%s holds %s and no annotations", files.root.name, counted(len(names), "image")
-            )
+            logger.info("%s holds %s and no annotations", files.name, counted(len(names), "image"))
             return ImagesOnly(files, folder)
     inside = [f"{name}/" for name in files.folders() if ImageFolder(files, name).names()]
     if inside:
@@ -109,7 +108,7 @@ def find_images(files: FileTree) -> ImagesOnly | None:
         if message := name_folder(files):
             raise SourceError(message)
         raise SourceError(
-            f"{files.root.name} holds folders of images and no annotations: {', '.join(inside)}; "
+            f"{files.name} holds folders of images and no annotations: {', '.join(inside)}; "
             f"expected one folder of images; give the path of one of them"
         )
     return None
@@ -117,28 +116,34 @@ def find_images(files: FileTree) -> ImagesOnly | None:
 
 def _expect_no_part(files: FileTree, folder: str) -> None:
     """Refuse a folder of masks, and one of images whose masks lie beside it."""
-    path = files.root / folder
-    for inner in (path, path.parent):
+    here = files.below(folder)
+    above = here.parent
+    if above is None:
+        return
+    for inner, outer in ((here, above), (above, above.parent)):
+        if outer is None:
+            break
         if _OF_MASKS.search(inner.name):
             raise SourceError(
-                f"{path.name} holds masks, as {inner.name}/ says; expected images; "
-                f"give the path of the dataset, {inner.parent}"
+                f"{here.name} holds masks, as {inner.name}/ says; expected images; "
+                f"give the path of the dataset, {outer.where()}"
             )
-        beside = inner.with_name("instance_masks")
-        if inner.name == "images" and beside.is_dir():
+        if inner.name == "images" and outer.names(_MASKS) is not None:
             raise SourceError(
-                f"{path.name} holds images whose masks are in {beside.name}/; expected the folder "
-                f"of both; give the path {inner.parent}"
+                f"{here.name} holds images whose masks are in {_MASKS}/; expected the folder "
+                f"of both; give the path {outer.where()}"
             )
-    for beside in (path.with_name(name) for name in _OF_ANNOTATIONS):
-        split = path.name.removesuffix("_images")
-        if any(split in file.stem.split("_") for file in beside.glob("*.json")):
+    split = here.name.removesuffix("_images")
+    for beside in _OF_ANNOTATIONS:
+        files_there = [name for name in above.names(beside) or () if name.endswith(".json")]
+        if any(split in stem_of(name).split("_") for name in files_there):
             raise SourceError(
-                f"{path.name} holds images whose annotations are in {beside.name}/; expected the "
-                f"dataset; give the path {path.parent}"
+                f"{here.name} holds images whose annotations are in {beside}/; expected the "
+                f"dataset; give the path {above.where()}"
             )
 
 
+_MASKS = "instance_masks"
 _OF_ANNOTATIONS = ("RLE_annotations", "annotations")
 
 _OF_MASKS = re.compile(r"(^|_)masks?$", re.IGNORECASE)

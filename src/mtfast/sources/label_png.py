@@ -146,7 +146,7 @@ def find_label_png(files: FileTree) -> LabelPng | None:
     if _pngs(files, MASKS) or not found:
         found = {"train": "", **found}
     without = tuple(folder for folder in files.folders(IMAGES) if folder not in found)
-    logger.info("%s has %s/ and %s/: masks of %s", files.root.name, IMAGES, MASKS, ", ".join(found))
+    logger.info("%s has %s/ and %s/: masks of %s", files.name, IMAGES, MASKS, ", ".join(found))
     return LabelPng(files, in_order(found), without)
 
 

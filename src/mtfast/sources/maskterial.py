@@ -128,7 +128,7 @@ def find_maskterial(files: FileTree) -> MaskTerial | None:
     inside = [found for root in _inside(files) if (found := _set_in(root))]
     if len(inside) > 1:
         raise SourceError(
-            f"{files.root.name} holds several datasets: {', '.join(s.name for s in inside)}; "
+            f"{files.name} holds several datasets: {', '.join(s.name for s in inside)}; "
             f"expected one; give the path of one of them"
         )
     return inside[0] if inside else None
@@ -154,7 +154,7 @@ def no_annotation_file(files: FileTree) -> str | None:
             jsons = [name for name in names if name.lower().endswith(".json")]
             others = f" of a MaskTerial set but {jsons[0]}" if jsons else ""
             return (
-                f"{folder}/ of {root.root.name} holds no annotation file{others}; "
+                f"{folder}/ of {root.name} holds no annotation file{others}; "
                 f"expected {{split}}_annotations….json such as train_annotations_300.json; "
                 f"{'open a COCO file by its own path' if jsons else 'unpack the dataset again'}"
             )
@@ -175,7 +175,7 @@ def _set_in(files: FileTree) -> MaskTerial | None:
             found = in_order(found)
             logger.info(
                 "%s is a MaskTerial set: %s/ has annotation files of %s",
-                files.root.name,
+                files.name,
                 folder,
                 ", ".join(f"{split} ({len(found[split])})" for split in found),
             )

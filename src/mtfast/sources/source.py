@@ -15,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, ClassVar, NamedTuple, TypeVar
 
+from mtfast.addresses import Address
 from mtfast.errors import SourceError, SourceNameError, no_such
 from mtfast.limits import MAX_JSON_BYTES
 from mtfast.sources.bad_records import BadRecords, Ledger, LedgerPolicy, Policy
@@ -98,14 +99,14 @@ class Source(SplitMapping[SourceSplit], ABC):
         return SourceSplit(self, name)
 
     @property
-    def path(self) -> Path:
-        """Absolute path of the folder or file."""
-        return self.files.root
+    def path(self) -> Path | Address:
+        """Absolute path of the folder or file, or its address."""
+        return self.files.location
 
     @property
     def name(self) -> str:
         """Name of the folder, or of the file without its ending."""
-        return self.path.name
+        return self.files.name
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -280,9 +281,9 @@ class Source(SplitMapping[SourceSplit], ABC):
         Returns
         -------
         dict
-            The absolute path of each image whose file is there, of a page that of its stack. A file
-            that several names lead to is the one that is called so; where that is none of them, all
-            of these are left out.
+            Where the file of each image is that has one, of a page that of its stack: an absolute
+            path or an address. A file that several names lead to is the one that is called so;
+            where that is none of them, all of these are left out.
 
         Raises
         ------
@@ -290,7 +291,32 @@ class Source(SplitMapping[SourceSplit], ABC):
             If there is no such split.
         """
         found = self._found(split, names)
-        return {name: str(place.files.root / place.path) for name, place in found.items()}
+        return {name: place.where() for name, place in found.items()}
+
+    def image_stamps(self, split: str, names: Sequence[str]) -> dict[str, list[int | str]]:
+        """Return what changes when the files of images do, without reading them.
+
+        Parameters
+        ----------
+        split : str
+        names : sequence of str
+            Of images whose files are there.
+
+        Returns
+        -------
+        dict
+            Where each file is, as of :meth:`find_images`, and its stamp; see
+            :meth:`mtfast.sources.files.FileTree.stamp`.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split.
+        OSError
+            If a file cannot be looked at.
+        """
+        places = self._found(split, names).values()
+        return {place.where(): place.files.stamp(place.path) for place in places}
 
     def has_images(self, split: str, names: Iterable[str]) -> bool:
         """Whether the file of any of some images is there, as :meth:`find_image` finds it.
@@ -353,9 +379,7 @@ class Source(SplitMapping[SourceSplit], ABC):
         """
         places = self._found(split, names).values()
         return max(
-            os.stat(place.files.root / place.path).st_size  # noqa: PTH116
-            if place.page is None
-            else len(place.read())
+            int(place.files.stamp(place.path)[0]) if place.page is None else len(place.read())
             for place in places
         )
 
@@ -411,7 +435,27 @@ class Source(SplitMapping[SourceSplit], ABC):
         Returns
         -------
         str or None
-            An absolute path; None if the file is missing.
+            An absolute path or an address; None if the file is missing.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split.
+        """
+        place = self.image_place(split, name)
+        return None if place is None else place.where()
+
+    def image_place(self, split: str, name: str) -> FilePlace | None:
+        """Find the file that :meth:`read_image` reads.
+
+        Parameters
+        ----------
+        split, name : str
+
+        Returns
+        -------
+        FilePlace or None
+            None if the file is missing.
 
         Raises
         ------
@@ -419,8 +463,7 @@ class Source(SplitMapping[SourceSplit], ABC):
             If there is no such split.
         """
         self._expect_split(split)
-        place = self._find(split, name)
-        return None if place is None else str(place.files.root / place.path)
+        return self._find(split, name)
 
     def read_image(self, split: str, name: str) -> bytes:
         """Read the file of an image.
@@ -522,7 +565,27 @@ class Source(SplitMapping[SourceSplit], ABC):
         Returns
         -------
         str or None
-            An absolute path; None if the file is missing.
+            An absolute path or an address; None if the file is missing.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split.
+        """
+        place = self.mask_place(split, name)
+        return None if place is None else place.where()
+
+    def mask_place(self, split: str, name: str) -> FilePlace | None:
+        """Find the file that :meth:`read_mask` reads.
+
+        Parameters
+        ----------
+        split, name : str
+
+        Returns
+        -------
+        FilePlace or None
+            None if the file is missing.
 
         Raises
         ------
@@ -531,8 +594,7 @@ class Source(SplitMapping[SourceSplit], ABC):
         """
         self._expect_split(split)
         folder = self._mask_folder(split)
-        place = None if folder is None else find_first(folder.places(name))
-        return None if place is None else str(place.files.root / place.path)
+        return None if folder is None else find_first(folder.places(name))
 
     def read_mask(self, split: str, name: str) -> bytes:
         """Read the file of a semantic mask.
@@ -607,13 +669,13 @@ class Source(SplitMapping[SourceSplit], ABC):
         """Find the files of images; see :meth:`find_images`."""
         listed = set(self.image_names(split) or ())
         folder = self._image_folder(split)
-        taken: dict[tuple[Path, int | None], dict[str, FilePlace]] = {}
+        taken: dict[tuple[str, int | None], dict[str, FilePlace]] = {}
         for name in dict.fromkeys(names):
             # What is listed needs no look at the disk.
             here = folder is not None and name in listed
             place = folder.places(name)[0] if folder and here else self._find(split, name)
             if place is not None:
-                at = place.files.root / place.path, place.page
+                at = place.where(), place.page
                 taken.setdefault(at, {})[name] = place
         found: dict[str, FilePlace] = {}
         for claims in taken.values():
@@ -634,7 +696,7 @@ class Source(SplitMapping[SourceSplit], ABC):
 
     def _looked_for(self, split: str) -> str:
         folder = self._image_folder(split)
-        return str(self.path if folder is None else folder.files.root / folder.folder)
+        return str(self.path) if folder is None else folder.files.where(folder.folder)
 
     def _missing_image(self, split: str, name: str) -> SourceError:
         folder = self._image_folder(split)
@@ -660,7 +722,7 @@ class Source(SplitMapping[SourceSplit], ABC):
             stream = self.files.open(file)
         except FileNotFoundError as error:
             raise SourceError(
-                f"{file} is missing in {self.files.root.name}; expected it where it was when the "
+                f"{file} is missing in {self.files.name}; expected it where it was when the "
                 f"dataset was opened; put it back or open the dataset again"
             ) from error
         try:

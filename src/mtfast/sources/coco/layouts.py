@@ -15,7 +15,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from mtfast.errors import SourceError, counted
 from mtfast.paths import base_name
@@ -45,14 +45,14 @@ Found = dict[str, dict[str, str]]
 """The file of each variant of each split."""
 
 
-def find_coco(files: FileTree, images: Path | None = None) -> CocoFiles | None:
+def find_coco(files: FileTree, images: FileTree | None = None) -> CocoFiles | None:
     """Find COCO files in a folder.
 
     Parameters
     ----------
     files : FileTree
-    images : Path, optional
-        The folder of all images, absolute; by default each file's is looked for.
+    images : FileTree, optional
+        The folder of all images; by default each file's is looked for.
 
     Returns
     -------
@@ -77,14 +77,14 @@ def find_coco(files: FileTree, images: Path | None = None) -> CocoFiles | None:
         # Those have masks, too, of persons alone.
         chosen = chosen or [name for name in names if name.startswith("person_keypoints_")]
         others += [f"{folder}/{name}" if folder else name for name in names if name not in chosen]
-        found = _by_split(chosen, f"{folder}/" if folder else "", files.root.name)
+        found = _by_split(chosen, f"{folder}/" if folder else "", files.name)
         if found:
             break
         several = several or [f"{folder}/{name}" if folder else name for name in chosen]
     looked = {} if found else _look_at(files, several)
     found = found or _among_others(files, several, looked)
     if found:
-        logger.info("%s has COCO files of %s", files.root.name, ", ".join(found))
+        logger.info("%s has COCO files of %s", files.name, ", ".join(found))
         splits = {
             split: coco_split(files, variants, split, images) for split, variants in found.items()
         }
@@ -93,7 +93,7 @@ def find_coco(files: FileTree, images: Path | None = None) -> CocoFiles | None:
         raise SourceError(_several(files, several, looked))
     if others:
         raise SourceError(
-            f"{files.root.name} holds COCO files without instances: {', '.join(others)}; "
+            f"{files.name} holds COCO files without instances: {', '.join(others)}; "
             f"expected instances_….json; get that of the same images, or pass the folder of images"
         )
     return None
@@ -101,7 +101,7 @@ def find_coco(files: FileTree, images: Path | None = None) -> CocoFiles | None:
 
 def _roboflow(files: FileTree) -> Found:
     if files.exists(_ROBOFLOW):
-        return {split_named(_ROBOFLOW, files.root.name): {"annotations": _ROBOFLOW}}
+        return {split_named(_ROBOFLOW, files.name): {"annotations": _ROBOFLOW}}
     return {
         folder: {"annotations": f"{folder}/{_ROBOFLOW}"}
         for folder in files.folders()
@@ -154,11 +154,11 @@ def _among_others(files: FileTree, names: list[str], looked: dict[str, str | Non
         # There may be more COCO files among those that were not looked at.
         return {}
     folder, slash, _ = coco[0].rpartition("/")
-    found = _by_split([base_name(name) for name in coco], folder + slash, files.root.name)
+    found = _by_split([base_name(name) for name in coco], folder + slash, files.name)
     if found:
         logger.info(
             "%s: read %s, and not %s of other formats (%s)",
-            files.root.name,
+            files.name,
             ", ".join(coco),
             counted(len(names) - len(coco), "JSON file"),
             _tally(others),
@@ -180,7 +180,7 @@ def _several(files: FileTree, names: list[str], looked: dict[str, str | None]) -
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     what = "" if formats == {COCO} else f" ({_tally(looked.values())})"
     return (
-        f"{files.root.name} holds {len(names)} JSON files whose names do not say which splits "
+        f"{files.name} holds {len(names)} JSON files whose names do not say which splits "
         f"they are: {shown}{what}; expected one, or names such as train.json and val.json; "
         f"give the path of one of them, or several as train=a.json val=b.json"
     )

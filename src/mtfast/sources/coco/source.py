@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from mtfast.addresses import Address
 from mtfast.errors import SourceError
+from mtfast.paths import base_name
 from mtfast.sources.bad_records import NAME_FOLDER
 from mtfast.sources.coco.names import split_named, stem_of_json
-from mtfast.sources.files import FileTree, Folder
+from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import FilePlace, ImageFolder
 from mtfast.sources.source import Source, in_order
 
@@ -56,14 +58,14 @@ class CocoFiles(Source):
     takes_image_folder: ClassVar[bool] = True
 
     @property
-    def path(self) -> Path:
-        """Absolute path of the file or folder."""
-        return self.files.root / self.file
+    def path(self) -> Path | Address:
+        """Absolute path of the file or folder, or its address."""
+        return self.files.location / self.file
 
     @property
     def name(self) -> str:
         """Name of the folder, or of the file without its ending."""
-        return stem_of_json(self.path.name) if self.file else self.path.name
+        return stem_of_json(base_name(self.file)) if self.file else self.files.name
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -95,11 +97,11 @@ class CocoFiles(Source):
 
     def _looked_for(self, split: str) -> str:
         _, images, looked_for = self.found[split]
-        beside = self.files.root / self._folder_of_file(split)
+        beside = self.files.where(self._folder_of_file(split))
         if images is None:
             return f"{beside} or its {looked_for}"
-        also = f", names with folders in {beside} too" if images.root != beside else ""
-        return f"{images.root}{also}"
+        also = f", names with folders in {beside} too" if images.where() != beside else ""
+        return f"{images.where()}{also}"
 
     def _missing_image(self, split: str, name: str) -> SourceError:
         variants, images, looked_for = self.found[split]
@@ -113,15 +115,17 @@ class CocoFiles(Source):
         )
 
 
-def open_coco(path: Path, images: Path | None = None) -> CocoFiles:
+def open_coco(files: FileTree, file: str, images: FileTree | None = None) -> CocoFiles:
     """Open a COCO file, and find its images.
 
     Parameters
     ----------
-    path : Path
-        Absolute.
-    images : Path, optional
-        The folder of the images, absolute; by default it is looked for.
+    files : FileTree
+        Of the folder that it is in.
+    file : str
+        Its name there.
+    images : FileTree, optional
+        The folder of the images; by default it is looked for.
 
     Returns
     -------
@@ -133,21 +137,22 @@ def open_coco(path: Path, images: Path | None = None) -> CocoFiles:
     SourceError
         If the named folder is not there.
     """
-    files = Folder(path.parent)
-    split = split_named(path.name, path.parent.name)
-    found = {split: coco_split(files, {"annotations": path.name}, split, images)}
-    return CocoFiles(files, found, path.name)
+    split = split_named(file, files.name)
+    found = {split: coco_split(files, {"annotations": file}, split, images)}
+    return CocoFiles(files, found, file)
 
 
-def open_coco_files(paths: Mapping[str, Path], images: Path | None = None) -> CocoFiles:
+def open_coco_files(
+    paths: Mapping[str, tuple[FileTree, str]], images: FileTree | None = None
+) -> CocoFiles:
     """Open several COCO files as the splits of one dataset.
 
     Parameters
     ----------
-    paths : mapping of str to Path
-        The file of each split, absolute.
-    images : Path, optional
-        The folder of all images, absolute; by default each file's is looked for.
+    paths : mapping of str to (FileTree, str)
+        The file of each split: the tree of its folder, and its name there.
+    images : FileTree, optional
+        The folder of all images; by default each file's is looked for.
 
     Returns
     -------
@@ -156,26 +161,35 @@ def open_coco_files(paths: Mapping[str, Path], images: Path | None = None) -> Co
     Raises
     ------
     SourceError
-        If the named folder is not there.
+        If the named folder is not there, or no folder holds all files.
     """
-    root = Path(*_common([path.parent.parts for path in paths.values()]))
-    files = Folder(root)
-    found = {
-        split: coco_split(files, {"annotations": path.relative_to(root).as_posix()}, split, images)
-        for split, path in paths.items()
-    }
+    above = {split: _upwards(folder) for split, (folder, _) in paths.items()}
+    first, *others = above.values()
+    files = next((tree for tree in first if all(tree in other for other in others)), None)
+    if files is None:
+        places = " and ".join(folder.where(file) for folder, file in list(paths.values())[:2])
+        raise SourceError(
+            f"{places} are in different places; expected COCO files in one folder, archive or "
+            f"bucket, or in folders of it; put them together"
+        )
+    found = {}
+    for split, (_, file) in paths.items():
+        inner = [tree.name for tree in above[split][: above[split].index(files)]]
+        at = "/".join([*reversed(inner), file])
+        found[split] = coco_split(files, {"annotations": at}, split, images)
     return CocoFiles(files, in_order(found))
 
 
-def _common(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Return the parts that paths begin with."""
-    first, last = min(paths), max(paths)
-    n = next((k for k, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    return first[:n]
+def _upwards(files: FileTree) -> list[FileTree]:
+    """Return a tree, and those of all folders that it is in."""
+    above = [files]
+    while (parent := above[-1].parent) is not None:
+        above.append(parent)
+    return above
 
 
 def coco_split(
-    files: FileTree, variants: dict[str, str], split: str, images: Path | None = None
+    files: FileTree, variants: dict[str, str], split: str, images: FileTree | None = None
 ) -> CocoSplit:
     """Find the images of the annotation files of a split.
 
@@ -185,8 +199,8 @@ def coco_split(
     variants : dict
         The annotation file of each variant.
     split : str
-    images : Path, optional
-        The folder of the images, absolute; by default it is looked for.
+    images : FileTree, optional
+        The folder of the images; by default it is looked for.
 
     Returns
     -------
@@ -197,40 +211,40 @@ def coco_split(
     SourceError
         If the named folder is not there.
     """
-    path = files.root / next(iter(variants.values()))
+    inner, _, file = next(iter(variants.values())).rpartition("/")
+    beside = files.below(inner)
     if images is not None:
-        folder = Folder(images)
-        if folder.names() is None:
+        if images.names() is None:
             raise SourceError(
-                f"no folder {images}; expected the folder of the images of {path.name}; "
+                f"no folder {images.where()}; expected the folder of the images of {file}; "
                 f"check the path"
             )
-        return CocoSplit(variants, folder, str(images))
-    candidates = _image_folders(path, split)
-    found = [(folder, ImageFolder(folder).names()) for folder in map(Folder, candidates)]
+        return CocoSplit(variants, images, images.where())
+    candidates = _image_folders(beside, file, split)
+    found = [(folder, ImageFolder(folder).names()) for folder in candidates]
     with_images = [folder for folder, names in found if names]
     # Images may be in subfolders of a folder of them, but not of the one of the JSON file.
-    empty = [folder for folder, names in found if names == () and folder.root != path.parent]
-    looked_for = ", ".join(dict.fromkeys(f"{c.name}/" for c in candidates if c != path.parent))
+    empty = [folder for folder, names in found if names == () and folder != beside]
+    looked_for = ", ".join(dict.fromkeys(f"{c.name}/" for c in candidates if c != beside))
     chosen = next(iter(with_images + empty), None)
     if chosen is None:
-        logger.info("no folder of images beside %s; looked for %s", path.name, looked_for)
+        logger.info("no folder of images beside %s; looked for %s", file, looked_for)
     else:
-        logger.info("images of %s taken from %s", path.name, chosen.root)
+        logger.info("images of %s taken from %s", file, chosen.where())
     return CocoSplit(variants, chosen, looked_for)
 
 
-def _image_folders(path: Path, split: str) -> list[Path]:
-    """Where the images of a COCO file may be, likeliest first.
+def _image_folders(beside: FileTree, file: str, split: str) -> list[FileTree]:
+    """Where the images of a COCO file may be, likeliest first; it is in the folder ``beside``.
 
     ``train_images/``, ``train/`` and ``images/`` beside ``train.json``, and as in COCO itself
     ``train2017/`` beside the folder of ``annotations/instances_train2017.json``.
     """
-    stem = stem_of_json(path.name).partition("_annotations")[0]
+    stem = stem_of_json(file).partition("_annotations")[0]
     parts = [part for part in (stem, stem.split("_")[-1], split) if part]
     names = list(dict.fromkeys((*(f"{part}_images" for part in parts[:1]), *parts)))
     names += [*(f"images/{name}" for name in names), "images"]
-    folders = [*(path.parent / name for name in names), path.parent]
-    if "annotations" in path.parent.name:
-        folders += [path.parent.parent / name for name in names]
+    folders = [*map(beside.below, names), beside]
+    if "annotations" in beside.name and beside.parent is not None:
+        folders += map(beside.parent.below, names)
     return folders
