@@ -702,6 +702,41 @@ class RunTable:
 
         return arrow_table(self)
 
+    @classmethod
+    def from_arrow(cls, arrow: pyarrow.Table | pyarrow.RecordBatch) -> RunTable:
+        """Return the table that :meth:`to_arrow` was called on.
+
+        Parquet files of many row groups are read in parts so, and written with :meth:`to_arrow`.
+
+        Parameters
+        ----------
+        arrow : pyarrow.Table or pyarrow.RecordBatch
+            The columns of :meth:`to_arrow`, with the rows of an image side by side. Areas and boxes
+            that are measured are not read.
+
+        Returns
+        -------
+        RunTable
+            All but what Arrow's rows do not have: images without instances, stated boxes, and
+            classes without instances. Positions count the rows.
+
+        Raises
+        ------
+        MtfastError
+            If pyarrow is not installed, or columns are missing, have gaps or do not fit together.
+        RLEError
+            If a text does not tile its frame.
+
+        Examples
+        --------
+        >>> table = RunTable.of_texts((1, 6), [[b"132", b"222"]], [1, 2])
+        >>> RunTable.from_arrow(table.to_arrow()).equals(table)
+        True
+        """
+        from mtfast.tabular.data_frames import table_of_arrow
+
+        return table_of_arrow(arrow)
+
     def to_coco(self, *, stated: bool = False) -> CocoDict:
         """Return the table as the content of a COCO JSON file.
 

@@ -9,7 +9,7 @@ import numpy as np
 import pycocotools.mask as coco
 import pytest
 
-from mtfast import MtfastError, RLEError
+from mtfast import MtfastError, RLEError, RunTable
 from tables import make_table, random_masks
 
 N_PER_IMAGE = (3, 0, 5, 1)
@@ -111,3 +111,62 @@ def test_a_library_that_is_missing_is_named(table, monkeypatch, library):
     convert = table.to_pandas if library == "pandas" else table.to_arrow
     with pytest.raises(MtfastError, match=f"run: pip install {library}$"):
         convert()
+
+
+def test_arrow_and_back(table):
+    pyarrow = pytest.importorskip("pyarrow")
+    arrow = table.to_arrow()
+    back = RunTable.from_arrow(arrow)
+    expected = replace(
+        table.without_empty_images(),
+        positions=np.arange(9),
+        stated_bbox=np.full((9, 4), np.nan),
+    )
+    assert back.equals(expected)
+    # In pieces, with dictionaries of their own, from the middle of a larger table.
+    pieces = pyarrow.concat_tables([arrow.slice(1, 2), table.images(slice(2, 4)).to_arrow()])
+    assert RunTable.from_arrow(pieces).equals(RunTable.from_arrow(arrow.slice(1)))
+
+
+def test_parquet_in_parts(table, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parts = [table.images(slice(k, k + 1)).to_arrow() for k in (0, 2, 3)]
+    with parquet.ParquetWriter(tmp_path / "a.parquet", parts[0].schema) as writer:
+        for part in parts:
+            writer.write_table(part)
+    with parquet.ParquetFile(tmp_path / "a.parquet") as file:
+        read = [RunTable.from_arrow(file.read_row_group(k)) for k in range(file.num_row_groups)]
+    assert [part.names.tolist() for part in read] == [["000.jpg"], ["002.jpg"], ["003.jpg"]]
+    for part, k in zip(read, (0, 2, 3), strict=True):
+        assert part.rle.tobytes() == table.image(k).rle.tobytes()
+
+
+def test_an_empty_arrow_table(table):
+    pytest.importorskip("pyarrow")
+    empty = RunTable.from_arrow(table.to_arrow().slice(0, 0))
+    assert (empty.n_images, empty.n_instances) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.drop_columns(["rle"]), "no column 'rle'"),
+        (lambda t: t.take([0, 3, 1]), "side by side"),
+        (lambda t: t.set_column(12, "height", [[17, *range(1, 9)]]), "in several places"),
+        (lambda t: t.set_column(12, "height", [[17, None] + [17] * 7]), "1 values missing"),
+        (lambda t: t.set_column(12, "height", [["x"] * 9]), "column 'height' of string"),
+    ],
+)
+def test_arrow_tables_that_are_refused(table, change, words):
+    pytest.importorskip("pyarrow")
+    with pytest.raises(MtfastError, match=words) as error:
+        RunTable.from_arrow(change(table.to_arrow()))
+    assert "\n" not in str(error.value)
+
+
+def test_a_malformed_text_of_arrow_is_refused(table):
+    pytest.importorskip("pyarrow")
+    arrow = table.to_arrow()
+    texts = ["99", *arrow["rle"].to_pylist()[1:]]
+    with pytest.raises(RLEError):
+        RunTable.from_arrow(arrow.set_column(14, "rle", [texts]))

@@ -1,4 +1,4 @@
-"""RunTable -> pandas and Arrow, which are imported here alone, and only when they are asked for."""
+"""RunTable -> pandas and Arrow, and back; they are imported here alone, when they are asked for."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
-from mtfast.table import RunTable
+from mtfast.ragged import Strings, as_strings
+from mtfast.table import Category, RunTable
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-__all__ = ["arrow_table", "data_frame"]
+__all__ = ["arrow_table", "data_frame", "table_of_arrow"]
 
 Int64 = NDArray[np.int64]
 
@@ -96,6 +97,136 @@ def arrow_table(table: RunTable) -> pyarrow.Table:
     offsets, text = arrow.py_buffer(table.rle_offsets), arrow.py_buffer(table.rle)
     columns["rle"] = arrow.LargeStringArray.from_buffers(table.n_instances, offsets, text)
     return arrow.table(columns)
+
+
+def table_of_arrow(arrow: pyarrow.Table | pyarrow.RecordBatch) -> RunTable:
+    """Return the RunTable of an Arrow table; see :meth:`mtfast.RunTable.from_arrow`.
+
+    Parameters
+    ----------
+    arrow : pyarrow.Table or pyarrow.RecordBatch
+
+    Returns
+    -------
+    RunTable
+
+    Raises
+    ------
+    MtfastError
+        If pyarrow is not installed, or columns are missing, have gaps or do not fit together.
+    RLEError
+        If a text does not tile its frame.
+
+    Examples
+    --------
+    >>> table = RunTable.of_texts((1, 6), [[b"132"], [b"6"]])
+    >>> table_of_arrow(arrow_table(table)).names.tolist()
+    ['0.jpg', '1.jpg']
+    """
+    read = _ArrowColumns(_imported("pyarrow", "a table of Arrow's"), arrow)
+    names, heights, widths = read.strings("name"), read.numbers("height"), read.numbers("width")
+    image_ids = read.numbers("image_id")
+    first = _first_rows(names, heights, widths, image_ids)
+    category_ids = read.numbers("category_id")
+    rle, rle_offsets = read.text("rle")
+    table = RunTable(
+        names=names[first],
+        image_ids=image_ids[first],
+        heights=heights[first],
+        widths=widths[first],
+        image_offsets=np.append(first, arrow.num_rows),
+        instance_ids=read.numbers("instance_id"),
+        category_ids=category_ids,
+        iscrowd=read.numbers("iscrowd").astype(np.uint8),
+        positions=np.arange(arrow.num_rows),
+        stated_area=read.floats("stated_area"),
+        stated_bbox=np.full((arrow.num_rows, 4), np.nan),
+        rle=rle,
+        rle_offsets=rle_offsets,
+        categories=_categories(category_ids, read.strings("category")),
+    )
+    table.check()
+    return table
+
+
+def _first_rows(*columns: NDArray[Any]) -> Int64:
+    """Return the first row of each image: where any of its columns changes."""
+    names = columns[0]
+    changes = np.ones(len(names), bool)
+    changes[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+    first = np.flatnonzero(changes)
+    found, counts = np.unique(names[first], return_counts=True)
+    if np.any(counts > 1):
+        twice = str(found[np.argmax(counts > 1)])
+        raise MtfastError(
+            f"rows of image {twice!r} in several places or of several sizes; expected those of an "
+            f"image side by side; sort the table by image_id"
+        )
+    return first
+
+
+def _categories(ids: Int64, words: NDArray[Any]) -> tuple[Category, ...]:
+    """Return the classes that have names."""
+    named = words != ""
+    found, first = np.unique(ids[named], return_index=True)
+    return tuple(map(Category, found.tolist(), words[named][first].tolist()))
+
+
+class _ArrowColumns:
+    """The columns of an Arrow table as arrays."""
+
+    def __init__(self, pyarrow: Any, table: Any) -> None:
+        self._pyarrow, self._table = pyarrow, table
+
+    def numbers(self, name: str) -> Int64:
+        """Return integers; MtfastError if one is missing."""
+        column = self._whole(name, self._pyarrow.int64())
+        return np.asarray(column.to_numpy(zero_copy_only=False), np.int64)
+
+    def floats(self, name: str) -> NDArray[np.float64]:
+        """Return floats, NaN where there is none."""
+        column = self._column(name, self._pyarrow.float64())
+        return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
+
+    def strings(self, name: str) -> Strings:
+        """Return strings, "" where there is none."""
+        column = self._column(name, self._pyarrow.large_string())
+        return as_strings([text or "" for text in column.to_pylist()])
+
+    def text(self, name: str) -> tuple[NDArray[np.uint8], Int64]:
+        """Return strings one after another, and where each begins and ends."""
+        column = self._whole(name, self._pyarrow.large_string())
+        _, ends, data = column.buffers()
+        if not len(column) or data is None:
+            return np.zeros(0, np.uint8), np.zeros(len(column) + 1, np.int64)
+        offsets = np.frombuffer(ends, np.int64)[column.offset :][: len(column) + 1]
+        first, last = offsets[[0, -1]].tolist()
+        return np.frombuffer(data, np.uint8)[first:last], offsets - first
+
+    def _whole(self, name: str, kind: Any) -> Any:
+        column = self._column(name, kind)
+        if column.null_count:
+            raise _unfit(f"{column.null_count:,} values missing in column {name!r}")
+        return column
+
+    def _column(self, name: str, kind: Any) -> Any:
+        if name not in self._table.schema.names:
+            raise _unfit(f"no column {name!r}")
+        column = self._table[name]
+        try:
+            if isinstance(column, self._pyarrow.ChunkedArray):
+                column = column.unify_dictionaries().combine_chunks()
+            return column.cast(kind)
+        except self._pyarrow.ArrowException as error:
+            words = " ".join(str(error).split())
+            raise _unfit(f"column {name!r} of {column.type} ({words})") from error
+
+
+def _unfit(found: str) -> MtfastError:
+    return MtfastError(
+        f"an Arrow table with {found}; expected the columns that RunTable.to_arrow writes; "
+        f"compare its schema with theirs"
+    )
 
 
 def _columns(table: RunTable) -> dict[str, NDArray[Any] | _Labels | list[str]]:
