@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mtfast.addresses import Address
 from mtfast.errors import SourceError, SourceNameError, no_such
 from mtfast.paths import local_path
+from mtfast.rles.rasterizers import RASTERIZERS
 from mtfast.sources import Source, open_source, refusal_of_store
 from mtfast.sources.coco.read import Reading
 from mtfast.sources.split import SourceSplit, decode_image
@@ -137,6 +138,8 @@ class DatasetView:
         Each :class:`SplitView`, by its name.
     findings : mapping
         What a store says of the records that were bad when it was made, by split.
+    rasterizer : str
+        Whose pixels polygons are, if there are any; see :func:`mtfast.open_source`.
     """
 
     def __init__(
@@ -145,11 +148,13 @@ class DatasetView:
         kind: str,
         splits: Mapping[str, SplitView],
         findings: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+        rasterizer: str = RASTERIZERS[0],
     ) -> None:
         self.path = path
         self.kind = kind
         self.splits = splits
         self.findings = findings or {}
+        self.rasterizer = rasterizer
 
     @property
     def name(self) -> str:
@@ -242,11 +247,15 @@ def _is_store(path: Path) -> bool:
 
 
 def _view_of_store(store: Store, path: Path) -> DatasetView:
-    return DatasetView(path, "store", dict(store), store.attributes.get("findings"))
+    # Older stores do not say it: they had no choice.
+    made_from = store.attributes.get("source")
+    noted = made_from.get("rasterizer") if isinstance(made_from, Mapping) else None
+    rasterizer = str(noted or RASTERIZERS[0])
+    return DatasetView(path, "store", dict(store), store.attributes.get("findings"), rasterizer)
 
 
 def _view_of_source(source: Source, path: Path | Address) -> DatasetView:
-    return DatasetView(path, source.kind, dict(source))
+    return DatasetView(path, source.kind, dict(source), None, source.rasterizer)
 
 
 def examine(split: SplitView, variant: str) -> Reading:

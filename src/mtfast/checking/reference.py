@@ -19,6 +19,7 @@ from mtfast.conversion.convert import PartsOfStore
 from mtfast.errors import SourceError, StoreError
 from mtfast.paths import local_path
 from mtfast.progress import Progress
+from mtfast.rles.rasterizers import RASTERIZERS, Rasterizer
 from mtfast.sources import Source, SourcePath, open_source
 from mtfast.sources.bad_records import KINDS, Policy
 from mtfast.store import schema
@@ -229,7 +230,9 @@ class Dataset:
         source = self._given
         if not isinstance(source, Source):
             bad, mapping = _policy(root.attributes)
-            source = open_source(source, bad=bad, mapping=mapping)
+            source = open_source(
+                source, bad=bad, mapping=mapping, rasterizer=_rasterizer(root.attributes)
+            )
         # In the order of the dataset, as the root may not tell it.
         splits = [name for name in source.splits if name in root.splits]
         if examined.metadata.whole or len(splits) != len(root.splits):
@@ -305,6 +308,13 @@ def _policy(attributes: Mapping[str, Any]) -> tuple[Policy, dict[int, int]]:
     if "skipped" in done:
         return "skip", mapping
     return ("repair" if done & {"repaired", "dropped"} else "refuse"), mapping
+
+
+def _rasterizer(attributes: Mapping[str, Any]) -> Rasterizer:
+    """Return whose pixels polygons became; older stores do not say it: they had no choice."""
+    source = attributes.get("source")
+    noted = source.get("rasterizer") if isinstance(source, dict) else None
+    return next((known for known in RASTERIZERS if known == noted), RASTERIZERS[0])
 
 
 def _differences(split: SplitReaders, made: Path, with_images: bool) -> Iterator[str]:

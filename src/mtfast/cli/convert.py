@@ -15,6 +15,7 @@ from mtfast.cli.options import (
     number_option,
     overwrite_option,
     path_or_files,
+    rasterizer_option,
     scheduler_option,
     splits_option,
     variant_option,
@@ -26,6 +27,7 @@ from mtfast.cli.values import AnyPath, Choice, NewFolder
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mtfast.rles.rasterizers import Rasterizer
     from mtfast.sources.bad_records import Policy
 
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 @splits_option
 @variant_option
 @bad_option
+@rasterizer_option
 @map_option
 @image_folder_option
 @images_option
@@ -58,6 +61,7 @@ def convert(
     splits: tuple[str, ...],
     variant: str | None,
     bad: Policy,
+    rasterizer: Rasterizer,
     mapping: tuple[tuple[int, int], ...],
     image_folder: Path | None,
     images: Any,
@@ -71,10 +75,10 @@ def convert(
 ) -> None:
     """Convert a dataset to a new store.
 
-    SRC is a MaskTerial folder, a COCO .json file beside its images, a folder of such files as COCO,
-    Roboflow or Label Studio write it, a folder with images/ and instance_masks/, or a folder of
-    images. Several COCO files are given as train=a.json val=b.json. A run that was stopped goes on
-    when the same line is run again.
+    SRC is a MaskTerial folder, a COCO .json file beside its images or a folder of such files, a
+    folder of labelme files, an export of Label Studio, or a folder of images, with or without
+    instance_masks/. Several COCO files are given as train=a.json val=b.json. A run that was stopped
+    goes on when the same line is run again.
     """
     from mtfast.conversion.convert import convert as convert_dataset
     from mtfast.store.reading.store import open_store
@@ -91,6 +95,7 @@ def convert(
             bad=bad,
             mapping=dict(mapping),
             image_folder=image_folder,
+            rasterizer=rasterizer,
             images=images,
             shard=shard,
             decode_check=decode_check,

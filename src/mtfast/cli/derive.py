@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from mtfast.cli.options import bad_option, dataset_of, images_option, splits_option
+from mtfast.cli.options import (
+    bad_option,
+    dataset_of,
+    images_option,
+    rasterizer_option,
+    splits_option,
+)
 from mtfast.cli.output import show_progress, tell
 from mtfast.cli.values import Choice, LocalPath, NewFolder
 from mtfast.errors import counted
@@ -14,6 +20,7 @@ from mtfast.errors import counted
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mtfast.rles.rasterizers import Rasterizer
     from mtfast.sources.bad_records import Policy
 
 
@@ -77,6 +84,7 @@ if TYPE_CHECKING:
 )
 @images_option
 @bad_option
+@rasterizer_option
 def derive(
     src: Path,
     out: Path,
@@ -91,6 +99,7 @@ def derive(
     seed: int,
     images: str,
     bad: Policy,
+    rasterizer: Rasterizer,
 ) -> None:
     """Make a new set from another: subsets, splits, merges.
 
@@ -100,15 +109,15 @@ def derive(
       a validation split     --validation
       several sets in one    --merge
 
-    What does not change is carried over; images and masks are linked, which takes no space. As
-    published, n-shot subsets follow each other in this order: GrapheneH, GrapheneL, GrapheneM,
-    hBN_Thin, MoSe2, WS2, WSe2, WSe2L; name those before SRC by --before.
+    What does not change is carried over; images and masks are linked. As published, n-shot subsets
+    follow each other: GrapheneH, GrapheneL, GrapheneM, hBN_Thin, MoSe2, WS2, WSe2, WSe2L; name
+    those before SRC by --before.
     """  # noqa: D301 - click reads the backspace
     from mtfast.derivation import derive_dataset
 
     with show_progress() as progress:
         done = derive_dataset(
-            dataset_of(src, None, bad),
+            dataset_of(src, None, bad, rasterizer=rasterizer),
             out,
             min_areas=min_areas,
             max_categories=max_categories,
@@ -117,7 +126,7 @@ def derive(
             before=before,
             splits=splits,
             validation=validation,
-            merge=[dataset_of(other, None, bad) for other in merge],
+            merge=[dataset_of(other, None, bad, rasterizer=rasterizer) for other in merge],
             seed=seed,
             images=images == "keep",
             progress=progress,

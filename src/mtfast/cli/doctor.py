@@ -11,6 +11,7 @@ from mtfast.cli.options import (
     image_folder_option,
     images_option,
     json_option,
+    rasterizer_option,
     source_of,
     splits_option,
     workers_option,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from mtfast.arguments import ImagesOption
     from mtfast.diagnosis.diagnose import Diagnosis
+    from mtfast.rles.rasterizers import Rasterizer
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
@@ -33,6 +35,7 @@ STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 @click.argument("src", metavar="SRC...", nargs=-1, required=True, type=AnyPath())
 @splits_option
 @image_folder_option
+@rasterizer_option
 @images_option
 @decode_check_option
 @workers_option
@@ -41,6 +44,7 @@ def doctor(
     src: tuple[str, ...],
     splits: tuple[str, ...],
     image_folder: Path | None,
+    rasterizer: Rasterizer,
     images: ImagesOption,
     decode_check: bool,
     workers: int | None,
@@ -52,7 +56,7 @@ def doctor(
     """
     from mtfast.diagnosis.diagnose import diagnose
 
-    source = source_of(src, image_folder)
+    source = source_of(src, image_folder, rasterizer=rasterizer)
     with show_progress() as progress:
         diagnosis = diagnose(
             source,

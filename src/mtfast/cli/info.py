@@ -13,6 +13,7 @@ from mtfast.cli.options import (
     image_folder_option,
     json_option,
     map_option,
+    rasterizer_option,
 )
 from mtfast.cli.output import echo, echo_json, show_progress, tell
 from mtfast.cli.tables import NumberTable, make_console, show, text_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mtfast.report.summary import DatasetSummary, SplitSummary
+    from mtfast.rles.rasterizers import Rasterizer
     from mtfast.sources import Source
     from mtfast.sources.bad_records import Policy
 
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     help="Area of a pixel in square micrometres, for --areas and --plots.",
 )
 @bad_option
+@rasterizer_option
 @map_option
 @image_folder_option
 def info(
@@ -59,6 +62,7 @@ def info(
     plots: Path | None,
     um2_per_px: float | None,
     bad: Policy,
+    rasterizer: Rasterizer,
     mapping: tuple[tuple[int, int], ...],
     image_folder: Path | None,
 ) -> int:
@@ -73,7 +77,7 @@ def info(
                 "--json with --areas or --plots; expected one or the other; leave one out"
             )
         _write_report(
-            dataset_of(dataset, image_folder, bad, mapping),
+            dataset_of(dataset, image_folder, bad, mapping, rasterizer),
             dataset.resolve().name,
             areas,
             plots,
@@ -87,7 +91,8 @@ def info(
     from mtfast.report.summary import summarise
 
     with show_progress() as progress:
-        summary = summarise(dataset_of(dataset, image_folder), progress=progress)
+        opened = dataset_of(dataset, image_folder, rasterizer=rasterizer)
+        summary = summarise(opened, progress=progress)
     if as_json:
         echo_json(summary.as_dict())
     else:
@@ -132,7 +137,10 @@ def _write_report(
 
 def _print_summary(summary: DatasetSummary) -> None:
     console = make_console()
-    show(console, text_of((summary.path, "bold"), f"  {summary.kind}"))
+    # pycocotools' pixels are what readers of COCO expect, and most sets have no polygons.
+    is_other = summary.rasterizer != "pycocotools"
+    drawn = f", polygons drawn by {summary.rasterizer}" * is_other
+    show(console, text_of((summary.path, "bold"), f"  {summary.kind}{drawn}"))
     for split in summary.splits:
         pictures = "with images" if split.has_images else "without images"
         about = f"  {counted(split.n_images, 'image')}{_sizes(split)}, {pictures}"

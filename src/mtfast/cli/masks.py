@@ -14,6 +14,7 @@ from mtfast.cli.options import (
     min_area_option,
     overlap_option,
     overwrite_option,
+    rasterizer_option,
     scheduler_option,
     splits_option,
     variant_option,
@@ -25,6 +26,7 @@ from mtfast.cli.values import Choice, LocalPath, NewFolder, PixelSize
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mtfast.rles.rasterizers import Rasterizer
     from mtfast.sources.bad_records import Policy
 
 
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     help="tiff: width of a pixel, such as 0.1um.",
 )
 @bad_option
+@rasterizer_option
 @scheduler_option
 @workers_option
 @overwrite_option
@@ -88,6 +91,7 @@ def masks(
     file_per_image: bool,
     pixel_size: float | None,
     bad: Policy,
+    rasterizer: Rasterizer,
     scheduler: str,
     workers: int | None,
     overwrite: bool,
@@ -107,7 +111,7 @@ def masks(
 
     # Class 0 has to get another number before it is read: it is background in masks.
     zero = [pair for pair in mapping if pair[0] == 0]
-    source = dataset_of(dataset, None, bad, zero)
+    source = dataset_of(dataset, None, bad, zero, rasterizer)
     others = mapping if source is dataset else [pair for pair in mapping if pair not in zero]
     with show_progress() as progress:
         made = export_masks(

@@ -15,6 +15,7 @@ from mtfast.cli.values import Choice, ClassPair, Images, LocalPath, Pixels
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mtfast.rles.rasterizers import Rasterizer
     from mtfast.sources import Source
     from mtfast.sources.bad_records import Policy
 
@@ -34,6 +35,7 @@ __all__ = [
     "overlap_option",
     "overwrite_option",
     "path_or_files",
+    "rasterizer_option",
     "scheduler_option",
     "source_of",
     "splits_option",
@@ -87,6 +89,7 @@ def source_of(
     image_folder: Path | None = None,
     bad: Policy = "refuse",
     mapping: Sequence[tuple[int, int]] = (),
+    rasterizer: Rasterizer = "pycocotools",
 ) -> str | Source:
     """Open what a command is given, unless a path is all there is to it.
 
@@ -94,7 +97,7 @@ def source_of(
     ----------
     given : sequence of str
         One path, or several files as SPLIT=FILE.
-    image_folder, bad, mapping
+    image_folder, bad, mapping, rasterizer
         As for :func:`mtfast.open_source`.
 
     Returns
@@ -107,11 +110,12 @@ def source_of(
         If there are several that do not all name a split.
     """
     path = path_or_files(given)
-    if isinstance(path, str) and bad == "refuse" and not (image_folder or mapping):
+    is_asked = bad != "refuse" or image_folder or mapping or rasterizer != "pycocotools"
+    if isinstance(path, str) and not is_asked:
         return path
     from mtfast.sources import open_source
 
-    return open_source(path, image_folder, bad=bad, mapping=dict(mapping))
+    return open_source(path, image_folder, bad=bad, mapping=dict(mapping), rasterizer=rasterizer)
 
 
 def dataset_of(
@@ -119,13 +123,14 @@ def dataset_of(
     image_folder: Path | None = None,
     bad: Policy = "refuse",
     mapping: Sequence[tuple[int, int]] = (),
+    rasterizer: Rasterizer = "pycocotools",
 ) -> Path | Source:
     """Open what a command is given as a source or a store.
 
     Parameters
     ----------
     dataset : Path
-    image_folder, bad, mapping
+    image_folder, bad, mapping, rasterizer
         As for :func:`mtfast.open_source`. A store takes none of them: its records were settled when
         it was made.
 
@@ -133,12 +138,12 @@ def dataset_of(
     -------
     Path or Source
     """
-    is_asked = bad != "refuse" or image_folder is not None or mapping
+    is_asked = bad != "refuse" or image_folder or mapping or rasterizer != "pycocotools"
     if not is_asked or (dataset / "zarr.json").is_file():
         return dataset
     from mtfast.sources import open_source
 
-    return open_source(dataset, image_folder, bad=bad, mapping=dict(mapping))
+    return open_source(dataset, image_folder, bad=bad, mapping=dict(mapping), rasterizer=rasterizer)
 
 
 def path_or_files(given: Sequence[str]) -> str | dict[str, str]:
@@ -215,7 +220,7 @@ bad_option = click.option(
     type=Choice(["refuse", "skip", "repair"]),
     default="refuse",
     show_default=True,
-    help="With bad records and images: refuse the set, leave them out, or repair what can be.",
+    help="With bad records: refuse the set, leave them out, or repair what can be.",
 )
 map_option = click.option(
     "--map",
@@ -231,6 +236,15 @@ image_folder_option = click.option(
     type=LocalPath(),
     show_default="beside the file",
     help="Folder of the images of COCO files.",
+)
+rasterizer_option = click.option(
+    "--rasterizer",
+    metavar="pil|cv2",
+    # As mtfast.rles.rasterizers.RASTERIZERS, which is not loaded for a page of help.
+    type=Choice(["pycocotools", "pil", "cv2"]),
+    default="pycocotools",
+    show_default=True,
+    help="How polygons are drawn.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 splits_option = click.option(
@@ -271,15 +285,14 @@ def overlap_option(*choices: str) -> Callable[[Any], Any]:
     callable
         A decorator of commands.
     """
-    rules = ", ".join(["last", *choices])
-    refused = "; error refuses overlaps" if "error" in choices else ""
+    rules = ["last", *choices]
     return click.option(
         "--overlap",
         metavar="RULE",
         type=Choice(["last", *choices]),
         default="last",
         show_default=True,
-        help=f"Which of overlapping instances shows: {rules}{refused}.",
+        help=f"Which of overlapping instances shows: {', '.join(rules[:-1])} or {rules[-1]}.",
     )
 
 

@@ -12,6 +12,7 @@ from mtfast.cli.options import (
     dataset_of,
     image_folder_option,
     map_option,
+    rasterizer_option,
     variant_option,
 )
 from mtfast.cli.output import show_progress, tell
@@ -20,6 +21,7 @@ from mtfast.cli.values import LocalPath
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mtfast.rles.rasterizers import Rasterizer
     from mtfast.sources.bad_records import Policy
 
 
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     "--seed", metavar="N", type=click.IntRange(min=0), help="Pick those of an earlier --random."
 )
 @bad_option
+@rasterizer_option
 @map_option
 @image_folder_option
 def preview(
@@ -60,6 +63,7 @@ def preview(
     at_random: bool,
     seed: int | None,
     bad: Policy,
+    rasterizer: Rasterizer,
     mapping: tuple[tuple[int, int], ...],
     image_folder: Path | None,
 ) -> None:
@@ -78,7 +82,7 @@ def preview(
     if at_random and seed is None:
         seed = secrets.randbelow(100_000)
     with show_progress() as progress:
-        source = dataset_of(dataset, image_folder, bad, mapping)
+        source = dataset_of(dataset, image_folder, bad, mapping, rasterizer)
         made = draw_preview(
             source,
             picture,

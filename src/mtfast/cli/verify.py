@@ -14,6 +14,7 @@ from mtfast.cli.options import (
     map_option,
     min_area_option,
     overlap_option,
+    rasterizer_option,
     splits_option,
     variant_option,
     workers_option,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from mtfast.rles.rasterizers import Rasterizer
     from mtfast.sources.bad_records import Policy
     from mtfast.verification.compare import ClassPixels
     from mtfast.verification.verify import SplitVerification, Verification
@@ -51,6 +53,7 @@ MOST_PAIRS = 3
     help="Draw the masks that differ most.",
 )
 @bad_option
+@rasterizer_option
 @map_option
 @workers_option
 @json_option
@@ -62,6 +65,7 @@ def verify(
     overlap: Any,
     picture: Path | None,
     bad: Policy,
+    rasterizer: Rasterizer,
     mapping: tuple[tuple[int, int], ...],
     workers: int | None,
     as_json: bool,
@@ -75,7 +79,7 @@ def verify(
 
     with show_progress() as progress:
         found = verify_masks(
-            dataset_of(src, None, bad, mapping),
+            dataset_of(src, None, bad, mapping, rasterizer),
             splits=splits or None,
             variant=variant,
             min_area=min_area,

@@ -39,6 +39,7 @@ from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.paths import target_path
 from mtfast.progress import Progress, shows_progress, track
 from mtfast.ragged import as_strings
+from mtfast.rles.rasterizers import Rasterizer
 from mtfast.sources import Source, SourcePath, open_source
 from mtfast.sources.bad_records import BadRecords, Policy
 from mtfast.sources.source import chosen_splits
@@ -90,6 +91,7 @@ def convert(
     overwrite: bool = False,
     progress: Progress | None = None,
     semantic: str | None = None,
+    rasterizer: Rasterizer = "pycocotools",
 ) -> Path:
     """Convert a dataset to a Zarr store with fast random access.
 
@@ -111,7 +113,7 @@ def convert(
     variant : str, optional
         What semantic masks are painted from; by default the with-class variant with threshold 200,
         see :func:`mtfast.sources.variants.default_variant`.
-    bad, mapping, image_folder
+    bad, mapping, image_folder, rasterizer
         As for :func:`mtfast.open_source`; an opened source has its own. With ``bad`` "skip", images
         whose files are missing, damaged or of another size are left out, too.
     images : bool, "keep" or "none"
@@ -179,11 +181,11 @@ def convert(
     if not target.exists():
         check_new_folder(target, StoreError)
     if not isinstance(source, Source):
-        source = open_source(source, image_folder, bad=bad, mapping=mapping)
-    elif bad != "refuse" or mapping or image_folder:
+        source = open_source(source, image_folder, bad=bad, mapping=mapping, rasterizer=rasterizer)
+    elif bad != "refuse" or mapping or image_folder or rasterizer != "pycocotools":
         raise MtfastError(
-            "bad, mapping or image_folder with an opened source; expected them where it was "
-            "opened; give them to open_source"
+            "bad, mapping, image_folder or rasterizer with an opened source; expected them where "
+            "it was opened; give them to open_source"
         )
     opened = source
     checks = options.checks if options.images else None
@@ -244,6 +246,7 @@ def _plan(source: Source, inputs: Sequence[SplitInput], options: _Options) -> Pl
         "variant": [split.semantic_variant for split in inputs],
         "bad": source.bad,
         "map": source.mapping,
+        "rasterizer": source.rasterizer,
         "images": options.images,
         "shard": options.shard,
         "crop_index": options.crop_index,
@@ -331,7 +334,11 @@ def _attributes(source: Source, inputs: Sequence[SplitInput], options: _Options)
     """Return those of the root group."""
     return {
         "mtfast_version": installed_version(),
-        "source": {"name": source.name, "kind": source.kind},
+        "source": {
+            "name": source.name,
+            "kind": source.kind,
+            "rasterizer": source.rasterizer,
+        },
         "splits": [split.name for split in inputs],
         "shard": options.shard,
         "findings": {

@@ -139,11 +139,14 @@ class DatasetSummary:
     kind : str
         "store", or the layout of a source.
     splits : tuple of SplitSummary
+    rasterizer : str
+        Whose pixels polygons are, if there are any; see :func:`mtfast.open_source`.
     """
 
     path: str
     kind: str
     splits: tuple[SplitSummary, ...]
+    rasterizer: str
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain dicts, lists, strings and numbers, for JSON."""
@@ -186,7 +189,7 @@ def summarise(dataset: DatasetLike, *, progress: Progress | None = None) -> Data
     reasons = [reason for split in splits for reason in split.unreadable.values()]
     if reasons and not any(split.variants for split in splits):
         raise SourceError(reasons[0])
-    return DatasetSummary(path=str(opened.path), kind=opened.kind, splits=tuple(splits))
+    return DatasetSummary(str(opened.path), opened.kind, tuple(splits), opened.rasterizer)
 
 
 def _summarise_split(

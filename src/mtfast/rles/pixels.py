@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
 
-__all__ = ["decode_mask", "encode_mask"]
+__all__ = ["decode_mask", "encode_mask", "encode_part"]
 
 # Enough characters for all but the busiest masks; those are written in a second call.
 _TEXT_CAPACITY = 1 << 16
@@ -64,6 +64,49 @@ def encode_mask(mask: NDArray[Any]) -> tuple[bytes, tuple[int, int]]:
         text = np.empty(toggle_words.text_capacity(-n, pixels.size), np.uint8)
         n = encode.encode_toggles(-n, pixels.size, places, words, text)
     return text[:n].tobytes(), (height, width)
+
+
+def encode_part(part: NDArray[Any], top: int, left: int, size: tuple[int, int]) -> bytes:
+    """Encode a mask whose foreground lies in a part of its frame.
+
+    Parameters
+    ----------
+    part : (h, w) integer or bool
+        Any value but 0 is foreground.
+    top, left : int
+        Where its first pixel lies in the frame; what leaves the frame is cut off.
+    size : (height, width)
+        Of the frame.
+
+    Returns
+    -------
+    bytes
+        COCO's compressed text.
+
+    Examples
+    --------
+    >>> encode_part(np.array([[1, 1], [1, 0]]), 1, 2, (3, 4))
+    b'721O0'
+    """
+    from mtfast.kernels.rle.toggle_lists import SENTINEL
+    from mtfast.rles.batch import rles_of_toggles
+
+    height, width = size
+    part = part[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)]
+    top, left = max(top, 0), max(left, 0)
+    if part.shape == size:
+        return encode_mask(part)[0]
+    columns = np.zeros((part.shape[1], part.shape[0] + 2), np.bool_)
+    columns[:, 1:-1] = part.T != 0
+    edges = np.flatnonzero(columns[:, 1:] != columns[:, :-1])
+    column, row = np.divmod(edges, part.shape[0] + 1)
+    places = (left + column) * height + top + row
+    # A run that goes on at the top of the next column.
+    goes_on = np.flatnonzero(places[1:] == places[:-1])
+    places = np.delete(places, [*goes_on, *(goes_on + 1)]) if goes_on.size else places
+    toggles = np.append(places, SENTINEL)
+    sides = np.array([height]), np.array([width])
+    return rles_of_toggles(toggles, np.array([0, toggles.size]), *sides).text.tobytes()
 
 
 def decode_mask(

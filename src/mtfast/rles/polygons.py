@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
 from mtfast.ragged import offsets_of
+from mtfast.rles.rasterizers import Rasterizer, draw_rings
 
 __all__ = ["as_float", "cut_texts", "rasterise"]
 
@@ -27,6 +28,7 @@ def rasterise(
     sizes: Sequence[tuple[int, int]],
     where: Callable[[int], str],
     error: type[MtfastError] = MtfastError,
+    rasterizer: Rasterizer = "pycocotools",
 ) -> list[str]:
     """Rasterise polygons: each mask is the union of its rings.
 
@@ -39,6 +41,8 @@ def rasterise(
         Names the k-th mask, for messages.
     error : class
         Of what is raised.
+    rasterizer : {"pycocotools", "pil", "cv2"}
+        Whose pixels they become; see :mod:`mtfast.rles.rasterizers`.
 
     Returns
     -------
@@ -75,6 +79,9 @@ def rasterise(
     if total < 0:
         first, last = mask_offsets[~total : ~total + 2].tolist()
         raise error(f"{where(~total)} has {_reason(rings[first:last])}")
+    if rasterizer != "pycocotools":
+        pairs = zip(masks, sizes, strict=True)
+        return [draw_rings(mask, size, rasterizer).decode() for mask, size in pairs]
     if total <= _BATCH:
         return _encode(points, ring_offsets, mask_offsets, heights, widths, capacities)
     texts: list[str] = []

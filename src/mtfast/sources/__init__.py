@@ -15,6 +15,7 @@ from mtfast.addresses import Address
 from mtfast.arguments import as_integer
 from mtfast.errors import MtfastError, SourceError, one_of
 from mtfast.paths import advice_for, is_name, local_path
+from mtfast.rles.rasterizers import Rasterizer, expect_rasterizer
 from mtfast.sources.bad_records import BadRecords, Policy
 from mtfast.sources.coco.foreign import foreign_message
 from mtfast.sources.coco.layouts import find_coco
@@ -50,6 +51,7 @@ def open_source(
     images: str | os.PathLike[str] | None = None,
     bad: Policy = "refuse",
     mapping: Mapping[int, int] | None = None,
+    rasterizer: Rasterizer = "pycocotools",
 ) -> Source:
     """Open a dataset for reading.
 
@@ -74,6 +76,10 @@ def open_source(
     mapping : mapping of int to int, optional
         New numbers of classes by old ones; other classes stay. Class 0 is background in masks:
         where annotations use it, it has to get another number.
+    rasterizer : {"pycocotools", "pil", "cv2"}
+        Whose pixels polygons become: those of pycocotools, as in COCO's own masks; of Pillow, as
+        labelme draws them; or of OpenCV's ``fillPoly`` with rounded points. Masks that are pixels
+        already stay as they are.
 
     Returns
     -------
@@ -98,6 +104,7 @@ def open_source(
     ('coco', ('train',), ('annotations',))
     """
     one_of("bad", bad, ("refuse", "skip", "repair"))
+    expect_rasterizer(rasterizer)
     pairs = tuple(
         (as_integer("a class", old, 0), as_integer("a class", new, 1))
         for old, new in (mapping or {}).items()
@@ -110,7 +117,7 @@ def open_source(
                 f"{source.name} has a split called {split!r}; expected a name that can be a "
                 f"folder on any system; rename its folder or files"
             )
-    return replace(source, bad=bad, mapping=pairs)
+    return replace(source, bad=bad, mapping=pairs, rasterizer=rasterizer)
 
 
 def _open(given: SourcePath, images: FileTree | None) -> Source:

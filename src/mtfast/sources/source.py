@@ -18,6 +18,7 @@ from typing import BinaryIO, ClassVar, NamedTuple, TypeVar
 from mtfast.addresses import Address
 from mtfast.errors import SourceError, SourceNameError, no_such
 from mtfast.limits import MAX_JSON_BYTES
+from mtfast.rles.rasterizers import Rasterizer
 from mtfast.sources.bad_records import BadRecords, Ledger, LedgerPolicy, Policy
 from mtfast.sources.coco.read import Reading, read_coco
 from mtfast.sources.coco.records import Records, without_left_out
@@ -77,6 +78,8 @@ class Source(SplitMapping[SourceSplit], ABC):
         What becomes of bad records; see :func:`mtfast.open_source`.
     mapping : tuple of (old, new)
         Classes that get other numbers.
+    rasterizer : {"pycocotools", "pil", "cv2"}
+        Whose pixels polygons become; see :func:`mtfast.open_source`.
 
     Examples
     --------
@@ -88,6 +91,7 @@ class Source(SplitMapping[SourceSplit], ABC):
     files: FileTree
     bad: Policy = field(default="refuse", kw_only=True)
     mapping: tuple[tuple[int, int], ...] = field(default=(), kw_only=True)
+    rasterizer: Rasterizer = field(default="pycocotools", kw_only=True)
     kind: ClassVar[str]
     takes_image_folder: ClassVar[bool] = False
 
@@ -652,7 +656,15 @@ class Source(SplitMapping[SourceSplit], ABC):
             return size.height, size.width
 
         with self._open(file) as stream:
-            return read_coco(stream, file, policy, dict(self.mapping), size_of, keep_text=keep_text)
+            return read_coco(
+                stream,
+                file,
+                policy,
+                dict(self.mapping),
+                size_of,
+                keep_text=keep_text,
+                rasterizer=self.rasterizer,
+            )
 
     def _read_records(self, split: str, file: str) -> Records:
         if self.bad == "refuse":

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from mtfast.errors import MtfastError, RLEError, SourceError, counted
 from mtfast.limits import check_pixels
 from mtfast.ragged import gather_texts, offsets_of
+from mtfast.rles.rasterizers import Rasterizer
 from mtfast.sources.bad_records import READ_AS_BOX, Ledger
 from mtfast.sources.coco.foreign import name_bytes
 from mtfast.sources.coco.segmentations import Rings, Rle, texts_of
@@ -101,7 +102,12 @@ _START = 512
 _NO_BOX = (np.nan,) * 4
 
 
-def parse_coco(data: bytes | BinaryIO, file: str, ledger: Ledger | None = None) -> RunTable:
+def parse_coco(
+    data: bytes | BinaryIO,
+    file: str,
+    ledger: Ledger | None = None,
+    rasterizer: Rasterizer = "pycocotools",
+) -> RunTable:
     """Parse and check the text of a COCO JSON file.
 
     Parameters
@@ -112,12 +118,14 @@ def parse_coco(data: bytes | BinaryIO, file: str, ledger: Ledger | None = None) 
         Name of the file, for messages.
     ledger : Ledger, optional
         Is told of boxes in the place of polygons.
+    rasterizer : {"pycocotools", "pil", "cv2"}
+        Whose pixels polygons become; see :mod:`mtfast.rles.rasterizers`.
 
     Returns
     -------
     RunTable
         Images in file order, and the annotations of each image in file order. Polygons and
-        uncompressed RLE become compressed RLE as pycocotools makes it.
+        uncompressed RLE become compressed RLE.
 
     Raises
     ------
@@ -144,7 +152,7 @@ def parse_coco(data: bytes | BinaryIO, file: str, ledger: Ledger | None = None) 
     """
     stream = BytesIO(data) if isinstance(data, bytes) else data
     try:
-        return read_sound(stream, file, ledger)
+        return read_sound(stream, file, ledger, rasterizer)
     except UnreadableError as error:
         stream.seek(0)
         _explain(stream.read(), file)
@@ -154,7 +162,12 @@ def parse_coco(data: bytes | BinaryIO, file: str, ledger: Ledger | None = None) 
         ) from error
 
 
-def read_sound(stream: BinaryIO, file: str, ledger: Ledger | None = None) -> RunTable:
+def read_sound(
+    stream: BinaryIO,
+    file: str,
+    ledger: Ledger | None = None,
+    rasterizer: Rasterizer = "pycocotools",
+) -> RunTable:
     """Parse a file as :func:`parse_coco` does, but do not look for the record that is bad.
 
     Parameters
@@ -162,7 +175,7 @@ def read_sound(stream: BinaryIO, file: str, ledger: Ledger | None = None) -> Run
     stream : binary file
         Seekable.
     file : str
-    ledger : Ledger, optional
+    ledger, rasterizer : optional
         As of :func:`parse_coco`.
 
     Returns
@@ -182,7 +195,7 @@ def read_sound(stream: BinaryIO, file: str, ledger: Ledger | None = None) -> Run
         records = RecordFile(stream, CHUNK)
     except ZeroByteError as error:
         raise _not_text(stream, file, error.args[0]) from error
-    table, boxes = _parse(records, file)
+    table, boxes = _parse(records, file, rasterizer)
     try:
         table.check()
     except MtfastError as error:
@@ -224,14 +237,14 @@ def _not_text(stream: BinaryIO, file: str, zero: int) -> NotTextError:
     )
 
 
-def _parse(records: RecordFile, file: str) -> tuple[RunTable, list[int]]:
+def _parse(records: RecordFile, file: str, rasterizer: Rasterizer) -> tuple[RunTable, list[int]]:
     """Return the table, and the ids of annotations that were read as boxes."""
     images = columns_of_images(
         [image for piece in records.read("images", IMAGES) for image in piece], file
     )
     categories = [c for piece in records.read("categories", CATEGORIES) for c in piece]
     _expect_unique([category.id for category in categories], "categories", "id", file)
-    annotations = _read_annotations(records, images, file)
+    annotations = _read_annotations(records, images, file, rasterizer)
     boxes = annotations.box_ids()
     table = RunTable(
         **images._asdict(),
@@ -330,8 +343,10 @@ def name_of_url(url: str) -> str:
     return "/".join(path.partition("?")[0].split("/")[1:][-2:]) or path
 
 
-def _read_annotations(records: RecordFile, images: ImageColumns, file: str) -> AnnotationColumns:
-    columns = AnnotationColumns(records.at_most("annotations"), records.n_bytes)
+def _read_annotations(
+    records: RecordFile, images: ImageColumns, file: str, rasterizer: Rasterizer
+) -> AnnotationColumns:
+    columns = AnnotationColumns(records.at_most("annotations"), records.n_bytes, rasterizer)
     rank = np.argsort(images.image_ids)
     for piece in records.read("annotations", ANNOTATIONS):
         start = columns.n
@@ -359,6 +374,7 @@ class AnnotationColumns:
         The most annotations that there can be.
     n_bytes : int
         Of their texts, at first.
+    rasterizer : {"pycocotools", "pil", "cv2"}
 
     Attributes
     ----------
@@ -366,7 +382,8 @@ class AnnotationColumns:
         How many have been appended.
     """
 
-    def __init__(self, n: int, n_bytes: int) -> None:
+    def __init__(self, n: int, n_bytes: int, rasterizer: Rasterizer = "pycocotools") -> None:
+        self._rasterizer: Rasterizer = rasterizer
         self._columns: dict[str, NDArray[Any]] = {
             "image": np.empty(n, np.int64),
             "instance_ids": np.empty(n, np.int64),
@@ -429,7 +446,8 @@ class AnnotationColumns:
             zip(images.heights[image].tolist(), images.widths[image].tolist(), strict=True)
         )
         boxes: list[int] = []
-        texts = texts_of([a.segmentation for a in piece], sizes, where, boxes)
+        found = [a.segmentation for a in piece]
+        texts = texts_of(found, sizes, where, boxes, self._rasterizer)
         self._boxes += [self.n + i for i in boxes]
         start = int(self._offsets[self.n])
         ends = start + np.cumsum(_integers([len(text) for text in texts]))

@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
 from mtfast.errors import MtfastError, SourceError
+from mtfast.rles.rasterizers import Rasterizer
 from mtfast.sources.bad_records import READ_AS_BOX, BadRecords, Ledger, LedgerPolicy, refusal
 from mtfast.sources.categories import settle_categories
 from mtfast.sources.coco.foreign import name_foreign
@@ -48,6 +49,7 @@ def read_coco(
     size_of: SizeOf = lambda name: None,
     *,
     keep_text: bool = False,
+    rasterizer: Rasterizer = "pycocotools",
 ) -> Reading:
     """Read a COCO file, whatever its records are like.
 
@@ -65,6 +67,8 @@ def read_coco(
         Looks up the size of an image file, for images without a size.
     keep_text : bool
         Whether the text of a mended file is wanted, which takes ten times as long as its table.
+    rasterizer : {"pycocotools", "pil", "cv2"}
+        Whose pixels polygons become.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def read_coco(
     SourceError, RLEError
         If it is no COCO file, or has records that are refused.
     """
-    reading = _Reader(stream, file, policy, size_of)
+    reading = _Reader(stream, file, policy, size_of, rasterizer)
     table, text = reading.read(keep_text)
     ledger = reading.ledger
     table = settle_categories(table, mapping or {}, ledger)
@@ -101,17 +105,25 @@ class _Reader:
         Whether the strict parser refuses the file.
     """
 
-    def __init__(self, stream: BinaryIO, file: str, policy: LedgerPolicy, size_of: SizeOf) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        file: str,
+        policy: LedgerPolicy,
+        size_of: SizeOf,
+        rasterizer: Rasterizer,
+    ) -> None:
         self.ledger = Ledger(file, policy)
         self.is_bad = False
         self._stream = stream
         self._file = file
         self._size_of = size_of
+        self._rasterizer: Rasterizer = rasterizer
 
     def read(self, keep_text: bool) -> tuple[RunTable, bytes | None]:
         """Return the table, and the text of a mended file if it is wanted."""
         try:
-            return read_sound(self._stream, self._file, self.ledger), None
+            return read_sound(self._stream, self._file, self.ledger, self._rasterizer), None
         except NotTextError:
             raise
         except (UnreadableError, MtfastError):
@@ -141,7 +153,7 @@ class _Reader:
 
     def _sifted(self) -> RunTable | None:
         ledger = Ledger(self._file, self.ledger.policy)
-        table = sift(self._stream, ledger, self._size_of)
+        table = sift(self._stream, ledger, self._size_of, self._rasterizer)
         if table is not None:
             self.ledger = ledger
         return table
@@ -157,7 +169,7 @@ class _Reader:
         if text is None:
             raise error
         try:
-            return text, parse_coco(BytesIO(text), self._file, ledger)
+            return text, parse_coco(BytesIO(text), self._file, ledger, self._rasterizer)
         except MtfastError as again:
             message = refusal(ledger, ledger.found()) or str(again)
             raise type(again)(message) from error

@@ -22,6 +22,7 @@ import numpy as np
 from mtfast.errors import RLEError, SourceError
 from mtfast.ragged import offsets_of
 from mtfast.rles.polygons import cut_texts, rasterise
+from mtfast.rles.rasterizers import Rasterizer
 from mtfast.table import MAX_PIXELS
 
 __all__ = ["Rings", "Rle", "texts_of"]
@@ -44,6 +45,7 @@ def texts_of(
     sizes: list[tuple[int, int]],
     where: Callable[[int], str],
     boxes: list[int] | None = None,
+    rasterizer: Rasterizer = "pycocotools",
 ) -> list[str]:
     """Return the COCO RLE text of each segmentation.
 
@@ -56,6 +58,8 @@ def texts_of(
         Called with i, returns the name of the i-th of them for messages.
     boxes : list of int, optional
         The index of each that was read as boxes is appended.
+    rasterizer : {"pycocotools", "pil", "cv2"}
+        Whose pixels polygons become.
 
     Returns
     -------
@@ -83,7 +87,11 @@ def texts_of(
             boxes += [i for i in rings if len(texts[i][0]) == _BOX]
         keys = list(rings)
         made = rasterise(
-            list(rings.values()), [sizes[i] for i in keys], lambda k: where(keys[k]), SourceError
+            list(rings.values()),
+            [sizes[i] for i in keys],
+            lambda k: where(keys[k]),
+            SourceError,
+            rasterizer,
         )
         for i, text in zip(keys, made, strict=True):
             texts[i] = text

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
+from mtfast.rles.rasterizers import Rasterizer
 from mtfast.sources.bad_records import Ledger
 from mtfast.sources.coco.foreign import name_foreign
 from mtfast.sources.coco.mend import (
@@ -64,7 +65,12 @@ class _TakeWholeError(Exception):
     """The file is one of those that are mended as a whole."""
 
 
-def sift(stream: BinaryIO, ledger: Ledger, size_of: SizeOf) -> RunTable | None:
+def sift(
+    stream: BinaryIO,
+    ledger: Ledger,
+    size_of: SizeOf,
+    rasterizer: Rasterizer = "pycocotools",
+) -> RunTable | None:
     """Read a file that has bad records.
 
     Parameters
@@ -75,6 +81,7 @@ def sift(stream: BinaryIO, ledger: Ledger, size_of: SizeOf) -> RunTable | None:
         Is told of every bad record.
     size_of : callable
         Looks up the size of an image file.
+    rasterizer : {"pycocotools", "pil", "cv2"}
 
     Returns
     -------
@@ -83,7 +90,7 @@ def sift(stream: BinaryIO, ledger: Ledger, size_of: SizeOf) -> RunTable | None:
         of another format, or no annotation is sound. The ledger is of no use then.
     """
     try:
-        return _Sieve(RecordFile(stream, CHUNK), ledger, size_of).table()
+        return _Sieve(RecordFile(stream, CHUNK), ledger, size_of, rasterizer).table()
     except (UnreadableError, _TakeWholeError, MtfastError, ValueError, OverflowError, *BAD_INPUT):
         # Whatever is odd about it, mending it as a whole finds the words.
         return None
@@ -92,7 +99,9 @@ def sift(stream: BinaryIO, ledger: Ledger, size_of: SizeOf) -> RunTable | None:
 class _Sieve:
     """Sorts the annotations of a file into sound and other ones."""
 
-    def __init__(self, records: RecordFile, ledger: Ledger, size_of: SizeOf) -> None:
+    def __init__(
+        self, records: RecordFile, ledger: Ledger, size_of: SizeOf, rasterizer: Rasterizer
+    ) -> None:
         self._records = records
         self._ledger = ledger
         self._expect_instances()
@@ -100,7 +109,9 @@ class _Sieve:
         self._categories = Categories(self._objects("categories"), ledger)
         self._index = {id_: i for i, id_ in enumerate(self._images.image_ids.tolist())}
         # What is mended is appended once more.
-        self._columns = AnnotationColumns(2 * records.at_most("annotations"), records.n_bytes)
+        self._columns = AnnotationColumns(
+            2 * records.at_most("annotations"), records.n_bytes, rasterizer
+        )
         self._numbers: list[Int64] = [np.empty(0, np.int64)]
         self._starts = [0]
         self._aside: dict[int, Any] = {}
