@@ -200,7 +200,7 @@ ADDRESSES = [
     ("preview", [".", "s3://bucket/a.png"]),
     ("preview", [".", "-o", "s3://bucket/a.png"]),
     ("synth", ["s3://bucket/a"]),
-    ("verify", ["file:///data/set"]),
+    ("verify", ["ftp://host/set"]),
     ("verify", [".", "--picture", "s3://bucket/a.png"]),
 ]
 
