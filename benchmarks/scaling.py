@@ -1,11 +1,11 @@
-"""What each stage costs an image, for sets of a thousand to 400,000 images: labels alone.
+"""What each stage costs an image, for sets of a thousand to 400,000 images.
 
 ::
 
     python -m benchmarks.scaling [--quick | --full] [--markdown FILE]
 
-Each stage runs in a process of its own, whose peak memory is measured. docs/SCALING.md says what
-the figures mean.
+Labels alone, but for one set with image files: the same few over and over. Each stage runs in a
+process of its own, whose peak memory is measured. docs/SCALING.md says what the figures mean.
 """
 
 import statistics
@@ -41,17 +41,22 @@ JOBS = {
         f"{SETTING}for part in open_store().tables({PART}): pass"
     ),
 }
+FILES = {
+    "convert with image files": "import mtfast\n---\nmtfast.convert(a[1], a[0])",
+    "the same with a crop index": "import mtfast\n---\nmtfast.convert(a[1], a[0], crop_index=True)",
+}
 
 
 @dataclass(frozen=True)
 class Amount:
-    """Numbers of images, and the size of each."""
+    """Numbers of images, how many of the set with image files, and the size of each."""
 
     images: tuple[int, ...]
+    files: int = 1_000
     size: tuple[int, int] = (1200, 1920)
 
 
-TINY = Amount((8, 20), (96, 128))
+TINY = Amount((8, 20), 8, (96, 128))
 QUICK = Amount((1_000, 10_000))
 USUAL = Amount((1_000, 10_000, 42_274))
 FULL = Amount((1_000, 10_000, 42_274, 400_000))
@@ -124,6 +129,30 @@ def measure(n: int, size: tuple[int, int]) -> Measured:
         return Measured(n, n_instances, usages, sizes, _mask_seconds(train))
 
 
+def measure_files(n: int, size: tuple[int, int]) -> Measured:
+    """Convert a set of n images with their files, without and with a crop index."""
+    with data.scratch() as scratch:
+        folder = Path(scratch)
+        source = folder / "set" / "annotations.json"
+        _link_images(source, n, size)
+        usages, sizes = {}, {}
+        for name, job in FILES.items():
+            store = folder / f"{len(usages)}.zarr"
+            usages[name] = in_fresh_process(job, store, source)
+        sizes["image files"] = _bytes_below(store / "train" / schema.FILE)
+        sizes["crop index"] = _bytes_below(store / "train" / schema.CROP_GROUP)
+        return Measured(n, 0, usages, sizes, 0.0)
+
+
+def _link_images(source: Path, n: int, size: tuple[int, int]) -> None:
+    """Make a set whose images are the same few files, under names of their own."""
+    source.parent.mkdir()
+    source.symlink_to(make_coco(n, size))
+    some = sorted((data.jpeg_set(replace(data.SUITE, size=size)) / "train_images").iterdir())
+    for k in range(n):
+        (source.parent / f"{k:09d}.jpg").hardlink_to(some[k % len(some)])
+
+
 def _sizes(split: Path) -> dict[str, int]:
     masks = list((split / schema.SEMANTIC).glob("c*"))
     text = split / "instances" / "rle"
@@ -155,8 +184,8 @@ def _mask_seconds(train: Split) -> float:
     return statistics.median(taken)
 
 
-def lay_out(measured: list[Measured]) -> str:
-    """Lay out the tables of time, memory and bytes."""
+def lay_out(measured: list[Measured], files: Measured | None = None) -> str:
+    """Lay out the tables of time, memory and bytes, and that of the set with image files."""
     heads = [f"{m.images:,} images" for m in measured]
     lines = [["stage", *heads], ["---", *["---:"] * len(measured)]]
     lines += [[job, *(_usage(m.usages[job], m.images) for m in measured)] for job in JOBS]
@@ -166,7 +195,15 @@ def lay_out(measured: list[Measured]) -> str:
         digits = 3 if part.startswith("files") else 0
         sizes.append([part, *(f"{m.sizes[part] / m.images:,.{digits}f}" for m in measured)])
     sizes.append(["instances", *(f"{m.instances / m.images:.1f}" for m in measured)])
-    return f"{grid(lines)}\n{grid(sizes)}\n{machine(PACKAGES)}\n"
+    tables = [lines, sizes]
+    if files:
+        tables.append([["with image files", f"{files.images:,} images"], ["---", "---:"]])
+        tables[-1] += [[job, _usage(usage, files.images)] for job, usage in files.usages.items()]
+        tables[-1] += [
+            [f"{part}, bytes an image", f"{n_bytes / files.images:,.0f}"]
+            for part, n_bytes in files.sizes.items()
+        ]
+    return "\n".join([*map(grid, tables), f"{machine(PACKAGES)}\n"])
 
 
 def _usage(usage: Usage, n: int) -> str:
@@ -184,7 +221,7 @@ def main() -> None:
     for n in amount.images:
         measured.append(measure(n, amount.size))
         print(lay_out(measured[-1:]), file=sys.stderr, flush=True)
-    text = lay_out(measured)
+    text = lay_out(measured, measure_files(amount.files, amount.size))
     print(text)
     if options.markdown:
         options.markdown.write_text(text)

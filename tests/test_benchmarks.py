@@ -32,6 +32,7 @@ from benchmarks import (
     measuring,
     peers,
     ratios,
+    scaling,
     startup,
     table,
 )
@@ -74,7 +75,7 @@ def in_this_process(monkeypatch):
         exec(line, names)
         return measuring.Usage(time.perf_counter() - start, None)
 
-    for module in (export, ratios):
+    for module in (export, ratios, scaling):
         monkeypatch.setattr(module, "in_fresh_process", run)
 
 
@@ -269,6 +270,21 @@ def test_masks_are_measured(cache, in_this_process):
     )
     assert table.n_images == 12
     assert export.table_bytes(12, export.TINY.size) > table.rle.nbytes
+    assert not list(cache.glob("scratch-*"))
+
+
+def test_stages_of_larger_sets_are_measured(cache, in_this_process):
+    measured = [scaling.measure(n, scaling.TINY.size) for n in scaling.TINY.images]
+    files = scaling.measure_files(scaling.TINY.files, scaling.TINY.size)
+    assert [m.images for m in measured] == list(scaling.TINY.images)
+    assert all(m.instances > 0 and all(m.sizes.values()) for m in measured)
+    assert files.sizes["image files"] > files.sizes["crop index"] > 0
+    text = scaling.lay_out(measured, files)
+    assert all(f"| {job} |" in text for job in (*scaling.JOBS, *scaling.FILES))
+    table = mtfast.open_source(scaling.make_coco(20, scaling.TINY.size)).table(
+        "train", "annotations"
+    )
+    assert (table.n_images, table.n_instances) == (20, measured[1].instances)
     assert not list(cache.glob("scratch-*"))
 
 
