@@ -30,6 +30,20 @@ def packed(*tables: RunTable, names=NAMES) -> tuple[dict, dict]:
     return shared.instance_columns(names), shared.variant_columns(names)
 
 
+@pytest.mark.parametrize("names", [NAMES, NAMES[::-1], NAMES[1:]])
+def test_one_file_alone_needs_no_comparison(names):
+    table = table_of(instance_ids=np.array([7, 3]), stated_area=np.array([1.0, np.nan]))
+    files = [VariantTable("a", "a.json", table)]
+    one, compared = share(files, is_one=True), share(files)
+    for columns, expected in (
+        (one.instance_columns(names), compared.instance_columns(names)),
+        (one.variant_columns(names), compared.variant_columns(names)),
+    ):
+        assert columns.keys() == expected.keys()
+        for name, column in columns.items():
+            np.testing.assert_array_equal(column, expected[name], name)
+
+
 def test_equal_instances_are_stored_once():
     instances, variants = packed(table_of(), table_of(), table_of())
     assert instances["id"].size == 2

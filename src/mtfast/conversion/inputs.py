@@ -219,7 +219,8 @@ def _read_annotations(
     if chosen not in variants:
         raise SourceError(no_such("variant", chosen, variants, f"split {split!r}"))
     read = _Annotations(split, chosen)
-    read.shared = share(_read_tables(source, read, checks is not None, progress))
+    tables = _read_tables(source, read, checks is not None, progress)
+    read.shared = share(tables, is_one=len(variants) == 1)
     logger.info("%s: masks are painted from %s, one of %d variants", split, chosen, len(variants))
     return read
 

@@ -95,14 +95,16 @@ class SharedAnnotations:
             :mod:`mtfast.store.reading.annotations` reads them.
         """
         image, by_image = self._order(self._index(names))
-        rle, rle_offsets = gather_texts(
-            self._gather("rle"), offsets_of(self._gather("n_bytes")), by_image
-        )
-        image = image[by_image]
+        columns = {name: self._gather(name) for name in ("id", "iscrowd", "area", "bbox")}
+        rle, rle_offsets = self._gather("rle"), offsets_of(self._gather("n_bytes"))
+        if not np.array_equal(by_image, np.arange(image.size)):
+            image = image[by_image]
+            columns = {name: column[by_image] for name, column in columns.items()}
+            rle, rle_offsets = gather_texts(rle, rle_offsets, by_image)
         image_offsets = offsets_of(np.bincount(image, minlength=len(names)))
         return {
             "image": image,
-            **{name: self._gather(name)[by_image] for name in ("id", "iscrowd", "area", "bbox")},
+            **columns,
             "rle": rle,
             "rle_offsets": rle_offsets,
             "rle_crc32c": text_sums(rle, rle_offsets, image_offsets),
@@ -172,13 +174,15 @@ def _with_images(file: _File, index: Int64) -> _File:
     )
 
 
-def share(tables: Iterable[VariantTable]) -> SharedAnnotations:
+def share(tables: Iterable[VariantTable], *, is_one: bool = False) -> SharedAnnotations:
     """Hold the instances of all annotation files of a split once.
 
     Parameters
     ----------
     tables : iterable of VariantTable
         Only one is needed at a time.
+    is_one : bool
+        Whether there is one alone, so that nothing is compared, which takes 350 bytes an instance.
 
     Returns
     -------
@@ -191,7 +195,10 @@ def share(tables: Iterable[VariantTable]) -> SharedAnnotations:
         listed = [images.setdefault(name, len(images)) for name in table.names.tolist()]
         rows = np.array(listed, np.int64)
         image = rows[table.image_of_instance]
-        number, new = _number_instances(numbers, table, image)
+        if is_one:
+            number = new = np.arange(table.n_instances)
+        else:
+            number, new = _number_instances(numbers, table, image)
         instances.append(_chosen(table, image, new))
         files.append(
             _File(
@@ -210,6 +217,17 @@ def share(tables: Iterable[VariantTable]) -> SharedAnnotations:
 
 
 def _chosen(table: RunTable, image: Int64, chosen: Int64) -> _Instances:
+    if chosen.size == table.n_instances:
+        # All, which are ascending: nothing is copied.
+        return _Instances(
+            image,
+            table.instance_ids,
+            table.iscrowd,
+            table.stated_area,
+            table.stated_bbox,
+            table.rle,
+            np.diff(table.rle_offsets),
+        )
     rle, offsets = gather_texts(table.rle, table.rle_offsets, chosen)
     return _Instances(
         image[chosen],
@@ -240,9 +258,9 @@ def text_sums(rle: NDArray[np.uint8], offsets: Int64, image_offsets: Int64) -> N
     """
     import google_crc32c
 
-    data = rle.tobytes()
     ends = offsets[image_offsets].tolist()
-    return np.array([google_crc32c.value(data[a:b]) for a, b in pairwise(ends)], np.uint32)
+    sums = (google_crc32c.value(rle[a:b].tobytes()) for a, b in pairwise(ends))
+    return np.fromiter(sums, np.uint32, len(ends) - 1)
 
 
 def align(table: RunTable, names: Sequence[str], heights: Int64, widths: Int64) -> RunTable:
@@ -326,4 +344,6 @@ def _keys(table: RunTable, image: Int64, start: int, stop: int) -> Iterator[byte
 
 
 def _concatenate(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    if len(arrays) == 1:
+        return arrays[0]
     return np.concatenate(arrays) if arrays else np.empty(0, np.int64)
