@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mtfast.errors import SourceError as SourceError
     from mtfast.errors import StoreError as StoreError
     from mtfast.export.masks import export_masks as export_masks
+    from mtfast.fetching.fetch import fetch as fetch
     from mtfast.painting.paint import semantic as semantic
     from mtfast.sources import open_source as open_source
     from mtfast.store.reading.store import open_store as open  # noqa: A004 - the library's own verb
@@ -39,6 +40,7 @@ _HOMES = {
     "derive_dataset": "mtfast.derivation",
     "diagnose": "mtfast.diagnosis.diagnose",
     "export_masks": "mtfast.export",
+    "fetch": "mtfast.fetching.fetch",
     "open": "mtfast.store.reading.store",
     "open_source": "mtfast.sources",
     "semantic": "mtfast.painting.paint",
@@ -58,6 +60,7 @@ __all__ = [
     "derive_dataset",
     "diagnose",
     "export_masks",
+    "fetch",
     "mask",
     "open",
     "open_source",

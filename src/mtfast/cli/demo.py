@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from mtfast.cli.options import workers_option
-from mtfast.cli.output import show_progress, tell
+from mtfast.cli.output import program, show_progress, tell
 from mtfast.cli.tables import NumberTable, make_console, show
 from mtfast.cli.values import NewFolder
 
@@ -63,7 +61,7 @@ def _next_lines(folder: Path) -> list[str]:
     source, store, sheet = (
         shlex.quote(str(folder / name)) for name in ("set", "mine.zarr", "mine.png")
     )
-    call = _program()
+    call = program()
     return [
         "",
         f"Next, type this with your own set in place of {source}:",
@@ -78,16 +76,3 @@ def _next_lines(folder: Path) -> list[str]:
         f"  train = mtfast.open({str(folder / 'mine.zarr')!r})['train']",
         "  image, mask = train.image(0), train.semantic(0)",
     ]
-
-
-def _program() -> str:
-    """Return how this program is called from the same shell."""
-    import shlex
-    import shutil
-
-    name = os.path.basename(sys.argv[0])  # noqa: PTH119 - as it was typed
-    if name != "mtfast":
-        return f"{shlex.quote(sys.executable)} -m mtfast"
-    found = shutil.which(name)
-    is_found = found is not None and os.path.realpath(found) == os.path.realpath(sys.argv[0])
-    return name if is_found else shlex.quote(sys.argv[0])

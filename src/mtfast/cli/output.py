@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from mtfast.progress import Progress
 
-__all__ = ["echo", "echo_json", "is_quiet", "show_progress", "tell"]
+__all__ = ["echo", "echo_json", "is_quiet", "program", "show_progress", "tell"]
 
 
 def is_quiet() -> bool:
@@ -80,3 +82,22 @@ def echo_json(content: Any) -> None:
     import json
 
     click.echo(json.dumps(content, indent=2))
+
+
+def program() -> str:
+    """Return how this program is called from the same shell.
+
+    Returns
+    -------
+    str
+        Quoted for it.
+    """
+    import shlex
+    import shutil
+
+    name = os.path.basename(sys.argv[0])  # noqa: PTH119 - as it was typed
+    if name != "mtfast":
+        return f"{shlex.quote(sys.executable)} -m mtfast"
+    found = shutil.which(name)
+    is_found = found is not None and os.path.realpath(found) == os.path.realpath(sys.argv[0])
+    return name if is_found else shlex.quote(sys.argv[0])
