@@ -179,3 +179,13 @@ def test_every_door_that_reports_takes_true(function):
     with pytest.raises(MtfastError, match="progress is 'yes'; expected True, or a function"):
         function(**others, progress="yes")
     assert "progress" in inspect.getdoc(function)
+
+
+def test_the_rate_of_work_that_is_gone_on_with(capsys, monkeypatch):
+    """What an earlier run has done took no time of this one."""
+    clock = iter([0.0, 0.0, 10.0, 10.0])
+    monkeypatch.setattr(mtfast.progress.time, "monotonic", lambda: next(clock))
+    with ProgressDisplay() as progress:
+        progress("downloading", 900, 1000)
+        progress("downloading", 1000, 1000)
+    assert capsys.readouterr().err == "downloading: 1,000 of 1,000, 10/s\n"

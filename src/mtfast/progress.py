@@ -152,6 +152,7 @@ class ProgressDisplay:
         self._task: Any = None
         self._what = ""
         self._started = self._shown = 0.0
+        self._done_before = 0
 
     def __enter__(self) -> Self:
         # A terminal that cannot move its cursor is like a pipe.
@@ -175,6 +176,7 @@ class ProgressDisplay:
         if new:
             self._what = what
             self._started = self._shown = time.monotonic()
+            self._done_before = done
         if self._bar is not None:
             if new:
                 self._task = self._bar.add_task(printable(what), total=total)
@@ -182,7 +184,8 @@ class ProgressDisplay:
         elif done == total or time.monotonic() - self._shown > SECONDS_BETWEEN_LINES:
             self._shown = time.monotonic()
             seconds = self._shown - self._started
-            rate = f", {done / seconds:,.0f}/s" if done and seconds > 0.1 else ""
+            new_ones = done - self._done_before
+            rate = f", {new_ones / seconds:,.0f}/s" if new_ones and seconds > 0.1 else ""
             print(f"{printable(what)}: {done:,} of {total:,}{rate}", file=sys.stderr, flush=True)
 
 

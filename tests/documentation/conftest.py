@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import mtfast
+from mtfast.fetching import SETS
 from mtfast.synth import make_set
 from own_sets import make_labelme_set, make_own_sets
+from record_server import serve, zip_of_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,3 +27,11 @@ def assets(tmp_path_factory) -> Path:
     for name in ("fruits", "coco", "cells"):
         mtfast.convert(folder / name, folder / f"{name}.zarr")
     return folder
+
+
+@pytest.fixture(scope="session")
+def record(assets) -> Iterator[str]:
+    """Return the address of a server on which every published set is the small one."""
+    data = zip_of_folder(assets / "Graphene")
+    with serve({known.file_name: data for known in SETS}) as server:
+        yield server.url

@@ -88,8 +88,9 @@ def bring_what_is_missing(page: Path, assets: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize("page", [p for p in pages() if blocks(p)], ids=lambda p: p.stem)
 @pytest.mark.filterwarnings("ignore:torch.jit.script:DeprecationWarning")
-def test_a_page_runs(page, assets, tmp_path, monkeypatch):
+def test_a_page_runs(page, assets, record, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MTFAST_ZENODO_URL", record)
     mpl.use("agg")
     bring_what_is_missing(page, assets, tmp_path)
     names: dict[str, object] = {}

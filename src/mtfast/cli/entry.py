@@ -215,8 +215,7 @@ def cli(verbose: bool, quiet: bool, debug: bool) -> None:
       mtfast convert GrapheneH graphene_h.zarr
       mtfast preview graphene_h.zarr sheet.png
 
-    'mtfast COMMAND --help' says all about one command. --verbose, --quiet and --debug may stand
-    before a command or after it.
+    'mtfast COMMAND --help' shows its options; those below may follow it too.
     """  # noqa: D301 - click reads the backspace
     if verbose and quiet:
         raise BadUsageError("--verbose with --quiet; expected one of the two; leave one out")

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from mtfast.atomic import PARTIAL, move, sync_tree, write_file
+from mtfast.atomic import PARTIAL, new_file, write_file
 from mtfast.paths import refuse_link
 
 __all__ = ["Origin", "Partial", "merged", "missing"]
@@ -86,11 +86,9 @@ class Partial:
         refuse_link(self.folder)
         there = _read_lines(self._lines)
         self.was_other = there is not None and there[0].differs(origin)
-        self._spans: list[Span] = []
-        if there is None or self.was_other or not self.content.is_file():
+        self._spans = [] if there is None or self.was_other else merged(there[1])
+        if not self._spans or not _has_bytes(self.content, self._spans[-1][1]):
             self._begin()
-        else:
-            self._spans = merged(there[1])
         self._note_all()
         self._descriptor = os.open(self.content, os.O_RDWR | getattr(os, "O_BINARY", 0))
         self._notes = open(self._lines, "ab", buffering=0)  # noqa: PTH123, SIM115
@@ -182,8 +180,8 @@ class Partial:
     def finish(self) -> None:
         """Put the file on the disk and give it its name."""
         self.close()
-        sync_tree(self.folder)
-        move(self.content, self.target)
+        with new_file(self.target) as place:
+            self.content.replace(place)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -250,6 +248,10 @@ def missing(spans: Iterable[Span], n_bytes: int) -> list[Span]:
         found.append((at, start))
         at = stop
     return [span for span in [*found, (at, n_bytes)] if span[0] < span[1]]
+
+
+def _has_bytes(path: Path, n_bytes: int) -> bool:
+    return path.is_file() and path.stat().st_size >= n_bytes
 
 
 def _read_lines(path: Path) -> tuple[Origin, list[Span]] | None:
