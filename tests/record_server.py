@@ -32,8 +32,9 @@ class RecordServer:
     """Files by name, how they are served, and what was asked for.
 
     ``refuse`` is called with the path of a request and the number of those before it, and returns
-    the status and headers of a refusal, or None; ``cuts`` are numbers of bytes after which the next
-    bodies end; ``open_until`` is how many bytes are sent before all bodies wait for ``go_on``.
+    the status and headers of a refusal, or None. ``cuts`` are numbers of bytes after which the next
+    bodies end, ``longest`` is how much of a range is sent, ``state_range`` makes its Content-Range.
+    ``open_until`` is how many bytes are sent before all bodies wait for ``go_on``.
     """
 
     def __init__(self, files: dict[str, bytes]) -> None:
@@ -43,6 +44,8 @@ class RecordServer:
         self.has_ranges = True
         self.refuse: Callable[[str, int], tuple[int, dict[str, str]] | None] = lambda *_: None
         self.cuts: list[int] = []
+        self.longest = 1 << 40
+        self.state_range = lambda start, stop, n_bytes: f"bytes {start}-{stop - 1}/{n_bytes}"
         self.open_until: int | None = None
         self.go_on = threading.Event()
         self.answer: bytes | None = None
@@ -125,7 +128,8 @@ class Handler(BaseHTTPRequestHandler):
         start, stop, status = 0, len(data), 200
         if asked and self.record.has_ranges:
             start, stop, status = int(asked[1]), min(int(asked[2]) + 1, len(data)), 206
-            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
+            stop = min(stop, start + self.record.longest)
+            headers["Content-Range"] = self.record.state_range(start, stop, len(data))
         self._note(path, start, stop, status)
         self.send_response(status)
         for key, value in {"Content-Length": str(stop - start), **headers}.items():

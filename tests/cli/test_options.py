@@ -190,6 +190,7 @@ ADDRESSES = [
     ("derive", [".", "s3://bucket/a", "--min-area", "3"]),
     ("derive", [".", "a", "--merge", "s3://bucket/b"]),
     ("doctor", ["https://host/set"]),
+    ("fetch", ["Real_WS2", "s3://bucket/sets"]),
     ("index", ["s3://bucket/set.zarr"]),
     ("info", ["https://host/set"]),
     ("info", [".", "--areas", "s3://bucket/a.csv"]),

@@ -246,6 +246,41 @@ def test_a_file_that_is_replaced_meanwhile_is_not_mixed(record, zips, tmp_path):
     assert names_in(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ("bytes {start}-{start}/{n}", "sends more than its"),
+        ("bytes 5-{last}/{n}", r"is sent as bytes 5-.*; expected bytes 0-1048575; try"),
+        ("bytes {start}-{n}/{n}", r"is sent as bytes 0-.*; expected bytes 0-1048575; try"),
+        ("bytes {start}-{last}/99", "was replaced while it was downloaded"),
+        ("none", r"is sent whole \(206\), where a range was asked for; expected the range"),
+    ],
+)
+def test_ranges_that_are_not_those_asked_for(record, tmp_path, stated, said):
+    def state(start, stop, n_bytes):
+        form = "bytes {start}-{last}/{n}" if stop == 1 else stated
+        return form.format(start=start, last=stop - 1, n=n_bytes)
+
+    record.state_range = state
+    with pytest.raises(RemoteError, match=said):
+        mtfast.fetch("Real_WS2", tmp_path, connections=1)
+    assert names_in(tmp_path) == []
+
+
+def test_a_range_that_is_shorter_than_asked_for(record, zips, tmp_path):
+    """A server may send less, and says so."""
+    record.longest = 700_000
+    mtfast.fetch("Real_WS2", tmp_path, connections=2)
+    assert (tmp_path / NAME).read_bytes() == zips[NAME]
+    assert max(stop - start for start, stop in record.ranges) == 700_000
+
+
+def test_a_server_that_stops_sending_ranges(record, tmp_path):
+    record.refuse = lambda path, n: setattr(record, "has_ranges", n < 4)
+    with pytest.raises(RemoteError, match=r"is sent whole \(200\), .* 2\.1 of 5\.2 MB are kept"):
+        mtfast.fetch("Real_WS2", tmp_path, connections=1)
+
+
 @pytest.mark.parametrize("answer", [b"<html>", b'{"files": [{"key": 5}]}', b'{"metadata": {}}'])
 def test_a_record_that_is_none_leads_to_the_direct_link(record, zips, tmp_path, caplog, answer):
     record.answer = answer
