@@ -180,6 +180,18 @@ def test_a_failure_midway_keeps_what_has_arrived(record, zips, tmp_path):
     assert names_in(tmp_path) == [NAME]
 
 
+def test_a_file_of_another_size_than_the_record_states(record, zips, tmp_path):
+    size = len(zips[NAME])
+    record.answer = record.record().replace(str(size).encode(), str(size + 1).encode())
+    with pytest.raises(RemoteError) as failed:
+        mtfast.fetch("Real_WS2", tmp_path)
+    assert str(failed.value) == (
+        f"{NAME} has {size:,} bytes at the server; expected {size + 1:,}, as the record states; "
+        f"try again later"
+    )
+    assert names_in(tmp_path) == []
+
+
 def stop_midway(record, folder) -> str:
     """Fetch until the third stretch is refused; return what was said."""
     record.refuse = lambda path, n: (403, {}) if n == 4 else None

@@ -139,6 +139,7 @@ class _Transfer:
             while thread.is_alive():
                 thread.join(TICK)
                 meanwhile()
+        meanwhile()
         if self.failure is not None:
             raise self.failure
 
