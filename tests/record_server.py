@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import re
+import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -154,13 +155,23 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
 
+class QuietServer(ThreadingHTTPServer):
+    """A server to which it is no news that clients hang up."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print what is not that."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def serve(files: dict[str, bytes]) -> Iterator[RecordServer]:
     """Serve files as those of the record, on threads of this process."""
     record = RecordServer(files)
     handler = type("BoundHandler", (Handler,), {"record": record})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = QuietServer(("127.0.0.1", 0), handler)
     record.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 
+import click
 import pytest
 
 from commands import invoke
 from folders import names_in
+from mtfast.cli.fetch import fetch
 from mtfast.fetching import SETS, web
 from record_server import serve, zip_of_folder
 
@@ -123,3 +125,14 @@ def test_a_folder_that_is_a_file(record, tmp_path):
 def test_a_folder_of_the_name_of_a_set(record, tmp_path):
     assert invoke("fetch", "Real_WS2", "./GrapheneL")[0] == 0
     assert names_in(tmp_path / "GrapheneL") == ["Real_WS2.zip"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [("Real_WS", ["Real_WSe2", "Real_WSe2L", "Real_WS2"]), ("sets", ["sets"]), ("./", ["./"])],
+)
+def test_what_the_shell_completes(typed, found):
+    (given,) = [p for p in fetch.params if p.name == "given"]
+    items = given.shell_complete(click.Context(fetch), typed)
+    assert [item.value for item in items] == found
+    assert {item.type for item in items} == ({"plain"} if typed == "Real_WS" else {"file"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -71,7 +72,7 @@ def test_connections_are_bounded(record, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "_receive", counted)
     mtfast.fetch("Real_WS2", tmp_path, connections=3)
     assert most == 3
-    with pytest.raises(MtfastError, match=r"^connections is 9; expected 1 to 8"):
+    with pytest.raises(MtfastError, match=r"^connections is 9; expected an integer from 1 to 8"):
         mtfast.fetch("Real_WS2", tmp_path, connections=9)
 
 
@@ -339,6 +340,31 @@ def test_no_room(record, tmp_path, monkeypatch):
         mtfast.fetch("Real_WS2", tmp_path, extract=True)
     assert record.ranges == []
     mtfast.fetch("Real_WS2", tmp_path)
+
+
+def test_a_disk_that_is_full(record, zips, tmp_path, monkeypatch):
+    write = partial.Partial.write
+
+    def fill(there, at, data):
+        if at >= 3 * MB:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(there, at, data)
+
+    monkeypatch.setattr(partial.Partial, "write", fill)
+    with pytest.raises(MtfastError, match=r"\.zip cannot be written: No space left on device; exp"):
+        mtfast.fetch("Real_WS2", tmp_path, connections=1)
+    assert n_noted(tmp_path) == 3 * MB
+    monkeypatch.undo()
+    monkeypatch.setenv("MTFAST_ZENODO_URL", record.url)
+    mtfast.fetch("Real_WS2", tmp_path)
+    assert (tmp_path / NAME).read_bytes() == zips[NAME]
+
+
+def test_a_server_that_is_busy_is_not_asked_by_another_way(record, tmp_path):
+    record.refuse = times(9, "15765514", 429)
+    with pytest.raises(RemoteError, match="429 Too Many Requests"):
+        mtfast.fetch("Real_WS2", tmp_path)
+    assert record.paths == []
 
 
 def test_no_network(tmp_path, monkeypatch):

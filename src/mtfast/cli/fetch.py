@@ -13,9 +13,21 @@ from mtfast.cli.usage import BadUsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from click.shell_completion import CompletionItem
+
+
+def _complete(ctx: click.Context, param: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Let the shell complete the name of a set, and where there is none a path."""
+    from click.shell_completion import CompletionItem
+
+    from mtfast.fetching.catalogue import SETS
+
+    names = [known.name for known in SETS if known.name.startswith(typed)]
+    return [CompletionItem(name) for name in names] or [CompletionItem(typed, type="file")]
+
 
 @click.command()
-@click.argument("given", metavar="NAME... [DIR]", nargs=-1)
+@click.argument("given", metavar="NAME... [DIR]", nargs=-1, shell_complete=_complete)
 @click.option("--list", "as_list", is_flag=True, help="List all sets; so does no NAME at all.")
 @click.option("--extract", is_flag=True, help="Unpack each set into a folder of its name.")
 @click.option("--remove-zip", is_flag=True, help="Remove each zip when it is unpacked.")

@@ -7,13 +7,14 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from mtfast.arguments import as_integer
 from mtfast.atomic import check_new_folder, locked
 from mtfast.errors import MtfastError, RemoteError, counted
 from mtfast.fetching.catalogue import PublishedSet, find_sets
 from mtfast.fetching.download import Checksum, download, sizes_differ
 from mtfast.fetching.extract import extract as extract_zip
 from mtfast.fetching.record import RemoteFile, direct_file, published_files
-from mtfast.fetching.web import UnreachableError, Web
+from mtfast.fetching.web import BusyError, UnreachableError, Web
 from mtfast.paths import target_path
 from mtfast.progress import Progress, shows_progress
 
@@ -81,7 +82,12 @@ def fetch(
     Source: the MaskTerial data sets, https://zenodo.org/records/15765514.
     """
     wanted = find_sets(names)
-    _check_options(extract, remove_zip, connections)
+    connections = as_integer("connections", connections, 1, MOST_CONNECTIONS)
+    if remove_zip and not extract:
+        raise MtfastError(
+            "remove_zip without extract; expected both, as nothing would be left; add extract or "
+            "leave out remove_zip"
+        )
     place = _make_folder(folder)
     with Web() as web:
         job = _Job(web, place, connections, progress, tell or logger.info)
@@ -102,20 +108,8 @@ def known_sizes() -> dict[str, int]:
         If it does not answer.
     """
     with Web() as web:
-        files = published_files(web).values()
+        files = published_files(web, tries=1).values()
     return {Path(file.name).stem: file.n_bytes for file in files if file.n_bytes is not None}
-
-
-def _check_options(extract: bool, remove_zip: bool, connections: int) -> None:
-    if remove_zip and not extract:
-        raise MtfastError(
-            "remove_zip without extract; expected both, as nothing would be left; add extract or "
-            "leave out remove_zip"
-        )
-    if not 1 <= connections <= MOST_CONNECTIONS:
-        raise MtfastError(
-            f"connections is {connections}; expected 1 to {MOST_CONNECTIONS}; choose another number"
-        )
 
 
 def _make_folder(folder: str | os.PathLike[str]) -> Path:
@@ -205,7 +199,7 @@ def _ask_record(web: Web) -> dict[str, RemoteFile]:
     """Return the files of the record; none if it cannot say, but its server answers."""
     try:
         return published_files(web)
-    except UnreachableError:
+    except (BusyError, UnreachableError):
         raise
     except RemoteError as error:
         logger.warning("%s; going on with the direct link, which has no checksum", error)

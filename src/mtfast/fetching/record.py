@@ -17,7 +17,7 @@ import msgspec
 
 from mtfast.addresses import WEB
 from mtfast.errors import MtfastError, RemoteError, counted, shown
-from mtfast.fetching.web import Web
+from mtfast.fetching.web import MOST_FAILURES_AT_FIRST, Web
 
 __all__ = ["RECORD", "SERVER", "RemoteFile", "direct_file", "published_files"]
 
@@ -65,12 +65,14 @@ class _Record(msgspec.Struct):
     files: list[_File]
 
 
-def published_files(web: Web) -> dict[str, RemoteFile]:
+def published_files(web: Web, tries: int = MOST_FAILURES_AT_FIRST) -> dict[str, RemoteFile]:
     """Ask the record for its files.
 
     Parameters
     ----------
     web : Web
+    tries : int
+        How often at most.
 
     Returns
     -------
@@ -83,7 +85,7 @@ def published_files(web: Web) -> dict[str, RemoteFile]:
         If it cannot be asked, or answers something else.
     """
     url = f"{_server()}/api/records/{RECORD}"
-    text = web.patiently(lambda: _read(web, url))
+    text = web.patiently(lambda: _read(web, url), tries)
     try:
         record = msgspec.json.decode(text, type=_Record)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -15,7 +15,14 @@ from mtfast.version import installed_version
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
-__all__ = ["PassingError", "StoppedError", "UnreachableError", "Web"]
+__all__ = [
+    "MOST_FAILURES_AT_FIRST",
+    "BusyError",
+    "PassingError",
+    "StoppedError",
+    "UnreachableError",
+    "Web",
+]
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -49,6 +56,10 @@ class PassingError(RemoteError):
 
 class UnreachableError(PassingError):
     """There was no connection at all."""
+
+
+class BusyError(PassingError):
+    """Too many requests: others are not welcome either."""
 
 
 class StoppedError(Exception):
@@ -149,12 +160,14 @@ class Web:
                 return
             yield data
 
-    def patiently(self, attempt: Callable[[], T]) -> T:
+    def patiently(self, attempt: Callable[[], T], most: int = MOST_FAILURES_AT_FIRST) -> T:
         """Call a function that makes a request, again if it fails and that may pass.
 
         Parameters
         ----------
         attempt : callable
+        most : int
+            How many failures in a row are too many.
 
         Returns
         -------
@@ -172,7 +185,7 @@ class Web:
                 return attempt()
             except PassingError as error:
                 failures += 1
-                self.bear(error, failures, MOST_FAILURES_AT_FIRST)
+                self.bear(error, failures, most)
 
     def bear(self, error: PassingError, failures: int, most: int = MOST_FAILURES) -> None:
         """Let all threads wait before their next requests, or raise what has failed too often.
@@ -328,7 +341,8 @@ def _refusal(url: str, answer: BaseHTTPResponse) -> RemoteError:
         asked = _asked_to_wait(answer)
         wait = f"wait {asked:,.0f} s" if asked else "wait"
         advice = f"{wait} and {_TRY_LATER}"
-        error = PassingError(f"{host} answers {status}; expected the file; {advice}")
+        kind = BusyError if answer.status == _TOO_MANY else PassingError
+        error = kind(f"{host} answers {status}; expected the file; {advice}")
         error.asked = asked
         return error
     if answer.status in (401, 403):
