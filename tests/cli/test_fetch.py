@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
 import re
 import shlex
+import subprocess
+import sys
 
 import click
 import pytest
@@ -136,3 +141,31 @@ def test_what_the_shell_completes(typed, found):
     items = given.shell_complete(click.Context(fetch), typed)
     assert [item.value for item in items] == found
     assert {item.type for item in items} == ({"plain"} if typed == "Real_WS" else {"file"})
+
+
+def test_lines_on_a_terminal_stand_below_the_bar(record, tmp_path):
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mtfast", "fetch", "Real_WS2"],
+        stdout=follower,
+        stderr=follower,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "100"},
+    )
+    os.close(follower)
+    said = b""
+    with contextlib.suppress(OSError):
+        while part := os.read(leader, 4096):
+            said += part
+    os.close(leader)
+    assert process.wait() == 0
+    bar, _, lines = said.decode().rpartition("\x1b")
+    assert "2/2" in bar
+    assert "MB; its md5 is that of the record" in lines
+    assert "Next:\r\n" in lines
+
+
+def test_sets_that_have_come_are_told_when_one_fails(record, tmp_path):
+    status, said, errors = invoke("fetch", "Real_WS2", "Real_GrapheneM")
+    assert (status, len(said.splitlines())) == (2, 1)
+    assert said.startswith("Real_WS2.zip: ")
+    assert "the record has no Real_GrapheneM.zip" in errors

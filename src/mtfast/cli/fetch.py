@@ -59,18 +59,23 @@ def fetch(
         )
     from mtfast.fetching import fetch as fetch_sets
 
-    with show_progress() as progress:
-        made = fetch_sets(
-            names,
-            folder,
-            extract=extract,
-            remove_zip=remove_zip,
-            connections=connections,
-            progress=progress,
-            tell=tell,
-        )
-    for line in _next_lines(made):
-        tell(line)
+    # A bar would be drawn over what is printed beside it.
+    told: list[str] = []
+    try:
+        with show_progress() as progress:
+            made = fetch_sets(
+                names,
+                folder,
+                extract=extract,
+                remove_zip=remove_zip,
+                connections=connections,
+                progress=progress,
+                tell=told.append,
+            )
+        told += _next_lines(made)
+    finally:
+        for line in told:
+            tell(line)
 
 
 def _names_and_folder(given: tuple[str, ...]) -> tuple[list[str], str]:
