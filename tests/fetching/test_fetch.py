@@ -127,7 +127,7 @@ def test_failures_midway_are_counted_from_the_last_byte_on(record, zips, tmp_pat
     assert len(record.ranges) == web.MOST_FAILURES + 4
 
 
-def test_a_server_that_asks_for_time_gets_it(record, zips, tmp_path, monkeypatch):
+def test_a_server_that_asks_for_time_gets_it(record, zips, tmp_path, monkeypatch, caplog):
     rests: list[float] = []
     monkeypatch.setattr(
         web.Web, "_rest", lambda client: rests.append(client._not_before - time.monotonic())
@@ -135,6 +135,8 @@ def test_a_server_that_asks_for_time_gets_it(record, zips, tmp_path, monkeypatch
     record.refuse = times(1, "/content", 429, {"Retry-After": "200"})
     mtfast.fetch("Real_WS2", tmp_path, connections=1)
     assert (tmp_path / NAME).read_bytes() == zips[NAME]
+    (said,) = caplog.messages
+    assert said.endswith("answers 429 Too Many Requests; trying again in 200 s")
     # Of the record and of the first byte; from then on all requests wait.
     assert [seconds > 100 for seconds in rests] == [False] * 2 + [True] * 7
 

@@ -34,6 +34,8 @@ SHORTEST, LONGEST = 32 << 20, 256 << 20
 NOTED = 256 << 10
 # Between looks at the threads.
 TICK = 0.1
+# More than a thread takes to end, unless it waits for a connection.
+SECONDS_TO_END = 0.5
 # 0.1 s of MD5.
 HASHED_AT_ONCE = 64 << 20
 BLOCK = 1 << 20
@@ -142,6 +144,12 @@ class _Transfer:
         meanwhile()
         if self.failure is not None:
             raise self.failure
+
+    def join(self) -> None:
+        """Let threads that were stopped note what they have written."""
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(SECONDS_TO_END)
 
     def _work(self) -> None:
         try:
@@ -334,6 +342,7 @@ def _bring_stretches(
         transfer.run(meanwhile)
     except BaseException:
         web.stop()
+        transfer.join()
         raise
 
 

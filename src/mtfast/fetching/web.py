@@ -32,6 +32,8 @@ CONNECT_SECONDS, SILENT_SECONDS = 10.0, 60.0
 # next try double.
 MOST_FAILURES_AT_FIRST, MOST_FAILURES = 3, 6
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+# Nobody wonders about a bar that stands still for less.
+SHORT_WAIT = 5.0
 # A server that asks for more is left alone.
 LONGEST_ASKED = 300.0
 REDIRECTS = 5
@@ -74,6 +76,7 @@ class Web:
     """
 
     def __init__(self) -> None:
+        self._agent = f"mtfast/{installed_version()}"
         self._pools: dict[str | None, Any] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -206,7 +209,9 @@ class Web:
         if failures >= most or error.asked > LONGEST_ASKED:
             raise error
         seconds = max(error.asked, min(FIRST_WAIT * 2 ** (failures - 1), LONGEST_WAIT))
-        logger.info("%s; trying again in %.0f s", error, seconds)
+        what = str(error).partition("; expected")[0]
+        level = logging.INFO if seconds < SHORT_WAIT else logging.WARNING
+        logger.log(level, "%s; trying again in %.0f s", what, seconds)
         with self._lock:
             self._not_before = max(self._not_before, time.monotonic() + seconds)
 
@@ -243,7 +248,7 @@ class Web:
                 "GET",
                 url,
                 headers={
-                    "User-Agent": f"mtfast/{installed_version()}",
+                    "User-Agent": self._agent,
                     "Accept-Encoding": "identity",
                     **headers,
                 },
