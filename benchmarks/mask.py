@@ -58,6 +58,7 @@ OPERATIONS = {
     "merge, and": lambda a: mask.merge(a.rles, intersect=True),
     "pad": lambda a: mask.pad(a.rles, *MARGINS),
     "paint": lambda a: mask.paint(a.rles, a.frame, 1),
+    "polygons": lambda a: mask.polygons(a.rles),
     "rot90": lambda a: mask.rot90(a.rles),
     "toBbox": lambda a: mask.toBbox(a.rles),
     "to_label_map": lambda a: mask.to_label_map(a.rles, out=a.frame),

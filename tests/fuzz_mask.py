@@ -17,7 +17,7 @@ import math
 import pkgutil
 import random
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -416,9 +416,34 @@ def shaped(rng: random.Random) -> Trial:
     return Trial(function, (batch.given, *arguments), {}, answer)
 
 
+def inside(masks: Any) -> int | list[int]:
+    """Areas of the polygons of masks, by the shoelace formula."""
+
+    def area_of(polygons: list[mask.Polygon]) -> int:
+        rings = [ring for polygon in polygons for ring in (polygon.outer, *polygon.holes)]
+        following = [np.roll(ring, -1, axis=0) for ring in rings]
+        pairs = zip(rings, following, strict=True)
+        return sum(int((a[:, 0] * b[:, 1] - b[:, 0] * a[:, 1]).sum()) for a, b in pairs) // 2
+
+    found = mask.polygons(masks)
+    if isinstance(masks, Mapping):
+        return area_of(found)
+    return [area_of(polygons) for polygons in found]
+
+
+def outline(rng: random.Random) -> Trial:
+    """Polygons of small masks."""
+    batch = a_batch(rng, rng.choice(((1, 9), (9, 1), (12, 13), (0, 4), (4, 0), (33, 5))))
+    answer: Any = REFUSED
+    if None not in batch.read:
+        answer = [int(np.sum(counts[1::2])) for _, _, counts in batch.read]
+        answer = answer[0] if batch.single else answer
+    return Trial(inside, (batch.given,), {}, answer)
+
+
 TARGETS: tuple[Callable[[random.Random], Trial], ...] = (
     *(decode, area, box, to_uncompressed, validate, merge, iou, iou_of_boxes, encode),
-    *(from_label_map, objects, objects_of_junk, to_label_map, shaped, paint),
+    *(from_label_map, objects, objects_of_junk, to_label_map, shaped, outline, paint),
 )
 
 

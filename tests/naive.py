@@ -189,6 +189,39 @@ def components(pixels: np.ndarray, connectivity: int) -> list[np.ndarray]:
     return parts
 
 
+def rings(part: np.ndarray) -> list[list[tuple[int, int]]]:
+    """Walk around a connected mask side by side of its pixels, foreground on the right hand."""
+    sides = {}
+    around = np.pad(part, 1)
+    for y, x in zip(*np.nonzero(part), strict=True):
+        ways = [((0, 0), (1, 0)), ((1, 0), (1, 1)), ((1, 1), (0, 1)), ((0, 1), (0, 0))]
+        outside = [(0, 1), (1, 2), (2, 1), (1, 0)]
+        for (start, end), (dy, dx) in zip(ways, outside, strict=True):
+            if not around[y + dy, x + dx]:
+                begin = (int(x) + start[0], int(y) + start[1])
+                sides.setdefault(begin, []).append((end[0] - start[0], end[1] - start[1]))
+    found = []
+    while sides:
+        start = place = min(sides)
+        way = sides[place][0]
+        ring = []
+        while True:
+            ways = sides[place]
+            # Where there are two, to the left: around the background.
+            left = (way[1], -way[0])
+            new = left if left in ways and len(ways) == 2 else ways[0]
+            ways.remove(new)
+            if not ways:
+                del sides[place]
+            if new != way or not ring:
+                ring.append(place)
+            place, way = (place[0] + new[0], place[1] + new[1]), new
+            if place == start:
+                break
+        found.append(ring)
+    return found
+
+
 def eroded(pixels: np.ndarray, n: int, connectivity: int, border: int) -> np.ndarray:
     """Take n times away what has background beside it."""
     height, width = pixels.shape

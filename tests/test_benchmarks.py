@@ -20,6 +20,7 @@ import mtfast
 import mtfast.mask
 from benchmarks import (
     chart,
+    contours,
     data,
     evaluation,
     export,
@@ -292,6 +293,14 @@ def test_jobs_are_measured():
     rows = list(jobs.measure(jobs.TINY))
     assert len({row.job for row in rows}) == len(rows) == 4
     assert all(row.ours > 0 and row.baseline_seconds > 0 for row in rows)
+
+
+def test_polygons_are_measured(cache, capsys):
+    pytest.importorskip("cv2", reason="OpenCV is in the group 'bench'")
+    contours.main(["--quick"])
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert len(rows) == 8
+    assert all(row.count("|") == 8 for row in rows)
 
 
 def test_loaders_are_measured(tmp_path):

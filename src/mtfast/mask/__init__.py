@@ -15,6 +15,7 @@ before anything is written; the message names the first bad mask of a list.
 :mod:`.measures`     area, toBbox, iou
 :mod:`.operations`   merge, components, erode, boundary, crop, pad, flip, rot90
 :mod:`.label_maps`   to_label_map, from_label_map
+:mod:`.outlines`     polygons
 :mod:`.overlay`      paint: into a frame that keeps its background
 :mod:`.py_objects`   frPyObjects (polygons, boxes), to_uncompressed
 :mod:`.validation`   validate
@@ -28,6 +29,7 @@ from mtfast.mask.label_maps import from_label_map, to_label_map
 from mtfast.mask.measures import area, iou, toBbox
 from mtfast.mask.monkey_patch import install, uninstall
 from mtfast.mask.operations import boundary, components, crop, erode, flip, merge, pad, rot90
+from mtfast.mask.outlines import Polygon, polygons
 from mtfast.mask.overlay import paint
 from mtfast.mask.pixels import decode, encode
 from mtfast.mask.py_objects import frPyObjects, to_uncompressed
@@ -35,6 +37,7 @@ from mtfast.mask.validation import validate
 from mtfast.public import public_names
 
 __all__ = [
+    "Polygon",
     "area",
     "boundary",
     "components",
@@ -50,6 +53,7 @@ __all__ = [
     "merge",
     "pad",
     "paint",
+    "polygons",
     "rot90",
     "toBbox",
     "to_label_map",

@@ -10,6 +10,7 @@ of the same pixels. A batch is an :class:`Rles`.
 :func:`merge`, :func:`combine`              merge all masks into one; combine masks in pairs
 :func:`union_areas`                         how many pixels groups of masks cover
 :func:`components`                          split masks into connected components
+:func:`to_polygons`                         outline masks: rings and holes
 :func:`erode`, :func:`boundary`             what erosion leaves of masks, what it takes away
 :func:`crop`, :func:`pad`, :func:`flip`,    transform masks as their images are transformed
 :func:`rot90`
@@ -18,6 +19,7 @@ of the same pixels. A batch is an :class:`Rles`.
 
 from mtfast.rles.batch import Rles
 from mtfast.rles.boolean import combine, merge, minus, xor
+from mtfast.rles.contours import Polygons, to_polygons
 from mtfast.rles.measures import (
     SharedPixels,
     bbox_iou,
@@ -31,6 +33,7 @@ from mtfast.rles.transforms import crop, flip, pad, rot90
 
 __all__ = [
     "Components",
+    "Polygons",
     "Rles",
     "SharedPixels",
     "bbox_iou",
@@ -47,6 +50,7 @@ __all__ = [
     "minus",
     "pad",
     "rot90",
+    "to_polygons",
     "union_areas",
     "xor",
 ]

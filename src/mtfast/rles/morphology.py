@@ -64,10 +64,29 @@ def components(rles: Rles, connectivity: Literal[4, 8] = 4) -> Components:
     Source: union-find over runs, as in L. He, Y. Chao, K. Suzuki, A run-based two-scan labeling
     algorithm, IEEE Trans. Image Process. 17 (2008).
     """
+    connectivity = one_of("connectivity", connectivity, (4, 8))
+    parts, offsets = split_components(toggles_of(rles, "rles"), connectivity)
+    found = rles_of_toggles(*parts[:4])
+    return Components(found, offsets)
+
+
+def split_components(lists: ToggleLists, connectivity: int) -> tuple[ToggleLists, Int64]:
+    """Split lists of toggles; see :func:`components`.
+
+    Parameters
+    ----------
+    lists : ToggleLists
+    connectivity : 4 or 8
+
+    Returns
+    -------
+    parts : ToggleLists
+        One list for each component.
+    offsets : (n + 1,) int64
+        The components of mask k are offsets[k] .. offsets[k + 1] - 1.
+    """
     from mtfast.kernels.operations import components as kernels
 
-    connectivity = one_of("connectivity", connectivity, (4, 8))
-    lists = toggles_of(rles, "rles")
     longest, total = lists.longest, lists.toggles.size
     starts, stops, parents, ends = allocate(4 * longest).reshape(4, longest)
     out, out_offsets, component_offsets = (
@@ -87,8 +106,15 @@ def components(rles: Rles, connectivity: Literal[4, 8] = 4) -> Components:
         component_offsets,
     )
     owners = np.repeat(np.arange(lists.n), np.diff(component_offsets))
-    found = rles_of_toggles(out, out_offsets[: n + 1], lists.heights[owners], lists.widths[owners])
-    return Components(found, component_offsets)
+    out_offsets = out_offsets[: n + 1]
+    parts = ToggleLists(
+        out,
+        out_offsets,
+        lists.heights[owners],
+        lists.widths[owners],
+        int(np.diff(out_offsets).max(initial=0)),
+    )
+    return parts, component_offsets
 
 
 def erode(
