@@ -268,6 +268,11 @@ def test_names_of_images_lead_nowhere(tmp_path, name):
     mtfast.convert(coco, place / "made" / "s.zarr")
     export_masks(place / "made" / "s.zarr", place / "made" / "png", format="png")
     mtfast.derive_dataset(coco, place / "made" / "set", class_agnostic=True)
+    for form in ("coco", "yolo", "geojson", "labelme"):
+        for given, made in ((coco, form), (place / "made" / "s.zarr", f"s_{form}")):
+            out = place / "made" / made
+            mtfast.export_annotations(given, out, format=form)
+            assert {p.stem for p in out.rglob("*.jpg")} == {"out", "b"}
     after = {path for path in tmp_path.rglob("*") if place / "made" not in path.parents}
     assert after - before == {place / "made"}
     assert (place / "made" / "png" / "train_semantic_masks" / "out.png").exists()

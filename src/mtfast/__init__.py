@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mtfast.errors import StoreError as StoreError
     from mtfast.export.masks import export_masks as export_masks
     from mtfast.fetching.fetch import fetch as fetch
+    from mtfast.interchange import export_annotations as export_annotations
     from mtfast.painting.paint import semantic as semantic
     from mtfast.sources import open_source as open_source
     from mtfast.store.reading.store import open_store as open  # noqa: A004 - the library's own verb
@@ -39,6 +40,7 @@ _HOMES = {
     "convert": "mtfast.conversion.convert",
     "derive_dataset": "mtfast.derivation",
     "diagnose": "mtfast.diagnosis.diagnose",
+    "export_annotations": "mtfast.interchange",
     "export_masks": "mtfast.export",
     "fetch": "mtfast.fetching.fetch",
     "open": "mtfast.store.reading.store",
@@ -59,6 +61,7 @@ __all__ = [
     "convert",
     "derive_dataset",
     "diagnose",
+    "export_annotations",
     "export_masks",
     "fetch",
     "mask",

@@ -295,6 +295,7 @@ COMMANDS = (
     "demo",
     "derive",
     "doctor",
+    "export",
     "info",
     "masks",
     "preview",

@@ -27,6 +27,7 @@ FUNCTIONS = {
     "demo": "mtfast.demo.run_demo",
     "derive": "mtfast.derivation.derive_dataset",
     "doctor": "mtfast.diagnosis.diagnose.diagnose",
+    "export": "mtfast.interchange.export_annotations",
     "index": "mtfast.conversion.crop_index.add_crop_index",
     "masks": "mtfast.export.export_masks",
     "preview": "mtfast.report.preview.preview",
@@ -60,6 +61,7 @@ def called_with(monkeypatch, command: str, *arguments: str) -> dict[str, object]
         ("convert", ["--semantic", "annotations_9"], ["--variant", "annotations_9"]),
         ("convert", ["--semantic=annotations_9"], ["--variant=annotations_9"]),
         ("masks", ["--semantic", "v"], ["--variant", "v"]),
+        ("export", ["--semantic", "v"], ["--variant", "v"]),
         ("verify", ["--semantic", "v"], ["--variant", "v"]),
         ("bench", ["--semantic", "v"], ["--variant", "v"]),
         ("convert", ["--images", "jpeg"], ["--images", "keep"]),
@@ -70,7 +72,7 @@ def called_with(monkeypatch, command: str, *arguments: str) -> dict[str, object]
     ],
 )
 def test_older_spellings_work_and_are_not_shown(monkeypatch, command, older, today):
-    positional = ["a", "b"] if command in ("convert", "derive", "masks") else ["a"]
+    positional = ["a", "b"] if command in ("convert", "derive", "export", "masks") else ["a"]
     expected = called_with(monkeypatch, command, *positional, *today)
     found = called_with(monkeypatch, command, *positional, *older)
     for given in (expected, found):
@@ -190,6 +192,8 @@ ADDRESSES = [
     ("derive", [".", "s3://bucket/a", "--min-area", "3"]),
     ("derive", [".", "a", "--merge", "s3://bucket/b"]),
     ("doctor", ["https://host/set"]),
+    ("export", ["gs://bucket/set", "a"]),
+    ("export", [".", "s3://bucket/a"]),
     ("fetch", ["Real_WS2", "s3://bucket/sets"]),
     ("index", ["s3://bucket/set.zarr"]),
     ("info", ["https://host/set"]),
@@ -226,6 +230,8 @@ def test_every_command_with_a_path_is_asked_for_an_address():
 @pytest.mark.parametrize(
     "call",
     [
+        lambda: mtfast.export_annotations("s3://b/a", "out"),
+        lambda: mtfast.export_annotations(".", "s3://b/a"),
         lambda: mtfast.export_masks("s3://b/a", "out"),
         lambda: mtfast.export_masks(".", "s3://b/a"),
         lambda: mtfast.verify("s3://b/a"),
@@ -303,7 +309,7 @@ def test_what_is_said_after_an_interrupt(monkeypatch, command):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli.commands[command], "callback", interrupted)
-    outs = {"convert": "b", "derive": "b", "masks": "b", "preview": "b.png"}
+    outs = {"convert": "b", "derive": "b", "export": "b", "masks": "b", "preview": "b.png"}
     arguments = [] if command == "demo" else ["a", *filter(None, [outs.get(command)])]
     status, _, errors = invoke("--verbose", command, *arguments)
     assert status == 130

@@ -24,6 +24,7 @@ FILES = [
 FOLDERS = [
     ["convert", "SET", "OUT"],
     ["masks", "SET", "OUT"],
+    ["export", "SET", "OUT"],
     ["derive", "SET", "OUT", "--min-area", "300"],
     ["synth", "OUT"],
     ["demo", "OUT"],

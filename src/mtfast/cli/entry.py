@@ -17,6 +17,7 @@ from mtfast.cli.convert import convert
 from mtfast.cli.demo import demo
 from mtfast.cli.derive import derive
 from mtfast.cli.doctor import doctor
+from mtfast.cli.export import export
 from mtfast.cli.fetch import fetch
 from mtfast.cli.group import PipeError, SectionedGroup
 from mtfast.cli.index import index
@@ -189,7 +190,7 @@ def _echo_versions(context: click.Context, _: click.Parameter, wanted: bool) -> 
     context_settings={"help_option_names": ["-h", "--help"]},
     sections={
         "Start here": [demo, fetch],
-        "Make a dataset": [synth, derive, masks],
+        "Make a dataset": [synth, derive, masks, export],
         "Look at a dataset": [info, preview, doctor, verify],
         "Convert a dataset to a store": [convert, index, check],
         "Train on a store": [bench],

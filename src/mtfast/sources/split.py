@@ -59,6 +59,11 @@ class SourceSplit:
         return f"<split {self.name!r} of {self._source.name}: {describe(self.variants)}>"
 
     @property
+    def source(self) -> Source:
+        """What it is a split of."""
+        return self._source
+
+    @property
     def has_images(self) -> bool:
         """Whether the file of any image is there that its annotations list."""
         names, *_ = self._listed or _sizes_of(self.examine(self.semantic_variant).table)

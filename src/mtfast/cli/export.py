@@ -1,0 +1,107 @@
+"""``mtfast export``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mtfast.cli.options import (
+    DATASET,
+    bad_option,
+    dataset_of,
+    image_folder_option,
+    splits_option,
+    variant_option,
+)
+from mtfast.cli.output import show_progress, tell
+from mtfast.cli.values import Choice, LocalPath, NewFolder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mtfast.interchange import ExportedAnnotations
+    from mtfast.sources.bad_records import Policy
+
+
+@click.command()
+@click.argument("dataset", metavar=DATASET, type=LocalPath())
+@click.argument("out", type=NewFolder())
+@click.option(
+    "--format",
+    metavar="FORMAT",
+    type=Choice(["coco", "yolo", "geojson", "labelme"]),
+    default="coco",
+    show_default=True,
+    help="coco, yolo, geojson or labelme; see above.",
+)
+@splits_option
+@variant_option
+@click.option(
+    "--images",
+    metavar="HOW",
+    type=Choice(["link", "copy", "none"]),
+    default="link",
+    show_default=True,
+    help="Link image files, copy them, or leave them out: link, copy, none.",
+)
+@click.option(
+    "--shapes",
+    metavar="KIND",
+    type=Choice(["mask", "polygon"]),
+    show_default="mask",
+    help="labelme: a mask for each instance, or a polygon for each of its parts.",
+)
+@image_folder_option
+@bad_option
+def export(
+    dataset: Path,
+    out: Path,
+    format: Any,  # noqa: A002 - named as the option
+    splits: tuple[str, ...],
+    variant: str | None,
+    images: Any,
+    shapes: Any,
+    image_folder: Path | None,
+    bad: Policy,
+) -> None:
+    """Write annotations for other tools.
+
+    \b
+      coco     OUT/annotations/instances_SPLIT.json
+      yolo     OUT/data.yaml, OUT/labels/SPLIT/STEM.txt
+      geojson  OUT/SPLIT/STEM.geojson, for QuPath
+      labelme  OUT/SPLIT/STEM.json
+
+    Images are beside STEM.geojson and STEM.json, else in OUT/images/SPLIT. What a format cannot
+    hold is counted.
+    """  # noqa: D301 - click reads the backspace
+    from mtfast.interchange import export_annotations
+
+    with show_progress() as progress:
+        done = export_annotations(
+            dataset_of(dataset, image_folder, bad),
+            out,
+            format=format,
+            splits=splits or None,
+            variant=variant,
+            images=images,
+            shapes=shapes,
+            progress=progress,
+        )
+    _tell_all(done)
+
+
+def _tell_all(done: ExportedAnnotations) -> None:
+    from mtfast.errors import counted
+
+    counts = ", ".join(
+        f"{counted(done.n_instances[split], 'instance')} on {counted(n, 'image')} of {split} "
+        f"({done.variants[split]})"
+        for split, n in done.n_images.items()
+    )
+    tell(f"{done.path}: {counts}; {counted(done.n_image_files, 'image file')}")
+    for note in done.notes:
+        tell(f"note: {note}")
+    for line in done.loss_lines():
+        tell(f"note: {line}")

@@ -1,0 +1,112 @@
+"""labelme: ``SPLIT/STEM.json`` beside each image, with masks or polygons.
+
+Source: ``labelme/_label_file.py`` and ``labelme/utils/shape.py`` of https://github.com/wkentaro/labelme
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mtfast.interchange.annotation_format import FormatOfImages, ImageFile, rasterised
+from mtfast.interchange.bridges import bridged
+from mtfast.mask import crop, decode, polygons
+from mtfast.paths import base_name
+from mtfast.table import Category, RunTable
+
+__all__ = ["Labelme"]
+
+# Of labelme, whose files have been like that since.
+_VERSION = "5.5.0"
+
+
+class Labelme(FormatOfImages):
+    """Writes a mask for each instance, or a polygon for each of its parts.
+
+    Parameters
+    ----------
+    categories : tuple of Category
+    as_polygons : bool
+        Holes are joined with the outline by bridges, and parts of an instance share a ``group_id``.
+    """
+
+    ending = ".json"
+
+    def __init__(self, categories: Sequence[Category], as_polygons: bool) -> None:
+        super().__init__(categories)
+        self.as_polygons = as_polygons
+
+    def write_image(self, table: RunTable, file: str) -> ImageFile:
+        """Write the shapes of an image.
+
+        Parameters
+        ----------
+        table : RunTable
+        file : str
+
+        Returns
+        -------
+        ImageFile
+        """
+        shapes, kept, again = (self._polygons if self.as_polygons else self._masks)(table)
+        content: dict[str, Any] = {
+            "version": _VERSION,
+            "flags": {},
+            "shapes": shapes,
+            "imagePath": base_name(file),
+            "imageData": None,
+            "imageHeight": int(table.heights[0]),
+            "imageWidth": int(table.widths[0]),
+        }
+        data = msgspec.json.format(msgspec.json.encode(content), indent=2)
+        return ImageFile(data, np.array(kept, np.int64), again)
+
+    def _shape(self, table: RunTable, k: int, kind: str, points: Any) -> dict[str, Any]:
+        return {
+            "label": self.names[int(table.category_ids[k])],
+            "points": points,
+            "group_id": None,
+            "description": "",
+            "shape_type": kind,
+            "flags": {"iscrowd": True} if table.iscrowd[k] else {},
+            "mask": None,
+        }
+
+    def _masks(self, table: RunTable) -> tuple[list[dict[str, Any]], list[int], None]:
+        kept = np.flatnonzero(table.area() > 0).tolist()
+        boxes = table.bbox().astype(np.int64).tolist()
+        shapes = []
+        for k in kept:
+            x, y, width, height = boxes[k]
+            corners = [[x, y], [x + width - 1, y + height - 1]]
+            (cut,) = crop(table[k : k + 1], y, x, height, width)
+            mask = _png(decode(cut, order="C"))
+            shapes.append(self._shape(table, k, "mask", corners) | {"mask": mask})
+        return shapes, kept, None
+
+    def _polygons(self, table: RunTable) -> tuple[list[dict[str, Any]], list[int], Any]:
+        shapes, kept, rings = [], [], []
+        for k, parts in enumerate(polygons(table)):
+            if parts:
+                drawn = [bridged(*part) for part in parts]
+                group = k if len(parts) > 1 else None
+                shapes += [
+                    self._shape(table, k, "polygon", ring.tolist()) | {"group_id": group}
+                    for ring in drawn
+                ]
+                kept.append(k)
+                rings.append([ring.ravel().tolist() for ring in drawn])
+        return shapes, kept, rasterised(rings, table)
+
+
+def _png(pixels: NDArray[np.uint8]) -> str:
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return b64encode(file.getvalue()).decode("ascii")

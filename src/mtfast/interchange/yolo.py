@@ -1,0 +1,148 @@
+"""YOLO's segments: ``labels/SPLIT/STEM.txt``, ``images/SPLIT/`` and ``data.yaml``.
+
+A line is the number of a class and the corners of one ring, as fractions of the sides of the image.
+
+Source: https://docs.ultralytics.com/datasets/segment/
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtfast.errors import counted
+from mtfast.interchange.annotation_format import FormatOfImages, ImageFile, rasterised
+from mtfast.interchange.bridges import bridged, joined
+from mtfast.interchange.inputs import SplitInput
+from mtfast.interchange.names import with_ending
+from mtfast.mask import polygons
+from mtfast.table import Category, RunTable
+
+__all__ = ["Yolo"]
+
+# Ultralytics asks for both of them.
+_EXPECTED = ("train", "val")
+_DIGITS = 6
+
+
+class Yolo(FormatOfImages):
+    """Writes a ring for each instance: holes and parts are joined by bridges.
+
+    Crowds are left out, as they would be instances.
+    """
+
+    ending = ".txt"
+
+    def __init__(self, categories: Sequence[Category]) -> None:
+        super().__init__(categories)
+        self.number_of = {category.id: k for k, category in enumerate(categories)}
+
+    def image_folder(self, split: str) -> str:
+        """Return the folder of the images of a split.
+
+        Parameters
+        ----------
+        split : str
+
+        Returns
+        -------
+        str
+        """
+        return f"images/{split}"
+
+    def annotation_file(self, split: str, file: str) -> str:
+        """Return where the annotations of an image are: where its path has labels for images.
+
+        Parameters
+        ----------
+        split, file : str
+
+        Returns
+        -------
+        str
+        """
+        return f"labels/{split}/{with_ending(file, self.ending)}"
+
+    def write_image(self, table: RunTable, file: str) -> ImageFile:
+        """Write the lines of an image.
+
+        Parameters
+        ----------
+        table : RunTable
+        file : str
+
+        Returns
+        -------
+        ImageFile
+        """
+        size = np.array([table.widths[0], table.heights[0]])
+        # A hundredth of a pixel: pycocotools rounds to tenths.
+        digits = max(_DIGITS, len(str(size.max())) + 2)
+        lines, kept = [], []
+        for k, parts in enumerate(polygons(table)):
+            if parts and not table.iscrowd[k]:
+                ring = joined([bridged(part.outer, part.holes) for part in parts])
+                numbers = " ".join([f"{x:.{digits}f}" for x in (ring / size).ravel().tolist()])
+                lines.append(f"{self.number_of[int(table.category_ids[k])]} {numbers}\n")
+                kept.append(k)
+        again = rasterised([[_read(line, size)] for line in lines], table)
+        return ImageFile("".join(lines).encode("ascii"), np.array(kept, np.int64), again)
+
+    def whole_files(self, splits: Sequence[SplitInput]) -> dict[str, bytes]:
+        """Write data.yaml, with paths relative to itself.
+
+        Parameters
+        ----------
+        splits : sequence of SplitInput
+
+        Returns
+        -------
+        dict
+        """
+        folders = _splits_of(splits)
+        lines = [f"{key}: {self.image_folder(split)}" for key, split in folders.items()]
+        lines.append("names:" if self.categories else "names: {}")
+        # Strings of JSON are strings of YAML.
+        lines += [f"  {k}: {json.dumps(c.name)}" for k, c in enumerate(self.categories)]
+        return {"data.yaml": "\n".join([*lines, ""]).encode("ascii")}
+
+    def notes(self, splits: Sequence[SplitInput]) -> list[str]:
+        """Say what stands for a split that is not there, and which classes have got new numbers.
+
+        Parameters
+        ----------
+        splits : sequence of SplitInput
+
+        Returns
+        -------
+        list of str
+        """
+        said = super().notes(splits)
+        said += [
+            f"there is no split {key!r}, which Ultralytics asks for: in data.yaml it is {split!r}"
+            for key, split in _splits_of(splits).items()
+            if split != key
+        ]
+        moved = [f"{id_} is {k}" for id_, k in self.number_of.items() if id_ != k]
+        if moved:
+            more = f" and {counted(len(moved) - 3, 'other')}" if len(moved) > 3 else ""
+            said.append(f"YOLO numbers classes from 0: {', '.join(moved[:3])}{more}")
+        return said
+
+
+def _splits_of(splits: Sequence[SplitInput]) -> dict[str, str]:
+    """Return the split of each key of data.yaml."""
+    names = [split.name for split in splits]
+    others = {"train": names[0], "val": "test" if "test" in names else names[0]}
+    wanted = {key: key if key in names else others[key] for key in _EXPECTED}
+    return wanted | {name: name for name in names}
+
+
+def _read(line: str, size: NDArray[np.int64]) -> list[float]:
+    """Read a line as YOLO's users do."""
+    fractions = np.array(line.split()[1:], np.float64).reshape(-1, 2)
+    numbers: list[float] = (fractions * size).ravel().tolist()
+    return numbers

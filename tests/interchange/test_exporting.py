@@ -1,0 +1,432 @@
+"""Exports, read by others than mtfast: pycocotools, PIL, json; and by mtfast again."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pycocotools.mask as coco
+import pytest
+from PIL import Image
+
+import mtfast
+from commands import invoke
+from folders import names_in
+from hard_set import SIZES, HardSet, make_hard_set
+from mtfast import MtfastError
+from mtfast.interchange import bridges, exporting, images, inputs, names
+from mtfast.pictures.palette import class_colour
+from mtfast.table import Category
+from tables import make_table, random_masks
+
+FORMATS = [
+    ("coco", None),
+    ("yolo", None),
+    ("geojson", None),
+    ("labelme", None),
+    ("labelme", "polygon"),
+]
+FILES = ["run1/a.png", "run2/a.png", "stack[1].tif", "b.jpg"]
+STEMS = [name.rpartition(".")[0] for name in FILES]
+
+
+@pytest.fixture(scope="module")
+def hard_set(tmp_path_factory) -> HardSet:
+    return make_hard_set(tmp_path_factory.mktemp("hard"))
+
+
+def painted(rings: list[list[float]], size: tuple[int, int]) -> np.ndarray:
+    """The union of rings, by pycocotools."""
+    return coco.decode(coco.merge(coco.frPyObjects(rings, *size)))
+
+
+def expected(hard: HardSet, k: int, *, crowds: bool, empty: bool) -> list[dict]:
+    image_id = hard.content["images"][k]["id"]
+    return [
+        a
+        for a in hard.content["annotations"]
+        if a["image_id"] == image_id
+        and (crowds or not a["iscrowd"])
+        and (empty or hard.pixels[a["id"]].any())
+    ]
+
+
+def class_name(hard: HardSet, annotation: dict) -> str:
+    names_of = {c["id"]: c["name"] for c in hard.content["categories"]}
+    return names_of[annotation["category_id"]]
+
+
+def test_coco_keeps_ids_and_fields(hard_set, tmp_path):
+    done = mtfast.export_annotations(hard_set.path, tmp_path / "out")
+    assert (done.losses, done.n_instances, done.n_image_files) == ([], {"train": 18}, 4)
+    found = json.loads((tmp_path / "out/annotations/instances_train.json").read_text())
+    assert found.keys() == hard_set.content.keys()
+    for key in ("info", "licenses", "categories"):
+        assert found[key] == hard_set.content[key]
+    assert found["images"] == [
+        image | {"file_name": name}
+        for image, name in zip(hard_set.content["images"], FILES, strict=True)
+    ]
+    for there, was in zip(found["annotations"], hard_set.content["annotations"], strict=True):
+        assert type(there["iscrowd"]) is int
+        assert type(there["segmentation"]["counts"]) is str
+        assert there == was
+    assert sorted(p for p in FILES if (tmp_path / "out/images/train" / p).is_file()) == sorted(
+        FILES
+    )
+
+
+def test_coco_of_polygons_and_odd_records_is_plain(tmp_path):
+    """Polygons and lists of counts become text, and iscrowd an integer that is there."""
+    ring = [1.0, 1.0, 7.0, 1.0, 7.0, 5.0]
+    counts = [3, 4, 41]
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "height": 6, "width": 8}],
+        "annotations": [
+            {"id": 9, "image_id": 1, "category_id": 2, "segmentation": [ring], "note": "é"},
+            {"id": 4, "image_id": 1, "category_id": 2, "iscrowd": 1}
+            | {"segmentation": {"size": [6, 8], "counts": counts}},
+        ],
+        "categories": [{"id": 2, "name": "flake", "colour": "red"}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    mtfast.export_annotations(tmp_path / "a.json", tmp_path / "out", images="none")
+    (file,) = (tmp_path / "out").rglob("*.json")
+    found = json.loads(file.read_text())
+    assert found["categories"] == content["categories"]
+    first, second = found["annotations"]
+    rle = coco.merge(coco.frPyObjects([ring], 6, 8))
+    assert first["segmentation"] == {"size": [6, 8], "counts": rle["counts"].decode()}
+    assert first["note"] == "é"
+    assert (first["id"], first["iscrowd"], first["area"]) == (9, 0, int(coco.area(rle)))
+    assert first["bbox"] == coco.toBbox(rle).tolist()
+    rle = coco.frPyObjects({"size": [6, 8], "counts": counts}, 6, 8)
+    assert second["segmentation"]["counts"] == rle["counts"].decode()
+    assert (second["id"], second["iscrowd"]) == (4, 1)
+
+
+def test_yolo_keeps_holes_and_parts(hard_set, tmp_path):
+    done = mtfast.export_annotations(hard_set.path, tmp_path / "out", format="yolo")
+    yaml = (tmp_path / "out/data.yaml").read_text().splitlines()
+    assert yaml[:3] == ["train: images/train", "val: images/train", "names:"]
+    names_of = [json.loads(line.partition(": ")[2]) for line in yaml[3:]]
+    for k, (stem, size) in enumerate(zip(STEMS, SIZES.values(), strict=True)):
+        lines = (tmp_path / f"out/labels/train/{stem}.txt").read_text().splitlines()
+        wanted = expected(hard_set, k, crowds=False, empty=False)
+        for line, annotation in zip(lines, wanted, strict=True):
+            number, *fractions = line.split()
+            assert names_of[int(number)] == class_name(hard_set, annotation)
+            # As Ultralytics reads them.
+            ring = np.array(fractions, np.float32).reshape(-1, 2) * size[::-1]
+            pixels = painted([ring.ravel().tolist()], size)
+            np.testing.assert_array_equal(pixels, hard_set.pixels[annotation["id"]])
+    crowds = [a for a in hard_set.content["annotations"] if a["iscrowd"]]
+    lost = {loss.instance_id: loss.n_pixels for loss in done.losses if loss.reason == "crowd"}
+    assert lost == {a["id"]: a["area"] for a in crowds}
+    assert done.n_lost_pixels == sum(lost.values())
+    assert any("no split 'val'" in note for note in done.notes)
+
+
+def test_geojson_has_holes_classes_and_colours(hard_set, tmp_path):
+    done = mtfast.export_annotations(hard_set.path, tmp_path / "out", format="geojson")
+    assert {loss.reason for loss in done.losses} == {"no pixel"}
+    for k, (stem, size) in enumerate(zip(STEMS, SIZES.values(), strict=True)):
+        found = json.loads((tmp_path / f"out/train/{stem}.geojson").read_text())
+        assert found["type"] == "FeatureCollection"
+        wanted = expected(hard_set, k, crowds=True, empty=False)
+        for feature, annotation in zip(found["features"], wanted, strict=True):
+            assert feature["type"] == "Feature"
+            properties = feature["properties"]
+            assert properties["objectType"] == "annotation"
+            colour = list(class_colour(annotation["category_id"]))
+            name = class_name(hard_set, annotation)
+            assert properties["classification"] == {"name": name, "color": colour}
+            assert properties["instance_id"] == annotation["id"]
+            assert properties["measurements"] == {"score": 0.25}
+            pixels = pixels_of(feature["geometry"], size)
+            np.testing.assert_array_equal(pixels, hard_set.pixels[annotation["id"]])
+
+
+def pixels_of(geometry: dict, size: tuple[int, int]) -> np.ndarray:
+    parts = geometry["coordinates"]
+    pixels = np.zeros(size, np.uint8)
+    for outer, *holes in parts if geometry["type"] == "MultiPolygon" else [parts]:
+        assert outer[0] == outer[-1]
+        part = painted([np.ravel(outer).tolist()], size)
+        for hole in holes:
+            part -= painted([np.ravel(hole).tolist()], size)
+        pixels += part
+    return pixels
+
+
+@pytest.mark.parametrize("shapes", [None, "mask", "polygon"])
+def test_labelme_has_masks_or_polygons(hard_set, tmp_path, shapes):
+    mtfast.export_annotations(hard_set.path, tmp_path / "out", format="labelme", shapes=shapes)
+    for k, (stem, size) in enumerate(zip(STEMS, SIZES.values(), strict=True)):
+        content = json.loads((tmp_path / f"out/train/{stem}.json").read_text())
+        file = tmp_path / f"out/train/{stem}.json"
+        assert (file.parent / content["imagePath"]).is_file()
+        assert (content["imageHeight"], content["imageWidth"]) == size
+        wanted = expected(hard_set, k, crowds=True, empty=False)
+        grouped: dict[object, list[dict]] = {}
+        for i, shape in enumerate(content["shapes"]):
+            group = shape["group_id"]
+            grouped.setdefault(("one", i) if group is None else group, []).append(shape)
+        for parts, annotation in zip(grouped.values(), wanted, strict=True):
+            assert {part["label"] for part in parts} == {class_name(hard_set, annotation)}
+            assert bool(parts[0]["flags"]) == annotation["iscrowd"]
+            pixels = (by_polygons if shapes == "polygon" else by_mask)(parts, size)
+            np.testing.assert_array_equal(pixels, hard_set.pixels[annotation["id"]])
+
+
+def by_mask(parts: list[dict], size: tuple[int, int]) -> np.ndarray:
+    (part,) = parts
+    assert part["shape_type"] == "mask"
+    (x, y), (last_x, last_y) = part["points"]
+    cut = np.asarray(Image.open(io.BytesIO(base64.b64decode(part["mask"]))))
+    assert cut.shape == (last_y - y + 1, last_x - x + 1)
+    pixels = np.zeros(size, np.uint8)
+    pixels[y : last_y + 1, x : last_x + 1] = cut != 0
+    return pixels
+
+
+def by_polygons(parts: list[dict], size: tuple[int, int]) -> np.ndarray:
+    assert {part["shape_type"] for part in parts} == {"polygon"}
+    return painted([np.ravel(part["points"]).tolist() for part in parts], size)
+
+
+@pytest.mark.parametrize(("form", "shapes"), FORMATS)
+def test_a_store_gives_the_same_files_as_its_source(hard_set, tmp_path, form, shapes):
+    source = mtfast.open_source(hard_set.path)
+    mtfast.convert(source, tmp_path / "set.zarr")
+    for given, out in [(source, "a"), (mtfast.open(tmp_path / "set.zarr"), "b")]:
+        mtfast.export_annotations(given, tmp_path / out, format=form, shapes=shapes)
+    files = {p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file()}
+    assert files == {
+        p.relative_to(tmp_path / "b") for p in (tmp_path / "b").rglob("*") if p.is_file()
+    }
+    for file in files:
+        first, second = ((tmp_path / out / file).read_bytes() for out in "ab")
+        # A store does not keep the other fields of a COCO file.
+        first = first.replace(b',"measurements":{"score":0.25}', b"")
+        assert first == second or form == "coco"
+
+
+def test_coco_reads_back_as_the_same_table(hard_set, tmp_path):
+    mtfast.export_annotations(hard_set.path, tmp_path / "out")
+    before = mtfast.open_source(hard_set.path)["train"].table()
+    after = mtfast.open_source(tmp_path / "out")["train"]
+    columns = ("heights", "widths", "image_ids", "instance_ids", "category_ids", "iscrowd", "rle")
+    assert after.table().digest(columns) == before.digest(columns)
+    assert after.image("stack[1].tif").shape == (40, 60, 3)
+
+
+@pytest.mark.parametrize("how", ["link", "copy", "none"])
+def test_images_are_linked_copied_or_left_out(hard_set, tmp_path, how):
+    done = mtfast.export_annotations(hard_set.path, tmp_path / "out", images=how)
+    assert done.n_image_files == (0 if how == "none" else 4)
+    image = tmp_path / "out/images/train/run1/a.png"
+    assert image.exists() == (how != "none")
+    if how != "none":
+        original = hard_set.path / "images/run1/a.png"
+        assert image.samefile(original) == (how == "link")
+        assert image.read_bytes() == original.read_bytes()
+
+
+def test_missing_images_are_said(hard_set, tmp_path):
+    shutil.copytree(hard_set.path, tmp_path / "set")
+    (tmp_path / "set/images/b.jpg").unlink()
+    done = mtfast.export_annotations(tmp_path / "set", tmp_path / "out", format="labelme")
+    assert "image b.jpg of train is missing in the dataset" in done.notes
+    assert done.n_image_files == 3
+
+
+def coco_file(path: Path, file_names: list[str], categories: list[dict]) -> None:
+    content = {
+        "images": [
+            {"id": k, "file_name": name, "height": 4, "width": 5}
+            for k, name in enumerate(file_names)
+        ],
+        "annotations": [
+            {"id": k, "image_id": k, "category_id": categories[0]["id"], "iscrowd": 0}
+            | {"segmentation": {"size": [4, 5], "counts": "461"}}
+            for k in range(len(file_names))
+        ],
+        "categories": categories,
+    }
+    for annotation in content["annotations"]:
+        annotation["segmentation"]["counts"] = coco.encode(np.ones((4, 5), np.uint8, "F"))[
+            "counts"
+        ].decode()
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("file_names", "form"),
+    [
+        (["a.jpg", "a.png"], "yolo"),
+        (["a.jpg", "a.png"], "labelme"),
+        (["../a.jpg", "a.jpg"], "coco"),
+        (["stack.tif[1]", "stack[1].tif"], "coco"),
+    ],
+)
+def test_no_file_takes_the_place_of_another(tmp_path, file_names, form):
+    coco_file(tmp_path / "train.json", file_names, [{"id": 1, "name": "flake"}])
+    with pytest.raises(MtfastError, match=r"images .* would both have the file .*; expected one"):
+        mtfast.export_annotations(tmp_path / "train.json", tmp_path / "out", format=form)
+    assert names_in(tmp_path) == ["train.json"]
+
+
+def test_endings_alone_differ_where_images_have_no_file(tmp_path):
+    coco_file(tmp_path / "train.json", ["a.jpg", "a.png"], [{"id": 1, "name": "flake"}])
+    done = mtfast.export_annotations(tmp_path / "train.json", tmp_path / "out")
+    assert done.n_instances == {"train": 2}
+
+
+def test_a_disk_that_is_blind_to_case_is_noticed(tmp_path):
+    """The last look is at the disk itself."""
+    images.create(tmp_path / "a.txt", b"")
+    with pytest.raises(MtfastError, match=r"two images would both have the file a\.txt"):
+        images.create(tmp_path / "a.txt", b"")
+
+
+def test_splits_may_not_disagree_about_a_class(tmp_path):
+    coco_file(tmp_path / "train.json", ["a.jpg"], [{"id": 1, "name": "thin"}])
+    coco_file(tmp_path / "val.json", ["b.jpg"], [{"id": 1, "name": "thick"}])
+    with pytest.raises(
+        MtfastError, match="class 1 is 'thin' in split 'train' and 'thick' in 'val'"
+    ):
+        mtfast.export_annotations(tmp_path, tmp_path / "out", format="yolo")
+    done = mtfast.export_annotations(tmp_path, tmp_path / "out", format="yolo", splits=["val"])
+    assert done.n_images == {"val": 1}
+    yaml = (tmp_path / "out/data.yaml").read_text()
+    assert yaml == 'train: images/val\nval: images/val\nnames:\n  0: "thick"\n'
+
+
+def test_classes_that_are_not_listed_have_names(rng):
+    table = make_table([random_masks(rng, (5, 5), 4)], (5, 5), 2)
+    columns = {field.name: getattr(table, field.name) for field in dataclasses.fields(table)}
+    table = mtfast.RunTable(**columns | {"categories": [Category(1, "thin")]})
+    split = inputs.SplitInput("train", "annotations", None, table, ["a.jpg"])
+    assert inputs.all_categories([split]) == ((1, "thin"), (2, "class 2"))
+
+
+def test_what_is_there_is_left_alone(hard_set, tmp_path):
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(MtfastError, match="is not empty; expected an empty folder"):
+        mtfast.export_annotations(hard_set.path, tmp_path)
+    assert names_in(tmp_path) == ["mine.txt"]
+
+
+def test_a_run_that_fails_leaves_no_folder(hard_set, tmp_path, monkeypatch):
+    """Nothing half-made stays; the next run makes the whole."""
+    whole = exporting.Yolo.whole_files
+    monkeypatch.setattr(exporting.Yolo, "whole_files", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        mtfast.export_annotations(hard_set.path, tmp_path / "out", format="yolo")
+    assert names_in(tmp_path) == []
+    monkeypatch.setattr(exporting.Yolo, "whole_files", whole)
+    mtfast.export_annotations(hard_set.path, tmp_path / "out", format="yolo")
+    assert names_in(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"format": "voc"}, "format is 'voc'; expected one of"),
+        ({"images": "keep"}, "images is 'keep'; expected one of"),
+        ({"shapes": "mask"}, "shapes for coco; expected labelme"),
+        ({"format": "labelme", "shapes": "box"}, "shapes is 'box'; expected one of"),
+        ({"splits": ["tset"]}, "no split 'tset'"),
+        ({"variant": "none"}, "no variant of train 'none'"),
+    ],
+)
+def test_options_that_are_none_are_refused(hard_set, tmp_path, options, message):
+    with pytest.raises(MtfastError, match=message):
+        mtfast.export_annotations(hard_set.path, tmp_path / "out", **options)
+    assert names_in(tmp_path) == []
+
+
+def test_the_command_says_what_is_lost(hard_set, tmp_path):
+    status, out, err = invoke(
+        "export", str(hard_set.path), str(tmp_path / "out"), "--format", "yolo"
+    )
+    assert status == 0, err
+    assert "12 instances on 4 images of train (annotations); 4 image files" in out
+    assert "note: 3 instances, 1,584 pixels: left out, as the format has no crowds" in out
+    status, out, _ = invoke("export", str(hard_set.path), str(tmp_path / "coco"))
+    assert "note: every mask is kept pixel for pixel" in out
+
+
+def test_a_ring_that_is_not_exact_is_counted(hard_set, tmp_path, monkeypatch):
+    """The loss is measured, not assumed."""
+    monkeypatch.setattr("mtfast.interchange.yolo.bridged", lambda outer, holes: outer)
+    done = mtfast.export_annotations(hard_set.path, tmp_path / "out", format="yolo")
+    lost = [loss for loss in done.losses if loss.reason == "outline"]
+    assert lost
+    assert all(loss.n_pixels > 0 for loss in lost)
+    assert any("read back with other pixels; the first is 9" in line for line in done.loss_lines())
+
+
+def test_one_ring_has_the_pixels_of_all(rng):
+    """Also where holes are bridged to holes, and parts to parts."""
+    for _ in range(200):
+        size = tuple(rng.integers(1, 22, 2).tolist())
+        pixels = (rng.random(size) < rng.random()).astype(np.uint8)
+        parts = mtfast.mask.polygons(coco.encode(np.asfortranarray(pixels)))
+        if parts:
+            ring = bridges.joined([bridges.bridged(*part) for part in parts])
+            np.testing.assert_array_equal(painted([ring.ravel().tolist()], size), pixels)
+
+
+def test_names_never_lead_out_of_the_folder():
+    for name in ("../../a.jpg", "/etc/a.jpg", "C:\\x\\a.jpg", "..\\a.jpg", "s3://b/a.jpg"):
+        assert names.exported_name(name) in ("a.jpg", "s3:/b/a.jpg", "b/a.jpg")
+    for name in ("", "..", "/"):
+        with pytest.raises(MtfastError, match="names no file"):
+            names.exported_name(name)
+
+
+def test_bad_records_are_left_out_of_coco_and_classes_get_their_numbers(tmp_path):
+    coco_file(tmp_path / "train.json", ["a.jpg", "b.jpg"], [{"id": 5, "name": "x", "note": 1}])
+    content = json.loads((tmp_path / "train.json").read_text())
+    content["annotations"].insert(0, content["annotations"][0] | {"id": 9, "image_id": 77})
+    content["annotations"][2]["score"] = 0.5
+    (tmp_path / "train.json").write_text(json.dumps(content))
+    source = mtfast.open_source(tmp_path / "train.json", bad="skip", mapping={5: 2})
+    mtfast.export_annotations(source, tmp_path / "out", images="none")
+    found = json.loads((tmp_path / "out/annotations/instances_train.json").read_text())
+    assert [(a["id"], a["category_id"]) for a in found["annotations"]] == [(0, 2), (1, 2)]
+    assert [a.get("score") for a in found["annotations"]] == [None, 0.5]
+    assert found["categories"] == [{"id": 2, "name": "x"}]
+
+
+def test_a_set_of_label_pngs_becomes_coco(tmp_path):
+    for folder in ("images", "instance_masks"):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+    labels = np.zeros((6, 8), np.uint8)
+    labels[1:3, 2:5] = 4
+    labels[4:, 6:] = 9
+    Image.fromarray(labels).save(tmp_path / "set/instance_masks/a.png")
+    Image.fromarray(labels).save(tmp_path / "set/images/a.png")
+    mtfast.export_annotations(tmp_path / "set", tmp_path / "out")
+    (file,) = (tmp_path / "out/annotations").iterdir()
+    first, second = json.loads(file.read_text())["annotations"]
+    for annotation, value in ((first, 4), (second, 9)):
+        rle = annotation["segmentation"]
+        np.testing.assert_array_equal(coco.decode(rle), labels == value)
+
+
+@pytest.mark.parametrize(("form", "shapes"), FORMATS)
+def test_a_set_without_images_is_exported(tmp_path, form, shapes):
+    coco_file(tmp_path / "a.json", [], [{"id": 5, "name": "x"}])
+    done = mtfast.export_annotations(
+        tmp_path / "a.json", tmp_path / "out", format=form, shapes=shapes
+    )
+    assert (done.n_images, done.losses) == ({"train": 0}, [])
+    assert (tmp_path / "out").is_dir()
