@@ -16,7 +16,7 @@ import logging
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -188,6 +188,7 @@ def convert(
             "it was opened; give them to open_source"
         )
     opened = source
+    options = replace(options, checks=_with_frame(options.checks, opened))
     checks = options.checks if options.images else None
     names = chosen_splits(opened, splits) if splits else None
     inputs = read_splits(opened, names, variant or semantic, checks, workers, progress)
@@ -204,6 +205,11 @@ def convert(
                 raise SourceError(str(error)) from error
             raise
     return Path(store)
+
+
+def _with_frame(checks: ImageChecks, source: Source) -> ImageChecks:
+    """Take the frame of the masks from the layout, where nobody has said it."""
+    return checks._replace(orientation=checks.orientation or source.frame)
 
 
 @dataclass(frozen=True)

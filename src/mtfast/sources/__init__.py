@@ -26,6 +26,8 @@ from mtfast.sources.files import FileTree, Folder
 from mtfast.sources.foreign import name_file, name_folder
 from mtfast.sources.images_only import find_images
 from mtfast.sources.label_png import IMAGES, MASKS, find_label_png
+from mtfast.sources.labelme import FORMAT as LABELME
+from mtfast.sources.labelme import find_labelme, open_labelme
 from mtfast.sources.maskterial import ANNOTATION_FOLDERS, find_maskterial, no_annotation_file
 from mtfast.sources.source import SetNames, Source
 from mtfast.splits import SplitMapping
@@ -40,6 +42,7 @@ _FOLDERS: tuple[Callable[[FileTree], Source | None], ...] = (
     find_maskterial,
     find_label_png,
     find_coco,
+    find_labelme,
     find_images,
 )
 
@@ -127,14 +130,20 @@ def _open(given: SourcePath, images: FileTree | None) -> Source:
         return open_coco_files(_json_files(given), images)
     files, file = _place(given)
     if file:
-        _expect_json(files, file)
-        return open_coco(files, file, images)
+        return _open_file(files, file, images)
     if images is not None:
         return _only_coco(files, images)
     for find in _FOLDERS:
         if (source := find(files)) is not None:
             return source
     raise SourceError(_nothing_known(files))
+
+
+def _open_file(files: FileTree, file: str, images: FileTree | None) -> Source:
+    if is_json(file) and images is None and peek(files, file) == LABELME:
+        return open_labelme(files, file)
+    _expect_json(files, file)
+    return open_coco(files, file, images)
 
 
 def _only_coco(files: FileTree, images: FileTree) -> Source:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, ClassVar, NamedTuple, TypeVar
+from typing import BinaryIO, ClassVar, Literal, NamedTuple, TypeVar
 
 from mtfast.addresses import Address
 from mtfast.errors import SourceError, SourceNameError, no_such
@@ -71,9 +71,12 @@ class Source(SplitMapping[SourceSplit], ABC):
     files : FileTree
         The files of the dataset.
     kind : str
-        The layout: "maskterial", "coco", "label_png" or "images".
+        The layout: "maskterial", "coco", "label_png", "labelme", "label_studio" or "images".
     takes_image_folder : bool
         Whether the folder of the images can be named, see :func:`mtfast.open_source`.
+    frame : {"stored", "shown"} or None
+        Whether masks lie on images as they are stored, or as their EXIF orientation shows them;
+        None where the layout does not say, and the size of the masks does.
     bad : {"refuse", "skip", "repair"}
         What becomes of bad records; see :func:`mtfast.open_source`.
     mapping : tuple of (old, new)
@@ -94,6 +97,7 @@ class Source(SplitMapping[SourceSplit], ABC):
     rasterizer: Rasterizer = field(default="pycocotools", kw_only=True)
     kind: ClassVar[str]
     takes_image_folder: ClassVar[bool] = False
+    frame: ClassVar[Literal["stored", "shown"] | None] = None
 
     def __repr__(self) -> str:
         splits = [f"\n  {name}: {describe(self.variants(name))}" for name in self.splits]

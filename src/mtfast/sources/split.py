@@ -186,7 +186,7 @@ def decode_image(
     data = source.read_image(split, image)
     try:
         pixels = image_files.decode(data)
-        if size is not None and size != pixels.shape[:2]:
+        if size is not None and (size != pixels.shape[:2] or source.frame == "shown"):
             shown = image_files.turn(pixels, image_files.read_header(data).orientation)
             pixels = shown if shown.shape[:2] == size else pixels
     except MtfastError as error:

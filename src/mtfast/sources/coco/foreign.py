@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["foreign_message", "format_name", "name_bytes", "name_foreign"]
+__all__ = ["READ_ELSEWHERE", "foreign_message", "format_name", "name_bytes", "name_foreign"]
+
+READ_ELSEWHERE = frozenset({"a labelme file", "a Label Studio export"})
+"""Formats that layouts of their own read: no files of a COCO dataset."""
 
 _SHOWN = "docs/how-to/convert.md"
 
@@ -15,9 +18,9 @@ _WHAT_TO_DO = {
     "a COCO panoptic file":
         "its masks are the PNG files beside it; open instances_….json of the same images",
     "a COCO file of captions": "open instances_….json of the same images",
-    "a labelme file": f"write a COCO file; {_SHOWN} has a short script for it",
+    "a labelme file": "give the path of its folder, or of this file alone",
     "a VGG Image Annotator (VIA) project": "export it from VIA as COCO format",
-    "a Label Studio export": "export the project again as COCO",
+    "a Label Studio export": "give the path of this file, or of its folder",
     "a createML file": "export it as COCO; createML has boxes alone",
     "a file of Segment Anything (SA-1B), one for each image":
         f"join its images and annotations to one COCO file; {_SHOWN} shows what is in one",

@@ -19,7 +19,7 @@ from pathlib import PurePosixPath
 
 from mtfast.errors import SourceError, counted
 from mtfast.paths import base_name
-from mtfast.sources.coco.foreign import foreign_message
+from mtfast.sources.coco.foreign import READ_ELSEWHERE, foreign_message
 from mtfast.sources.coco.names import is_json, split_named, stem_of_json
 from mtfast.sources.coco.peek import COCO, peek
 from mtfast.sources.coco.source import CocoFiles, coco_split
@@ -40,6 +40,8 @@ _VARIANT = re.compile(r"(?P<split>[^_]+)_(?P<variant>annotations.*)")
 
 _MOST_LOOKS = 48
 """Files that are opened to see which of many is COCO."""
+
+_MOST_NAMED = 4
 
 Found = dict[str, dict[str, str]]
 """The file of each variant of each split."""
@@ -82,6 +84,10 @@ def find_coco(files: FileTree, images: FileTree | None = None) -> CocoFiles | No
             break
         several = several or [f"{folder}/{name}" if folder else name for name in chosen]
     looked = {} if found else _look_at(files, several)
+    named = [file for variants in found.values() for file in variants.values()]
+    formats = set(looked.values()) or {peek(files, file) for file in named[:_MOST_NAMED]}
+    if formats & READ_ELSEWHERE and COCO not in formats:
+        return None
     found = found or _among_others(files, several, looked)
     if found:
         logger.info("%s has COCO files of %s", files.name, ", ".join(found))
