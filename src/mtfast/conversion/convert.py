@@ -252,7 +252,7 @@ def _plan(source: Source, inputs: Sequence[SplitInput], options: _Options) -> Pl
         "variant": [split.semantic_variant for split in inputs],
         "bad": source.bad,
         "map": source.mapping,
-        "rasterizer": source.rasterizer,
+        **source.choices,
         "images": options.images,
         "shard": options.shard,
         "crop_index": options.crop_index,
@@ -343,7 +343,7 @@ def _attributes(source: Source, inputs: Sequence[SplitInput], options: _Options)
         "source": {
             "name": source.name,
             "kind": source.kind,
-            "rasterizer": source.rasterizer,
+            **source.choices,
         },
         "splits": [split.name for split in inputs],
         "shard": options.shard,

@@ -21,7 +21,7 @@ from mtfast.sources import Source
 from mtfast.sources.coco.records import Records
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import FilePlace
-from mtfast.sources.variants import is_n_shot
+from mtfast.sources.variants import default_variant, is_n_shot
 from mtfast.work_folder import (
     Made,
     Plan,
@@ -350,12 +350,13 @@ def layout_variants(source: Source, split: str) -> dict[str, str]:
     Returns
     -------
     dict
-        The one variant of other layouts becomes ``_full``, with classes if it has any.
+        The variant of other layouts that masks are painted from becomes ``_full``, with classes if
+        it has any.
     """
     if source.kind == "maskterial":
         return {variant: variant for variant in source.variants(split)}
     full = "annotations_full" if source.kind == "label_png" else "annotations_with_class_full"
-    return dict(zip([full], source.variants(split), strict=True))
+    return {full: default_variant(source.variants(split))}
 
 
 def listed_names(source: Source, split: str) -> tuple[str, ...]:

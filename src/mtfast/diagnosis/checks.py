@@ -253,6 +253,8 @@ def turned_images(split: SplitFacts) -> Found:
 
 def unclear_orientation(split: SplitFacts) -> Found:
     """An image of the same size when it is turned does not say on which of both masks lie."""
+    if split.frame is not None:
+        return Found()
     words = {
         name: f"{name}: orientation {file.orientation}"
         for name, file in split.images.items()
@@ -413,6 +415,32 @@ def _look_up(ids: Int64, among: Int64) -> tuple[Int64, NDArray[np.bool_]]:
 _OF_RECORDS = [k for k in KINDS.values() if k.is_bad and k.name not in (*OF_IMAGE_FILES, TOO_LARGE)]
 
 # fmt: off
+_LEFT_OUT = {
+    "image without annotation file":
+        "the image is left out, as it may show instances or not; label it, or save a file without "
+        "shapes if it shows none",
+    "image that nobody has annotated":
+        "the image is left out, as it may show instances or not; annotate it, or submit an "
+        "annotation without regions if it shows none",
+    "JSON file of another format":
+        "the file is left out; expected one for each image; move it elsewhere if it says more",
+    "shape without a mask":
+        "it is left out, as points and open lines have no area; draw outlines or masks",
+    "label that is no class":
+        "it is left out: __ignore__ and _background_ are no classes; use another label",
+    "image inside its JSON file":
+        "it is read from there; expected image files, which are read faster; put them beside",
+    "cancelled annotation": "it is left out; expected one that was submitted; annotate the image",
+    "annotation that is not chosen":
+        "of several the one marked as ground truth is read, otherwise the newest; choose that of "
+        "one person with --variant",
+    "prediction": "it is not read: nobody has checked it; accept it as an annotation",
+    "region of several labels": "the first label is its class; expected one; remove the others",
+}
+# fmt: on
+"""What is worth a note of what people have drawn, and what to do."""
+
+# fmt: off
 CHECKS: tuple[Check, ...] = (
     Check("unreadable file", "error", "split", unreadable_annotations,
           "expected a file that can be read; correct it or get a whole copy, then run the checks "
@@ -425,6 +453,7 @@ CHECKS: tuple[Check, ...] = (
     Check("image without mask", "note", "records", _of_kind("image without mask"),
           "the image is left out, as it may show instances or not; add a mask, all 0 if it shows "
           "none"),
+    *(Check(kind, "note", "records", _of_kind(kind), advice) for kind, advice in _LEFT_OUT.items()),
     Check("image without annotations", "note", "records", _of_kind("image without annotations"),
           "images to predict on: all masks are empty; pass the annotation file if there is one"),
     Check("iscrowd", "note", "records", _of_kind("iscrowd"),

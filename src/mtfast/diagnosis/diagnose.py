@@ -217,7 +217,7 @@ def _read_annotations(
     source: Source, split: str, collector: _Collector, progress: Progress | None
 ) -> SplitFacts:
     """Read and check the annotation files of a split one by one; none of them is kept."""
-    facts = SplitFacts(split)
+    facts = SplitFacts(split, frame=source.frame)
     variants = source.variants(split)
     painted = default_variant(variants)
     for variant in track(variants, f"checking annotations of {split}", progress):

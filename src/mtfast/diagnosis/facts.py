@@ -83,6 +83,8 @@ class SplitFacts:
         Paths that other splits use of the same folder of images.
     sets : tuple of str
         The named sets (exfoliation runs).
+    frame : str or None
+        As :attr:`mtfast.sources.Source.frame`.
     """
 
     name: str
@@ -97,3 +99,4 @@ class SplitFacts:
     lost: dict[str, str] = field(default_factory=dict)
     shared: frozenset[str] = frozenset()
     sets: tuple[str, ...] = ()
+    frame: str | None = None

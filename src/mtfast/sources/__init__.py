@@ -26,6 +26,8 @@ from mtfast.sources.files import FileTree, Folder
 from mtfast.sources.foreign import name_file, name_folder
 from mtfast.sources.images_only import find_images
 from mtfast.sources.label_png import IMAGES, MASKS, find_label_png
+from mtfast.sources.label_studio import FORMAT as LABEL_STUDIO
+from mtfast.sources.label_studio import find_label_studio, open_label_studio
 from mtfast.sources.labelme import FORMAT as LABELME
 from mtfast.sources.labelme import find_labelme, open_labelme
 from mtfast.sources.maskterial import ANNOTATION_FOLDERS, find_maskterial, no_annotation_file
@@ -43,6 +45,7 @@ _FOLDERS: tuple[Callable[[FileTree], Source | None], ...] = (
     find_label_png,
     find_coco,
     find_labelme,
+    find_label_studio,
     find_images,
 )
 
@@ -140,7 +143,10 @@ def _open(given: SourcePath, images: FileTree | None) -> Source:
 
 
 def _open_file(files: FileTree, file: str, images: FileTree | None) -> Source:
-    if is_json(file) and images is None and peek(files, file) == LABELME:
+    what = peek(files, file) if is_json(file) else None
+    if what == LABEL_STUDIO:
+        return open_label_studio(files, file, images)
+    if what == LABELME and images is None:
         return open_labelme(files, file)
     _expect_json(files, file)
     return open_coco(files, file, images)
@@ -152,6 +158,8 @@ def _only_coco(files: FileTree, images: FileTree) -> Source:
         source = find_coco(files, images)
         if source is not None and sum(len(source.variants(s)) for s in source.splits) == 1:
             return source
+        if exports := find_label_studio(files, images):
+            return exports
     raise SourceError(
         f"{files.name} is a folder, and a folder of images was given; expected a COCO .json "
         f"file with it, or a folder that holds one alone; give the path of that file, or leave "

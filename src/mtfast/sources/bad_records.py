@@ -118,6 +118,8 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (
     Kind("polygon of two points", "leaves out such rings"),
     Kind("polygon of two points alone", _LEFT_OUT, "dropped"),
     Kind("label not in labels.txt", "numbers such classes after the others"),
+    Kind("region without a label"),
+    Kind("region on a turned image"),
     Kind("RLE in a list", "takes RLEs out of the list"),
     Kind("RLE of another size"),
     Kind("RLE that does not fill its frame"),
@@ -134,6 +136,11 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (
     Kind("unreadable mask"),
     Kind("image without mask", done="dropped", is_bad=False),
     Kind("image without annotation file", done="dropped", is_bad=False),
+    Kind("image that nobody has annotated", done="dropped", is_bad=False),
+    Kind("cancelled annotation", done="dropped", is_bad=False),
+    Kind("annotation that is not chosen", done="dropped", is_bad=False),
+    Kind("prediction", done="dropped", is_bad=False),
+    Kind("region of several labels", done="kept", is_bad=False),
     Kind("JSON file of another format", done="dropped", is_bad=False),
     Kind("shape without a mask", done="dropped", is_bad=False),
     Kind("label that is no class", done="dropped", is_bad=False),
@@ -220,6 +227,8 @@ class Ledger:
         Where images were looked for, where it is about image files.
     takes_image_folder : bool
         Whether the folder of the images can be named.
+    tool : str
+        Whose records they are, for messages.
 
     Examples
     --------
@@ -236,6 +245,7 @@ class Ledger:
         self.free_category = 1
         self.looked_for = ""
         self.takes_image_folder = False
+        self.tool = "COCO"
         self._entries: dict[tuple[str, Done], _Entry] = {}
 
     def keep(self, kind: str, place: Hashable, example: str, can_repair: bool = True) -> bool:
@@ -386,7 +396,7 @@ def _expected(refused: Sequence[BadRecords], ledger: Ledger) -> str:
         return f"a whole file of every image, of the size that is stated for it{place}"
     if kinds <= {*_OF_MASK_FILES}:
         return "a grey or palette PNG of labels for each mask, beside its image"
-    return "records as COCO describes them"
+    return f"records as {ledger.tool} describes them"
 
 
 def advice_on(kinds: Sequence[Kind]) -> str:

@@ -173,6 +173,7 @@ class Labelme(Source):
 
     def _read(self, split: str, file: str, policy: LedgerPolicy) -> Reading:
         ledger = Ledger(file, policy)
+        ledger.tool = "labelme"
         images = self._drawn(split, ledger)
         labels = [i.label for image in images for i in image.instances]
         numbers, is_listed = self._numbers(labels)

@@ -112,6 +112,11 @@ class Source(SplitMapping[SourceSplit], ABC):
         return self.files.location
 
     @property
+    def choices(self) -> dict[str, str | int]:
+        """How masks were made where there is a choice, which a store keeps."""
+        return {"rasterizer": self.rasterizer}
+
+    @property
     def name(self) -> str:
         """Name of the folder, or of the file without its ending."""
         return self.files.name

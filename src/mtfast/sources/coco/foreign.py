@@ -188,6 +188,10 @@ def _name_of_list(first: dict[str, Any]) -> str | None:
         return "a Label Studio export"
     if "data" in keys and {"annotations", "predictions", "completions"} & keys:
         return "a Label Studio export"
+    # Where the first task is long, its data have not come in the first bytes of a file.
+    lists = [value[0] for value in first.values() if isinstance(value, list) and value]
+    if any(isinstance(v, dict) and {"original_width", "result"} & v.keys() for v in lists):
+        return "a Label Studio export"
     if {"image", "annotations"} <= keys and isinstance(first["annotations"], list):
         return "a createML file"
     if {"Labeled Data", "Label"} <= keys or {"data_row", "projects"} <= keys:
