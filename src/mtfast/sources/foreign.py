@@ -14,7 +14,7 @@ from mtfast.sources.coco.peek import COCO, peek
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import ImageFolder
 
-__all__ = ["name_file", "name_folder"]
+__all__ = ["BESIDE_IMAGES", "name_file", "name_folder"]
 
 _COCO = "export it as COCO, or write such a file (docs/how-to/convert.md)"
 # What a file is, by the end of its name.
@@ -94,7 +94,7 @@ def _folders(files: FileTree) -> Iterator[str]:
     for name in files.folders():
         yield f"{name}/"
         for inner in files.folders(name):
-            if {name.lower(), inner.lower()} & _BESIDE_IMAGES:
+            if {name.lower(), inner.lower()} & BESIDE_IMAGES:
                 yield f"{name}/{inner}/"
                 yield from (
                     f"{name}/{inner}/{deeper}/" for deeper in files.folders(f"{name}/{inner}")
@@ -105,19 +105,19 @@ def _json_files(files: FileTree, folders: Iterable[str]) -> Iterator[str]:
     """A few JSON files of each folder that is called as one of annotations or holds images."""
     for folder in folders:
         names = [name for name in files.names(folder) or () if is_json(name)]
-        is_named = not _BESIDE_IMAGES.isdisjoint(folder.lower().split("/"))
+        is_named = not BESIDE_IMAGES.isdisjoint(folder.lower().split("/"))
         if names and (is_named or ImageFolder(files, folder.rstrip("/")).names()):
             yield from (f"{folder}{name}" for name in names[:_MOST_OF_FOLDER])
 
 
-_BESIDE_IMAGES = {"labels", "annotations", "annotation", "json", "jsons", "ann", "labelme", "coco"}
+BESIDE_IMAGES = {"labels", "annotations", "annotation", "json", "jsons", "ann", "labelme", "coco"}
+"""What folders of annotations are called."""
 
 # Files that are opened to see what they are.
 _MOST_JSON = 32
 _MOST_OF_FOLDER = 8
 
 _OF_IMAGES = {
-    "a labelme file",
     "a VGG Image Annotator (VIA) project",
     "a Label Studio export",
     "a createML file",

@@ -28,6 +28,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple
@@ -35,6 +36,7 @@ from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple
 import msgspec
 
 from mtfast.addresses import Address
+from mtfast.caching import cached_property
 from mtfast.errors import SourceError, printable
 from mtfast.image_files import shown_size
 from mtfast.limits import MAX_LIST_BYTES, check_pixels, max_file_bytes
@@ -56,6 +58,7 @@ from mtfast.sources.drawn import (
     table_of_drawn,
 )
 from mtfast.sources.files import FileTree
+from mtfast.sources.foreign import BESIDE_IMAGES
 from mtfast.sources.image_folder import FilePlace, ImageFolder
 from mtfast.sources.image_size import read_size
 from mtfast.sources.labelme_shapes import WITHOUT_MASK, mask_of_shape
@@ -204,7 +207,7 @@ class Labelme(Source):
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for path, found in zip(files, pool.map(self._decode, files), strict=True):
                 reader.add(path, found)
-        return reader.drawn(self.image_names(split))
+        return reader.drawn()
 
     def _decode(self, path: str) -> _Found | str:
         """Decode a file; return what is wrong with it if it cannot be read at all."""
@@ -283,15 +286,15 @@ class _Reader:
         keys = {"flags": found.file.flags} if found.file.flags else {}
         self._images[name] = DrawnImage(name, size, instances, keys)
 
-    def drawn(self, names: Sequence[str]) -> list[DrawnImage]:
-        """Return the images, and say what else was found; ``names`` are those of image files."""
+    def drawn(self) -> list[DrawnImage]:
+        """Return the images, and say what else was found."""
         say = self._ledger.say
         say("JSON file of another format", self._others, self._others)
         say("shape without a mask", self._maskless, [words for _, words in self._maskless])
         say("label that is no class", self._no_classes, [words for _, words in self._no_classes])
         say("image inside its JSON file", self._embedded, map(repr, self._embedded))
         if not self._source.file:
-            lost = [name for name in names if name not in self._images]
+            lost = [name for name in self._all_names if name not in self._images]
             say("image without annotation file", lost, map(repr, lost))
         return list(self._images.values())
 
@@ -372,11 +375,23 @@ class _Reader:
         for name in sorted(self._listing(folder)):
             if stem_of(name) == stem:
                 return self._relative(_inside(folder, name))
+        if elsewhere := self._elsewhere(base_name(given)):
+            return elsewhere
         if ending := _ending_of(EmbeddedImages(self._source.files), path):
             name = self._relative(_inside(folder, stem + ending))
             self._embedded.append(name)
             return name
         return self._relative(wanted if is_inside else beside or f"{stem}.jpg")
+
+    def _elsewhere(self, base: str) -> str | None:
+        """Find the only image of a name in any folder, or in those called as the split."""
+        found = [name for name in self._all_names if base_name(name) == base]
+        of_split = [name for name in found if self._split in name.split("/")]
+        return next((only[0] for only in (found, of_split) if len(only) == 1), None)
+
+    @cached_property
+    def _all_names(self) -> tuple[str, ...]:
+        return self._source.image_names(self._split)
 
     def _relative(self, path: str) -> str:
         return path.removeprefix(f"{self._base}/") if self._base else path
@@ -508,7 +523,7 @@ def find_labelme(files: FileTree) -> Labelme | None:
     """
     found: dict[str, list[str]] = {}
     first: dict[str, str] = {}
-    for folder in _below(files, ""):
+    for folder in filter(partial(_may_hold, files), _below(files, "")):
         names = _jsons(files, folder)[:_MOST_OF_FOLDER]
         here = [name for name in names if peek(files, _inside(folder, name)) == FORMAT]
         if here:
@@ -539,6 +554,13 @@ def open_labelme(files: FileTree, name: str) -> Labelme:
     return Labelme(files, {"train": ("",)}, {"train": ""}, name)
 
 
+def _may_hold(files: FileTree, folder: str) -> bool:
+    """Whether a folder is called as one of annotations or of a split, or holds images."""
+    parts = folder.split("/")
+    is_named = any(part.lower() in BESIDE_IMAGES or split_named("", part) == part for part in parts)
+    return not folder or is_named or bool(ImageFolder(files, folder).names())
+
+
 def _base_of(files: FileTree, folders: tuple[str, ...], first: dict[str, str]) -> str:
     """Return the folder that JSON files and, by the first of each folder, images are in."""
     used = list(folders)
@@ -548,7 +570,10 @@ def _base_of(files: FileTree, folders: tuple[str, ...], first: dict[str, str]) -
         if isinstance(given, str):
             path = posixpath.normpath(posixpath.join(folder, given.replace("\\", "/")))
             used.append(posixpath.dirname(path) if not path.startswith(("..", "/")) else folder)
-    return _common(used)
+    base = _common(used)
+    while base and not any(ImageFolder(files, inner).names() for inner in _below(files, base)):
+        base = posixpath.dirname(base)
+    return base
 
 
 def _common(folders: Sequence[str]) -> str:
