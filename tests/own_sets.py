@@ -60,6 +60,26 @@ def make_labelme_set(folder: Path) -> None:
         (folder / f"{name}.json").write_text(json.dumps(content))
 
 
+def make_label_studio_set(folder: Path) -> None:
+    """Make images, and the export of a project in which two people have annotated them."""
+    (folder / "images").mkdir(parents=True)
+    rng = np.random.default_rng(6)
+    tasks = []
+    for number in range(3):
+        Image.fromarray(noise(rng, (48, 64))).save(folder / "images" / f"{number}.jpg")
+        annotations = []
+        for who in (1, 2):
+            points = (rng.uniform(0, 100, (5, 2))).tolist()
+            value = {"points": points, "closed": True, "polygonlabels": [f"{who}L"]}
+            region = {"id": f"r{who}", "type": "polygonlabels", "value": value}
+            sides = {"original_width": 64, "original_height": 48, "image_rotation": 0}
+            made = {"completed_by": who, "created_at": f"2025-01-0{who}T10:00:00Z"}
+            annotations.append({"id": who, **made, "result": [region | sides]})
+        upload = f"/data/upload/4/cb0618f{number}-{number}.jpg"
+        tasks.append({"id": number, "annotations": annotations, "data": {"image": upload}})
+    (folder / "project.json").write_text(json.dumps(tasks))
+
+
 def noise(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     return rng.integers(0, 256, (*size, 3), np.uint8)
 

@@ -10,7 +10,7 @@ import pytest
 import mtfast
 from mtfast.fetching import SETS
 from mtfast.synth import make_set
-from own_sets import make_labelme_set, make_own_sets
+from own_sets import make_label_studio_set, make_labelme_set, make_own_sets
 from record_server import serve, zip_of_folder
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +24,7 @@ def assets(tmp_path_factory) -> Path:
     mtfast.convert(folder / "Graphene", folder / "graphene.zarr", crop_index=True)
     make_own_sets(folder)
     make_labelme_set(folder / "wafers")
+    make_label_studio_set(folder / "chips")
     for name in ("fruits", "coco", "cells"):
         mtfast.convert(folder / name, folder / f"{name}.zarr")
     return folder

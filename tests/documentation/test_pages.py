@@ -11,7 +11,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import matplotlib as mpl
-import pycocotools.mask
 import pytest
 
 import mtfast
@@ -124,27 +123,6 @@ def test_no_block_is_left_out(page):
     languages = set(FENCE.findall(page.read_text(encoding="utf-8")))
     unknown = {name for name in languages - known if not name.startswith("{")}
     assert not unknown
-
-
-def test_the_script_for_labelme(assets, tmp_path, monkeypatch, capsys):
-    """Its file holds every polygon and rectangle, and it says what else there was."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(assets / "wafers", tmp_path / "wafers")
-    page = DOCS / "how-to" / "convert.md"
-    (script,) = [block for kind, block in blocks(page) if "imagePath" in block]
-    for _ in range(2):  # again with the file that it wrote
-        run_python(page, script, {})
-        assert capsys.readouterr().out.splitlines() == [
-            "b.jpg: left out a point of 1 points, 'dust'",
-            "b.jpg: left out a polygon of 2 points, 'thin'",
-        ]
-    table = mtfast.open_source("wafers").table("train", "annotations")
-    assert [(c.id, c.name) for c in table.categories] == [(1, "bulk"), (2, "dust"), (3, "thin")]
-    assert table.names.tolist() == ["a.jpg", "b.jpg"]
-    assert table.category_ids.tolist() == [3, 1, 3]
-    triangle = pycocotools.mask.frPyObjects([[1.5, 2, 20, 2, 20, 30.5]], 48, 64)
-    n_pixels = int(pycocotools.mask.area(pycocotools.mask.merge(triangle)))
-    assert table.area().tolist() == [n_pixels, 10 * 20, n_pixels]
 
 
 def test_the_smallest_coco_file(tmp_path):
