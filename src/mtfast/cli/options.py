@@ -235,7 +235,7 @@ image_folder_option = click.option(
     metavar="DIR",
     type=LocalPath(),
     show_default="beside the file",
-    help="Folder of the images of COCO files.",
+    help="Folder of the images of COCO files or exports.",
 )
 rasterizer_option = click.option(
     "--rasterizer",

@@ -443,10 +443,17 @@ def _tasks(files: FileTree, path: str) -> Iterator[tuple[str, msgspec.Raw]]:
                 f"{path} is no Label Studio export ({error}); expected a list of tasks; export the "
                 f"project again as JSON"
             ) from error
-        # NaN, which others write, becomes null: one region is malformed then, not all.
-        tasks = [msgspec.Raw(msgspec.json.encode(task)) for task in found]
+        tasks = [_encoded(task) for task in found]
     for number, task in enumerate(tasks):
         yield f"task {number} of {path}", task
+
+
+def _encoded(task: Any) -> msgspec.Raw:
+    """Return a task as JSON: NaN becomes null, and a task that cannot be JSON becomes none."""
+    try:
+        return msgspec.Raw(msgspec.json.encode(task))
+    except (ValueError, OverflowError, RecursionError):
+        return NULL
 
 
 def _image_of(raw: msgspec.Raw, task: _Task) -> str:
@@ -533,11 +540,15 @@ def _labels_by_region(results: Sequence[_Result | str]) -> list[list[str]]:
 def _labels_of(raw: msgspec.Raw) -> Iterator[str]:
     """All labels in a task; what is malformed is said where it is wanted."""
     try:
-        for annotation in _annotations_of(raw, _TASK.decode(raw)):
-            for result in annotation.result or ():
-                yield from _labels_in(_RESULT.decode(result).value)[:1]
+        annotations = _annotations_of(raw, _TASK.decode(raw))
     except BAD_INPUT:
         return
+    for annotation in annotations:
+        for result in annotation.result or ():
+            try:
+                yield from _labels_in(_RESULT.decode(result).value)[:1]
+            except BAD_INPUT:
+                continue
 
 
 def _name_of(raw: msgspec.Raw) -> str:

@@ -481,6 +481,10 @@ def _of_listed(image: DrawnImage, listed: frozenset[str], ledger: Ledger) -> Dra
     return image._replace(instances=[i for i in image.instances if is_kept(i)])
 
 
+# Texts may hold halves of characters, and numbers be of any length.
+_NOT_SO = (msgspec.ValidationError, ValueError, OverflowError)
+
+
 def _decode_odd(content: Any) -> _Found | str:
     """Decode the shapes of a file one by one; an empty text means another format."""
     if content is None:
@@ -492,13 +496,13 @@ def _decode_odd(content: Any) -> _Found | str:
         return f"its shapes are of type {type(shapes).__name__}"
     try:
         file = msgspec.convert({**content, "shapes": []}, _File)
-    except msgspec.ValidationError as error:
+    except _NOT_SO as error:
         return str(error)
     sound, malformed = [], []
     for number, shape in enumerate(shapes):
         try:
             sound.append((number, msgspec.convert(shape, _Shape)))
-        except msgspec.ValidationError as error:
+        except _NOT_SO as error:
             malformed.append((number, str(error)))
     return _Found(file, sound, malformed)
 
