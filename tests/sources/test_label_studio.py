@@ -310,6 +310,7 @@ def test_a_bad_region_is_counted_and_can_be_left_out(tmp_path, bad, kind, words)
         ({"id": 1, "data": {"image": "b.png"}, "annotations": 3}, "malformed record"),
         ({"id": 1, "data": {"text": "words"}, "annotations": []}, "file name missing"),
         (7, "malformed record"),
+        (task([annotation([region("polygon", POLYGON["value"], "\ud800")])]), "malformed record"),
         (
             task(
                 [annotation([POLYGON | {"original_width": 2**20, "original_height": 2**20}])],

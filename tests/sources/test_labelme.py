@@ -286,6 +286,8 @@ CORNERS = [[1, 1], [2, 2]]
         (shape("polygon", [[0, 0], [5]]), "malformed record", "length"),
         (shape("polygon", "ab"), "malformed record", "array"),
         (shape("polygon", None), "malformed record", "array"),
+        (shape("rectangle", CORNERS, "\ud800"), "malformed record", "surrogates"),
+        (shape("rectangle", CORNERS, group_id=10**400), "malformed record", "group_id"),
         (shape("rectangle", [[0, 0]]), "malformed segmentation", "1 points; expected 2"),
         (shape("cuboid", [[0, 0]]), "malformed segmentation", "its type is 'cuboid'"),
         ({"points": []}, "malformed record", "label"),

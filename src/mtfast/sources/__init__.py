@@ -69,8 +69,8 @@ def open_source(
         COCO, Roboflow or the MaskTerial trainer write it, a folder of labelme's files or one of
         them, an export of Label Studio as JSON or JSON-MIN or its folder, a folder with
         ``images/`` and ``instance_masks/``, which may have a folder for each material, or a folder
-        of images alone. Several COCO files are given as a mapping of splits to paths. The page of a TIFF
-        stack is an image called ``stack.tif[3]``, counted from 0.
+        of images alone. Several COCO files are given as a mapping of splits to paths. The page of a
+        TIFF stack is an image called ``stack.tif[3]``, counted from 0.
     image_folder : str or path-like, optional
         The folder of the images of a COCO file or an export of Label Studio, or of a folder with
         one alone, if they are not beside it.

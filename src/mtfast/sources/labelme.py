@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple
+from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -45,6 +45,7 @@ from mtfast.sources.bad_records import TOO_MANY_PIXELS, Ledger, LedgerPolicy, re
 from mtfast.sources.categories import settle_categories
 from mtfast.sources.coco.mend import load_json
 from mtfast.sources.coco.names import split_named
+from mtfast.sources.coco.parse import Id
 from mtfast.sources.coco.peek import peek
 from mtfast.sources.coco.read import Reading
 from mtfast.sources.coco.records import Records
@@ -66,6 +67,8 @@ from mtfast.sources.source import Source, in_order
 
 __all__ = ["FORMAT", "Labelme", "find_labelme", "open_labelme"]
 
+T = TypeVar("T")
+
 logger = logging.getLogger(__name__)
 
 FORMAT = "a labelme file"
@@ -85,7 +88,7 @@ class _Shape(msgspec.Struct):
     label: str
     points: list[tuple[float, float]]
     shape_type: str | None = None
-    group_id: int | None = None
+    group_id: Id | None = None
     mask: str | None = None
     description: str | None = None
     flags: dict[str, Any] | None = None
@@ -485,6 +488,13 @@ def _of_listed(image: DrawnImage, listed: frozenset[str], ledger: Ledger) -> Dra
 _NOT_SO = (msgspec.ValidationError, ValueError, OverflowError)
 
 
+def _typed(content: Any, kind: type[T]) -> T:
+    found = msgspec.convert(content, kind)
+    # Halves of characters come through, and can be written nowhere.
+    msgspec.json.encode(found)
+    return found
+
+
 def _decode_odd(content: Any) -> _Found | str:
     """Decode the shapes of a file one by one; an empty text means another format."""
     if content is None:
@@ -495,13 +505,13 @@ def _decode_odd(content: Any) -> _Found | str:
     if not isinstance(shapes, list):
         return f"its shapes are of type {type(shapes).__name__}"
     try:
-        file = msgspec.convert({**content, "shapes": []}, _File)
+        file = _typed({**content, "shapes": []}, _File)
     except _NOT_SO as error:
         return str(error)
     sound, malformed = [], []
     for number, shape in enumerate(shapes):
         try:
-            sound.append((number, msgspec.convert(shape, _Shape)))
+            sound.append((number, _typed(shape, _Shape)))
         except _NOT_SO as error:
             malformed.append((number, str(error)))
     return _Found(file, sound, malformed)
