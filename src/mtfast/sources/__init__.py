@@ -22,14 +22,14 @@ from mtfast.sources.coco.layouts import find_coco
 from mtfast.sources.coco.names import is_json
 from mtfast.sources.coco.peek import COCO, peek
 from mtfast.sources.coco.source import open_coco, open_coco_files
+from mtfast.sources.drawn.label_studio import FORMAT as LABEL_STUDIO
+from mtfast.sources.drawn.label_studio import find_label_studio, open_label_studio
+from mtfast.sources.drawn.labelme import FORMAT as LABELME
+from mtfast.sources.drawn.labelme import find_labelme, open_labelme
 from mtfast.sources.files import FileTree, Folder
 from mtfast.sources.foreign import name_file, name_folder
 from mtfast.sources.images_only import find_images
 from mtfast.sources.label_png import IMAGES, MASKS, find_label_png
-from mtfast.sources.label_studio import FORMAT as LABEL_STUDIO
-from mtfast.sources.label_studio import find_label_studio, open_label_studio
-from mtfast.sources.labelme import FORMAT as LABELME
-from mtfast.sources.labelme import find_labelme, open_labelme
 from mtfast.sources.maskterial import ANNOTATION_FOLDERS, find_maskterial, no_annotation_file
 from mtfast.sources.source import SetNames, Source
 from mtfast.splits import SplitMapping

@@ -223,12 +223,12 @@ class Ledger:
     ----------
     free_category : int
         A class number that can be suggested for class 0.
+    expected : str
+        What records should be, for messages.
     looked_for : str
         Where images were looked for, where it is about image files.
     takes_image_folder : bool
         Whether the folder of the images can be named.
-    tool : str
-        Whose records they are, for messages.
 
     Examples
     --------
@@ -243,9 +243,9 @@ class Ledger:
         self.file = file
         self.policy = policy
         self.free_category = 1
+        self.expected = "records as COCO describes them"
         self.looked_for = ""
         self.takes_image_folder = False
-        self.tool = "COCO"
         self._entries: dict[tuple[str, Done], _Entry] = {}
 
     def keep(self, kind: str, place: Hashable, example: str, can_repair: bool = True) -> bool:
@@ -396,7 +396,7 @@ def _expected(refused: Sequence[BadRecords], ledger: Ledger) -> str:
         return f"a whole file of every image, of the size that is stated for it{place}"
     if kinds <= {*_OF_MASK_FILES}:
         return "a grey or palette PNG of labels for each mask, beside its image"
-    return f"records as {ledger.tool} describes them"
+    return ledger.expected
 
 
 def advice_on(kinds: Sequence[Kind]) -> str:

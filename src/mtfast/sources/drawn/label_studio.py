@@ -44,7 +44,14 @@ from mtfast.sources.coco.peek import peek
 from mtfast.sources.coco.read import Reading
 from mtfast.sources.coco.records import Records
 from mtfast.sources.coco.stream import BAD_INPUT, BOM
-from mtfast.sources.drawn import (
+from mtfast.sources.drawn.label_studio_regions import (
+    ALPHA_OVER,
+    NULL,
+    NoMask,
+    Value,
+    mask_of_region,
+)
+from mtfast.sources.drawn.table import (
     DrawnImage,
     Instance,
     Region,
@@ -55,13 +62,6 @@ from mtfast.sources.drawn import (
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import ImageFolder
 from mtfast.sources.image_size import read_size
-from mtfast.sources.label_studio_regions import (
-    ALPHA_OVER,
-    NULL,
-    NoMask,
-    Value,
-    mask_of_region,
-)
 from mtfast.sources.source import Source, in_order
 
 __all__ = ["FORMAT", "LabelStudio", "find_label_studio", "open_label_studio"]
@@ -193,7 +193,7 @@ class LabelStudio(Source):
 
     def _read(self, split: str, file: str, policy: LedgerPolicy) -> Reading:
         ledger = Ledger(file, policy)
-        ledger.tool = "Label Studio"
+        ledger.expected = "records as Label Studio describes them"
         images = self._drawn(split, file, ledger)
         numbers, listed = self._numbers()
         if listed:

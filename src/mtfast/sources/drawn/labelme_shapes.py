@@ -31,7 +31,7 @@ from PIL import Image, ImageDraw
 from mtfast.errors import SourceError
 from mtfast.rles.pixels import encode_part
 from mtfast.rles.rasterizers import Rasterizer
-from mtfast.sources.drawn import decode_png, ring_of_ellipse
+from mtfast.sources.drawn.table import decode_png, ring_of_ellipse
 from mtfast.sources.label_png import decode_labels
 
 __all__ = ["WITHOUT_MASK", "mask_of_shape"]

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from mtfast.errors import SourceError
 from mtfast.rles.pixels import encode_mask
-from mtfast.sources.drawn import decode_png, ring_of_ellipse
+from mtfast.sources.drawn.table import decode_png, ring_of_ellipse
 
 __all__ = ["ALPHA_OVER", "NULL", "NoMask", "Value", "mask_of_region"]
 

@@ -50,7 +50,8 @@ from mtfast.sources.coco.peek import peek
 from mtfast.sources.coco.read import Reading
 from mtfast.sources.coco.records import Records
 from mtfast.sources.coco.stream import BAD_INPUT, BOM
-from mtfast.sources.drawn import (
+from mtfast.sources.drawn.labelme_shapes import WITHOUT_MASK, mask_of_shape
+from mtfast.sources.drawn.table import (
     DrawnImage,
     Instance,
     Region,
@@ -62,7 +63,6 @@ from mtfast.sources.files import FileTree
 from mtfast.sources.foreign import BESIDE_IMAGES
 from mtfast.sources.image_folder import FilePlace, ImageFolder
 from mtfast.sources.image_size import read_size
-from mtfast.sources.labelme_shapes import WITHOUT_MASK, mask_of_shape
 from mtfast.sources.source import Source, in_order
 
 __all__ = ["FORMAT", "Labelme", "find_labelme", "open_labelme"]
@@ -179,7 +179,7 @@ class Labelme(Source):
 
     def _read(self, split: str, file: str, policy: LedgerPolicy) -> Reading:
         ledger = Ledger(file, policy)
-        ledger.tool = "labelme"
+        ledger.expected = "records as labelme describes them"
         images = self._drawn(split, ledger)
         labels = [i.label for image in images for i in image.instances]
         numbers, is_listed = self._numbers(labels)
