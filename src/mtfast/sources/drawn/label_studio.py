@@ -107,7 +107,7 @@ class _Annotation(msgspec.Struct):
 
 class _Result(msgspec.Struct):
     value: msgspec.Raw
-    id: str | None = None
+    id: int | str | None = None
     type: str | None = None
     original_width: float | None = None
     original_height: float | None = None
@@ -334,7 +334,7 @@ class _Reader:
 
     def _instances(self, place: str, chosen: _Drawn, size: tuple[int, int]) -> Iterator[Instance]:
         labels = _labels_by_region(chosen.results)
-        seen: set[str] = set()
+        seen: set[int | str] = set()
         for k, result in enumerate(chosen.results):
             where, words = f"{place}, region {k}", f"region {k} of {place}"
             if isinstance(result, str):
@@ -527,7 +527,7 @@ def _labels_in(value: msgspec.Raw) -> list[str]:
 def _labels_by_region(results: Sequence[_Result | str]) -> list[list[str]]:
     """Labels of each result: its own, or those of another one of the same id."""
     own = [[] if isinstance(result, str) else _labels_in(result.value) for result in results]
-    by_id: dict[str, list[str]] = {}
+    by_id: dict[int | str, list[str]] = {}
     for result, labels in zip(results, own, strict=True):
         if not isinstance(result, str) and result.id and labels:
             by_id.setdefault(result.id, labels)
