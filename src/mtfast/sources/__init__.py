@@ -144,12 +144,12 @@ def _open(given: SourcePath, images: FileTree | None) -> Source:
 
 
 def _open_file(files: FileTree, file: str, images: FileTree | None) -> Source:
-    what = peek(files, file) if is_json(file) else None
+    what = _format_of(files, file)
     if what == LABEL_STUDIO:
         return open_label_studio(files, file, images)
     if what == LABELME and images is None:
         return open_labelme(files, file)
-    _expect_json(files, file)
+    _expect_coco(what, file)
     return open_coco(files, file, images)
 
 
@@ -179,13 +179,17 @@ def _place(given: str | os.PathLike[str]) -> tuple[FileTree, str]:
     return (Folder(path.parent), path.name) if path.is_file() else (Folder(path), "")
 
 
-def _expect_json(files: FileTree, name: str) -> None:
+def _format_of(files: FileTree, name: str) -> str | None:
+    """Name the format of a JSON file; None if it is unknown. Other files are refused."""
     if not is_json(name):
         found, advice = name_file(name)
         raise SourceError(
             f"{name} is {found}; expected a folder with a dataset or a COCO .json file; {advice}"
         )
-    what = peek(files, name)
+    return peek(files, name)
+
+
+def _expect_coco(what: str | None, name: str) -> None:
     if what not in (None, COCO):
         raise SourceError(foreign_message(what, name))
 
@@ -207,7 +211,7 @@ def _json_files(
                 f"{files.name} of split {split!r} is a folder; expected a COCO .json file for each "
                 f"split; give the path of one"
             )
-        _expect_json(files, file)
+        _expect_coco(_format_of(files, file), file)
     return places
 
 
