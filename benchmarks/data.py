@@ -93,6 +93,32 @@ def coco_file(wanted: Scale) -> Path:
     return path
 
 
+def labelme_set(wanted: Scale) -> Path:
+    """Return a folder of labelme's files, of ten flakes each, without images."""
+    height, width = wanted.size
+    folder = cache() / f"labelme-{wanted.labels}-{height}x{width}"
+    if not folder.exists():
+        partial = folder.with_suffix(".partial")
+        partial.mkdir(exist_ok=True)
+        outlines = rings("flake", wanted.size, 10 * wanted.labels)
+        for number in range(wanted.labels):
+            shapes = [
+                {
+                    "label": f"{k % CLASSES}L",
+                    "points": np.reshape(outlines[10 * number + k], (-1, 2)).tolist(),
+                    "shape_type": "polygon",
+                    "group_id": None,
+                }
+                for k in range(10)
+            ]
+            sides = {"imageHeight": height, "imageWidth": width}
+            content = {"version": "6.3.1", "flags": {}, "shapes": shapes, **sides}
+            content |= {"imagePath": f"{number}.jpg", "imageData": None}
+            (partial / f"{number}.json").write_text(json.dumps(content, indent=2))
+        partial.rename(folder)
+    return folder
+
+
 def label_table(wanted: Scale, variant: str = "annotations_with_class_200") -> RunTable:
     """Return the annotations of the set that has no images."""
     return mtfast.open_source(label_set(wanted)).table("train", variant)

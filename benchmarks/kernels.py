@@ -4,6 +4,7 @@ import numpy as np
 
 import mtfast
 from benchmarks import data
+from mtfast.kernels.files import rle_pack
 from mtfast.kernels.rle import coco_string
 from mtfast.loaders.views import View
 from mtfast.painting.instance_targets import measure_masks
@@ -45,6 +46,22 @@ class CocoText:
 
     def time_encode(self) -> None:
         coco_string.encode_batch(self.all_counts, self.count_offsets, self.text, self.text_offsets)
+
+
+class BrushAlpha:
+    """Brush strokes of Label Studio -> alpha: 10,000 runs of 100 words of the foreground."""
+
+    def setup(self) -> None:
+        n_runs, length = 10_000, 100
+        run = f"1{2:02b}{length - 1:08b}{255:08b}"
+        bits = f"{n_runs * length:032b}{7:05b}" + "".join(f"{k - 1:04b}" for k in (3, 4, 8, 16))
+        bits += n_runs * run
+        self.data = np.packbits(np.frombuffer(bits.encode(), np.uint8) - ord("0"))
+        self.alpha = np.empty(n_runs * length // 4, np.uint8)
+        assert rle_pack.decode_alpha(self.data, self.alpha) == len(bits)
+
+    def time_decode(self) -> None:
+        rle_pack.decode_alpha(self.data, self.alpha)
 
 
 class Paint:

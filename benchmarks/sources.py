@@ -53,3 +53,17 @@ class MaskTerial:
 
     def peakmem_all_tables(self) -> None:
         self.time_all_tables()
+
+
+class Labelme:
+    """A folder of labelme's files, of ten polygons each."""
+
+    params = ("pycocotools", "pil", "cv2")
+    param_names = ("rasterizer",)
+
+    def setup(self, rasterizer: str) -> None:
+        self.source = mtfast.open_source(data.labelme_set(data.scale), rasterizer=rasterizer)
+        self.time_table(rasterizer)
+
+    def time_table(self, rasterizer: str) -> None:
+        self.source.table("train", "annotations")

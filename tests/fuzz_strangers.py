@@ -33,6 +33,7 @@ from mtfast.errors import MtfastError
 from mtfast.export import export_masks
 from mtfast.store.consolidated import CHECKSUM, metadata_checksum, own
 from mtfast.synth import make_set
+from own_sets import make_label_studio_set, make_labelme_set
 
 Json = Any
 
@@ -225,6 +226,18 @@ def in_set_names(seed: int) -> None:
     tried(seed, make)
 
 
+def in_drawings(seed: int) -> None:
+    """Change a file of labelme or an export of Label Studio."""
+
+    def make(place: Path, rng: random.Random) -> list[Callable[[], Any]]:
+        rng.choice([make_labelme_set, make_label_studio_set])(place / "drawn")
+        file = rng.choice(sorted((place / "drawn").glob("*.json")))
+        file.write_bytes(text_of(json.loads(file.read_bytes()), rng))
+        return on_source(place / "drawn", place, rng)
+
+    tried(seed, make)
+
+
 def on_source(path: Path, place: Path, rng: random.Random) -> list[Callable[[], Any]]:
     bad: Any = rng.choice(["refuse", "skip", "repair"])
     return [
@@ -293,7 +306,10 @@ def sealed(job: Json) -> bytes:
     return b'{"crc32c":%d,"job":%b}' % (google_crc32c.value(text), text)
 
 
-KINDS = (in_store, in_store, in_annotations, in_annotations, in_set_names, in_records)
+KINDS = (
+    *(in_store, in_store, in_annotations, in_annotations, in_drawings, in_drawings),
+    *(in_set_names, in_records),
+)
 
 
 def make_trial(seed: int, number: int) -> Trial:
