@@ -219,6 +219,17 @@ def test_a_class_has_one_number_in_every_split(tmp_path):
     assert table_of(tmp_path, "val", bad="skip").category_ids.tolist() == [3]
 
 
+def test_a_class_of_a_bad_file_has_its_number_in_other_splits(tmp_path):
+    """A file with NaN is read shape by shape, and what is sound in it has a class."""
+    ring = [[5, 5], [15, 5], [15, 15]]
+    nowhere = [[float("nan"), 5], [15, 5], [15, 15]]
+    write(tmp_path / "train", "a", [shape("polygon", ring, "1L"), shape("polygon", nowhere)])
+    write(tmp_path / "val", "b", [shape("polygon", ring, "2L")])
+    source = mtfast.open_source(tmp_path, bad="skip")
+    for split in source.splits:
+        assert classes_of(source.table(split, "annotations")) == {1: "1L", 2: "2L"}
+
+
 def test_images_are_found_by_paths_of_windows(tmp_path):
     ring = [[5, 5], [15, 5], [15, 15]]
     write(tmp_path / "json", "a", [shape("polygon", ring)], image=False, imagePath="..\\raw\\x.png")

@@ -35,7 +35,7 @@ import msgspec
 
 from mtfast.errors import SourceError
 from mtfast.image_files import shown_size
-from mtfast.limits import MAX_LIST_BYTES, check_pixels
+from mtfast.limits import check_pixels
 from mtfast.sources.bad_records import TOO_MANY_PIXELS, Ledger, LedgerPolicy, refusal
 from mtfast.sources.categories import settle_categories
 from mtfast.sources.coco.mend import load_json
@@ -55,7 +55,9 @@ from mtfast.sources.drawn.table import (
     DrawnImage,
     Instance,
     Region,
+    listed_labels,
     number_labels,
+    of_listed,
     records_of_drawn,
     table_of_drawn,
 )
@@ -71,7 +73,6 @@ logger = logging.getLogger(__name__)
 FORMAT = "a Label Studio export"
 """As :func:`mtfast.sources.coco.peek.peek` calls it."""
 
-LABELS = "labels.txt"
 BY_RULE = "annotations"
 
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(?=.)")
@@ -196,8 +197,7 @@ class LabelStudio(Source):
         ledger.expected = "records as Label Studio describes them"
         images = self._drawn(split, file, ledger)
         numbers, listed = self._numbers()
-        if listed:
-            images = [_of_listed(image, listed, ledger) for image in images]
+        images = [of_listed(image, listed, ledger) for image in images]
         table = table_of_drawn(images, numbers, ledger, self.rasterizer)
         table = settle_categories(table, dict(self.mapping), ledger)
         found = ledger.found()
@@ -221,15 +221,15 @@ class LabelStudio(Source):
                 reader.add(place, task)
         return reader.drawn()
 
-    def _numbers(self) -> tuple[dict[str, int], frozenset[str]]:
+    def _numbers(self) -> tuple[dict[str, int], list[str]]:
         """Number the classes of all splits; return those that labels.txt has, too."""
         used: set[str] = set()
         for paths in self.found.values():
             for path in paths:
                 for _, task in _tasks(self.files, path):
                     used.update(_labels_of(task))
-        listed = _listed(self.files)
-        return number_labels(sorted(used), listed), frozenset(listed)
+        listed = listed_labels(self.files, ("",))
+        return number_labels(sorted(used), listed), listed
 
 
 class _Reader:
@@ -557,24 +557,6 @@ def _name_of(raw: msgspec.Raw) -> str:
     if isinstance(who, Mapping):
         who = who.get("id", who.get("email"))
     return "" if who is None else re.sub(r"[^\w.@-]", "_", str(who))
-
-
-def _of_listed(image: DrawnImage, listed: frozenset[str], ledger: Ledger) -> DrawnImage:
-    """Ask the ledger about labels that labels.txt does not have."""
-
-    def is_kept(instance: Instance) -> bool:
-        words = f"{instance.label!r} on {image.name}"
-        place = instance.id, instance.label
-        return instance.label in listed or ledger.keep("label not in labels.txt", place, words)
-
-    return image._replace(instances=[i for i in image.instances if is_kept(i)])
-
-
-def _listed(files: FileTree) -> list[str]:
-    if not files.exists(LABELS):
-        return []
-    text = files.read(LABELS, MAX_LIST_BYTES).decode("utf-8-sig", "replace")
-    return [name for name in dict.fromkeys(map(str.strip, text.splitlines())) if name]
 
 
 def _images_below(files: FileTree, folder: str = "", depth: int = _DEPTH) -> list[str]:

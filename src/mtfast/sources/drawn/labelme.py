@@ -37,9 +37,9 @@ import msgspec
 
 from mtfast.addresses import Address
 from mtfast.caching import cached_property
-from mtfast.errors import SourceError, printable
+from mtfast.errors import SourceError
 from mtfast.image_files import shown_size
-from mtfast.limits import MAX_LIST_BYTES, check_pixels, max_file_bytes
+from mtfast.limits import check_pixels, max_file_bytes
 from mtfast.paths import base_name, stem_of
 from mtfast.sources.bad_records import TOO_MANY_PIXELS, Ledger, LedgerPolicy, refusal
 from mtfast.sources.categories import settle_categories
@@ -55,7 +55,9 @@ from mtfast.sources.drawn.table import (
     DrawnImage,
     Instance,
     Region,
+    listed_labels,
     number_labels,
+    of_listed,
     records_of_drawn,
     table_of_drawn,
 )
@@ -74,7 +76,6 @@ logger = logging.getLogger(__name__)
 FORMAT = "a labelme file"
 """As :func:`mtfast.sources.coco.peek.peek` calls it."""
 
-LABELS = "labels.txt"
 NO_CLASSES = ("__ignore__", "_background_")
 
 # How deep a set is looked through, and how many files of a folder are opened to see what they are.
@@ -177,14 +178,15 @@ class Labelme(Source):
         stem = posixpath.splitext(_inside(self.bases[split], name))[0]
         return [*places, FilePlace(self.files, name), FilePlace(inside, f"{stem}.json")]
 
+    def _looked_for(self, split: str) -> str:
+        return f"{super()._looked_for(split)}, as the path given is that of images and JSON files"
+
     def _read(self, split: str, file: str, policy: LedgerPolicy) -> Reading:
         ledger = Ledger(file, policy)
         ledger.expected = "records as labelme describes them"
         images = self._drawn(split, ledger)
-        labels = [i.label for image in images for i in image.instances]
-        numbers, is_listed = self._numbers(labels)
-        if is_listed:
-            images = [_of_listed(image, is_listed, ledger) for image in images]
+        numbers, listed = self._numbers()
+        images = [of_listed(image, listed, ledger) for image in images]
         table = table_of_drawn(images, numbers, ledger, self.rasterizer)
         table = settle_categories(table, dict(self.mapping), ledger)
         found = ledger.found()
@@ -224,33 +226,28 @@ class Labelme(Source):
             return _decode_odd(load_json(data))
         return _Found(file, list(enumerate(file.shapes)), [])
 
-    def _numbers(self, labels: Sequence[str]) -> tuple[dict[str, int], frozenset[str]]:
+    def _numbers(self) -> tuple[dict[str, int], list[str]]:
         """Number the classes of all splits; return those that labels.txt has, too."""
-        listed = self._listed()
+        of_splits = [folder for folders in self.found.values() for folder in folders]
+        folders = dict.fromkeys(("", *self.bases.values(), *of_splits))
+        listed = listed_labels(self.files, folders, NO_CLASSES)
         files = [path for split in self.splits for path in self._json_files(split)]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             drawn = {label for some in pool.map(self._labels_of, files) for label in some}
-        used = sorted({*labels, *drawn} - {*NO_CLASSES})
-        return number_labels(used, listed), frozenset(listed)
+        return number_labels(sorted(drawn - {*NO_CLASSES}), listed), listed
 
     def _labels_of(self, path: str) -> list[str]:
         """Labels in a file; none where it cannot be read, which is said where it is wanted."""
         try:
-            content = _LABELS.decode(self.files.read(path, max_file_bytes()).removeprefix(BOM))
-        except (SourceError, FileNotFoundError, *BAD_INPUT):
+            data = self.files.read(path, max_file_bytes()).removeprefix(BOM)
+        except (SourceError, FileNotFoundError):
             return []
-        return [shape.label.strip() for shape in content.shapes]
-
-    def _listed(self) -> list[str]:
-        """Classes in the order of labels.txt; none if there is no such file."""
-        of_splits = [folder for folders in self.found.values() for folder in folders]
-        for folder in dict.fromkeys(("", *self.bases.values(), *of_splits)):
-            path = _inside(folder, LABELS)
-            if self.files.exists(path):
-                text = self.files.read(path, MAX_LIST_BYTES).decode("utf-8-sig", "replace")
-                names = dict.fromkeys(map(str.strip, text.splitlines()))
-                return [name for name in names if name and name not in NO_CLASSES]
-        return []
+        try:
+            return [shape.label.strip() for shape in _LABELS.decode(data).shapes]
+        except BAD_INPUT:
+            found = _decode_odd(load_json(data))
+        shapes = [] if isinstance(found, str) else found.shapes
+        return [shape.label.strip() for _, shape in shapes]
 
 
 class _Reader:
@@ -471,17 +468,6 @@ def _ending_of(images: EmbeddedImages, path: str) -> str:
     except (FileNotFoundError, SourceError):
         return ""
     return next((ending for magic, ending in _ENDINGS if start.startswith(magic)), ".jpg")
-
-
-def _of_listed(image: DrawnImage, listed: frozenset[str], ledger: Ledger) -> DrawnImage:
-    """Ask the ledger about labels that labels.txt does not have."""
-
-    def is_kept(instance: Instance) -> bool:
-        words = f"{printable(instance.label)!r} on {image.name}"
-        place = instance.id, instance.label
-        return instance.label in listed or ledger.keep("label not in labels.txt", place, words)
-
-    return image._replace(instances=[i for i in image.instances if is_kept(i)])
 
 
 # Texts may hold halves of characters, and numbers be of any length.

@@ -15,7 +15,7 @@ import base64
 import binascii
 import math
 import struct
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,12 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, SourceError
+from mtfast.limits import MAX_LIST_BYTES
 from mtfast.ragged import as_strings, offsets_of
 from mtfast.rles import Rles, merge
 from mtfast.rles.polygons import rasterise
 from mtfast.rles.rasterizers import Rasterizer
 from mtfast.sources.bad_records import Ledger
 from mtfast.sources.coco.records import Records
+from mtfast.sources.files import FileTree
 from mtfast.table import Category, RunTable
 
 __all__ = [
@@ -36,7 +38,9 @@ __all__ = [
     "Instance",
     "Region",
     "decode_png",
+    "listed_labels",
     "number_labels",
+    "of_listed",
     "records_of_drawn",
     "ring_of_ellipse",
     "table_of_drawn",
@@ -46,6 +50,7 @@ Rings = Sequence[Sequence[float]]
 
 # Of the polygon that an ellipse becomes: its area is that of the ellipse but for 0.005 %.
 _CORNERS = 360
+_LABELS = "labels.txt"
 _MAX_COORDINATE = 2.0**20
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -233,6 +238,59 @@ def number_labels(labels: Sequence[str], listed: Sequence[str] = ()) -> dict[str
     """
     names = dict.fromkeys((*listed, *sorted(set(labels))))
     return {name: number for number, name in enumerate(names, 1)}
+
+
+def listed_labels(
+    files: FileTree, folders: Iterable[str], left_out: Collection[str] = ()
+) -> list[str]:
+    """Read the classes of ``labels.txt``, one a line.
+
+    Parameters
+    ----------
+    files : FileTree
+    folders : iterable of str
+        Where it may be; the first one that is there counts.
+    left_out : collection of str, optional
+        Lines that are no classes.
+
+    Returns
+    -------
+    list of str
+        Each once; none if there is no such file.
+    """
+    paths = (f"{folder}/{_LABELS}" if folder else _LABELS for folder in folders)
+    path = next(filter(files.exists, paths), None)
+    if path is None:
+        return []
+    text = files.read(path, MAX_LIST_BYTES).decode("utf-8-sig", "replace")
+    names = dict.fromkeys(map(str.strip, text.splitlines()))
+    return [name for name in names if name and name not in left_out]
+
+
+def of_listed(image: DrawnImage, listed: Collection[str], ledger: Ledger) -> DrawnImage:
+    """Ask a ledger about the labels of an image that ``labels.txt`` does not have.
+
+    Parameters
+    ----------
+    image : DrawnImage
+    listed : collection of str
+        Its classes; if there are none, all is kept.
+    ledger : Ledger
+
+    Returns
+    -------
+    DrawnImage
+        With the instances that are kept.
+    """
+
+    def is_kept(instance: Instance) -> bool:
+        words = f"{instance.label!r} on {image.name}"
+        place = instance.id, instance.label
+        return instance.label in listed or ledger.keep("label not in labels.txt", place, words)
+
+    if not listed:
+        return image
+    return image._replace(instances=[i for i in image.instances if is_kept(i)])
 
 
 def ring_of_ellipse(
