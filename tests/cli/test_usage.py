@@ -92,15 +92,15 @@ def test_a_store_where_a_dataset_is_wanted(tiny_set, tmp_path, command, more):
 
 
 FOREIGN = {
-    "labelme.json": (
-        '{"shapes": [], "imagePath": "a.jpg"}',
-        "is a labelme file",
-        "write a COCO file; docs/how-to/convert.md has a short script for it",
+    "via.json": (
+        '{"_via_img_metadata": {}}',
+        "is a VGG Image Annotator (VIA) project",
+        "export it from VIA as COCO format",
     ),
-    "studio.json": (
-        json.dumps([{"data": {}, "annotations": [], "predictions": []}]),
-        "is a Label Studio export",
-        "export the project again as COCO",
+    "createml.json": (
+        json.dumps([{"image": "a.jpg", "annotations": []}]),
+        "is a createML file",
+        "export it as COCO; createML has boxes alone",
     ),
     "data.yaml": ("names: [a]", "YOLO", "export it as COCO"),
     "a.xml": ("<annotation>", "CVAT or Pascal VOC", "export it as COCO"),
