@@ -159,17 +159,17 @@ def _is_python(line: str) -> bool:
     return line == "import mtfast"
 
 
-def test_the_demo_calls_this_program_as_the_shell_finds_it(tmp_path, monkeypatch):
-    from mtfast.cli import demo as command
+def test_next_lines_call_this_program_as_the_shell_finds_it(tmp_path, monkeypatch):
+    from mtfast.cli import output as command
 
     program = tmp_path / "bin" / "mtfast"
     program.parent.mkdir()
     program.touch(0o755)
     monkeypatch.setattr(sys, "argv", [str(program)])
     monkeypatch.setenv("PATH", str(program.parent))
-    assert command._program() == "mtfast"
+    assert command.program() == "mtfast"
     monkeypatch.setenv("PATH", "")
-    assert command._program() == str(program)
+    assert command.program() == str(program)
 
 
 def test_demo_notices_a_difference(small_set, tmp_path, monkeypatch):
