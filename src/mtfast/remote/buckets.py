@@ -11,15 +11,20 @@ from typing import Any
 from mtfast.addresses import WEB, Address
 from mtfast.errors import RemoteError
 from mtfast.remote.objects import Stat
+from mtfast.remote.relay import keep_in_forks, relayed
 from mtfast.version import installed_version
 
 __all__ = ["BucketObjects"]
 
 # Beyond this an object is sent in parts.
 ONE_PUT = 64 << 20
+# Beyond this an object is not read into memory.
+MOST_AT_ONCE = 1 << 31
 CONNECT = timedelta(seconds=10)
-# Of a request, and of a stretch in which no byte comes.
-REQUEST, SILENCE = timedelta(seconds=300), timedelta(seconds=30)
+REQUEST = timedelta(seconds=300)
+# Of a stretch in which no byte comes, unless MTFAST_TIMEOUT says otherwise.
+SILENCE = 30.0
+# Of a request that fails, unless MTFAST_RETRIES says otherwise; for so long altogether.
 RETRIES = 5
 RETRY_SECONDS = timedelta(seconds=60)
 
@@ -35,7 +40,7 @@ class BucketObjects:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._store: Any = None
-        self._owner = 0
+        keep_in_forks(self)
 
     def __repr__(self) -> str:
         return f"<objects at {self.address}>"
@@ -43,22 +48,26 @@ class BucketObjects:
     def __reduce__(self) -> tuple[Callable[[Address], BucketObjects], tuple[Address]]:
         return BucketObjects, (self.address,)
 
+    @relayed
     def stat(self, key: str) -> Stat:
         """Look at an object; FileNotFoundError if there is none."""
         with self._explained(key):
             return _stat(self._opened().head(self._path(key)))
 
+    @relayed
     def read(self, key: str) -> bytes:
         """Read an object whole; FileNotFoundError if there is none."""
         with self._explained(key):
             return bytes(self._opened().get(self._path(key)).bytes())
 
+    @relayed
     def read_range(self, key: str, start: int, length: int) -> bytes:
         """Read a range of an object with one request."""
         with self._explained(key):
             data = self._opened().get_range(self._path(key), start=start, length=length)
         return self._whole(key, data, start, length)
 
+    @relayed
     def read_ranges(self, key: str, starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
         """Read ranges of an object, neighbouring ones with one request."""
         with self._explained(key):
@@ -68,6 +77,29 @@ class BucketObjects:
             for data, start, length in zip(read, starts, lengths, strict=True)
         ]
 
+    @relayed
+    def read_part(
+        self, key: str, start: int | None = None, length: int | None = None
+    ) -> tuple[bytes, Stat]:
+        """Read an object, a range of it or its end, and learn what object it is of."""
+        if length is not None and start is None and self.address.scheme in _AZURE_SCHEMES:
+            # Azure has no requests for the end.
+            size = self.stat(key).n_bytes
+            start, length = max(size - length, 0), min(size, length)
+        asked: Any = None
+        if length is not None:
+            asked = {"suffix": length} if start is None else (start, start + length)
+        with self._explained(key):
+            got = self._opened().get(self._path(key), options={"range": asked} if asked else None)
+            found, (begin, _) = _stat(got.meta), got.range
+            if asked is None and found.n_bytes > MOST_AT_ONCE:
+                raise self._too_large(key, found.n_bytes)
+            data = got.bytes()
+        if length is None or start is None:
+            length = min(length or found.n_bytes, found.n_bytes)
+        return self._whole(key, data, begin, length), found
+
+    @relayed
     def list(self, key: str = "") -> tuple[list[tuple[str, Stat]], list[str]]:
         """List what is in a folder."""
         prefix = self._path(key)
@@ -79,6 +111,7 @@ class BucketObjects:
         # An object that stands for its folder has no name of its own.
         return sorted((name, stat) for name, stat in objects if name), sorted(folders)
 
+    @relayed
     def walk(self, key: str = "") -> Iterator[tuple[str, Stat]]:
         """Iterate over all objects below a folder."""
         skipped = len(self.address.key) + 1 if self.address.key else 0
@@ -87,6 +120,7 @@ class BucketObjects:
                 for meta in chunk:
                     yield meta["path"][skipped:], _stat(meta)
 
+    @relayed
     def write(self, key: str, data: bytes | Iterable[bytes], *, new: bool = False) -> Stat:
         """Write an object, whole or not at all."""
         if not isinstance(data, bytes | bytearray | memoryview):
@@ -100,6 +134,7 @@ class BucketObjects:
             )
         return Stat(len(data), made["e_tag"] or "")
 
+    @relayed
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects."""
         if keys:
@@ -110,10 +145,15 @@ class BucketObjects:
         return f"{self.address.key}/{key}".strip("/") if key else self.address.key
 
     def _opened(self) -> Any:
-        # Each process opens its own.
-        if self._owner != os.getpid():
-            self._store, self._owner = _open(self.address), os.getpid()
+        if self._store is None:
+            self._store = _open(self.address)
         return self._store
+
+    def _too_large(self, key: str, n_bytes: int) -> RemoteError:
+        return RemoteError(
+            f"{self.address / key} has {n_bytes:,} bytes; expected at most {MOST_AT_ONCE:,} to be "
+            f"read at once; check the address"
+        )
 
     def _whole(self, key: str, data: Any, start: int, length: int) -> bytes:
         if len(data) != length:
@@ -146,6 +186,12 @@ class BucketObjects:
                 f"{_CREDENTIALS.get(self.address.scheme, 'the user and password')}"
             ) from error
         except BaseError as error:
+            if _ignores_ranges(error):
+                raise RemoteError(
+                    f"{where} is on a server that sends whole files where parts of them are asked "
+                    f"for; expected one that answers requests with the header Range; serve it with "
+                    f"nginx or Apache, or copy it"
+                ) from error
             raise RemoteError(
                 f"{where} cannot be reached ({_reason(error)}); expected storage that answers; "
                 f"check the address and the network, then run it again"
@@ -154,11 +200,12 @@ class BucketObjects:
 
 _S3 = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile in ~/.aws, and AWS_REGION"
 _AZURE = "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"
+_AZURE_SCHEMES = ("az", "abfs", "abfss", "adl")
 _CREDENTIALS = {
     "s3": _S3,
     "s3a": _S3,
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
-    **dict.fromkeys(("az", "abfs", "abfss", "adl"), _AZURE),
+    **dict.fromkeys(_AZURE_SCHEMES, _AZURE),
 }
 
 
@@ -170,10 +217,11 @@ def _open(address: Address) -> Any:
         "user_agent": f"mtfast/{installed_version()}",
         "connect_timeout": CONNECT,
         "timeout": REQUEST,
-        "read_timeout": SILENCE,
+        "read_timeout": timedelta(seconds=_setting("MTFAST_TIMEOUT", SILENCE)),
         "allow_http": _is_plain(address),
     }
-    retries = {"max_retries": RETRIES, "retry_timeout": RETRY_SECONDS}
+    n_retries = int(_setting("MTFAST_RETRIES", RETRIES))
+    retries = {"max_retries": n_retries, "retry_timeout": RETRY_SECONDS}
     options: dict[str, Any] = {"client_options": client, "retry_config": retries}
     if address.scheme in WEB:
         return HTTPStore.from_url(f"{address.scheme}://{address.host}", **options)
@@ -181,6 +229,18 @@ def _open(address: Address) -> Any:
         return S3Store(address.host, **options, **_credentials())
     kind = GCSStore if address.scheme == "gs" else AzureStore
     return kind.from_url(address.root.url, **options)
+
+
+def _setting(name: str, default: float) -> float:
+    """Read a number from the environment."""
+    text = os.environ.get(name, "")
+    try:
+        value = float(text or default)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise RemoteError(f"{name} is {text!r}; expected a number from 0 on; correct it")
+    return value
 
 
 def _is_plain(address: Address) -> bool:
@@ -206,8 +266,15 @@ def _credentials() -> dict[str, Any]:
     return {"credential_provider": Boto3CredentialProvider(session)}
 
 
+def _ignores_ranges(error: Exception) -> bool:
+    text = str(error)
+    return "Range request not supported" in text or "Received non-partial response" in text
+
+
 def _stat(meta: Any) -> Stat:
-    return Stat(meta["size"], meta["e_tag"] or meta["last_modified"].isoformat())
+    # obstore says 1970 where a server says nothing.
+    changed = meta["last_modified"]
+    return Stat(meta["size"], meta["e_tag"] or (changed.isoformat() if changed.timestamp() else ""))
 
 
 def _reason(error: Exception) -> str:

@@ -93,6 +93,32 @@ class Objects(Protocol):
             If it ends sooner.
         """
 
+    def read_part(
+        self, key: str, start: int | None = None, length: int | None = None
+    ) -> tuple[bytes, Stat]:
+        """Read an object, a range of it or its end, and learn what object it is of.
+
+        Parameters
+        ----------
+        key : str
+        start : int, optional
+            In bytes; by default the range is at the end.
+        length : int, optional
+            In bytes; by default all of the object.
+
+        Returns
+        -------
+        data : bytes
+            All of the range; all of the object where the end is asked for and it is not as long.
+        stat : Stat
+            As the answer to this request has it. The stamp is "" where a server says nothing.
+
+        Raises
+        ------
+        FileNotFoundError, RemoteError
+            As :meth:`read_range`.
+        """
+
     def read_ranges(self, key: str, starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
         """Read ranges of an object, neighbouring ones with one request, others side by side.
 
