@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from mtfast.addresses import Address
+
 __all__ = ["KINDS", "Finding", "Kind", "Severity", "in_words"]
 
 Severity = Literal["error", "note"]
@@ -99,13 +101,13 @@ class Finding:
         }
 
 
-def in_words(error: Exception, store: Path) -> str:
+def in_words(error: Exception, store: Path | Address) -> str:
     """Return what an error found, without what it expected and advises.
 
     Parameters
     ----------
     error : MtfastError
-    store : Path
+    store : Path or Address
         What it is about. Paths in it are shortened.
 
     Returns
@@ -118,4 +120,5 @@ def in_words(error: Exception, store: Path) -> str:
     >>> in_words(error, Path("/data/a.zarr"))
     'train/c.0 ends at byte 3'
     """
-    return str(error).partition(";")[0].replace(f"{store}{os.sep}", "")
+    separator = "/" if isinstance(store, Address) else os.sep
+    return str(error).partition(";")[0].replace(f"{store}{separator}", "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ class OverlaidFiles:
     marker, nodes
         As for :class:`mtfast.store.reading.files.LocalFiles`.
     """
+
+    is_remote = keeps_files = False
 
     def __init__(
         self,
@@ -49,7 +51,11 @@ class OverlaidFiles:
         """Read a whole file; StoreError if it cannot be read."""
         return self._files(key).read(key)
 
-    def open(self, key: str) -> LocalFile:
+    def soon(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call a function."""
+        function(*arguments)
+
+    def open(self, key: str, tail: int = 0) -> LocalFile:
         """Open a file; an open one is returned again."""
         return self._files(key).open(key)
 

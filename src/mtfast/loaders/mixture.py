@@ -73,6 +73,11 @@ class Mixture:
         return all(reader.is_cached for reader in self.readers)
 
     @property
+    def is_remote(self) -> bool:
+        """Whether one of the stores is elsewhere."""
+        return any(reader.is_remote for reader in self.readers)
+
+    @property
     def sample_size(self) -> tuple[int, int]:
         """Height and width of the samples."""
         sizes = [reader.sample_size for reader in self.readers]

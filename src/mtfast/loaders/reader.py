@@ -7,11 +7,13 @@ import operator
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtfast.addresses import Address, locate
 from mtfast.arguments import ImagesOption, as_integer, check_flag, check_size, wants_images
 from mtfast.caching import cached_property
 from mtfast.errors import MtfastError, StoreError, no_such, one_of, shown
@@ -21,7 +23,6 @@ from mtfast.loaders.views import Augment, View, allowed_turns, check_fits, choos
 from mtfast.painting.crop import crop_table, pad_table
 from mtfast.painting.instance_targets import InstanceTargets, instance_targets, measure_masks
 from mtfast.painting.paint import semantic
-from mtfast.paths import local_path
 from mtfast.store.reading.store import Split, Store, open_store
 from mtfast.table import RunTable
 
@@ -30,12 +31,15 @@ __all__ = [
     "TARGETS",
     "Crowds",
     "Reader",
+    "StoreLike",
     "TrainingSample",
     "boxes_of",
     "checked_position",
 ]
 
 logger = logging.getLogger(__name__)
+
+StoreLike = str | os.PathLike[str] | Store
 
 TARGETS = ("semantic", "instances")
 
@@ -91,7 +95,8 @@ class Reader:
 
     Parameters
     ----------
-    store : path-like
+    store : path-like or Store
+        A folder, an address such as ``s3://bucket/set.zarr``, or an opened store.
     split : str
     variant : str, optional
         Any annotation file of the split, n-shot subsets too; by default the one that the store's
@@ -149,7 +154,7 @@ class Reader:
 
     def __init__(
         self,
-        store: str | os.PathLike[str],
+        store: StoreLike,
         split: str = "train",
         *,
         variant: str | None = None,
@@ -164,7 +169,8 @@ class Reader:
         seed: int = 0,
         cache_bytes: int = 0,
     ) -> None:
-        self.store = local_path(store).absolute()
+        self._given = store if isinstance(store, Store) else None
+        self.store = _place_of(store)
         self.split_name = split
         self.crop = None if crop is None else check_size(crop, "crop")
         self.augment = _checked_augment(augment)
@@ -210,12 +216,17 @@ class Reader:
 
     @cached_property
     def _opened(self) -> Store:
-        return open_store(self.store)
+        return open_store(self.store) if self._given is None else self._given
 
     @cached_property
     def split(self) -> Split:
         """The split, opened by the process that reads from it."""
         return self._opened[self.split_name]
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the store is elsewhere, so that what is read is best asked for early."""
+        return isinstance(self.store, Address)
 
     @cached_property
     def _cache(self) -> dict[int, NDArray[np.uint8]]:
@@ -630,6 +641,13 @@ def _inside(view: View, table: RunTable) -> _Inside:
     height, width = table.common_size()
     top, left = max(y, 0), max(x, 0)
     return _Inside(top - y, left - x, min(y + h, height) - top, min(x + w, width) - left)
+
+
+def _place_of(store: StoreLike) -> Path | Address:
+    if isinstance(store, Store):
+        return store.path
+    place = locate(store)
+    return place if isinstance(place, Address) else place.absolute()
 
 
 def checked_position(position: Any, n: int) -> int:

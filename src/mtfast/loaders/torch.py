@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
@@ -21,7 +20,7 @@ from mtfast.errors import MtfastError, no_such, shown
 from mtfast.loaders.classes import ClassTable
 from mtfast.loaders.mixture import Mixture
 from mtfast.loaders.read_ahead import read_ahead
-from mtfast.loaders.reader import TARGETS, Crowds, Reader
+from mtfast.loaders.reader import TARGETS, Crowds, Reader, StoreLike
 from mtfast.loaders.sampler import Epoch, SampleKey, Sampler
 from mtfast.loaders.slots import Slots
 from mtfast.loaders.views import Augment
@@ -67,7 +66,8 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
 
     Parameters
     ----------
-    store : path-like
+    store : path-like or Store
+        A folder, an address such as ``s3://bucket/set.zarr``, or what :func:`mtfast.open` returned.
         A store written by :func:`mtfast.convert`.
     split : str
     form : {"tensors", "dicts", "tv_tensors", "torchvision", "detectron2", "mask2former"}
@@ -151,7 +151,7 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
 
     def __init__(
         self,
-        store: str | os.PathLike[str],
+        store: StoreLike,
         split: str = "train",
         *,
         form: str = "tensors",
@@ -400,6 +400,10 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         -------
         PackedBatch
         """
+        if self.reader.is_remote and self.reader.images and not self.reader.is_cached:
+            # Side by side; while the first ones are decoded, the others arrive.
+            for key in keys:
+                self.reader.fetch_ahead(key.position)
         samples = [self.reader.read(key) for key in keys]
         return pack_batch(samples, out, self.image_format)
 

@@ -185,8 +185,8 @@ if hasattr(os, "register_at_fork"):
 
 def _ended() -> RemoteError:
     return RemoteError(
-        "the helper process that makes requests for this forked one has ended; expected it to stay; "
-        "see whether memory is short, then run it again"
+        "the helper process that makes requests for this forked one has ended; expected it to "
+        "stay; see whether memory is short, then run it again"
     )
 
 
@@ -203,7 +203,7 @@ def _messages(stream: Any) -> Iterator[Any]:
             data = stream.read(length)
             if len(data) < length:
                 return
-            yield pickle.loads(data)
+            yield pickle.loads(data)  # noqa: S301 - of the process that started this one
     except (OSError, ValueError):
         return
 

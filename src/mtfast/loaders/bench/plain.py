@@ -74,6 +74,8 @@ class PlainReader(Reader):
         decoder = f"{'cv2.imread' if find_spec('cv2') else 'PIL'}, " if self.images else ""
         return f"{decoder}pycocotools, crop"
 
+    is_remote = False
+
     def fetch_ahead(self, position: int) -> None:
         """Do nothing: plain loaders do not read ahead.
 

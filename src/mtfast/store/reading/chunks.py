@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,8 @@ class ShardedChunks:
         For which :func:`is_sharded` holds.
     verify : bool
         Whether checksums are compared.
+    tail : int, optional
+        Bytes at the end of a shard that are read when it is opened elsewhere; by default its index.
 
     Attributes
     ----------
@@ -76,7 +78,13 @@ class ShardedChunks:
     dtype : numpy dtype
     """
 
-    def __init__(self, files: StoreFiles, stored: StoredArray, verify: bool = True) -> None:
+    def __init__(
+        self,
+        files: StoreFiles,
+        stored: StoredArray,
+        verify: bool = True,
+        tail: int | None = None,
+    ) -> None:
         import imagecodecs
 
         self.shape = stored.shape
@@ -88,6 +96,7 @@ class ShardedChunks:
         self.verify = verify
         self.slots = stored.chunk[0]
         self._n_index = self.slots * self.n_chunks
+        self._tail = index_bytes(self._n_index) if tail is None else tail
         # Bound here: reading a mask takes so little that the look-up would show.
         self._decode = imagecodecs.zstd_decode
         self._files = files
@@ -97,7 +106,7 @@ class ShardedChunks:
 
     def _shard(self, shard: int) -> tuple[StoreFile, NDArray[np.uint64]]:
         key = f"{self._prefix}{shard}{self._suffix}"
-        file = self._files.open(key)
+        file = self._files.open(key, self._tail)
         known = self._indexes.get(shard)
         if known is None:
             length = index_bytes(self._n_index)
@@ -212,12 +221,32 @@ class ShardedChunks:
             As :meth:`read`.
         """
         sums = []
+        if self._files.is_remote:
+            chunks = list(chunks)
+            self.hold(image, chunks)
         for chunk in chunks:
             data = self.read(image, chunk)
             sums.append(data[-CHECKSUM_BYTES:])
             yield data
         if self.verify and sum_of(sums) != expected:
             raise self._changed(image)
+
+    def hold(self, image: int, chunks: Sequence[int]) -> None:
+        """Read chunks of an image that are read next into memory together.
+
+        Parameters
+        ----------
+        image : int
+        chunks : sequence of int
+
+        Raises
+        ------
+        StoreError
+            As :meth:`place`, or if they cannot be read.
+        """
+        places = [self.place(image, chunk) for chunk in chunks]
+        if places:
+            places[0][0].hold([(start, start + length) for _, start, length in places])
 
     def expect_sum(self, image: int, n_chunks: int, expected: int) -> None:
         """Compare the stored checksums of an image's chunks, of which not all is read.
@@ -333,12 +362,15 @@ class ShardedChunks:
         )
 
     def fetch_ahead(self, image: int) -> None:
-        """Start to fetch the chunks of an image, which will be read soon.
+        """Fetch the first chunk of an image, which will be read soon.
 
         Parameters
         ----------
         image : int
         """
+        self._files.soon(self._fetch, image)
+
+    def _fetch(self, image: int) -> None:
         file, start, length = self.place(image)
         file.fetch_ahead(start, length)
 

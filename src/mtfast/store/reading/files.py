@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,10 @@ from typing import Any, Protocol
 from mtfast.errors import StoreError
 from mtfast.paths import open_regular
 
-__all__ = ["LocalFile", "LocalFiles", "StoreFile", "StoreFiles", "explain_zarr"]
+__all__ = ["SMALL_FILE", "LocalFile", "LocalFiles", "StoreFile", "StoreFiles", "explain_zarr"]
+
+SMALL_FILE = 1 << 22
+"""Files elsewhere with no more bytes are read whole when they are opened, and kept in memory."""
 
 OPEN_FILES = 256
 """Shard files that one opened store keeps open at most."""
@@ -77,8 +80,17 @@ class StoreFile(Protocol):
             As :meth:`read`.
         """
 
+    def hold(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """Read ranges that are read next into memory together, where requests cost time.
+
+        Parameters
+        ----------
+        ranges : sequence of (start, stop)
+            In bytes.
+        """
+
     def fetch_ahead(self, start: int, length: int) -> None:
-        """Start to fetch a range that will be read soon, if that is possible; return at once.
+        """Fetch a range that will be read soon, if that is possible.
 
         Parameters
         ----------
@@ -89,6 +101,23 @@ class StoreFile(Protocol):
 
 class StoreFiles(Protocol):
     """Read access to the files of a store."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether each read is a request that waits for an answer."""
+
+    @property
+    def keeps_files(self) -> bool:
+        """Whether image files are best read whole, as they are kept for the next time."""
+
+    def soon(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function that requests what will be read soon, without waiting where it would.
+
+        Parameters
+        ----------
+        function : callable
+        *arguments : object
+        """
 
     @property
     def nodes(self) -> Mapping[str, Any] | None:
@@ -139,12 +168,14 @@ class StoreFiles(Protocol):
             If it is not there or cannot be read, or the store is another one by now.
         """
 
-    def open(self, key: str) -> StoreFile:
+    def open(self, key: str, tail: int = SMALL_FILE) -> StoreFile:
         """Open a file of which ranges are read; an open one is returned again.
 
         Parameters
         ----------
         key : str
+        tail : int
+            Bytes at its end that are read with the request that opens it, if it takes one.
 
         Returns
         -------
@@ -229,10 +260,19 @@ class LocalFile:
             os.lseek(self.descriptor, start, os.SEEK_SET)
             return os.read(self.descriptor, length)
 
+    def hold(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """Do nothing: reads of this machine do not wait for each other."""
+
     def fetch_ahead(self, start: int, length: int) -> None:
         """Ask the system to read a range into its cache."""
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(self.descriptor, start, length, os.POSIX_FADV_WILLNEED)
+
+
+class OpenLocal(Protocol):
+    """Opens a file by its key; ``tail`` means nothing on this machine."""
+
+    def __call__(self, key: str, tail: int = 0, /) -> LocalFile: ...
 
 
 class LocalFiles:
@@ -251,6 +291,8 @@ class LocalFiles:
     nodes : mapping, optional
         Metadata that were checked, see :attr:`StoreFiles.nodes`.
     """
+
+    is_remote = keeps_files = False
 
     def __init__(
         self, root: Path, marker: str = "zarr.json", nodes: Mapping[str, Any] | None = None
@@ -271,9 +313,11 @@ class LocalFiles:
 
         # No reference to self: the last reference to an opened store closes its files.
         self._locate = locate
-        self.open: Callable[[str], LocalFile] = lru_cache(OPEN_FILES)(
-            lambda key: LocalFile(locate(key))
-        )
+        self.open: OpenLocal = lru_cache(OPEN_FILES)(lambda key, _=0: LocalFile(locate(key)))
+
+    def soon(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call a function."""
+        function(*arguments)
 
     def where(self, key: str) -> str:
         """Return the path of a file or folder."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import StoreError
-from mtfast.store.file_frames import chunk_range, unframe
+from mtfast.store.file_frames import CHECKSUM_BYTES, chunk_range, unframe
 from mtfast.store.reading.chunks import ShardedChunks, ZarrRows, is_sharded
 from mtfast.store.reading.files import StoreFiles
 from mtfast.store.reading.metadata import read_array
@@ -53,6 +53,7 @@ class FileReader:
                 f"run 'mtfast check' on the store"
             )
         self._where = files.where(key)
+        self._files = files
         self._lengths, self._sums = lengths, sums
         self._rows = None if is_sharded(stored) else ZarrRows(files, key)
         if self._rows is None:
@@ -176,6 +177,42 @@ class FileReader:
                 parts.append(self._part(image, number, first, first + n))
                 start += n
         return b"".join(parts)
+
+    def hold(self, image: int, ranges: Sequence[tuple[int, int]]) -> None:
+        """Read ranges of a file into memory together, and the checksums of its chunks.
+
+        Where requests cost time, :meth:`ranges` and :meth:`expect_sum` read them from there then.
+
+        Parameters
+        ----------
+        image : int
+        ranges : sequence of (start, stop)
+            In bytes of the file; what leaves it is left out.
+
+        Raises
+        ------
+        StoreError
+            As :meth:`read`.
+        """
+        if self._rows is not None or not self._files.is_remote:
+            return
+        n = int(self._lengths[image])
+        numbers = range(-(-n // self._piece))
+        if self._files.keeps_files:
+            self._chunks.hold(image, numbers)
+            return
+        wanted = []
+        for number in numbers:
+            file, begin, length = self._chunks.place(image, number)
+            wanted.append((begin + length - CHECKSUM_BYTES, begin + length))
+            base = number * self._piece
+            for start, stop in ranges:
+                here = max(start - base, 0), min(stop - base, self._piece, n - base)
+                if here[0] < here[1]:
+                    first, last = chunk_range(*here)
+                    wanted.append((begin + first, begin + min(last, length)))
+        if wanted:
+            file.hold(wanted)
 
     def _part(self, image: int, number: int, start: int, stop: int) -> bytes:
         """Read bytes start .. stop - 1 of what a chunk has of a file."""

@@ -11,7 +11,7 @@ from mtfast.errors import StoreError
 from mtfast.store.file_frames import CHECKSUM_BYTES
 from mtfast.store.mask_grid import MaskGrid
 from mtfast.store.reading.chunks import ShardedChunks, ZarrRows, is_sharded
-from mtfast.store.reading.files import StoreFiles
+from mtfast.store.reading.files import SMALL_FILE, StoreFiles
 from mtfast.store.reading.metadata import read_array
 
 __all__ = ["MaskReader"]
@@ -50,7 +50,7 @@ class MaskReader:
         self._sums = sums
         self._rows: ZarrRows | None = None
         if is_sharded(stored):
-            self._chunks = ShardedChunks(files, stored, verify)
+            self._chunks = ShardedChunks(files, stored, verify, SMALL_FILE)
             self.dtype: np.dtype[Any] = self._chunks.dtype
             height, width = self._chunks.chunk
             self._grid = MaskGrid(*stored.shape[1:], (height, width))

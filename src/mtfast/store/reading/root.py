@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mtfast.addresses import Address, locate
 from mtfast.errors import StoreError, shown
-from mtfast.paths import advice_for, is_name, local_path
+from mtfast.paths import advice_for, is_name
+from mtfast.remote.disk_cache import CacheOptions
 from mtfast.store import schema
 from mtfast.store.consolidated import CHECKSUM, metadata_checksum
 from mtfast.store.reading.files import LocalFiles, StoreFiles
 from mtfast.store.reading.metadata import read_nodes
+from mtfast.store.reading.remote_files import RemoteFiles
 from mtfast.work_folder import unfinished
 
 __all__ = ["StoreRoot", "is_newer", "marker_of", "names_of_splits", "open_root", "read_root"]
@@ -30,8 +33,8 @@ class StoreRoot:
 
     Attributes
     ----------
-    path : Path
-        Absolute.
+    path : Path or Address
+        A path is absolute.
     attributes : dict
         Of the root group; docs/FORMAT.md names them.
     splits : tuple of str
@@ -42,15 +45,24 @@ class StoreRoot:
     nodes : dict
         Key of each group and array, "" for the root -> its metadata.
     files : StoreFiles
+    cache : CacheOptions, optional
+        Where what was read of a store elsewhere is kept.
     """
 
-    path: Path
+    path: Path | Address
     attributes: dict[str, Any] = field(repr=False)
     splits: tuple[str, ...]
     shard: int
     verify: bool
     nodes: dict[str, dict[str, Any]] = field(repr=False, compare=False)
     files: StoreFiles = field(repr=False, compare=False)
+
+    cache: CacheOptions | None = None
+
+    @property
+    def opened_by(self) -> tuple[Path | Address, bool, CacheOptions | None]:
+        """What another process opens it by, see :func:`open_root`."""
+        return self.path, self.verify, self.cache
 
     def attributes_of(self, group: str) -> dict[str, Any]:
         """Return the attributes of a group.
@@ -69,14 +81,20 @@ class StoreRoot:
         return attributes
 
 
-def open_root(path: str | os.PathLike[str], verify: bool = True) -> StoreRoot:
+def open_root(
+    path: str | os.PathLike[str] | Address,
+    verify: bool = True,
+    cache: CacheOptions | None = None,
+) -> StoreRoot:
     """Check the root of a store.
 
     Parameters
     ----------
-    path : path-like
+    path : path-like or Address
     verify : bool
         Whether checksums are compared, here and when something is read.
+    cache : CacheOptions, optional
+        Where what was read of a store elsewhere is kept.
 
     Returns
     -------
@@ -87,7 +105,10 @@ def open_root(path: str | os.PathLike[str], verify: bool = True) -> StoreRoot:
     StoreError
         If there is no store, it is incomplete or damaged, or its layout is another one.
     """
-    path = local_path(path).absolute()
+    place = locate(path)
+    if isinstance(place, Address):
+        return _open_remote(place, verify, cache)
+    path = place.absolute()
     old = schema.replaced_path(path)
     if not path.is_dir():
         begun = next(iter(unfinished(path)), None)
@@ -99,6 +120,15 @@ def open_root(path: str | os.PathLike[str], verify: bool = True) -> StoreRoot:
     return read_root(path, partial(LocalFiles, path), verify)
 
 
+def _open_remote(address: Address, verify: bool, cache: CacheOptions | None) -> StoreRoot:
+    files = RemoteFiles(address, cache)
+
+    def files_of(_: str, nodes: Nodes | None) -> StoreFiles:
+        return files if nodes is None else files.known(nodes)
+
+    return replace(read_root(address, files_of, verify), cache=cache)
+
+
 def _next_step(path: Path) -> str:
     """Say what to do where there is no folder."""
     if path.is_file():
@@ -107,13 +137,13 @@ def _next_step(path: Path) -> str:
 
 
 def read_root(
-    path: Path, files_of: Callable[[str, Nodes | None], StoreFiles], verify: bool
+    path: Path | Address, files_of: Callable[[str, Nodes | None], StoreFiles], verify: bool
 ) -> StoreRoot:
     """Check the root of a store, wherever its files are.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Address
         For messages.
     files_of : callable
         Called as (marker, nodes), as :class:`mtfast.store.reading.files.LocalFiles` has them.
@@ -128,7 +158,6 @@ def read_root(
     StoreError
         As :func:`open_root`.
     """
-    old = schema.replaced_path(path)
     nodes = read_nodes(files_of(_FILE, None))
     attributes: dict[str, Any] = nodes[""].get("attributes", {})
     version = attributes.get("mtfast_format")
@@ -145,8 +174,7 @@ def read_root(
     if attributes.get("complete") is not True:
         raise StoreError(
             f"{path} is incomplete, its conversion did not finish; expected a complete store; "
-            f"convert again with --overwrite"
-            f"{f' (the store it was to replace is {old})' if old.exists() else ''}"
+            f"convert again with --overwrite{_old_store(path)}"
         )
     shard = attributes.get("shard")
     if not isinstance(shard, int) or not 1 <= shard <= schema.LARGEST_SHARD:
@@ -162,6 +190,12 @@ def read_root(
         )
     files = files_of(marker_of(splits), nodes)
     return StoreRoot(path, attributes, splits, shard, verify, nodes, files)
+
+
+def _old_store(path: Path | Address) -> str:
+    """Say where the store is that was to be replaced, if it is there."""
+    old = None if isinstance(path, Address) else schema.replaced_path(path)
+    return f" (the store it was to replace is {old})" if old is not None and old.exists() else ""
 
 
 def marker_of(splits: Sequence[str]) -> str:
@@ -185,12 +219,12 @@ def is_newer(version: Any) -> bool:
     return isinstance(version, int) and version > schema.FORMAT
 
 
-def names_of_splits(path: Path, attributes: Mapping[str, Any]) -> tuple[str, ...]:
+def names_of_splits(path: Path | Address, attributes: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of the splits; a store from a stranger leads nowhere outside of it.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Address
         Of the store, for the error.
     attributes : mapping
         Of its root.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast import image_files
+from mtfast.addresses import Address
 from mtfast.arguments import Window, as_integer, check_window
 from mtfast.caching import cached_property
 from mtfast.errors import MtfastError, StoreError, StoreNameError, no_such, shown
@@ -18,6 +19,7 @@ from mtfast.jpeg.device import CodedHead, CodedImage
 from mtfast.limits import check_pixels, max_pixels
 from mtfast.painting.frame import check_out
 from mtfast.paths import stem_of
+from mtfast.remote.disk_cache import CacheOptions
 from mtfast.store import schema
 from mtfast.store.reading.annotations import Annotations
 from mtfast.store.reading.columns import read_column
@@ -46,6 +48,8 @@ __all__ = ["CroppedSample", "Sample", "Selection", "Split"]
 # A mask of 1200 x 1920 takes 0.1 ms. Threads would wait for the GIL: 32 masks took twice as long on
 # two of them as on one (Python 3.11).
 _MASK_WORKERS = 1
+# Where a read is a request that waits 20 ms for its answer, and decoding takes as long.
+_REMOTE_WORKERS = 16
 
 
 class Split:
@@ -92,7 +96,7 @@ class Split:
         self.n_images = self._number("n_images")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _open_split, (self.store.path, self.name, self.store.verify)
+        return _open_split, (self.name, *self.store.opened_by)
 
     def __repr__(self) -> str:
         return f"<split {self.name!r}: {describe(self)}>"
@@ -539,10 +543,16 @@ class Split:
             return self._decode(found, out)
         shape = self._common_size(found)
         if shape is None:
-            return read_each(self._decode, found, out)
+            return read_each(self._decode, found, out, self._workers)
         if all(map(self._is_plain_jpeg, found.tolist())):
-            return read_known(self._decode, found, (*shape, 3), np.dtype(np.uint8), out)
+            dtype = np.dtype(np.uint8)
+            return read_known(self._decode, found, (*shape, 3), dtype, out, self._workers)
         return read_alike(self._decode, found, out)
+
+    @property
+    def _workers(self) -> int | None:
+        """Threads that read several images; more than there are cores where they wait."""
+        return _REMOTE_WORKERS if self._files.is_remote else None
 
     def _common_size(self, indices: NDArray[np.int64]) -> tuple[int, int] | None:
         """Return the size of some images, or None if there are several."""
@@ -598,7 +608,10 @@ class Split:
         return self._image_files.read(self.index(image))
 
     def fetch_ahead(self, image: ImageKey) -> None:
-        """Ask the system for an image's bytes, which will be read soon; return at once.
+        """Ask for an image's bytes, which will be read soon; return at once.
+
+        The system reads them from the disk. Of a store elsewhere, a thread requests them and they
+        stay in memory until they are read, up to 256 MiB.
 
         Parameters
         ----------
@@ -653,9 +666,10 @@ class Split:
             return self._read_mask(found, out)
         shape = self._common_size(found)
         if shape is None:
-            return read_each(self._read_mask, found, out, _MASK_WORKERS)
+            return read_each(self._read_mask, found, out, self._workers or _MASK_WORKERS)
         dtype = self.semantic_dtype
-        return read_known(self._read_mask, found, shape, dtype, out, _MASK_WORKERS)
+        workers = self._workers or _MASK_WORKERS
+        return read_known(self._read_mask, found, shape, dtype, out, workers)
 
     def _read_mask(self, index: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Read one semantic mask."""
@@ -904,7 +918,9 @@ class Split:
     @cached_property
     def window_reader(self) -> WindowReader:
         """What reads windows of the image files."""
-        return WindowReader(self.store, self.name, self._image_files, self.n_images)
+        return WindowReader(
+            self.store, self.name, self._image_files, self.n_images, self.heights
+        )
 
     def _number(self, attribute: str) -> int:
         value = self.attributes.get(attribute)
@@ -953,5 +969,5 @@ class Split:
             )
 
 
-def _open_split(path: Path, name: str, verify: bool) -> Split:
-    return Split(open_root(path, verify), name)
+def _open_split(name: str, path: Path | Address, verify: bool, cache: CacheOptions | None) -> Split:
+    return Split(open_root(path, verify, cache), name)

@@ -6,7 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mtfast.errors import StoreNameError, no_such
+from mtfast.addresses import Address, locate
+from mtfast.arguments import as_integer
+from mtfast.errors import MtfastError, StoreNameError, no_such
+from mtfast.paths import local_path
+from mtfast.remote.disk_cache import CacheOptions
 from mtfast.splits import SplitMapping
 from mtfast.store.reading.describe import describe
 from mtfast.store.reading.root import StoreRoot, open_root
@@ -14,17 +18,32 @@ from mtfast.store.reading.split import Split
 
 __all__ = ["Split", "Store", "open_store"]
 
+DISK_CACHE_BYTES = 20 << 30
+"""What a folder that keeps what was read may take, unless the user asks for another number."""
 
-def open_store(path: str | os.PathLike[str], verify: bool = True) -> Store:
+
+def open_store(
+    path: str | os.PathLike[str] | Address,
+    verify: bool = True,
+    *,
+    disk_cache: str | os.PathLike[str] | None = None,
+    disk_cache_bytes: int = DISK_CACHE_BYTES,
+) -> Store:
     """Open a converted dataset for random access.
 
     Parameters
     ----------
     path : path-like
-        A store written by :func:`mtfast.convert`.
+        A store written by :func:`mtfast.convert`: its folder, or an address such as
+        ``s3://bucket/set.zarr``, ``gs://…``, ``az://…`` or ``https://…``.
     verify : bool
         Whether checksums are compared of everything that is read. Without it damage can go
         unnoticed; reading is a few percent faster.
+    disk_cache : path-like, optional
+        A folder in which what was read from an address is kept, as it is stored. Any number of
+        processes and stores may share it.
+    disk_cache_bytes : int
+        What the folder may take; what was used longest ago is removed.
 
     Returns
     -------
@@ -36,8 +55,10 @@ def open_store(path: str | os.PathLike[str], verify: bool = True) -> Store:
     ------
     StoreError
         If there is no store, it is incomplete, or its layout is not the one that is known.
+    RemoteError
+        If the storage at an address does not answer, or refuses.
     MtfastError
-        If ``path`` is an address such as ``s3://bucket/set.zarr``.
+        If an address is of a kind that cannot be read, or ``disk_cache`` is given for a folder.
 
     Examples
     --------
@@ -49,7 +70,21 @@ def open_store(path: str | os.PathLike[str], verify: bool = True) -> Store:
     -----
     The layout is described in docs/FORMAT.md.
     """
-    return Store(open_root(path, verify))
+    place = locate(path)
+    if disk_cache is None:
+        return Store(open_root(place, verify))
+    if not isinstance(place, Address):
+        raise MtfastError(
+            f"disk_cache for {place}, which is on this machine; expected an address such as "
+            f"s3://bucket/set.zarr; leave it out"
+        )
+    n_bytes = as_integer("disk_cache_bytes", disk_cache_bytes, 0)
+    cache = CacheOptions(local_path(disk_cache).absolute(), n_bytes)
+    return Store(open_root(place, verify, cache))
+
+
+def _reopen(path: Path | Address, verify: bool, cache: CacheOptions | None) -> Store:
+    return Store(open_root(path, verify, cache))
 
 
 class Store(SplitMapping[Split]):
@@ -60,8 +95,8 @@ class Store(SplitMapping[Split]):
 
     Attributes
     ----------
-    path : Path
-        Absolute.
+    path : Path or Address
+        A path is absolute.
     attributes : dict
         Of the root group; docs/FORMAT.md names them.
     splits : tuple of str
@@ -75,13 +110,14 @@ class Store(SplitMapping[Split]):
     """
 
     def __init__(self, root: StoreRoot) -> None:
-        self.path: Path = root.path
+        self.path: Path | Address = root.path
+        self._opened_by = root.opened_by
         self.verify = root.verify
         self.attributes: dict[str, Any] = root.attributes
         self._splits = {name: Split(root, name) for name in root.splits}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return open_store, (self.path, self.verify)
+        return _reopen, self._opened_by
 
     def __repr__(self) -> str:
         splits = [f"\n  {name}: {describe(split)}" for name, split in self._splits.items()]

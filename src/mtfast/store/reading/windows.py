@@ -21,6 +21,7 @@ from mtfast.store import schema
 from mtfast.store.file_frames import sum_of
 from mtfast.store.reading.chunks import ShardedChunks, is_sharded
 from mtfast.store.reading.columns import read_column
+from mtfast.store.reading.files import SMALL_FILE
 from mtfast.store.reading.image_files import FileReader
 from mtfast.store.reading.metadata import read_array
 from mtfast.store.reading.root import StoreRoot
@@ -28,6 +29,9 @@ from mtfast.store.reading.root import StoreRoot
 __all__ = ["WindowReader", "has_crop_index"]
 
 logger = logging.getLogger(__name__)
+
+# Pixels above and below a window: two rows of MCUs of 16, one for chroma and one that may be cut.
+_MARGIN = 32
 
 
 def has_crop_index(store: StoreRoot, split: str) -> bool:
@@ -58,16 +62,26 @@ class WindowReader:
     images : FileReader
         Its image files.
     n_images : int
+    heights : (n_images,) int64, optional
+        Of the images, so that windows of a store elsewhere take fewer requests.
 
     Attributes
     ----------
     files : FileReader
     """
 
-    def __init__(self, store: StoreRoot, split: str, images: FileReader, n_images: int) -> None:
+    def __init__(
+        self,
+        store: StoreRoot,
+        split: str,
+        images: FileReader,
+        n_images: int,
+        heights: NDArray[np.int64] | None = None,
+    ) -> None:
         import imagecodecs
 
         files, verify = store.files, store.verify
+        self._heights = heights if files.is_remote else None
         group = f"{split}/{schema.CROP_GROUP}"
         self._where, self._split = files.where(group), files.where(split)
         self.files = images
@@ -82,7 +96,7 @@ class WindowReader:
             stored = read_array(files, f"{group}/{name}")
             if not is_sharded(stored) or stored.shape[0] != n_images:
                 raise self._unfit(f"{name} is of another form, or of {stored.shape[0]} images")
-            self._arrays.append(ShardedChunks(files, stored, verify))
+            self._arrays.append(ShardedChunks(files, stored, verify, SMALL_FILE))
         bits, dcs, sums = (array.chunk for array in self._arrays)
         if dcs != (N_COMPONENTS, *bits) or sums != (n_checked(bits[0]),):
             raise self._unfit(f"it has room for {bits}, {dcs} and {sums} numbers an image")
@@ -143,6 +157,7 @@ class WindowReader:
         if self._steps is None or not self._steps[image]:
             return None
         index = self.entries(image)
+        self._hold(image, index, window)
         self.files.expect_sum(image)
         with self._named(image):
             try:
@@ -177,6 +192,7 @@ class WindowReader:
         if not can_be_cut or not self.files.is_sharded:
             return None
         index = self.entries(image)
+        self._hold(image, index)
         self.files.expect_sum(image)
         with self._named(image):
             try:
@@ -219,6 +235,7 @@ class WindowReader:
 
     def _cut(self, image: int, window: Window) -> NDArray[np.uint8] | None:
         index = self.entries(image)
+        self._hold(image, index, window)
         # Another file, whole and with its own index in the place of this one's, fits itself.
         self.files.expect_sum(image)
         with self._named(image):
@@ -232,6 +249,14 @@ class WindowReader:
             raise self._unfit(f"a window of image {image} decodes to another size")
         y, x, height, width = small.y, small.x, window.height, window.width
         return np.ascontiguousarray(pixels[y : y + height, x : x + width])
+
+    def _hold(self, image: int, index: CropIndex, window: Window | None = None) -> None:
+        """Read the header and the rows of a window together, where the store is elsewhere."""
+        if self._heights is not None:
+            ranges = [(0, int(index.positions[0]) >> 3)]
+            if window is not None:
+                ranges.append(_rows_of(index, window, int(self._heights[image])))
+            self.files.hold(image, ranges)
 
     def entries(self, image: int) -> CropIndex:
         """Read the index of an image.
@@ -272,3 +297,16 @@ class WindowReader:
             f"the crop index {self._where} does not fit its images: {found}; expected one made of "
             f"these images; make it again with 'mtfast index --overwrite'"
         )
+
+
+def _rows_of(index: CropIndex, window: Window, height: int) -> tuple[int, int]:
+    """Return the bytes of a file that hold the rows of a window, and hardly more.
+
+    Its header, which says how high a row is, has not been read: each row has as many entries.
+    """
+    positions = index.positions
+    n = int(np.searchsorted(positions, positions[-1])) + 1
+    first = n * (window.y - _MARGIN) // height - 2
+    last = n * (window.y + window.height + _MARGIN) // height + 2
+    bits = positions[max(first, 0)], positions[min(last, n - 1)]
+    return int(bits[0]) >> 3, (int(bits[1]) + 7) >> 3
