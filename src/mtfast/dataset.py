@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from mtfast.addresses import Address
+from mtfast.addresses import Address, locate
 from mtfast.errors import SourceError, SourceNameError, no_such
-from mtfast.paths import local_path
+from mtfast.remote import objects_at
 from mtfast.rles.rasterizers import RASTERIZERS
 from mtfast.sources import Source, open_source, refusal_of_store
 from mtfast.sources.coco.read import Reading
@@ -33,11 +33,14 @@ __all__ = [
     "decode_image",
     "examine",
     "expect_source",
+    "is_store",
     "open_dataset",
 ]
 
 DatasetLike = str | os.PathLike[str] | Source | Store
 """What stands for a dataset: its path, or an opened source or store."""
+
+_METADATA = "zarr.json"
 
 
 @dataclass(frozen=True)
@@ -190,7 +193,8 @@ def open_dataset(dataset: DatasetLike) -> DatasetView:
     Parameters
     ----------
     dataset : path-like, Source or Store
-        A path of either kind, or what :func:`mtfast.open_source` or :func:`mtfast.open` returned.
+        A path or address of either kind, or what :func:`mtfast.open_source` or
+        :func:`mtfast.open` returned.
 
     Returns
     -------
@@ -199,7 +203,7 @@ def open_dataset(dataset: DatasetLike) -> DatasetView:
     Raises
     ------
     MtfastError
-        If the path is an address, or leads to nothing that is known.
+        If the path leads to nothing that is known.
 
     Examples
     --------
@@ -210,10 +214,10 @@ def open_dataset(dataset: DatasetLike) -> DatasetView:
         return _view_of_store(dataset, dataset.path)
     if isinstance(dataset, Source):
         return _view_of_source(dataset, dataset.path)
-    path = local_path(dataset)
-    if _is_store(path):
-        return _view_of_store(open_store(path), path)
-    return _view_of_source(open_source(path), path)
+    place = locate(dataset)
+    if is_store(place):
+        return _view_of_store(open_store(place), place)
+    return _view_of_source(open_source(dataset), place)
 
 
 def expect_source(source: DatasetLike) -> Source:
@@ -232,21 +236,43 @@ def expect_source(source: DatasetLike) -> Source:
     SourceError
         If it is a store, or nothing that is known.
     MtfastError
-        If the path is an address.
+        If it is at an address that cannot be read.
     """
     if isinstance(source, Source):
         return source
-    path = source.path if isinstance(source, Store) else local_path(source)
-    if _is_store(path):
-        raise SourceError(refusal_of_store(path))
-    return open_source(path)
+    place = source.path if isinstance(source, Store) else locate(source)
+    if is_store(place):
+        raise SourceError(refusal_of_store(place))
+    return open_source(place if isinstance(place, Path) else str(place))
 
 
-def _is_store(path: Path) -> bool:
-    return (path / "zarr.json").is_file()
+def is_store(place: Path | Address) -> bool:
+    """Return whether a store is at a path or address.
+
+    Parameters
+    ----------
+    place : Path or Address
+
+    Returns
+    -------
+    bool
+        Whether there is a ``zarr.json``, whatever it says.
+
+    Raises
+    ------
+    RemoteError
+        If the storage does not answer.
+    """
+    if isinstance(place, Address):
+        try:
+            objects_at(place).stat(_METADATA)
+        except FileNotFoundError:
+            return False
+        return True
+    return (place / _METADATA).is_file()
 
 
-def _view_of_store(store: Store, path: Path) -> DatasetView:
+def _view_of_store(store: Store, path: Path | Address) -> DatasetView:
     # Older stores do not say it: they had no choice.
     made_from = store.attributes.get("source")
     noted = made_from.get("rasterizer") if isinstance(made_from, Mapping) else None

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mtfast.addresses import Address, locate
 from mtfast.checking.examine import Examined, examine
 from mtfast.checking.findings import Finding
+from mtfast.checking.listing import sizes_of
 from mtfast.checking.metadata import read_metadata
 from mtfast.checking.reference import open_reference
 from mtfast.checking.repair import Repaired, make_whole
 from mtfast.errors import StoreError
-from mtfast.paths import local_path
 from mtfast.progress import Progress, shows_progress
 from mtfast.sources import Source, SourcePath
 from mtfast.store.reading.store import Store
@@ -88,6 +89,7 @@ def check_store(
     Parameters
     ----------
     store : Store or path-like
+        Also an address such as ``s3://bucket/set.zarr``, from which all is read once.
     repair : Source, Store, path-like, mapping or bool
         Make damaged files again, bit for bit as :func:`mtfast.convert` wrote them: from the dataset
         that the store was made of, or from another copy of the store. True makes only what follows
@@ -116,9 +118,16 @@ def check_store(
     >>> found.is_whole, found.n_images
     (True, {'train': 10, 'test': 4})
     """
-    path = store.path if isinstance(store, Store) else local_path(store).resolve()
+    path = store.path if isinstance(store, Store) else locate(store)
     if repair is False:
+        path = path if isinstance(path, Address) else path.resolve()
         return _result(path, examine(path, None, None, workers, progress))
+    if isinstance(path, Address):
+        raise StoreError(
+            f"{path} is elsewhere, where files are not made again; expected a folder of this "
+            f"machine; repair a copy of it, or check it without repair"
+        )
+    path = path.resolve()
     reference = None if repair is True else open_reference(repair, workers, progress)
     # What is no store is not written to.
     read_metadata(path)
@@ -127,14 +136,15 @@ def check_store(
     return _result(path, done.after, done)
 
 
-def _result(path: Path, examined: Examined, done: Repaired | None = None) -> StoreCheck:
-    there = [path / file for file in examined.layout.files if (path / file).is_file()]
+def _result(path: Path | Address, examined: Examined, done: Repaired | None = None) -> StoreCheck:
+    found = sizes_of(path, examined.layout.files)
+    sizes = [n for file in examined.layout.files if (n := found.get(file)) is not None]
     mended = [f for f in done.before.findings if f.file in done.files] if done else []
     return StoreCheck(
         path=str(path),
         n_images={split.name: split.n_images for split in examined.splits.values()},
-        n_files=len(there),
-        n_bytes=sum(file.stat().st_size for file in there),
+        n_files=len(sizes),
+        n_bytes=sum(sizes),
         findings=tuple(examined.findings),
         mended=tuple(mended),
         repaired=done.files if done else (),

@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from mtfast.addresses import Address
 from mtfast.checking.findings import Finding
 from mtfast.checking.layout import Layout, compare_files, leftovers, read_layout
 from mtfast.checking.metadata import Metadata, read_metadata
@@ -45,7 +46,7 @@ class Examined(NamedTuple):
 
 
 def examine(
-    path: Path,
+    path: Path | Address,
     above: Path | None = None,
     shards: Collection[ShardName] | None = None,
     workers: int | None = None,
@@ -55,8 +56,8 @@ def examine(
 
     Parameters
     ----------
-    path : Path
-        Absolute.
+    path : Path or Address
+        A path is absolute.
     above : Path, optional
         A folder whose files are to replace the store's, and are checked instead.
     shards : collection of (split, number), optional

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from mtfast.addresses import Address
 from mtfast.atomic import PARTIAL
 from mtfast.checking.findings import Finding, in_words
+from mtfast.checking.listing import sizes_of
 from mtfast.checking.metadata import file_of
 from mtfast.errors import StoreError
 from mtfast.store import schema
@@ -143,12 +145,12 @@ def n_files(stored: StoredArray) -> int:
     return min(-(-stored.shape[0] // stored.chunk[0]), MOST_FILES)
 
 
-def compare_files(folders: Sequence[Path], layout: Layout) -> Iterator[Finding]:
+def compare_files(folders: Sequence[Path | Address], layout: Layout) -> Iterator[Finding]:
     """Compare the files of a store with those that should be there.
 
     Parameters
     ----------
-    folders : sequence of Path
+    folders : sequence of Path or Address
         Where its files are.
     layout : Layout
 
@@ -157,14 +159,11 @@ def compare_files(folders: Sequence[Path], layout: Layout) -> Iterator[Finding]:
     Finding
         Missing ``zarr.json`` are left to :mod:`mtfast.checking.metadata`.
     """
-    there = {
-        file.relative_to(path).as_posix(): file
-        for path in folders
-        for file in path.rglob("*")
-        if file.is_symlink() or not file.is_dir()
-    }
+    there: dict[str, int | None] = {}
+    for folder in folders:
+        there |= sizes_of(folder, layout.files)
     for file, key in layout.files.items():
-        if not (file in there and there[file].is_file()) and file != file_of(key):
+        if there.get(file) is None and file != file_of(key):
             words = f"{file} is not there"
             yield Finding("missing file", words, file, key.split("/")[0] or None, key or None)
     for file in sorted(there.keys() - layout.files.keys()):
@@ -174,12 +173,12 @@ def compare_files(folders: Sequence[Path], layout: Layout) -> Iterator[Finding]:
             yield Finding("foreign file", file)
 
 
-def leftovers(path: Path, ours: Path | None = None) -> Iterator[Finding]:
+def leftovers(path: Path | Address, ours: Path | None = None) -> Iterator[Finding]:
     """Look for what runs that were stopped have left beside a store.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Address
     ours : Path, optional
         The content of a work folder that is no leftover.
 
@@ -187,6 +186,8 @@ def leftovers(path: Path, ours: Path | None = None) -> Iterator[Finding]:
     ------
     Finding
     """
+    if isinstance(path, Address):
+        return
     for folder in unfinished(path):
         if ours is None or folder != ours.parent:
             yield Finding("unfinished work", f"{folder} is unfinished work on it")

@@ -18,8 +18,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from mtfast.addresses import Address
 from mtfast.atomic import PARTIAL
 from mtfast.checking.findings import Finding, in_words
+from mtfast.checking.listing import metadata_keys
 from mtfast.checking.overlay import OverlaidFiles
 from mtfast.errors import StoreError, shown
 from mtfast.paths import base_name
@@ -32,7 +34,14 @@ from mtfast.store.consolidated import (
     with_children,
 )
 from mtfast.store.reading.files import LocalFiles, StoreFiles
-from mtfast.store.reading.root import StoreRoot, marker_of, names_of_splits, open_root, read_root
+from mtfast.store.reading.root import (
+    StoreRoot,
+    marker_of,
+    names_of_splits,
+    open_root,
+    read_root,
+    remote_files_of,
+)
 
 __all__ = ["Metadata", "file_of", "is_whole", "read_metadata"]
 
@@ -92,13 +101,13 @@ def file_of(key: str) -> str:
     return f"{key}/{_FILE}" if key else _FILE
 
 
-def read_metadata(path: Path, above: Path | None = None) -> Metadata:
+def read_metadata(path: Path | Address, above: Path | None = None) -> Metadata:
     """Read the metadata of a store, and find out which of their copies are right.
 
     Parameters
     ----------
-    path : Path
-        Absolute.
+    path : Path or Address
+        A path is absolute.
     above : Path, optional
         A folder whose files count instead of the store's.
 
@@ -112,12 +121,10 @@ def read_metadata(path: Path, above: Path | None = None) -> Metadata:
         If there is no store that can be checked: nothing of it is known, it is incomplete, or its
         layout is another one.
     """
-    if not path.is_dir():
-        open_root(path)
-    files_of: FilesOf = partial(LocalFiles, path)
-    if above is not None:
-        files_of = partial(OverlaidFiles, path, above)
+    files_of = _files_of(path, above)
     keys = sorted({key for folder in (path, above) if folder for key in _keys(folder)})
+    if isinstance(path, Address) and "" not in keys:
+        open_root(path)
     copies = _read_copies(keys, files_of(_FILE, None))
     agreed: Nodes = {}
     try:
@@ -138,6 +145,14 @@ def read_metadata(path: Path, above: Path | None = None) -> Metadata:
     stated = copies.nodes[""][0].get("attributes", {}) if "" in copies.nodes else {}
     found = list(_compare_files(copies, root.nodes, whole))
     return Metadata(root, whole, stated, agreed, found)
+
+
+def _files_of(path: Path | Address, above: Path | None) -> FilesOf:
+    if isinstance(path, Address):
+        return remote_files_of(path)
+    if not path.is_dir():
+        open_root(path)
+    return partial(LocalFiles, path) if above is None else partial(OverlaidFiles, path, above)
 
 
 def _read_copies(keys: Iterable[str], files: StoreFiles) -> _Copies:
@@ -184,12 +199,9 @@ def _own(found: Node | None) -> Node | None:
     return {name: value for name, value in found.items() if name in _GROUP_KEYS}
 
 
-def _keys(path: Path) -> Iterator[str]:
-    """List the groups and arrays that have a file; a work folder may be among them."""
-    for file in path.rglob(_FILE):
-        parts = file.parent.relative_to(path).parts
-        if not any(PARTIAL in part for part in parts):
-            yield "/".join(parts)
+def _keys(path: Path | Address) -> Iterator[str]:
+    """List the groups and arrays that have a file."""
+    return (key for key in metadata_keys(path) if PARTIAL not in key)
 
 
 def _is_node(found: Any) -> bool:
@@ -287,7 +299,7 @@ def _is_another_layout(nodes: Nodes, whole: bool) -> bool:
     return attributes.get(_VERSION) != schema.FORMAT or (whole and not attributes.get(COMPLETE))
 
 
-def _root_of(path: Path, files_of: FilesOf, nodes: Nodes, error: StoreError) -> StoreRoot:
+def _root_of(path: Path | Address, files_of: FilesOf, nodes: Nodes, error: StoreError) -> StoreRoot:
     attributes = nodes[""].get("attributes", {})
     shard = attributes.get("shard")
     try:

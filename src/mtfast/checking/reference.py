@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from mtfast.addresses import Address
 from mtfast.checking.derive import put
 from mtfast.checking.examine import Examined, ShardName
 from mtfast.checking.metadata import Metadata, file_of, read_metadata
@@ -87,7 +88,7 @@ def open_reference(
         If there is no dataset and no store.
     """
     if isinstance(given, Store):
-        return CopyOfStore(given.path)
+        return CopyOfStore(local_path(str(given.path)))
     if not isinstance(given, str | os.PathLike):
         return Dataset(given, workers, progress)
     path = local_path(given)
@@ -98,7 +99,7 @@ def open_reference(
     return Dataset(path, workers, progress)
 
 
-def _refusal(reference: object, store: Path, found: str) -> StoreError:
+def _refusal(reference: object, store: Path | Address, found: str) -> StoreError:
     return StoreError(
         f"{reference} is not what {store} was made from: {found}; expected the dataset that was "
         f"converted, unchanged, or another copy of the store; give that"

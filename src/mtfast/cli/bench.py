@@ -9,7 +9,7 @@ import click
 from mtfast.cli.options import json_option, number_option, variant_option
 from mtfast.cli.output import echo_json, show_progress
 from mtfast.cli.tables import NumberTable, make_console, show, text_of
-from mtfast.cli.values import LocalPath
+from mtfast.cli.values import SourceLocation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("store", type=LocalPath())
+@click.argument("store", type=SourceLocation())
 @click.option("--split", metavar="S", show_default="the first", help="Split to read.")
 @variant_option
 @number_option(
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @number_option("--batch", default=8, least=1, about="Samples in a batch.")
 @json_option
 def bench(
-    store: Path,
+    store: Path | str,
     split: str | None,
     variant: str | None,
     crop: int,

@@ -10,7 +10,7 @@ import click
 from mtfast.cli.options import json_option, path_or_files, workers_option
 from mtfast.cli.output import echo_json, show_progress
 from mtfast.cli.tables import MOST_EXAMPLES, FindingTable, make_console, show, text_of
-from mtfast.cli.values import LocalPath
+from mtfast.cli.values import SourceLocation
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ STYLES = {"error": "bold red", "note": "dim"}
 
 
 @click.command()
-@click.argument("store", type=LocalPath())
+@click.argument("store", type=SourceLocation())
 @click.option(
     "--repair",
     multiple=True,
@@ -35,7 +35,7 @@ STYLES = {"error": "bold red", "note": "dim"}
 )
 @workers_option
 @json_option
-def check(store: Path, repair: tuple[str, ...], workers: int | None, as_json: bool) -> int:
+def check(store: Path | str, repair: tuple[str, ...], workers: int | None, as_json: bool) -> int:
     """Check every byte of a store, and make damaged files again.
 
     All checksums are compared, every mask is painted again from its RLE, the crop index is compared

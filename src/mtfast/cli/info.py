@@ -18,7 +18,7 @@ from mtfast.cli.options import (
 from mtfast.cli.output import echo, echo_json, show_progress, tell
 from mtfast.cli.tables import NumberTable, make_console, show, text_of
 from mtfast.cli.usage import BadUsageError
-from mtfast.cli.values import LocalPath
+from mtfast.cli.values import LocalPath, SourceLocation
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("dataset", metavar=DATASET, type=LocalPath())
+@click.argument("dataset", metavar=DATASET, type=SourceLocation())
 @json_option
 @click.option(
     "--areas",
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 @map_option
 @image_folder_option
 def info(
-    dataset: Path,
+    dataset: Path | str,
     as_json: bool,
     areas: Path | None,
     plots: Path | None,
@@ -64,7 +64,7 @@ def info(
     bad: Policy,
     rasterizer: Rasterizer,
     mapping: tuple[tuple[int, int], ...],
-    image_folder: Path | None,
+    image_folder: Path | str | None,
 ) -> int:
     """Show the splits, annotation files and classes of a dataset.
 
@@ -78,7 +78,7 @@ def info(
             )
         _write_report(
             dataset_of(dataset, image_folder, bad, mapping, rasterizer),
-            dataset.resolve().name,
+            _name_of(dataset),
             areas,
             plots,
             um2_per_px,
@@ -103,8 +103,15 @@ def info(
     return 2 if unreadable else 0
 
 
+def _name_of(dataset: Path | str) -> str:
+    from mtfast.addresses import Address, locate
+
+    at = locate(dataset)
+    return at.name if isinstance(at, Address) else at.resolve().name
+
+
 def _write_report(
-    dataset: Path | Source,
+    dataset: Path | str | Source,
     title: str,
     areas: Path | None,
     plots: Path | None,

@@ -21,7 +21,7 @@ from mtfast.cli.options import (
     workers_option,
 )
 from mtfast.cli.output import show_progress, tell
-from mtfast.cli.values import Choice, LocalPath, NewFolder, PixelSize
+from mtfast.cli.values import Choice, NewFolder, PixelSize, SourceLocation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("dataset", metavar=DATASET, type=LocalPath())
+@click.argument("dataset", metavar=DATASET, type=SourceLocation())
 @click.argument("out", type=NewFolder())
 @click.option(
     "--format",
@@ -77,7 +77,7 @@ if TYPE_CHECKING:
 @workers_option
 @overwrite_option
 def masks(
-    dataset: Path,
+    dataset: Path | str,
     out: Path,
     format: Any,  # noqa: A002 - named as the option
     splits: tuple[str, ...],

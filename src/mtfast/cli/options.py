@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mtfast.cli.usage import BadUsageError
-from mtfast.cli.values import Choice, ClassPair, Images, LocalPath, Pixels
+from mtfast.cli.values import Choice, ClassPair, Images, Pixels, SourceLocation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +86,7 @@ class Option(click.Option):
 
 def source_of(
     given: Sequence[str],
-    image_folder: Path | None = None,
+    image_folder: Path | str | None = None,
     bad: Policy = "refuse",
     mapping: Sequence[tuple[int, int]] = (),
     rasterizer: Rasterizer = "pycocotools",
@@ -119,30 +119,35 @@ def source_of(
 
 
 def dataset_of(
-    dataset: Path,
-    image_folder: Path | None = None,
+    dataset: Path | str,
+    image_folder: Path | str | None = None,
     bad: Policy = "refuse",
     mapping: Sequence[tuple[int, int]] = (),
     rasterizer: Rasterizer = "pycocotools",
-) -> Path | Source:
+) -> Path | str | Source:
     """Open what a command is given as a source or a store.
 
     Parameters
     ----------
-    dataset : Path
+    dataset : Path or str
+        A path, or an address.
     image_folder, bad, mapping, rasterizer
         As for :func:`mtfast.open_source`. A store takes none of them: its records were settled when
         it was made.
 
     Returns
     -------
-    Path or Source
+    Path, str or Source
     """
-    is_asked = bad != "refuse" or image_folder or mapping or rasterizer != "pycocotools"
-    if not is_asked or (dataset / "zarr.json").is_file():
+    is_asked = bad != "refuse" or image_folder is not None or mapping
+    if not is_asked and rasterizer == "pycocotools":
         return dataset
+    from mtfast.addresses import locate
+    from mtfast.dataset import is_store
     from mtfast.sources import open_source
 
+    if is_store(locate(dataset)):
+        return dataset
     return open_source(dataset, image_folder, bad=bad, mapping=dict(mapping), rasterizer=rasterizer)
 
 
@@ -233,7 +238,7 @@ map_option = click.option(
 image_folder_option = click.option(
     "--image-folder",
     metavar="DIR",
-    type=LocalPath(),
+    type=SourceLocation(),
     show_default="beside the file",
     help="Folder of the images of COCO files or exports.",
 )

@@ -16,7 +16,7 @@ from mtfast.cli.options import (
     variant_option,
 )
 from mtfast.cli.output import show_progress, tell
-from mtfast.cli.values import LocalPath
+from mtfast.cli.values import LocalPath, SourceLocation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("dataset", metavar=DATASET, type=LocalPath())
+@click.argument("dataset", metavar=DATASET, type=SourceLocation())
 @click.argument("out", metavar="OUT", type=LocalPath(), required=False)
 @click.option("-o", "--out", "older_out", type=LocalPath(), hidden=True)
 @click.option("--split", metavar="S", show_default="the first", help="Split to draw.")
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 @map_option
 @image_folder_option
 def preview(
-    dataset: Path,
+    dataset: Path | str,
     out: Path | None,
     older_out: Path | None,
     split: str | None,
@@ -65,7 +65,7 @@ def preview(
     bad: Policy,
     rasterizer: Rasterizer,
     mapping: tuple[tuple[int, int], ...],
-    image_folder: Path | None,
+    image_folder: Path | str | None,
 ) -> None:
     """Draw images of a dataset with outlines of all instances.
 

@@ -24,6 +24,7 @@ __all__ = [
     "PixelSize",
     "Pixels",
     "Size",
+    "SourceLocation",
 ]
 
 _FILE = re.compile(
@@ -101,6 +102,30 @@ class LocalPath(click.ParamType["Path"]):
         from mtfast.paths import local_path
 
         return local_path(value)
+
+
+class SourceLocation(click.ParamType["Path | str"]):
+    """A path on this machine, or an address that datasets are read from."""
+
+    name = "path"
+    shell_complete = AnyPath.shell_complete
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path | str:
+        """Return a path, as given, or the text of an address.
+
+        Parameters
+        ----------
+        value, param, ctx
+            As click passes them.
+
+        Returns
+        -------
+        Path or str
+        """
+        from mtfast.addresses import Address, locate
+
+        at = locate(value)
+        return str(value) if isinstance(at, Address) else at
 
 
 class NewFolder(LocalPath):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mtfast.addresses import Address
 from mtfast.atomic import move, sync_tree
 from mtfast.errors import StoreError
 from mtfast.parallel import check_scheduler
@@ -82,6 +83,11 @@ def add_crop_index(
     """
     check_scheduler(scheduler)
     opened = store if isinstance(store, Store) else open_store(store)
+    if isinstance(opened.path, Address):
+        raise StoreError(
+            f"{opened.path} is elsewhere, where no crop index can be added; expected a folder of "
+            f"this machine; convert with --crop-index, or index a copy and copy it there"
+        )
     path = target_path(opened.path)
     splits = [
         split
@@ -93,7 +99,11 @@ def add_crop_index(
         return ()
     _refuse_links(path, splits)
     with working(
-        path, _plan(splits), partial(_expect_none_new, splits), afresh=overwrite, error=StoreError
+        path,
+        _plan(path, splits),
+        partial(_expect_none_new, splits),
+        afresh=overwrite,
+        error=StoreError,
     ) as work:
         found = [_index_split(split, work, scheduler, workers, progress) for split in splits]
         sync_tree(work.content)
@@ -104,12 +114,10 @@ def add_crop_index(
     return tuple(found)
 
 
-def _plan(splits: Sequence[Split]) -> Plan:
+def _plan(path: Path, splits: Sequence[Split]) -> Plan:
     options = {"splits": [split.name for split in splits]}
     # The checksums of all image files.
-    columns = [
-        split.store.path / split.name / schema.COLUMN_GROUP / "file_crc32c" for split in splits
-    ]
+    columns = [path / split.name / schema.COLUMN_GROUP / "file_crc32c" for split in splits]
     files = [file for folder in columns for file in sorted(folder.rglob("*")) if file.is_file()]
     return Plan("index", options, {str(file): sum_of_file(file) for file in files})
 

@@ -45,7 +45,7 @@ N_REQUESTS = 32
 HELD_BYTES = 256 << 20
 """Small files that one opened store keeps in memory, at most."""
 
-AHEAD_BYTES = 256 << 20
+AHEAD_BYTES = 128 << 20
 """Image files that were fetched ahead, or of which ranges are being read, at most."""
 
 OPEN_FILES = 1 << 16

@@ -20,7 +20,15 @@ from mtfast.store.reading.metadata import read_nodes
 from mtfast.store.reading.remote_files import RemoteFiles
 from mtfast.work_folder import unfinished
 
-__all__ = ["StoreRoot", "is_newer", "marker_of", "names_of_splits", "open_root", "read_root"]
+__all__ = [
+    "StoreRoot",
+    "is_newer",
+    "marker_of",
+    "names_of_splits",
+    "open_root",
+    "read_root",
+    "remote_files_of",
+]
 
 _FILE = "zarr.json"
 
@@ -121,12 +129,25 @@ def open_root(
 
 
 def _open_remote(address: Address, verify: bool, cache: CacheOptions | None) -> StoreRoot:
+    return replace(read_root(address, remote_files_of(address, cache), verify), cache=cache)
+
+
+def remote_files_of(
+    address: Address, cache: CacheOptions | None = None
+) -> Callable[[str, Nodes | None], StoreFiles]:
+    """Return what makes the files of a store elsewhere, for :func:`read_root`.
+
+    Parameters
+    ----------
+    address : Address
+    cache : CacheOptions, optional
+
+    Returns
+    -------
+    callable
+    """
     files = RemoteFiles(address, cache)
-
-    def files_of(_: str, nodes: Nodes | None) -> StoreFiles:
-        return files if nodes is None else files.known(nodes)
-
-    return replace(read_root(address, files_of, verify), cache=cache)
+    return lambda _, nodes: files if nodes is None else files.known(nodes)
 
 
 def _next_step(path: Path) -> str:

@@ -611,7 +611,7 @@ class Split:
         """Ask for an image's bytes, which will be read soon; return at once.
 
         The system reads them from the disk. Of a store elsewhere, a thread requests them and they
-        stay in memory until they are read, up to 256 MiB.
+        stay in memory until they are read, up to 128 MiB.
 
         Parameters
         ----------
@@ -918,9 +918,7 @@ class Split:
     @cached_property
     def window_reader(self) -> WindowReader:
         """What reads windows of the image files."""
-        return WindowReader(
-            self.store, self.name, self._image_files, self.n_images, self.heights
-        )
+        return WindowReader(self.store, self.name, self._image_files, self.n_images, self.heights)
 
     def _number(self, attribute: str) -> int:
         value = self.attributes.get(attribute)

@@ -83,7 +83,8 @@ class ObjectsStore(Store):
 
     async def list(self) -> AsyncIterator[str]:
         """List nothing: readers of one array ask for its chunks by name."""
-        for key in ():
+        keys: tuple[str, ...] = ()
+        for key in keys:
             yield key
 
     def list_prefix(self, prefix: str) -> AsyncIterator[str]:
