@@ -1,4 +1,4 @@
-"""Stores in buckets and on web servers: equal to the folder they were copied from, in few requests."""
+"""Stores in buckets and on web servers: equal to the folder they were copied from, and cheap."""
 
 from __future__ import annotations
 

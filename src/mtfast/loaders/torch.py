@@ -7,6 +7,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from multiprocessing import get_all_start_methods, get_context
 from typing import Any, NamedTuple, Self
 
@@ -400,12 +401,22 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         -------
         PackedBatch
         """
-        if self.reader.is_remote and self.reader.images and not self.reader.is_cached:
-            # Side by side; while the first ones are decoded, the others arrive.
-            for key in keys:
-                self.reader.fetch_ahead(key.position)
+        self.fetch_ahead(keys)
         samples = [self.reader.read(key) for key in keys]
         return pack_batch(samples, out, self.image_format)
+
+    def fetch_ahead(self, keys: Sequence[SampleKey]) -> None:
+        """Start to request what samples need of a store elsewhere; returns at once.
+
+        While the first ones are decoded, the others arrive.
+
+        Parameters
+        ----------
+        keys : sequence of SampleKey
+        """
+        if self.reader.is_remote and self.reader.images and not self.reader.is_cached:
+            for key in keys:
+                self.reader.fetch_ahead(key.position)
 
     def transform_batch(
         self, keys: Sequence[SampleKey], batch: PackedBatch, out: NDArray[np.uint8] | None = None
@@ -709,8 +720,15 @@ class Loader:
                 _pin(self._slots)
             self._upcoming = None
             read = self.dataset.read_plain if self._transforms_here else self.dataset.read_batch
-            self._team = Team(self.workers, read, self._slots, self.start_method)
+            fetch = self.dataset.fetch_ahead if self._fetches_in_workers else None
+            self._team = Team(self.workers, read, self._slots, self.start_method, fetch)
         return self._team
+
+    @property
+    def _fetches_in_workers(self) -> bool:
+        """Whether each process reads ahead for itself: what was requested is in its memory."""
+        processes = self.workers.n > 0 and not self.workers.are_threads
+        return bool(self._n_ahead and processes and self.dataset.reader.is_remote)
 
     @property
     def _transforms_here(self) -> bool:
@@ -748,7 +766,8 @@ class Loader:
             return stream
         if stream is not None:
             stream.close()
-        fetch = self.dataset.reader.fetch_ahead if self._n_ahead else None
+        ahead = self._n_ahead and not self._fetches_in_workers
+        fetch = self.dataset.reader.fetch_ahead if ahead else None
         # A second iteration beside another is often left soon, after a look at one batch.
         depth = 1 if self._n_running else self._depth
         return _Stream(self.sampler, epoch, team, (depth, self._depth), self._n_ahead, fetch)
@@ -847,6 +866,8 @@ class _Stream:
         self._items = _items(sampler, epoch.start)
         if fetch is not None:
             self._items = read_ahead(self._items, n_ahead, fetch)
+        # One more than the team looks ahead is known before a batch is submitted.
+        self._coming: deque[_Item] = deque()
         self._reading: deque[tuple[_Item, Pending]] = deque()
 
     def take(self) -> tuple[list[SampleKey], PackedBatch]:
@@ -859,10 +880,13 @@ class _Stream:
 
     def _fill(self) -> None:
         while len(self._reading) < self._depth:
-            item = next(self._items, None)
-            if item is None:
+            n_known = self.team.looks_ahead + 1
+            self._coming.extend(islice(self._items, n_known - len(self._coming)))
+            if not self._coming:
                 return
-            self._reading.append((item, self.team.submit(item.keys)))
+            item = self._coming.popleft()
+            later = self._coming[-1].keys if len(self._coming) == n_known - 1 > 0 else ()
+            self._reading.append((item, self.team.submit(item.keys, later)))
 
     def skip_to(self, epoch: Epoch) -> bool:
         """Drop the batches before a place; return whether it is among those being read."""

@@ -7,6 +7,7 @@ of iterators send their batches to the same workers, and the next epochs are rea
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import threading
@@ -40,6 +41,11 @@ __all__ = ["Pending", "Team", "Workers"]
 
 ReadBatch: TypeAlias = Callable[[Sequence[SampleKey], NDArray[np.uint8] | None], PackedBatch]
 """Reads the samples of a batch, into a buffer if it is large enough. Pickles."""
+
+FetchBatch: TypeAlias = Callable[[Sequence[SampleKey]], None]
+"""Starts to fetch the samples of a batch, and returns at once. Pickles."""
+
+_Given: TypeAlias = tuple[ReadBatch, Slots, FetchBatch | None]
 
 
 class Workers(NamedTuple):
@@ -171,36 +177,57 @@ class Team:
     slots : Slots
     start_method : str, optional
         How processes are started; by default Python's default on this system.
+    fetch : callable, optional
+        Starts to fetch samples of a batch. Each worker process then has batches of its own, in
+        turns, and fetches those of its next one while it reads: no other one knows them.
+
+    Attributes
+    ----------
+    looks_ahead : int
+        The batch after so many others is the next one of the same worker; 0 without ``fetch``.
     """
 
     def __init__(
-        self, workers: Workers, read: ReadBatch, slots: Slots, start_method: str | None
+        self,
+        workers: Workers,
+        read: ReadBatch,
+        slots: Slots,
+        start_method: str | None,
+        fetch: FetchBatch | None = None,
     ) -> None:
         self._slots = slots
         self._owner = os.getpid()
         self._is_closed = False
-        self._executor: Executor | None = None
-        self._submit: Callable[..., Future[Any]] = _Later
+        self._executors: list[Executor] = []
         self._task: tuple[Any, ...] = (_read_here, read, slots)
+        self.looks_ahead = 0
         if workers.are_threads:
-            self._executor = ThreadPoolExecutor(workers.n, "mtfast-loader")
+            self._executors = [ThreadPoolExecutor(workers.n, "mtfast-loader")]
         elif workers.n:
-            self._executor = _start_processes(workers.n, read, slots, start_method)
+            given = read, slots, fetch
             self._task = (_read_in_worker,)
-        if self._executor is not None:
-            self._submit = self._executor.submit
+            if fetch is None:
+                self._executors = [_start_processes(workers.n, given, start_method)]
+            else:
+                self.looks_ahead = workers.n
+                self._executors = [
+                    _start_processes(1, given, start_method) for _ in range(workers.n)
+                ]
+        self._turns = itertools.cycle(self._executors)
 
     @property
     def is_alive(self) -> bool:
         """Whether this process can use it: not if it was forked after the workers were started."""
         return self._owner == os.getpid()
 
-    def submit(self, keys: Sequence[SampleKey]) -> Pending:
+    def submit(self, keys: Sequence[SampleKey], later: Sequence[SampleKey] = ()) -> Pending:
         """Let a batch be read.
 
         Parameters
         ----------
         keys : sequence of SampleKey
+        later : sequence of SampleKey
+            Those of the batch after :attr:`looks_ahead` others.
 
         Returns
         -------
@@ -215,24 +242,30 @@ class Team:
             raise _closed()
         slot = self._slots.take()
         try:
-            return Pending(self._submit(*self._task, keys, slot), self._slots, slot)
+            # Batches that are read where they are taken have no executor.
+            submit: Callable[..., Future[Any]] = next(map(_submit_of, self._turns), _Later)
+            more = (later,) if self.looks_ahead else ()
+            return Pending(submit(*self._task, keys, slot, *more), self._slots, slot)
         except BrokenProcessPool as error:
             raise _process_ended() from error
 
     def close(self) -> None:
         """End the workers when they have read what they are reading."""
-        if self._executor is not None and self.is_alive:
+        if self._executors and self.is_alive:
             self._is_closed = True
-            self._executor.shutdown(wait=True, cancel_futures=True)
+            for executor in self._executors:
+                executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _start_processes(
-    n: int, read: ReadBatch, slots: Slots, start_method: str | None
-) -> ProcessPoolExecutor:
+def _submit_of(executor: Executor) -> Callable[..., Future[Any]]:
+    return executor.submit
+
+
+def _start_processes(n: int, given: _Given, start_method: str | None) -> ProcessPoolExecutor:
     # Batches that fit into no slot are sent through sockets in multiprocessing's temporary folder.
     # Made here, it is this process's to remove, also after workers that were killed.
     get_temp_dir()
-    executor = ProcessPoolExecutor(n, get_context(start_method), _start, (read, slots))
+    executor = ProcessPoolExecutor(n, get_context(start_method), _start, given)
     try:
         # Starts them all, before this process has other threads.
         executor.submit(_nothing)
@@ -282,13 +315,13 @@ def _read_here(
 
 
 # What a worker process was given when it started.
-_given: tuple[ReadBatch, Slots] | None = None
+_given: _Given | None = None
 
 
-def _start(read: ReadBatch, slots: Slots) -> None:
+def _start(read: ReadBatch, slots: Slots, fetch: FetchBatch | None) -> None:
     """Prepare a worker process."""
     global _given
-    _given = read, slots
+    _given = read, slots, fetch
     # A terminal sends Ctrl-C to all its processes; this one ends when its parent says so.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
@@ -306,7 +339,13 @@ def _nothing() -> None:
     """Do nothing."""
 
 
-def _read_in_worker(keys: Sequence[SampleKey], slot: int | None) -> PackedBatch:
+def _read_in_worker(
+    keys: Sequence[SampleKey], slot: int | None, later: Sequence[SampleKey] = ()
+) -> PackedBatch:
     if _given is None:
         raise MtfastError("a worker process that was not prepared; expected one; report this")
-    return _read_here(*_given, keys, slot)
+    read, slots, fetch = _given
+    if fetch is not None:
+        fetch(keys)
+        fetch(later)
+    return _read_here(read, slots, keys, slot)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from concurrent.futures import Future
 from threading import Lock
 
 __all__ = ["HeldRange", "HeldRanges"]
+
+FORGOTTEN = 60.0
+"""Seconds after which a range that nobody has read from is taken for one that nobody wants."""
 
 
 class HeldRange:
@@ -16,12 +20,16 @@ class HeldRange:
     ----------
     start, stop : int
         In bytes.
+    is_used : bool
+        Whether somebody has read from it.
     """
 
-    __slots__ = ("_data", "start", "stop")
+    __slots__ = ("_data", "_since", "is_used", "start", "stop")
 
     def __init__(self, start: int, stop: int) -> None:
         self.start, self.stop = start, stop
+        self.is_used = False
+        self._since = time.monotonic()
         self._data: Future[bytes] = Future()
 
     @property
@@ -29,9 +37,15 @@ class HeldRange:
         """Whether its bytes are there."""
         return self._data.done()
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether somebody is still to read from it, who has not had very long to do so."""
+        return not self.is_used and time.monotonic() < self._since + FORGOTTEN
+
     def part(self, start: int, stop: int) -> bytes:
         """Wait for the bytes start .. stop - 1 of the file; raise what reading them raised."""
         data = self._data.result()
+        self.is_used = True
         return data if len(data) == stop - start else data[start - self.start : stop - self.start]
 
     def fill(self, data: bytes) -> None:
@@ -44,7 +58,9 @@ class HeldRange:
 
 
 class HeldRanges:
-    """Ranges of files by the names of these; those used longest ago are dropped beyond a limit.
+    """Ranges of files by the names of these, up to a limit.
+
+    Beyond it, those are dropped first from which somebody has read, the longest ago first.
 
     Parameters
     ----------
@@ -102,7 +118,25 @@ class HeldRanges:
             self._of_file.setdefault(file, []).append(held)
             self._n_bytes += held.stop - held.start
             while self._n_bytes > self._limit and len(self._ranges) > 1:
-                self._drop(*next(iter(self._ranges)))
+                used = (key for key in self._ranges if key[1].is_used)
+                self._drop(*next(used, None) or next(iter(self._ranges)))
+
+    def has_room(self, n_bytes: int) -> bool:
+        """Return whether more fits beside the ranges from which nobody has read yet.
+
+        Parameters
+        ----------
+        n_bytes : int
+
+        Returns
+        -------
+        bool
+        """
+        with self._lock:
+            if self._n_bytes + n_bytes <= self._limit:
+                return True
+            waiting = sum(h.stop - h.start for _, h in self._ranges if h.is_waiting)
+        return waiting + n_bytes <= self._limit
 
     def drop(self, file: str, held: HeldRange) -> None:
         """Forget a range, if it is held.

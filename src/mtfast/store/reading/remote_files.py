@@ -45,7 +45,7 @@ N_REQUESTS = 32
 HELD_BYTES = 256 << 20
 """Small files that one opened store keeps in memory, at most."""
 
-AHEAD_BYTES = 128 << 20
+AHEAD_BYTES = 256 << 20
 """Image files that were fetched ahead, or of which ranges are being read, at most."""
 
 OPEN_FILES = 1 << 16
@@ -134,8 +134,9 @@ class RemoteFile:
             raise
 
     def fetch_ahead(self, start: int, length: int) -> None:
-        """Read a range into memory."""
-        self.hold([(start, start + length)])
+        """Read a range into memory, unless that is full of what is still to be used."""
+        if self._files.ahead.has_room(length):
+            self.hold([(start, start + length)])
 
 
 def merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

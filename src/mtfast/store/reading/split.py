@@ -611,7 +611,7 @@ class Split:
         """Ask for an image's bytes, which will be read soon; return at once.
 
         The system reads them from the disk. Of a store elsewhere, a thread requests them and they
-        stay in memory until they are read, up to 128 MiB.
+        stay in memory until they are read, up to 256 MiB.
 
         Parameters
         ----------
