@@ -197,6 +197,8 @@ class DeviceTeam:
         Batches that are planned and made at once.
     """
 
+    looks_ahead = 0
+
     def __init__(self, maker: BatchMaker, device: torch.device, n_together: int) -> None:
         self._maker, self._device, self._n_together = maker, device, n_together
         self._group: _Group | None = None
@@ -214,7 +216,7 @@ class DeviceTeam:
         """Whether this process can use it: not if it was forked."""
         return self._owner == os.getpid()
 
-    def submit(self, keys: Sequence[SampleKey]) -> PendingBatch:
+    def submit(self, keys: Sequence[SampleKey], _: Sequence[SampleKey] = ()) -> PendingBatch:
         """Let a batch be made: when a group is full, or when it is asked for.
 
         Parameters

@@ -27,6 +27,7 @@ from mtfast.jpeg.device import CodedHead
 from mtfast.jpeg.index import N_COMPONENTS
 from mtfast.kernels.files import jpeg_scan, jpeg_windows
 from mtfast.store.file_frames import chunk_ranges
+from mtfast.store.reading.remote_files import N_REQUESTS
 from mtfast.store.reading.split import Split
 from mtfast.store.reading.windows import WindowReader
 
@@ -101,6 +102,8 @@ class CodedWindows:
         self._splits = list(splits)
         self._members, self._indices = members, indices
         self.indexes = CropIndexes(len(indices), n_bytes)
+        is_remote = any(split.store.files.is_remote for split in self._splits)
+        self._n_threads = N_REQUESTS if is_remote else _N_THREADS
         self._pool: ThreadPoolExecutor | None = None
         self._scratch = threading.local()
 
@@ -163,7 +166,8 @@ class CodedWindows:
         )
         fill = partial(self._fill, images, planned, self._parts(images, planned), coded)
         shares = [
-            self._threads().submit(fill, share) for share in _shares(planned.places, _N_THREADS)
+            self._threads().submit(fill, share)
+            for share in _shares(planned.places, self._n_threads)
         ]
         # All of them, also where one fails: the next find may move the indexes that they read.
         wait(shares)
@@ -272,7 +276,7 @@ class CodedWindows:
 
     def _threads(self) -> ThreadPoolExecutor:
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(_N_THREADS, "mtfast-windows")
+            self._pool = ThreadPoolExecutor(self._n_threads, "mtfast-windows")
         return self._pool
 
     def close(self) -> None:
