@@ -1,4 +1,4 @@
-"""Loaders of stores elsewhere: the batches of the folder, in few requests, from all kinds of workers."""
+"""Loaders of stores elsewhere: the batches of the folder, in few requests, by all workers."""
 
 from __future__ import annotations
 
