@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 import mtfast
+from mtfast.addresses import Address
 from mtfast.fetching import SETS
+from mtfast.remote import objects_at
 from mtfast.synth import make_set
 from own_sets import make_label_studio_set, make_labelme_set, make_own_sets
 from record_server import serve, zip_of_folder
+from storage import make_bucket, settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,3 +39,16 @@ def record(assets) -> Iterator[str]:
     data = zip_of_folder(assets / "Graphene")
     with serve({known.file_name: data for known in SETS}) as server:
         yield server.url
+
+
+@pytest.fixture
+def flakes_bucket(assets, s3_endpoint, monkeypatch) -> None:
+    """A bucket with graphene.zarr, to which ``s3://flakes`` leads."""
+    for key, value in settings(s3_endpoint).items():
+        monkeypatch.setenv(key, value)
+    make_bucket(s3_endpoint, "flakes")
+    objects = objects_at(Address.parse("s3://flakes/graphene.zarr"))
+    for file in (assets / "graphene.zarr").rglob("*"):
+        if file.is_file():
+            key = file.relative_to(assets / "graphene.zarr").as_posix()
+            objects.write(key, file.read_bytes())

@@ -25,6 +25,9 @@ RUN_ELSEWHERE = {
     "FORMAT.md": "tests/test_docs.py, where mtfast cannot be imported",
     "LOADERS.md": "tests/loops/test_document.py, with the libraries that it shows",
 }
+BUCKET = "s3://flakes"
+"""On a server on loopback, with the store graphene.zarr."""
+
 NOT_COMMANDS_OF_MTFAST = re.compile(r"pip install |make |python |mtfast demo")
 """Lines that install or build something, or take minutes; the demo has its own tests."""
 
@@ -87,9 +90,11 @@ def bring_what_is_missing(page: Path, assets: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize("page", [p for p in pages() if blocks(p)], ids=lambda p: p.stem)
 @pytest.mark.filterwarnings("ignore:torch.jit.script:DeprecationWarning")
-def test_a_page_runs(page, assets, record, tmp_path, monkeypatch):
+def test_a_page_runs(page, assets, record, tmp_path, monkeypatch, request):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MTFAST_ZENODO_URL", record)
+    if BUCKET in page.read_text(encoding="utf-8"):
+        request.getfixturevalue("flakes_bucket")
     mpl.use("agg")
     bring_what_is_missing(page, assets, tmp_path)
     names: dict[str, object] = {}

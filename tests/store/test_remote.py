@@ -15,7 +15,7 @@ from faulty_server import faulty_server
 from mtfast.addresses import Address
 from mtfast.errors import MtfastError, RemoteError, StoreError
 from mtfast.remote import objects_at
-from mtfast.store.reading import remote_files
+from mtfast.store.reading import chunks, remote_files
 
 pytest.importorskip("obstore")
 
@@ -156,6 +156,15 @@ def test_what_was_fetched_ahead_is_not_read_again(served, address):
     assert len([asked for asked in served.requests if "images" in asked.path]) <= 2
     train.image(3)
     assert len([asked for asked in served.requests if "images" in asked.path]) <= 2
+
+
+def test_indexes_of_shards_are_kept_up_to_a_limit(tiny_store, monkeypatch):
+    monkeypatch.setattr(chunks, "INDEX_BYTES", 1)
+    train = mtfast.open(tiny_store)["train"]
+    for _ in range(2):
+        for index in range(10):
+            train.image_bytes(index)
+            assert len(train._image_files._chunks._indexes) == 1
 
 
 def test_a_store_that_was_replaced_is_told(served, address, tiny_store, monkeypatch):

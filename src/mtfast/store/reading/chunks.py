@@ -25,6 +25,9 @@ __all__ = ["ShardedChunks", "ZarrRows", "is_sharded"]
 
 logger = logging.getLogger(__name__)
 
+INDEX_BYTES = 64 << 20
+"""Indexes of shards that are kept of one array, at most."""
+
 CODECS = ("bytes", "zstd", "crc32c")
 
 
@@ -118,6 +121,9 @@ class ShardedChunks:
                 )
             index = read_index(file.read(file.size - length, length), where)
             known = self._indexes[shard] = (file.identity, index)
+            if len(self._indexes) > INDEX_BYTES // length + 1:
+                # A list, as other threads add to it.
+                self._indexes.pop(list(self._indexes)[0], None)  # noqa: RUF015
         if known[0] != file.identity:
             raise StoreError(
                 f"{self._files.where(key)} has changed since the store was opened; expected it to "
