@@ -13,6 +13,7 @@ import pytest
 import mtfast
 from faulty_server import faulty_server
 from mtfast.addresses import Address
+from mtfast.cli import main
 from mtfast.errors import MtfastError, RemoteError, StoreError
 from mtfast.remote import objects_at
 from mtfast.store.reading import chunks, remote_files
@@ -382,6 +383,41 @@ def test_arrays_in_other_forms_are_read_through_zarr(served, address, tiny_store
     files: StoreFiles = RemoteFiles(Address.parse(address))
     array = files.open_with_zarr("train/semantic")
     assert np.array_equal(array[3], masks[3])
+
+
+def test_a_signed_address_is_refused(address):
+    with pytest.raises(StoreError, match=r"set\.zarr\?… is a signed address of one file"):
+        mtfast.open(f"{address}?signature=secret")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "info ADDRESS",
+        "info ADDRESS --areas areas.csv",
+        "preview ADDRESS -o sheet.png -n 2",
+        "check ADDRESS",
+        "masks ADDRESS masks --format png --workers 1",
+        "bench ADDRESS --crop 32 --samples 4",
+    ],
+)
+def test_commands_take_an_address(address, tmp_path, monkeypatch, capsys, command):
+    pytest.importorskip("pycocotools")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(command.replace("ADDRESS", address).split())
+    assert ended.value.code == 0, capsys.readouterr().err
+    if "-" not in command:
+        assert address in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["index ADDRESS", "check ADDRESS --repair ."])
+def test_commands_that_write_into_a_store_refuse_an_address(address, capsys, command):
+    with pytest.raises(SystemExit) as ended:
+        main(command.replace("ADDRESS", address).split())
+    assert ended.value.code == 2
+    words = capsys.readouterr().err
+    assert words.startswith("mtfast: error: ") and words.count("\n") == 1
 
 
 def test_check_reads_a_store_elsewhere(address, in_bucket, served):

@@ -367,18 +367,21 @@ class ShardedChunks:
             f"match; expected the bytes that were written; run 'mtfast check' on the store"
         )
 
-    def fetch_ahead(self, image: int) -> None:
-        """Fetch the first chunk of an image, which will be read soon.
+    def fetch_ahead(self, image: int, n_chunks: int) -> None:
+        """Fetch the first chunks of an image, which will be read soon.
 
         Parameters
         ----------
-        image : int
+        image, n_chunks : int
         """
-        self._files.soon(self._fetch, image)
+        self._files.soon(self._fetch, image, n_chunks)
 
-    def _fetch(self, image: int) -> None:
-        file, start, length = self.place(image)
-        file.fetch_ahead(start, length)
+    def _fetch(self, image: int, n_chunks: int) -> None:
+        file, start, _ = self.place(image)
+        # They are stored one after another.
+        _, last, length = self.place(image, n_chunks - 1)
+        if last >= start:
+            file.fetch_ahead(start, last + length - start)
 
     def damaged(self, image: int, reason: str) -> StoreError:
         """Return an error that names an image.

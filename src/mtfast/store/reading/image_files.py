@@ -254,4 +254,4 @@ class FileReader:
         image : int
         """
         if self._rows is None:
-            self._chunks.fetch_ahead(image)
+            self._chunks.fetch_ahead(image, -(-int(self._lengths[image]) // self._piece))

@@ -135,6 +135,7 @@ class RemoteFile:
 
     def fetch_ahead(self, start: int, length: int) -> None:
         """Read a range into memory, unless that is full of what is still to be used."""
+        # One range, so that no thread of the pool waits for another.
         if self._files.ahead.has_room(length):
             self.hold([(start, start + length)])
 

@@ -129,6 +129,11 @@ def open_root(
 
 
 def _open_remote(address: Address, verify: bool, cache: CacheOptions | None) -> StoreRoot:
+    if address.query:
+        raise StoreError(
+            f"{address} is a signed address of one file; expected that of a store, which has many; "
+            f"give it without the query, and credentials"
+        )
     return replace(read_root(address, remote_files_of(address, cache), verify), cache=cache)
 
 
