@@ -23,8 +23,6 @@ from typing import NamedTuple
 import mtfast
 from benchmarks import data
 from benchmarks.data import Scale
-from mtfast.loaders import Augment
-from mtfast.loaders.torch import Dataset, Loader
 from mtfast.store.reading import remote_files
 from mtfast.store.reading.store import Split
 
@@ -42,7 +40,7 @@ with faulty_server(Path(sys.argv[1])) as server:
 """
 
 # Image files that a loader keeps in memory: fewer than it reads in an epoch.
-AHEAD_BYTES = 64 << 20
+AHEAD_BYTES = 48 << 20
 
 
 class Cost(NamedTuple):
@@ -133,8 +131,12 @@ def rates(
     server: Server, path: Path, workers: int | str, latency: float, rounds: int, batch: int
 ) -> tuple[list[float], list[float]]:
     """Measure samples a second of two loaders, in turns: of the folder, and of the server."""
+    from mtfast.loaders import Augment
+    from mtfast.loaders.torch import Dataset, Loader
+
     places = (str(path), f"{server.url}/{path.name}")
-    sets = [Dataset(place, crop=512, augment=Augment()) for place in places]
+    side = min(512, mtfast.open(path)["train"].height // 2)
+    sets = [Dataset(place, crop=side, augment=Augment()) for place in places]
     loaders = [Loader(each, batch, workers=workers, read_ahead=16) for each in sets]
     found: tuple[list[float], list[float]] = ([], [])
     for number in range(1 + rounds):

@@ -33,6 +33,7 @@ from benchmarks import (
     measuring,
     peers,
     ratios,
+    remote_store,
     scaling,
     startup,
     table,
@@ -391,3 +392,13 @@ def test_memory_of_a_process_and_its_children():
     assert usage.seconds > 0.3
     assert usage.peak_bytes is not None
     assert 1e8 < usage.peak_bytes < 3e8
+
+
+def test_the_costs_of_a_store_on_a_server(capsys):
+    pytest.importorskip("torch")
+    pytest.importorskip("obstore")
+    options = ["--images", "8", "--height", "96", "--rounds", "1", "--latency", "0.001"]
+    remote_store.main([*options, "--batch", "4"])
+    printed = capsys.readouterr().out
+    assert re.search(r"^server  image file .* 0\.88 requests", printed, re.MULTILINE)
+    assert re.search(r"^workers=threads:2: \d+ samples/s of the folder", printed, re.MULTILINE)

@@ -429,6 +429,8 @@ def test_everything_is_read_through_the_files(store_path, monkeypatch):
             fetched.append((start, length))
 
     class MemoryFiles:
+        is_remote = keeps_files = False
+
         def __init__(self, root, marker=None, nodes=None):
             self.nodes = nodes
 
@@ -441,8 +443,11 @@ def test_everything_is_read_through_the_files(store_path, monkeypatch):
         def read(self, key):
             return contents[key]
 
-        def open(self, key):
+        def open(self, key, tail=0):
             return MemoryFile(contents[key])
+
+        def soon(self, function, *arguments):
+            function(*arguments)
 
     expected = mtfast.open(store_path)["train"]
     fetched: list = []
@@ -577,18 +582,18 @@ def test_a_name_among_many_is_looked_for_quickly(store_path, monkeypatch):
     assert compared[0] <= 500
 
 
-@pytest.mark.parametrize("address", ["s3://bucket/g.zarr", "https://host/g.zarr", "s3:/bucket/g"])
-def test_addresses_are_no_paths(tiny_set, tmp_path, monkeypatch, address):
+def test_addresses_that_pathlib_has_shortened_are_refused(tiny_set, tmp_path, monkeypatch):
     from mtfast.conversion.crop_index import add_crop_index
 
     monkeypatch.chdir(tmp_path)
+    address = Path("s3://bucket/g")
     for use in (
         lambda: mtfast.open(address),
         lambda: mtfast.convert(tiny_set, address),
         lambda: mtfast.convert(address, tmp_path / "s.zarr"),
         lambda: add_crop_index(address),
     ):
-        with pytest.raises(MtfastError, match="is an address; expected a path|one slash after"):
+        with pytest.raises(MtfastError, match="one slash after"):
             use()
     assert not list(tmp_path.iterdir())
 

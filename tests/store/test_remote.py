@@ -417,7 +417,8 @@ def test_commands_that_write_into_a_store_refuse_an_address(address, capsys, com
         main(command.replace("ADDRESS", address).split())
     assert ended.value.code == 2
     words = capsys.readouterr().err
-    assert words.startswith("mtfast: error: ") and words.count("\n") == 1
+    assert words.startswith("mtfast: error: ")
+    assert words.count("\n") == 1
 
 
 def test_check_reads_a_store_elsewhere(address, in_bucket, served):
