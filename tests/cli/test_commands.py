@@ -209,7 +209,7 @@ def test_demo_notices_a_difference(small_set, tmp_path, monkeypatch):
         (["derive", ".", "x", "--validation", ".1", "--split", "a"], ".*; leave out --split"),
         (["derive", "s3://bucket/set", "x", "--min-area", "3"], "mtfast: error: s3:.* is an addr"),
         (["derive", ".", "s3://bucket/set", "--merge", "."], "mtfast: error: s3:.* is an address"),
-        (["doctor", "s3://bucket/set"], "mtfast: error: s3:.* is an address; expected a path on"),
+        (["doctor", "none://host/set"], "mtfast: error: none://host/set begins with none://; exp"),
         (
             ["derive", ".", "x", "--n-shot", "seeded", "--before", "3"],
             ".*leave out --before, or",

@@ -15,7 +15,7 @@ from mtfast.cli.options import (
     variant_option,
 )
 from mtfast.cli.output import show_progress, tell
-from mtfast.cli.values import Choice, LocalPath, NewFolder
+from mtfast.cli.values import Choice, NewFolder, SourceLocation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("dataset", metavar=DATASET, type=LocalPath())
+@click.argument("dataset", metavar=DATASET, type=SourceLocation())
 @click.argument("out", type=NewFolder())
 @click.option(
     "--format",
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 @image_folder_option
 @bad_option
 def export(
-    dataset: Path,
+    dataset: Path | str,
     out: Path,
     format: Any,  # noqa: A002 - named as the option
     splits: tuple[str, ...],
