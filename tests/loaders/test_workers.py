@@ -220,7 +220,7 @@ def test_a_worker_killed_between_two_batches_is_reported(store):
     with Loader(Dataset(store, crop=48, targets=["semantic"]), 1, workers=1) as loader:
         running = iter(loader)
         next(running)
-        workers = loader._team._executor._processes
+        workers = loader._team._executors[0]._processes
         for process in list(workers.values()):
             process.kill()
             process.join(30)
