@@ -47,6 +47,15 @@ def in_bucket(tiny_store, bucket):
     return f"{bucket}/set.zarr"
 
 
+def opened(address):
+    """Open the split, with all columns, of which some are read before anyone asks for them."""
+    train = mtfast.open(address)["train"]
+    train.image(0), train.instances(0)
+    for column in list(train.store.files._columns.values()):
+        column.result()
+    return train
+
+
 def expect_equal(store, expected):
     assert store.splits == expected.splits
     for name, split in expected.items():
@@ -88,7 +97,8 @@ def test_sizes_of_all_kinds_are_read(mixed_store, tmp_path):
 def test_requests_are_as_few_as_the_documentation_says(served, address):
     store = mtfast.open(address)
     assert len(served.requests) == 1, "metadata are one file"
-    train = store["train"]
+    assert store.splits == ("train", "test")
+    train = opened(address)
     for index in (0, 4, 8):
         # One image, mask and window of each shard of four images: the warm-up.
         train.image(index), train.semantic(index), train.crop_image(index, 8, 8, 32, 32)
@@ -108,7 +118,7 @@ def test_requests_are_as_few_as_the_documentation_says(served, address):
 
 def test_a_window_of_a_large_file_takes_two_requests(served, address, monkeypatch):
     monkeypatch.setattr(remote_files, "GAP", 64)
-    train = mtfast.open(address)["train"]
+    train = opened(address)
     train.crop_image(0, 8, 8, 16, 16)
     served.requests.clear()
     train.crop_image(2, 76, 8, 16, 16)
@@ -119,7 +129,7 @@ def test_a_window_of_a_large_file_takes_two_requests(served, address, monkeypatc
 def test_what_has_been_dropped_from_memory_is_read_by_ranges(served, address, monkeypatch):
     monkeypatch.setattr(remote_files, "HELD_BYTES", 1)
     monkeypatch.setattr(remote_files, "AHEAD_BYTES", 1)
-    train = mtfast.open(address)["train"]
+    train = opened(address)
     for index in (0, 4, 8):
         train.semantic(index), train.crop_image(index, 8, 8, 32, 32)
     served.requests.clear()
@@ -140,8 +150,7 @@ def test_columns_are_read_side_by_side(served, address):
 
 
 def test_many_images_are_read_side_by_side(served, address, tiny_store):
-    train = mtfast.open(address)["train"]
-    train.image(0)
+    train = opened(address)
     served.latency = 0.02
     images = train.image(list(range(10)))
     assert served.most > 3
@@ -149,8 +158,8 @@ def test_many_images_are_read_side_by_side(served, address, tiny_store):
 
 
 def test_what_was_fetched_ahead_is_not_read_again(served, address):
-    train = mtfast.open(address)["train"]
-    train.image(0), train.heights, train.crop_image(0, 0, 0, 8, 8)
+    train = opened(address)
+    train.crop_image(0, 0, 0, 8, 8)
     served.requests.clear()
     train.fetch_ahead(3)
     train.image(3), train.crop_image(3, 8, 8, 32, 32)
@@ -170,8 +179,7 @@ def test_indexes_of_shards_are_kept_up_to_a_limit(tiny_store, monkeypatch):
 
 def test_a_store_that_was_replaced_is_told(served, address, tiny_store, monkeypatch):
     monkeypatch.setattr(remote_files, "LOOK_AGAIN", 0.0)
-    train = mtfast.open(address)["train"]
-    train.image(0)
+    train = opened(address)
     root = served.folder / "set.zarr" / "zarr.json"
     root.write_bytes(root.read_bytes() + b"\n")
     with pytest.raises(StoreError, match=r"set\.zarr has been replaced since it was opened"):
@@ -179,8 +187,7 @@ def test_a_store_that_was_replaced_is_told(served, address, tiny_store, monkeypa
 
 
 def test_a_shard_that_was_replaced_is_told(served, address):
-    train = mtfast.open(address)["train"]
-    train.image(0)
+    train = opened(address)
     shard = served.folder / "set.zarr/train/images/file/c.0.0"
     shard.write_bytes(shard.read_bytes())
     with pytest.raises(StoreError, match="has been replaced since it was opened"):
@@ -188,16 +195,14 @@ def test_a_shard_that_was_replaced_is_told(served, address):
 
 
 def test_a_store_that_was_removed_is_told(served, address):
-    train = mtfast.open(address)["train"]
-    train.image(0)
+    train = opened(address)
     shutil.rmtree(served.folder / "set.zarr")
     with pytest.raises(StoreError, match="has been replaced since it was opened"):
         train.image(5)
 
 
 def test_a_file_that_is_missing_is_named(served, address):
-    train = mtfast.open(address)["train"]
-    train.image(0)
+    train = opened(address)
     (served.folder / "set.zarr/train/images/file/c.1.0").unlink()
     with pytest.raises(StoreError, match=r"set\.zarr/train/images/file/c\.1\.0 is not there"):
         train.image(5)
@@ -246,8 +251,7 @@ def test_faults_that_pass_are_not_noticed(served, address, tiny_store, fault):
 )
 def test_faults_that_stay_are_told_in_one_line(served, address, monkeypatch, fault, words):
     monkeypatch.setenv("MTFAST_TIMEOUT", "0.1")
-    train = mtfast.open(address)["train"]
-    train.image(0)
+    train = opened(address)
     served.requests.clear()
     served.fault = lambda number, path: fault
     with pytest.raises(RemoteError, match=words) as caught:
@@ -257,8 +261,8 @@ def test_faults_that_stay_are_told_in_one_line(served, address, monkeypatch, fau
 
 
 def test_bytes_that_are_wrong_are_no_pixels(served, address):
-    train = mtfast.open(address)["train"]
-    train.image(0), train.crop_image(0, 0, 0, 8, 8)
+    train = opened(address)
+    train.crop_image(0, 0, 0, 8, 8)
     served.fault = lambda number, path: "wrong"
     for read in (lambda: train.image(1), lambda: train.crop_image(2, 8, 8, 32, 32)):
         with pytest.raises(StoreError, match="checksum"):

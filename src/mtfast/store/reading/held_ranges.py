@@ -24,18 +24,19 @@ class HeldRange:
         Whether somebody has read from it.
     """
 
-    __slots__ = ("_data", "_since", "is_used", "start", "stop")
+    __slots__ = ("_answer", "_data", "_since", "is_used", "start", "stop")
 
     def __init__(self, start: int, stop: int) -> None:
         self.start, self.stop = start, stop
         self.is_used = False
         self._since = time.monotonic()
-        self._data: Future[bytes] = Future()
+        self._data: bytes | None = None
+        self._answer: Future[bytes] = Future()
 
     @property
     def is_read(self) -> bool:
         """Whether its bytes are there."""
-        return self._data.done()
+        return self._data is not None
 
     @property
     def is_waiting(self) -> bool:
@@ -44,17 +45,19 @@ class HeldRange:
 
     def part(self, start: int, stop: int) -> bytes:
         """Wait for the bytes start .. stop - 1 of the file; raise what reading them raised."""
-        data = self._data.result()
+        # Not from the future, once it is there: a fork may have come while another thread held it.
+        data = self._answer.result() if self._data is None else self._data
         self.is_used = True
         return data if len(data) == stop - start else data[start - self.start : stop - self.start]
 
     def fill(self, data: bytes) -> None:
         """Hand out its bytes."""
-        self._data.set_result(data)
+        self._data = data
+        self._answer.set_result(data)
 
     def fail(self, error: BaseException) -> None:
         """Hand out an error instead."""
-        self._data.set_exception(error)
+        self._answer.set_exception(error)
 
 
 class HeldRanges:

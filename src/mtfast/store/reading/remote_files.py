@@ -27,7 +27,7 @@ from threading import Lock
 from typing import Any
 
 from mtfast.addresses import Address
-from mtfast.errors import StoreError
+from mtfast.errors import RemoteError, StoreError
 from mtfast.remote import objects_at
 from mtfast.remote.disk_cache import CacheOptions, DiskCache
 from mtfast.remote.objects import Stat
@@ -208,7 +208,7 @@ class RemoteFiles:
         """After a fork, leave the threads and locks of the parent alone."""
         if self._owner != os.getpid():
             self.small, self.ahead = self.small.copy(), self.ahead.copy()
-            self._columns = {k: column for k, column in self._columns.items() if column.done()}
+            self._columns = {}
             self._begin()
 
     @property
@@ -407,6 +407,9 @@ class RemoteFiles:
             return self._objects.stat(_FILE) != self._identity
         except FileNotFoundError:
             return True
+        except RemoteError:
+            # A server may refuse HEAD alone; what else is wrong, the read that follows tells.
+            return False
 
     def open_with_zarr(self, key: str) -> Any:
         """Open an array with zarr, read only."""
