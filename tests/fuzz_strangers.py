@@ -285,7 +285,7 @@ def stopped_work(place: Path, convert: Callable[[], object]) -> Path:
     class StoppedError(Exception):
         pass
 
-    stop = mock.patch("mtfast.conversion.convert._write_columns", side_effect=StoppedError)
+    stop = mock.patch("mtfast.conversion.convert.write_image_columns", side_effect=StoppedError)
     with suppress(StoppedError), stop:
         convert()
     (work,) = place.glob(".s.zarr.partial-*")

@@ -16,10 +16,9 @@ from folders import names_in
 from mtfast import work_folder
 from mtfast.atomic import locked
 from mtfast.errors import MtfastError, SourceError, StoreError
+from mtfast.work import FileSum, Made, Plan
 from mtfast.work_folder import (
-    FileSum,
-    Made,
-    Plan,
+    FolderPlace,
     has_work,
     is_free,
     is_moving,
@@ -285,10 +284,9 @@ def test_a_job_of_a_dead_run_writes_nowhere(tmp_path):
         assert work.folder != kept
         with pytest.raises(FileNotFoundError):
             write(stale, "late")
+        place = FolderPlace(stale, (kept / "before-0",))
         with pytest.raises(FileNotFoundError):
-            work_folder.Place(stale, (kept / "before-0",)).recover({"a": FileSum(1, 1)}) or write(
-                stale, "a"
-            )
+            place.recover({"a": FileSum(1, 1)}) or write(stale, "a")
         assert not kept.exists()
         assert not list(work.folder.rglob("late"))
 
@@ -412,5 +410,5 @@ def test_checksums_of_files(tmp_path, rng):
     for n in (0, 1, 1 << 20, (1 << 20) + 1):
         data = rng.bytes(n)
         (tmp_path / "file").write_bytes(data)
-        expected = (n, google_crc32c.value(data))
+        expected = FileSum(n, google_crc32c.value(data))
         assert sum_of_file(tmp_path / "file") == FileSum.of(data) == expected

@@ -1,4 +1,4 @@
-"""Long work on a folder, which goes on where it was stopped.
+"""Long work on a folder, which goes on where it was stopped. See :mod:`mtfast.work`.
 
 ::
 
@@ -21,35 +21,42 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-import google_crc32c
 import msgspec
 
 from mtfast.atomic import (
     PARTIAL,
     check_new_folder,
+    check_room,
     explain_errors,
     locked,
     move,
+    new_file,
     sync_tree,
     write_file,
 )
 from mtfast.errors import MtfastError, StoreError
-from mtfast.parallel import run_jobs
 from mtfast.paths import is_name, open_regular
-from mtfast.version import installed_version
+from mtfast.work import (
+    DAMAGED,
+    FileSum,
+    Made,
+    Plan,
+    Work,
+    difference,
+    first_that_differs,
+    plan_of,
+    read_record,
+    record_of,
+)
 
 __all__ = [
-    "FileSum",
-    "Made",
-    "Place",
-    "Plan",
+    "FolderPlace",
     "WorkFolder",
     "has_work",
     "is_free",
@@ -59,103 +66,21 @@ __all__ = [
     "sum_of_file",
     "unfinished",
     "working",
+    "write_parts",
 ]
 
 logger = logging.getLogger(__name__)
-
-Job = TypeVar("Job")
 
 _BLOCK = 1 << 20
 # A folder that is not empty, or a file, is where a folder is to be moved.
 _TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EACCES}
 
-# What msgspec raises.
-_DAMAGED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-
 _PLAN, _DONE, _CONTENT, _MOVING = "plan.json", "done.jsonl", "content", "moving.json"
 _FINISHED = "finished"
 
 
-class FileSum(NamedTuple):
-    """What tells whether a file is still as it was written: its bytes and their crc32c."""
-
-    n_bytes: int
-    crc32c: int
-
-    @classmethod
-    def of(cls, data: bytes) -> FileSum:
-        """Return that of a file with these bytes.
-
-        Parameters
-        ----------
-        data : bytes
-
-        Returns
-        -------
-        FileSum
-
-        Examples
-        --------
-        >>> FileSum.of(b"123456789")
-        FileSum(n_bytes=9, crc32c=3808858755)
-        """
-        return cls(len(data), google_crc32c.value(data))
-
-
-_Job = tuple[str, Any, dict[str, FileSum]]
-
-
-class Made(NamedTuple):
-    """What a job has made.
-
-    Attributes
-    ----------
-    result : object
-        Of JSON types.
-    files : dict of str to FileSum
-        The files that it wrote, by their paths in :attr:`Place.content`.
-    was_there : bool
-        Whether an earlier run had made them.
-    """
-
-    result: Any
-    files: dict[str, FileSum]
-    was_there: bool = False
-
-
-class _Line(msgspec.Struct):
-    """A line of done.jsonl; ``crc32c`` is that of the text of ``job``: key, result and files."""
-
-    crc32c: int
-    job: msgspec.Raw
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """What a run makes, and from what. Values are of JSON types.
-
-    Attributes
-    ----------
-    command : str
-        Such as "convert".
-    options : dict
-        Those that decide what is written; not workers and the like.
-    inputs : dict
-        File or other name -> what changes when its content does.
-    version : str
-        Of mtfast.
-    advised : tuple of str
-        Options that its error has advised to change: with others all begins again.
-    """
-
-    command: str
-    options: dict[str, Any]
-    inputs: dict[str, Any]
-    version: str = msgspec.field(default_factory=installed_version)
-    advised: tuple[str, ...] = ()
-
-
-class Place(NamedTuple):
-    """Where a run writes, and where the files of earlier runs are.
+class FolderPlace(NamedTuple):
+    """Where a run writes, and where the files of earlier runs are. See :class:`Place`.
 
     Attributes
     ----------
@@ -166,19 +91,15 @@ class Place(NamedTuple):
     content: Path
     before: tuple[Path, ...]
 
+    def write(self, key: str, parts: Iterable[bytes | memoryview]) -> FileSum:
+        """Write a file into the content; its folder has to be there."""
+        return write_parts(self.content / key, parts)
+
+    def note(self, key: str, made: Made) -> None:
+        """Do nothing: done.jsonl is written by one process, that of the run."""
+
     def recover(self, files: Mapping[str, FileSum]) -> bool:
-        """Take over files of an earlier run, if all of them are as they were recorded.
-
-        Parameters
-        ----------
-        files : mapping
-            Path in the content -> its bytes and checksum.
-
-        Returns
-        -------
-        bool
-            Whether all are in the content now.
-        """
+        """Take over files of an earlier run, if all of them are as they were recorded."""
         found = {name: self._find(name, wanted) for name, wanted in files.items()}
         for name, path in found.items():
             if path is None:
@@ -199,31 +120,17 @@ class Place(NamedTuple):
         return None
 
 
-@dataclass
-class WorkFolder:
+@dataclass(kw_only=True)
+class WorkFolder(Work[FolderPlace]):
     """A folder that is being filled; see :func:`working`.
 
     Attributes
     ----------
     folder : Path
         All of it.
-    place : Place
-        Where its files are.
-    plan : Plan
-    before : dict
-        Key of a job that an earlier run has done -> what it made.
-    done : set of str
-        Keys of the jobs that are done.
-    n_there : int
-        How many of them an earlier run had done.
     """
 
     folder: Path
-    place: Place
-    plan: Plan
-    before: dict[str, Made]
-    done: set[str] = field(default_factory=set)
-    n_there: int = 0
     _lines: Any = field(default=None, repr=False)
 
     @property
@@ -231,75 +138,19 @@ class WorkFolder:
         """The folder that takes the target's place."""
         return self.place.content
 
+    def expect_room(self, n_bytes: int, what: str) -> None:
+        """Refuse more than the disk takes; a run that goes on has written some already."""
+        if not self.before:
+            check_room(self.folder, n_bytes, what, StoreError)
+
     def record(self, key: str, made: Made) -> None:
-        """Note that a job is done, so that the next run need not do it.
+        """Note that a job is done, so that the next run need not do it."""
+        self._lines.write(record_of(key, made) + b"\n")
+        super().record(key, made)
 
-        Parameters
-        ----------
-        key : str
-            Of the job.
-        made : Made
-        """
-        self._lines.write(_line(key, made))
-        self.done.add(key)
-        self.n_there += made.was_there
-
-    def keep(self) -> None:
-        """Note that something is done which the next run finds by itself."""
-        self.done.add("")
-
-    def expect_changes(self, names: Iterable[str], advised: tuple[str, ...] = ()) -> None:
-        """Let the next run go on although some inputs have changed, which are to be mended.
-
-        Parameters
-        ----------
-        names : iterable of str
-            Inputs of the plan that no job which is done has read.
-        advised : tuple of str
-            Options of the plan that may be others in the next run, which then begins again.
-        """
-        inputs = self.plan.inputs | dict.fromkeys(names)
-        plan = msgspec.structs.replace(self.plan, inputs=inputs, advised=advised)
+    def save_plan(self, plan: Plan) -> None:
+        """Replace the plan that the next run is compared with."""
         write_file(self.folder / _PLAN, msgspec.json.encode(plan))
-
-    @contextmanager
-    def run_jobs(
-        self,
-        function: Callable[[Job], Made],
-        jobs: Sequence[Job],
-        keys: Sequence[str],
-        name: str,
-        scheduler: str = "threads",
-        workers: int | None = None,
-    ) -> Iterator[Iterator[tuple[int, Any]]]:
-        """Do those jobs that no earlier run has done; see :func:`mtfast.parallel.run_jobs`.
-
-        Parameters
-        ----------
-        function : callable
-            Makes files in the content.
-        jobs : sequence
-        keys : sequence of str
-            What each job is called, in every run.
-        name, scheduler, workers
-            As there.
-
-        Yields
-        ------
-        iterator of (int, result)
-            Also of those that were done before.
-        """
-        resume = partial(_resume, function, self.place)
-        pairs = [(job, self.before.get(key)) for job, key in zip(jobs, keys, strict=True)]
-        with run_jobs(resume, pairs, name, scheduler, workers) as results:
-            yield self._recorded(results, keys)
-
-    def _recorded(
-        self, results: Iterator[tuple[int, Made]], keys: Sequence[str]
-    ) -> Iterator[tuple[int, Any]]:
-        for number, made in results:
-            self.record(keys[number], made)
-            yield number, made.result
 
     def put(self, target: Path, last: str) -> None:
         """Give the content its place, when it is on the disk.
@@ -335,13 +186,6 @@ class WorkFolder:
             raise _taken(target)
         write_file(self.folder / _MOVING, msgspec.json.encode(names))
         _finish_moving(self.folder, target)
-
-
-def _resume(function: Callable[[Job], Made], place: Place, pair: tuple[Job, Made | None]) -> Made:
-    job, made = pair
-    if made is not None and place.recover(made.files):
-        return made._replace(was_there=True)
-    return function(job)
 
 
 @contextmanager
@@ -439,11 +283,11 @@ def _take_up(
     for folder in unfinished(target):
         there = _read_plan(folder)
         if there is not None:
-            reason = _difference(there, wanted)
+            reason = difference(there, wanted)
             if not reason:
                 folder.rename(ours)
                 return _go_on(ours, plan, error)
-            changed = _first_that_differs(there.options, wanted.options)
+            changed = first_that_differs(there.options, wanted.options)
             if not afresh and changed not in there.advised:
                 other = "remove that folder" if afresh is None else "pass --overwrite"
                 raise error(
@@ -455,7 +299,8 @@ def _take_up(
     (ours / _CONTENT).mkdir()
     # One that is cut short counts as none.
     (ours / _PLAN).write_bytes(text)
-    return WorkFolder(ours, Place(ours / _CONTENT, ()), plan, {})
+    place_of_jobs = FolderPlace(ours / _CONTENT, ())
+    return WorkFolder(folder=ours, place=place_of_jobs, plan=plan, before={})
 
 
 def _go_on(folder: Path, plan: Plan, error: type[MtfastError]) -> WorkFolder:
@@ -470,63 +315,27 @@ def _go_on(folder: Path, plan: Plan, error: type[MtfastError]) -> WorkFolder:
     content.mkdir()
     done = _read_done(folder / _DONE)
     # Without a line that was cut short; new ones are appended.
-    write_file(folder / _DONE, b"".join(_line(*job) for job in done.items()), error)
-    return WorkFolder(folder, Place(content, tuple(before)), plan, done)
-
-
-def _line(key: str, made: Made) -> bytes:
-    job = msgspec.json.encode([key, made.result, made.files])
-    return msgspec.json.encode(_Line(google_crc32c.value(job), msgspec.Raw(job))) + b"\n"
+    write_file(folder / _DONE, b"".join(record_of(*job) + b"\n" for job in done.items()), error)
+    place = FolderPlace(content, tuple(before))
+    return WorkFolder(folder=folder, place=place, plan=plan, before=done)
 
 
 def _read_done(path: Path) -> dict[str, Made]:
-    done = {}
-    for text in _read(path).splitlines() if path.exists() else ():
-        try:
-            line = msgspec.json.decode(text, type=_Line)
-            if google_crc32c.value(bytes(line.job)) == line.crc32c:
-                key, result, files = msgspec.json.decode(line.job, type=_Job)
-                done[key] = Made(result, files)
-        except _DAMAGED:
-            continue
-    return done
+    lines = _read(path).splitlines() if path.exists() else []
+    return dict(record for record in map(read_record, lines) if record is not None)
 
 
 def _read_plan(folder: Path) -> Plan | None:
     """Return the plan of unfinished work; None if its run was killed before it had written one."""
     try:
-        return msgspec.json.decode(_read(folder / _PLAN), type=Plan)
-    except (OSError, *_DAMAGED):
+        return plan_of(_read(folder / _PLAN))
+    except OSError:
         return None
 
 
 def _read(path: Path) -> bytes:
     with os.fdopen(open_regular(path), "rb") as file:
         return file.read()
-
-
-def _difference(there: Plan, wanted: Plan) -> str:
-    """Say what in a plan is not as in another one; nothing if they are equal."""
-    if there.command != wanted.command:
-        return f"by mtfast {there.command}"
-    if there.version != wanted.version:
-        return f"by version {there.version}, not {wanted.version}"
-    if name := _first_that_differs(there.options, wanted.options):
-        before, now = _shown(there.options.get(name)), _shown(wanted.options.get(name))
-        return f"with {name} {before}, not {now}"
-    expected = [name for name, value in there.inputs.items() if value is None]
-    if name := _first_that_differs(there.inputs, wanted.inputs | dict.fromkeys(expected)):
-        return f"from {name}, which has changed since"
-    return ""
-
-
-def _first_that_differs(there: dict[str, Any], wanted: dict[str, Any]) -> str:
-    names = dict.fromkeys([*there, *wanted])
-    return next((name for name in names if there.get(name) != wanted.get(name)), "")
-
-
-def _shown(value: Any) -> str:
-    return "unset" if value in (None, [], {}) else msgspec.json.encode(value).decode()
 
 
 def _prefix(target: Path) -> str:
@@ -582,7 +391,7 @@ def _finish_moving(folder: Path, target: Path) -> None:
 def _read_moving(folder: Path) -> list[str]:
     try:
         names = msgspec.json.decode(_read(folder / _MOVING), type=list[str])
-    except _DAMAGED:
+    except DAMAGED:
         names = [""]
     if not all(is_name(name) for name in names):
         raise MtfastError(
@@ -702,13 +511,38 @@ def sum_of_file(path: Path) -> FileSum:
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     _ = (Path(folder) / "digits.txt").write_bytes(b"123456789")
-    ...     n_bytes, crc32c = sum_of_file(Path(folder) / "digits.txt")
-    >>> n_bytes, hex(crc32c)
+    ...     found = sum_of_file(Path(folder) / "digits.txt")
+    >>> found.n_bytes, hex(found.crc32c)
     (9, '0xe3069283')
     """
-    n_bytes = crc = 0
+    found = FileSum(0, 0)
     with os.fdopen(open_regular(path), "rb", buffering=0) as file:
         while block := file.read(_BLOCK):
-            n_bytes += len(block)
-            crc = google_crc32c.extend(crc, block)
-    return FileSum(n_bytes, crc)
+            found = found.then(block)
+    return found
+
+
+def write_parts(path: Path, parts: Iterable[bytes | memoryview]) -> FileSum:
+    """Write a file of a store, whole or not at all; see :func:`mtfast.atomic.new_file`.
+
+    Parameters
+    ----------
+    path : Path
+    parts : iterable of bytes or memoryview
+        Consumed one by one, so that one is in memory at a time.
+
+    Returns
+    -------
+    FileSum
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    found = FileSum(0, 0)
+    with new_file(path, StoreError) as partial, partial.open("wb", buffering=1 << 20) as file:
+        for part in parts:
+            file.write(part)
+            found = found.then(part)
+    return found

@@ -330,7 +330,7 @@ def test_an_image_that_cannot_be_read(
 
 def test_an_image_that_vanishes(coco, tmp_path, monkeypatch):
     """Between the look at the folder and the read."""
-    from mtfast.conversion import convert as conversion
+    from mtfast.conversion import shard_jobs as conversion
 
     read = conversion.read_image
 
@@ -372,7 +372,7 @@ def test_columns_that_cannot_be_written(coco, tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(conversion, "_write_columns", fail)
+    monkeypatch.setattr(conversion, "write_image_columns", fail)
     with pytest.raises(StoreError, match="cannot be written: No space left on device"):
         mtfast.convert(coco, tmp_path / "store.zarr")
     assert_no_store(tmp_path)
@@ -526,8 +526,8 @@ def test_two_conversions_to_one_place(coco, tmp_path, monkeypatch, overwrite):
 
     from mtfast.conversion import convert
 
-    write_columns = convert._write_columns
-    monkeypatch.setattr(convert, "_write_columns", convert_again)
+    write_columns = convert.write_image_columns
+    monkeypatch.setattr(convert, "write_image_columns", convert_again)
     mtfast.convert(coco, tmp_path / "store.zarr")
     assert refused
     assert names_in(tmp_path) == ["set", "store.zarr"]
@@ -552,9 +552,9 @@ def test_what_appears_meanwhile_is_left_alone(coco, tmp_path, monkeypatch, what,
     from mtfast.conversion import convert
 
     other = mtfast.convert(coco, tmp_path / "other.zarr", shard=2)
-    write_columns = convert._write_columns
+    write_columns = convert.write_image_columns
     with monkeypatch.context() as patch:
-        patch.setattr(convert, "_write_columns", meanwhile)
+        patch.setattr(convert, "write_image_columns", meanwhile)
         if what == "store" and overwrite:
             # As asked for: a complete store is replaced.
             mtfast.convert(coco, target, overwrite=True)
@@ -602,10 +602,10 @@ def test_a_folder_without_rights(coco, tmp_path):
 def test_a_full_disk(coco, tmp_path, monkeypatch):
     """A write to a full disk is one line, and nothing is left."""
 
-    def no_room(path, chunks, n_chunks):
+    def no_room(path, parts):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mtfast.conversion.convert.write_shard", no_room)
+    monkeypatch.setattr("mtfast.work_folder.write_parts", no_room)
     with pytest.raises(StoreError, match="cannot be written: No space left on device"):
         mtfast.convert(coco, tmp_path / "store.zarr")
     assert_no_store(tmp_path)
@@ -615,15 +615,15 @@ SLOW = """
 import signal, sys, time
 # A shell that starts the tests in the background has told them to ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-import mtfast.conversion.convert as conversion
-write = conversion.write_shard
+from mtfast import work_folder
+write = work_folder.write_parts
 def slow(*args):
     # One write, as two threads may be here at once.
     sys.stdout.write("writing\\n")
     sys.stdout.flush()
     time.sleep(0.4)
     return write(*args)
-conversion.write_shard = slow
+work_folder.write_parts = slow
 from mtfast.cli import main
 main(["convert", *sys.argv[1:], "--shard", "1", "--workers", "1"])
 """

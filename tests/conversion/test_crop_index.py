@@ -27,7 +27,8 @@ from mtfast.store.reading.columns import read_column
 from mtfast.store.reading.files import LocalFiles
 from mtfast.store.reading.store import Split
 from mtfast.store.writing import crop_index
-from mtfast.work_folder import Plan, working
+from mtfast.work import Plan
+from mtfast.work_folder import working
 from stores import reseal
 
 

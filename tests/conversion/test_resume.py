@@ -34,7 +34,7 @@ class Shards:
     def __init__(self, monkeypatch) -> None:
         self.written: list[tuple[str, int]] = []
         self.most: int | None = None
-        write = conversion._write_shard
+        write = conversion.write_shard
         # Short jobs share a task, whose results come together.
         monkeypatch.setattr("mtfast.parallel.MOST_PER_TASK", 1)
 
@@ -44,7 +44,7 @@ class Shards:
             self.written.append((job.split, job.number))
             return write(job)
 
-        monkeypatch.setattr(conversion, "_write_shard", write_shard)
+        monkeypatch.setattr(conversion, "write_shard", write_shard)
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from mtfast.errors import StoreError
 from mtfast.progress import Progress, shows_progress
 from mtfast.sources import Source, SourcePath
 from mtfast.store.reading.store import Store
-from mtfast.work_folder import Plan, working
+from mtfast.work import Plan
+from mtfast.work_folder import working
 
 __all__ = ["StoreCheck", "check_store"]
 

@@ -34,9 +34,10 @@ from mtfast.store.file_frames import CHECKSUM_BYTES, frame_bytes
 from mtfast.store.reading.columns import TextArray
 from mtfast.store.shard import MISSING, plan, write_shard
 from mtfast.store.writing.annotations import align, text_sums
-from mtfast.store.writing.arrays import shard_path, write_columns
+from mtfast.store.writing.arrays import shard_key, write_columns
 from mtfast.store.writing.crop_index import IndexShard
 from mtfast.store.writing.masks import mask_chunks
+from mtfast.work_folder import FolderPlace
 
 __all__ = ["derive"]
 
@@ -150,7 +151,7 @@ def _numbers(parts: _Parts, name: str) -> Iterator[tuple[int, int, int]]:
 
 def _shard_path(parts: _Parts, name: str, number: int) -> Path:
     stored = parts.split.layout.arrays[parts.split.key(name)]
-    path = shard_path(parts.content, stored.key, number, len(stored.shape))
+    path = parts.content / shard_key(stored.key, number, len(stored.shape))
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -224,7 +225,8 @@ def _index_makers(parts: _Parts) -> Iterator[Callable[[], object]]:
         for name in _CROP_ARRAYS:
             _shard_path(parts, name, number)
         made = _index_of(split, start, stop)
-        made.write(parts.content / split.key(schema.CROP_GROUP), number, split.root.shard)
+        place = FolderPlace(parts.content, ())
+        made.write(place, split.key(schema.CROP_GROUP), number, split.root.shard)
 
     there = [name for name in _CROP_ARRAYS if split.key(name) in split.layout.arrays]
     for shard in sorted({shard for name in there for shard in _numbers(parts, name)}):

@@ -16,7 +16,7 @@ from mtfast.checking.derive import put
 from mtfast.checking.examine import Examined, ShardName
 from mtfast.checking.metadata import Metadata, file_of, read_metadata
 from mtfast.checking.readers import SplitReaders
-from mtfast.conversion.convert import PartsOfStore
+from mtfast.conversion.parts import PartsOfStore
 from mtfast.errors import SourceError, StoreError
 from mtfast.paths import local_path
 from mtfast.progress import Progress

@@ -22,7 +22,8 @@ from mtfast.store import schema
 from mtfast.store.reading.store import Split, Store, open_store
 from mtfast.store.writing.consolidated import consolidate
 from mtfast.store.writing.crop_index import IndexShard, declare, write_rows
-from mtfast.work_folder import Made, Plan, WorkFolder, remove_remains, sum_of_file, working
+from mtfast.work import Made, Plan
+from mtfast.work_folder import FolderPlace, WorkFolder, remove_remains, sum_of_file, working
 
 __all__ = ["IndexedSplit", "add_crop_index"]
 
@@ -147,7 +148,7 @@ class _Job:
     """All that a worker needs to index one shard."""
 
     split: Split
-    content: Path
+    place: FolderPlace
     number: int
     slots: int
 
@@ -167,7 +168,7 @@ def _index_split(
     made = work.content / split.name
     parent = zarr.open_group(NewFolder(work.content), mode="a")
     declare(parent, split.name, n_images, split.mask_chunk, slots)
-    jobs = [_Job(split, work.content, number, slots) for number in range(-(-n_images // slots))]
+    jobs = [_Job(split, work.place, number, slots) for number in range(-(-n_images // slots))]
     keys = [f"{split.name}/{job.number}" for job in jobs]
     rows = np.zeros((n_images, 2), np.int64)
     what = f"indexing images of {split.name}"
@@ -210,6 +211,4 @@ def _index_shard(job: _Job) -> Made:
     images = map(split.image_bytes, chosen)
     for _ in shard.watch(images):
         pass
-    files = shard.write(job.content / split.name, job.number, job.slots)
-    sums = {path.relative_to(job.content).as_posix(): found for path, found in files.items()}
-    return Made(shard.rows, sums)
+    return Made(shard.rows, shard.write(job.place, split.name, job.number, job.slots))

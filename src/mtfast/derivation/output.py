@@ -22,14 +22,8 @@ from mtfast.sources.coco.records import Records
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import FilePlace
 from mtfast.sources.variants import default_variant, is_n_shot
-from mtfast.work_folder import (
-    Made,
-    Plan,
-    WorkFolder,
-    refuse_taken,
-    sum_of_file,
-    working,
-)
+from mtfast.work import Made, Plan
+from mtfast.work_folder import WorkFolder, refuse_taken, sum_of_file, working
 
 _BLOCK = 1 << 20
 

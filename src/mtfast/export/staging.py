@@ -15,7 +15,7 @@ from typing import NamedTuple
 from mtfast.atomic import sync_tree
 from mtfast.errors import StoreError
 from mtfast.paths import open_regular, refuse_link
-from mtfast.work_folder import Place
+from mtfast.work_folder import FolderPlace
 
 __all__ = ["Stage", "move_into", "refuse_links"]
 
@@ -27,12 +27,12 @@ class Stage(NamedTuple):
     ----------
     out : Path or None
         Of the masks; None if those that are there are replaced as a whole.
-    place : Place
+    place : FolderPlace
         Where files are until then, and where earlier runs have left theirs.
     """
 
     out: Path | None
-    place: Place
+    place: FolderPlace
 
     def put(self, name: str, data: bytes) -> bool:
         """Write a file, unless it is there with the same bytes.

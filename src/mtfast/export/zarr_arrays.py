@@ -12,7 +12,7 @@ from mtfast.export.mask_format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.store import schema
 from mtfast.store.mask_grid import MaskGrid
 from mtfast.store.shard import shard_of
-from mtfast.store.writing.arrays import declare_masks, declared_grid, shard_path, write_columns
+from mtfast.store.writing.arrays import declare_masks, declared_grid, shard_key, write_columns
 from mtfast.store.writing.consolidated import consolidate
 from mtfast.store.writing.masks import mask_chunks
 
@@ -83,7 +83,7 @@ class ZarrArrays(MaskFormat):
         grid = declared_grid(content / array)
         table = batch.selection.select(batch.images)
         chunks = chain.from_iterable(mask_chunks(table, batch.dtype, grid))
-        name = shard_path(Path(), array, batch.number, 3).as_posix()
+        name = shard_key(array, batch.number, 3)
         data = shard_of(chunks, schema.SHARD * grid.n_chunks)
         return batch.n_images * batch.stage.put(name, data)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, BinaryIO
 
 from mtfast.addresses import WEB, Address
 from mtfast.errors import RemoteError
@@ -16,8 +16,9 @@ from mtfast.version import installed_version
 
 __all__ = ["BucketObjects"]
 
-# Beyond this an object is sent in parts.
+# Beyond this an object is sent in parts, of which so many are in memory.
 ONE_PUT = 64 << 20
+PART, PARTS_AT_ONCE = 16 << 20, 4
 # Beyond this an object is not read into memory.
 MOST_AT_ONCE = 1 << 31
 CONNECT = timedelta(seconds=10)
@@ -121,18 +122,32 @@ class BucketObjects:
                     yield meta["path"][skipped:], _stat(meta)
 
     @relayed
-    def write(self, key: str, data: bytes | Iterable[bytes], *, new: bool = False) -> Stat:
+    def write(
+        self, key: str, data: bytes | BinaryIO, *, new: bool = False, over: str | None = None
+    ) -> Stat:
         """Write an object, whole or not at all."""
-        if not isinstance(data, bytes | bytearray | memoryview):
-            data = b"".join(data)
-        # S3 has no condition for what is sent in parts.
-        parts = len(data) > ONE_PUT and not new
-        mode = "create" if new else "overwrite"
+        whole = isinstance(data, bytes)
+        n_bytes = len(data) if isinstance(data, bytes) else _n_bytes(data)
+        conditional = new or over is not None
         with self._explained(key):
             made = self._opened().put(
-                self._path(key), data, mode=mode, use_multipart=parts, chunk_size=ONE_PUT
+                self._path(key),
+                data,
+                mode="create" if new else "overwrite" if over is None else self._same(key, over),
+                # S3 has no condition for what is sent in parts.
+                use_multipart=not whole or (n_bytes > ONE_PUT and not conditional),
+                chunk_size=PART,
+                max_concurrency=PARTS_AT_ONCE,
             )
-        return Stat(len(data), made["e_tag"] or "")
+        return Stat(n_bytes, _stamp(made["e_tag"]))
+
+    def _same(self, key: str, stamp: str) -> dict[str, str]:
+        """Return the condition that an object is still the one with this stamp."""
+        meta = self._opened().head(self._path(key))
+        if _stat(meta).stamp != stamp:
+            raise FileExistsError(str(self.address / key))
+        # Google goes by the version, others by the tag.
+        return {name: meta[name] for name in ("e_tag", "version") if meta[name]}
 
     @relayed
     def delete(self, keys: Sequence[str]) -> None:
@@ -274,7 +289,18 @@ def _ignores_ranges(error: Exception) -> bool:
 def _stat(meta: Any) -> Stat:
     # obstore says 1970 where a server says nothing.
     changed = meta["last_modified"]
-    return Stat(meta["size"], meta["e_tag"] or (changed.isoformat() if changed.timestamp() else ""))
+    dated = changed.isoformat() if changed.timestamp() else ""
+    return Stat(meta["size"], _stamp(meta["e_tag"]) or dated)
+
+
+def _n_bytes(file: BinaryIO) -> int:
+    """Return the size of a file, from which it is then read."""
+    return file.seek(0, os.SEEK_END) - file.seek(0)
+
+
+def _stamp(tag: str | None) -> str:
+    """Return a tag without its quotes, which Azure leaves out in listings."""
+    return (tag or "").strip('"')
 
 
 def _reason(error: Exception) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from typing import NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from mtfast.addresses import BUCKETS, WEB, Address
 from mtfast.errors import MtfastError
@@ -165,15 +165,20 @@ class Objects(Protocol):
         key, Stat
         """
 
-    def write(self, key: str, data: bytes | Iterable[bytes], *, new: bool = False) -> Stat:
+    def write(
+        self, key: str, data: bytes | BinaryIO, *, new: bool = False, over: str | None = None
+    ) -> Stat:
         """Write an object, whole or not at all.
 
         Parameters
         ----------
         key : str
-        data : bytes, or an iterable of them
+        data : bytes, or a file that is open for reading
+            A file is sent in parts, for which there are no conditions.
         new : bool
             Refuse to replace one, by a conditional request.
+        over : str, optional
+            Replace the object with this stamp and no other, by a conditional request.
 
         Returns
         -------
@@ -182,7 +187,9 @@ class Objects(Protocol):
         Raises
         ------
         FileExistsError
-            With ``new``, if it is there.
+            With ``new``, if it is there; with ``over``, if it is another one by now.
+        FileNotFoundError
+            With ``over``, if it is not there.
         """
 
     def delete(self, keys: Sequence[str]) -> None:

@@ -19,10 +19,10 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.atomic import new_file
 from mtfast.errors import StoreError
-from mtfast.store.file_frames import Piece, extend_checksum
-from mtfast.work_folder import FileSum
+from mtfast.store.file_frames import Piece
+from mtfast.work import FileSum
+from mtfast.work_folder import write_parts
 
 __all__ = [
     "MISSING",
@@ -32,6 +32,7 @@ __all__ = [
     "plan",
     "read_index",
     "shard_of",
+    "shard_parts",
     "write_shard",
 ]
 
@@ -100,17 +101,15 @@ def index_bytes(n_chunks: int) -> int:
 
 
 def write_shard(path: Path, chunks: Iterable[Chunk | None], n_chunks: int) -> FileSum:
-    """Write a shard of up to n_chunks, whole or not at all.
+    """Write a shard of up to n_chunks to a file, whole or not at all.
 
     The file takes its name only when all its bytes are on the disk.
 
     Parameters
     ----------
     path : Path
-    chunks : iterable of bytes, sequences of pieces, or None
-        Consumed one by one, so that one is in memory at a time; None leaves a slot without a chunk.
-    n_chunks : int
-        Slots of the index; those without a chunk are marked as missing.
+    chunks, n_chunks
+        As for :func:`shard_parts`.
 
     Returns
     -------
@@ -124,16 +123,11 @@ def write_shard(path: Path, chunks: Iterable[Chunk | None], n_chunks: int) -> Fi
     IndexError
         If there are more chunks than slots.
     """
-    n_bytes = crc = 0
-    with new_file(path, StoreError) as partial, partial.open("wb", buffering=1 << 20) as file:
-        for part in _parts(chunks, n_chunks):
-            file.write(part)
-            n_bytes, crc = n_bytes + len(part), extend_checksum(crc, part)
-    return FileSum(n_bytes, crc)
+    return write_parts(path, shard_parts(chunks, n_chunks))
 
 
 def shard_of(chunks: Iterable[Chunk | None], n_chunks: int) -> bytes:
-    """Make a shard in memory; see :func:`write_shard`.
+    """Make a shard in memory; see :func:`shard_parts`.
 
     Parameters
     ----------
@@ -144,11 +138,29 @@ def shard_of(chunks: Iterable[Chunk | None], n_chunks: int) -> bytes:
     -------
     bytes
     """
-    return b"".join(_parts(chunks, n_chunks))
+    return b"".join(shard_parts(chunks, n_chunks))
 
 
-def _parts(chunks: Iterable[Chunk | None], n_chunks: int) -> Iterator[Piece]:
-    """Yield the pieces of the chunks that there are, then the index."""
+def shard_parts(chunks: Iterable[Chunk | None], n_chunks: int) -> Iterator[Piece]:
+    """Make the bytes of a shard of up to n_chunks.
+
+    Parameters
+    ----------
+    chunks : iterable of bytes, sequences of pieces, or None
+        Consumed one by one, so that one is in memory at a time; None leaves a slot without a chunk.
+    n_chunks : int
+        Slots of the index; those without a chunk are marked as missing.
+
+    Yields
+    ------
+    bytes or memoryview
+        The pieces of the chunks that there are, then the index.
+
+    Raises
+    ------
+    IndexError
+        If there are more chunks than slots.
+    """
     index = np.full((n_chunks, 2), MISSING, "<u8")
     at = 0
     for k, chunk in enumerate(chunks):

@@ -27,7 +27,7 @@ __all__ = [
     "declare_masks",
     "declared_grid",
     "file_chunk",
-    "shard_path",
+    "shard_key",
     "write_columns",
 ]
 
@@ -35,12 +35,11 @@ __all__ = [
 _FLAT_KEYS: Any = {"name": "default", "separator": "."}
 
 
-def shard_path(store: Path, array: str, shard: int, n_dimensions: int) -> Path:
-    """Return the path of a shard of a per-image array.
+def shard_key(array: str, shard: int, n_dimensions: int) -> str:
+    """Return the key of a shard of a per-image array: its path in the store.
 
     Parameters
     ----------
-    store : Path
     array : str
         Its key, such as ``train/semantic``.
     shard : int
@@ -50,14 +49,14 @@ def shard_path(store: Path, array: str, shard: int, n_dimensions: int) -> Path:
 
     Returns
     -------
-    Path
+    str
 
     Examples
     --------
-    >>> shard_path(Path("set.zarr"), "train/semantic", 2, 3).as_posix()
-    'set.zarr/train/semantic/c.2.0.0'
+    >>> shard_key("train/semantic", 2, 3)
+    'train/semantic/c.2.0.0'
     """
-    return store / array / ".".join(["c", str(shard), *["0"] * (n_dimensions - 1)])
+    return f"{array}/{'.'.join(['c', str(shard), *['0'] * (n_dimensions - 1)])}"
 
 
 class StoreWriter:

@@ -22,9 +22,9 @@ from mtfast.jpeg.layout import Layout, read_layout
 from mtfast.painting.encode import ZSTD_LEVEL
 from mtfast.store import schema
 from mtfast.store.file_frames import seal, sum_of
-from mtfast.store.shard import write_shard
-from mtfast.store.writing.arrays import declare_crop_index, shard_path, write_columns
-from mtfast.work_folder import FileSum
+from mtfast.store.shard import shard_parts
+from mtfast.store.writing.arrays import declare_crop_index, shard_key, write_columns
+from mtfast.work import FileSum, Place
 
 if TYPE_CHECKING:
     import zarr
@@ -141,13 +141,14 @@ class IndexShard:
                 self._chunks[name].append(chunk)
             yield data
 
-    def write(self, folder: Path, number: int, slots: int) -> dict[Path, FileSum]:
+    def write(self, place: Place, group: str, number: int, slots: int) -> dict[str, FileSum]:
         """Write the shards of the index.
 
         Parameters
         ----------
-        folder : Path
-            Of the index.
+        place : Place
+        group : str
+            Key of the group of the index.
         number : int
             Of the shard.
         slots : int
@@ -156,10 +157,13 @@ class IndexShard:
         Returns
         -------
         dict
-            File -> its bytes and checksum.
+            Key of each file -> its bytes and checksum.
         """
-        paths = {name: shard_path(folder, name, number, n) for name, n in _ARRAYS.items()}
-        return {path: write_shard(path, self._chunks[name], slots) for name, path in paths.items()}
+        keys = {name: shard_key(f"{group}/{name}", number, n) for name, n in _ARRAYS.items()}
+        return {
+            key: place.write(key, shard_parts(self._chunks[name], slots))
+            for name, key in keys.items()
+        }
 
 
 def encode_index(data: bytes, size: Size, capacity: int) -> tuple[int, bytes, bytes, bytes]:

@@ -5,38 +5,50 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mtfast.atomic import move
+from mtfast.atomic import check_new_folder, move
 from mtfast.errors import StoreError
 from mtfast.store.reading.files import LocalFiles
 from mtfast.store.reading.metadata import read_attributes
 from mtfast.store.schema import replaced_path
-from mtfast.work_folder import Plan, WorkFolder, is_free, is_moving, remove_remains, working
+from mtfast.work import Plan
+from mtfast.work_folder import WorkFolder, is_free, is_moving, remove_remains, working
 
-__all__ = ["refuse_existing", "refuse_inside_store", "writing_store"]
+__all__ = ["FolderTarget", "refuse_inside_store"]
 
 logger = logging.getLogger(__name__)
 
 
-def refuse_existing(target: Path, overwrite: bool) -> None:
-    """Refuse a place where something is, unless it is a store and may be replaced.
+@dataclass(frozen=True)
+class FolderTarget:
+    """A place on a disk. See :class:`mtfast.store.writing.target.StoreTarget`.
 
-    Parameters
+    Attributes
     ----------
-    target : Path
-        Absolute.
-    overwrite : bool
-        Whether a store may be replaced.
-
-    Raises
-    ------
-    StoreError
-        If the place is taken.
+    path : Path
+        Absolute, and no symbolic link.
     """
+
+    path: Path
+
+    def refuse_existing(self, overwrite: bool) -> None:
+        """Refuse a place that is taken, or that cannot be written to."""
+        _refuse_existing(self.path, overwrite)
+        if not self.path.exists():
+            check_new_folder(self.path, StoreError)
+
+    def writing(self, plan: Plan, overwrite: bool) -> AbstractContextManager[WorkFolder]:
+        """Fill the work folder of a store, which then takes its place or that of an older one."""
+        return _writing(self.path, plan, overwrite)
+
+
+def _refuse_existing(target: Path, overwrite: bool) -> None:
+    """Refuse a place where something is, unless it is a store and may be replaced."""
     refuse_inside_store(target)
     aside = replaced_path(target)
     if not target.exists() and not target.is_symlink():
@@ -84,27 +96,8 @@ def refuse_inside_store(target: Path) -> None:
 
 
 @contextmanager
-def writing_store(target: Path, plan: Plan, overwrite: bool) -> Iterator[WorkFolder]:
-    """Fill the work folder of a store, which then takes its place or that of an older store.
-
-    Parameters
-    ----------
-    target : Path
-        Absolute, and no symbolic link.
-    plan : Plan
-    overwrite : bool
-        Whether a store may be replaced. It is kept until the new one is complete.
-
-    Yields
-    ------
-    WorkFolder
-
-    Raises
-    ------
-    StoreError
-        As :func:`refuse_existing`, and :func:`mtfast.work_folder.working`.
-    """
-    check = partial(refuse_existing, target, overwrite)
+def _writing(target: Path, plan: Plan, overwrite: bool) -> Iterator[WorkFolder]:
+    check = partial(_refuse_existing, target, overwrite)
     with working(target, plan, check, afresh=overwrite, error=StoreError) as work:
         yield work
         # What has appeared meanwhile is left alone.
