@@ -16,6 +16,7 @@ from storage import make_bucket, s3_server, settings
 
 if TYPE_CHECKING:
     from mixed_sets import MixedSet
+    from watched_storage import WatchedStorage
 
 # Each process that a test starts would compile the sources anew: 0.2 s of the 0.9 that a command
 # takes to start.
@@ -115,3 +116,25 @@ def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     for key, value in settings(s3_endpoint).items():
         monkeypatch.setenv(key, value)
     return f"s3://{name}"
+
+
+@pytest.fixture(scope="session")
+def watched_server() -> Iterator[WatchedStorage]:
+    """Return a server of S3 that fails as a test wants it."""
+    pytest.importorskip("obstore")
+    pytest.importorskip("moto")
+    from watched_storage import watched_storage
+
+    with watched_storage() as watched:
+        yield watched
+
+
+@pytest.fixture
+def watched(
+    watched_server: WatchedStorage, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> WatchedStorage:
+    """Return the server that ``s3://`` leads to; it has nothing noted yet."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", watched_server.url)
+    watched_server.fault = lambda asked: None
+    watched_server.requests.clear()
+    return watched_server

@@ -34,7 +34,7 @@ import msgspec
 
 from mtfast.addresses import Address
 from mtfast.atomic import explain_errors
-from mtfast.errors import MtfastError, RemoteError, StoreError
+from mtfast.errors import MtfastError, RemoteError, StoreError, counted
 from mtfast.parallel import map_threads
 from mtfast.remote import Objects, Stat, objects_at
 from mtfast.work import (
@@ -278,10 +278,11 @@ class BucketWork(Work[BucketPlace]):
         foreign = [k for k in there.keys() - files.keys() if not k.startswith(f"{FOLDER}/")]
         if foreign:
             logger.warning(
-                "%s: %d objects are not of this store, such as %s, and are left alone",
+                "%s: %s not of this store, such as %s, and %s left alone",
                 self.place.address,
-                len(foreign),
+                counted(len(foreign), "object is", "objects are"),
                 min(foreign),
+                "is" if len(foreign) == 1 else "are",
             )
 
 
@@ -415,6 +416,10 @@ def _claim(address: Address, objects: Objects, run: _Run, stamp: str | None) -> 
     try:
         return objects.write(_RUN, text, new=stamp is None, over=stamp).stamp
     except (FileExistsError, FileNotFoundError) as error:
+        now, stamp = _read_run(objects)
+        # A request of ours of which the answer was lost.
+        if now == run and stamp is not None:
+            return stamp
         raise _not_alone(address) from error
 
 
