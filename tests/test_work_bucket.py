@@ -34,7 +34,15 @@ def whole(names: Sequence[str]) -> dict[str, str]:
     return {name: f"bytes of {name}" for name in (*names, "column", LAST)}
 
 
-def run(target, names, plan=PLAN, before=lambda place, name: None, error=None, afresh=False):
+def run(
+    target,
+    names,
+    plan=PLAN,
+    before=lambda place, name: None,
+    after=lambda: None,
+    error=None,
+    afresh=False,
+):
     """Do a job for each name; return those that were not done before."""
     done: list[str] = []
 
@@ -49,6 +57,7 @@ def run(target, names, plan=PLAN, before=lambda place, name: None, error=None, a
         with work.run_jobs(write, jobs, names, "write", scheduler="sync") as results:
             for number, result in results:
                 assert result == len(names[number])
+        after()
         if error is not None:
             raise error
         for name in ("column", LAST):
@@ -235,6 +244,56 @@ def test_the_run_that_began_last_goes_on(target, options):
     assert contents(target) == there == whole(["a", "b"])
 
 
+def test_a_run_that_has_done_nothing_leaves_the_work_of_the_next_alone(target):
+    """With the same plan, so that the work has the same name."""
+
+    def before(place, name):
+        stop(target, ["b"])
+
+    with pytest.raises(StoreError, match="by another run"):
+        run(target, ["a"], before=before)
+    assert "a" not in contents(target)
+    assert run(target, ["b"]) == []
+    assert contents(target) == whole(["b"])
+
+
+@pytest.mark.parametrize("when", ["before the end", "in the end"])
+def test_a_run_that_is_late_completes_nothing(target, monkeypatch, when):
+    """Another has begun when all its jobs were done."""
+
+    expect_whole = work_bucket.BucketWork._expect_whole
+
+    def begin(*_):
+        monkeypatch.setattr(work_bucket.BucketWork, "_expect_whole", expect_whole)
+        stop(target, ["b"], plan=OTHER, afresh=True)
+
+    options = {"after": begin}
+    if when == "in the end":
+        monkeypatch.setattr(work_bucket.BucketWork, "_expect_whole", begin)
+        options = {}
+    with pytest.raises(StoreError, match="by another run"):
+        run(target, ["a"], **options)
+    assert {key for key in contents(target) if ".mtfast" not in key} == {"b"}
+
+
+def test_a_job_that_is_overtaken_after_it_has_asked(target, monkeypatch):
+    """What it has looked at is another object by then."""
+    places = []
+    stop(target, ["a"], before=lambda place, name: places.append(place))
+    objects_at(target).write("a", b"older")
+    ask, late = BucketPlace.expect_turn, FileSum.of(b"late")
+
+    def asked_just_before(place):
+        monkeypatch.setattr(BucketPlace, "expect_turn", ask)
+        ask(place)
+        run(target, ["a", "b"], plan=OTHER, afresh=True)
+
+    monkeypatch.setattr(BucketPlace, "expect_turn", asked_just_before)
+    with pytest.raises(StoreError, match="by another run"):
+        places[0].put("a", b"late", late)
+    assert contents(target) == whole(["a", "b"])
+
+
 def test_a_job_of_a_dead_run_replaces_nothing(target):
     """Not even where it has asked for its turn before the other run began."""
     places = []
@@ -285,7 +344,7 @@ def test_errors_that_pass_are_not_seen(target, watched):
     def fault(asked):
         if asked.method != "PUT" or asked.key in failed:
             return None
-        failed[asked.key] = ("500", "cut", "lost")[len(failed) % 3]
+        failed[asked.key] = ("500", "lost", "cut")[len(failed) % 3]
         return failed[asked.key]
 
     watched.fault = fault
