@@ -22,18 +22,19 @@ from mtfast.cli.options import (
     workers_option,
 )
 from mtfast.cli.output import show_progress, tell
-from mtfast.cli.values import AnyPath, Choice, NewFolder
+from mtfast.cli.values import AnyPath, Choice, NewStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mtfast.rles.rasterizers import Rasterizer
+    from mtfast.addresses import Address
     from mtfast.sources.bad_records import Policy
 
 
 @click.command()
 @click.argument("src", metavar="SRC...", nargs=-1, type=AnyPath())
-@click.argument("store", type=NewFolder())
+@click.argument("store", type=NewStore())
 @splits_option
 @variant_option
 @bad_option
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
 @overwrite_option
 def convert(
     src: tuple[str, ...],
-    store: Path,
+    store: Path | Address,
     splits: tuple[str, ...],
     variant: str | None,
     bad: Policy,
@@ -77,8 +78,9 @@ def convert(
 
     SRC is a MaskTerial folder, a COCO .json file beside its images or a folder of such files, a
     folder of labelme files, an export of Label Studio, or a folder of images, with or without
-    instance_masks/. Several COCO files are given as train=a.json val=b.json. A run that was stopped
-    goes on when the same line is run again.
+    instance_masks/. Several COCO files are given as train=a.json val=b.json. STORE is a new folder,
+    or an address in object storage such as s3://bucket/graphene.zarr. A run that was stopped goes on
+    when the same line is run again.
     """
     from mtfast.conversion.convert import convert as convert_dataset
     from mtfast.store.reading.store import open_store
@@ -106,7 +108,7 @@ def convert(
             overwrite=overwrite,
             progress=progress,
         )
-    opened = open_store(made)
+    opened = open_store(str(made))
     counts = ", ".join(f"{len(opened[name]):,} {name}" for name in opened)
     for of_split in opened.attributes.get("findings", {}).values():
         for found in of_split:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
+    from mtfast.addresses import Address
+
 __all__ = [
     "AnyPath",
     "Choice",
@@ -21,6 +23,7 @@ __all__ = [
     "Images",
     "LocalPath",
     "NewFolder",
+    "NewStore",
     "PixelSize",
     "Pixels",
     "Size",
@@ -144,13 +147,46 @@ class NewFolder(LocalPath):
         Path
         """
         path = super().convert(value, param, ctx)
-        if _FILE.fullmatch(path.suffix) and not path.is_dir():
-            raise BadUsageError(
-                f"{path} for a folder; expected a name without {path.suffix}, the ending of a "
-                f"file; choose another, such as {path.stem}",
-                ctx,
-            )
+        if not path.is_dir():
+            _refuse_file_name(str(path), path.name, ctx)
         return path
+
+
+class NewStore(click.ParamType["Path | Address"]):
+    """A store to be made: a folder, or an address in object storage."""
+
+    name = "path"
+    shell_complete = AnyPath.shell_complete
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path | Address:
+        """Return the path, as given, or the address.
+
+        Parameters
+        ----------
+        value, param, ctx
+            As click passes them.
+
+        Returns
+        -------
+        Path or Address
+        """
+        from mtfast.addresses import Address, locate
+
+        found = locate(value)
+        if isinstance(found, Address):
+            _refuse_file_name(str(found), found.name, ctx)
+            return found
+        return NewFolder().convert(found, param, ctx)
+
+
+def _refuse_file_name(shown: str, name: str, ctx: Any) -> None:
+    stem, dot, ending = name.rpartition(".")
+    if stem and _FILE.fullmatch(f"{dot}{ending}"):
+        raise BadUsageError(
+            f"{shown} for a folder; expected a name without .{ending}, the ending of a file; "
+            f"choose another, such as {stem}",
+            ctx,
+        )
 
 
 class Pixels(click.FloatRange):
