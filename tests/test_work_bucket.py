@@ -9,7 +9,7 @@ import pytest
 from mtfast import work_bucket
 from mtfast.addresses import Address
 from mtfast.errors import MtfastError, RemoteError, StoreError
-from mtfast.remote import objects_at
+from mtfast.remote import buckets, objects_at
 from mtfast.work import FileSum, Made, Plan
 from mtfast.work_bucket import BucketPlace, working_at
 
@@ -375,3 +375,14 @@ def test_long_objects_are_sent_in_parts(target, monkeypatch):
     assert contents(target) == whole(["a"])
     # S3 makes a stamp of parts with their number.
     assert objects_at(target).stat("a").stamp.endswith("-1")
+
+
+def test_storage_may_take_long_to_take_an_object(target, watched, monkeypatch):
+    """While a shard is sent over a slow line, no byte comes for minutes."""
+    # Of 30 s, in which an answer has to begin that has been asked for.
+    monkeypatch.setattr("mtfast.remote.buckets.SILENCE", buckets.SILENCE / 300)
+    monkeypatch.setattr("mtfast.remote.buckets.RETRIES", 0)
+    watched.fault = lambda asked: "slow" if asked.key.endswith("x/a") else None
+    assert run(target, ["a"]) == ["a"]
+    with pytest.raises(RemoteError, match="cannot be reached"):
+        objects_at(target).read("a")

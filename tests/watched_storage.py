@@ -32,7 +32,8 @@ class WatchedStorage:
     requests : list of Asked
     fault : callable
         Called with each request; returns what goes wrong, or None: "500" and "403" are answers in
-        its place; "cut" ends the connection before it is looked at, and "lost" after it was done.
+        its place; "cut" ends the connection before it is looked at, and "lost" after it was done;
+        "slow" keeps the client waiting for half a second.
     """
 
     def __init__(self) -> None:
@@ -64,6 +65,8 @@ class WatchedStorage:
             return [b""]
         if fault == "cut":
             return self._cut(environ)
+        if fault == "slow":
+            threading.Event().wait(0.5)
         answer = self._app(environ, start_response)
         return self._cut(environ) if fault == "lost" else answer
 

@@ -58,8 +58,9 @@ FOLDER = ".mtfast"
 """Where the objects of unfinished work are, below what is made."""
 
 _RUN = f"{FOLDER}/run.json"
-# Up to this a shard is made in memory and sent with one request, which may have a condition.
-_IN_MEMORY = 64 << 20
+# Up to this a shard is made in memory and sent with one request, which may have a condition. Images
+# of 1.2 MB make shards of 77 MB.
+_IN_MEMORY = 256 << 20
 # Small objects wait for answers, not for the processor.
 _THREADS = 16
 # Others write to the same key between a look at it and a write to it: a dead run does so once.
@@ -102,7 +103,7 @@ class BucketPlace:
         return _opened(self.address, self.at_work.run)
 
     def write(self, key: str, parts: Iterable[bytes | memoryview]) -> FileSum:
-        """Write an object with one request, or beyond 64 MiB in parts, from a temporary file."""
+        """Write an object with one request, or beyond 256 MiB in parts, from a temporary file."""
         with _gathered(parts) as (data, found):
             self.expect_turn()
             return self.put(key, data, found)

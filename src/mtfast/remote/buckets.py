@@ -25,6 +25,8 @@ CONNECT = timedelta(seconds=10)
 REQUEST = timedelta(seconds=300)
 # Of a stretch in which no byte comes, unless MTFAST_TIMEOUT says otherwise.
 SILENCE = 30.0
+# Of a request that sends much. While it does so no byte comes: 256 MB at 140 kB/s.
+SENDING = timedelta(seconds=1800)
 # Of a request that fails, unless MTFAST_RETRIES says otherwise; for so long altogether.
 RETRIES = 5
 RETRY_SECONDS = timedelta(seconds=60)
@@ -41,6 +43,7 @@ class BucketObjects:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._store: Any = None
+        self._sender: Any = None
         keep_in_forks(self)
 
     def __repr__(self) -> str:
@@ -130,7 +133,7 @@ class BucketObjects:
         n_bytes = len(data) if isinstance(data, bytes) else _n_bytes(data)
         conditional = new or over is not None
         with self._explained(key):
-            made = self._opened().put(
+            made = self._opened_to_send().put(
                 self._path(key),
                 data,
                 mode="create" if new else "overwrite" if over is None else self._same(key, over),
@@ -163,6 +166,11 @@ class BucketObjects:
         if self._store is None:
             self._store = _open(self.address)
         return self._store
+
+    def _opened_to_send(self) -> Any:
+        if self._sender is None:
+            self._sender = _open(self.address, sending=True)
+        return self._sender
 
     def _too_large(self, key: str, n_bytes: int) -> RemoteError:
         return RemoteError(
@@ -224,19 +232,22 @@ _CREDENTIALS = {
 }
 
 
-def _open(address: Address) -> Any:
+def _open(address: Address, sending: bool = False) -> Any:
     """Open the bucket or server of an address; keys are paths in it."""
     from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 
     client = {
         "user_agent": f"mtfast/{installed_version()}",
         "connect_timeout": CONNECT,
-        "timeout": REQUEST,
-        "read_timeout": timedelta(seconds=_setting("MTFAST_TIMEOUT", SILENCE)),
+        "timeout": SENDING if sending else REQUEST,
         "allow_http": _is_plain(address),
     }
+    if not sending:
+        client["read_timeout"] = timedelta(seconds=_setting("MTFAST_TIMEOUT", SILENCE))
     n_retries = int(_setting("MTFAST_RETRIES", RETRIES))
-    retries = {"max_retries": n_retries, "retry_timeout": RETRY_SECONDS}
+    # From the first try on, which may have sent for long before its connection was cut.
+    patience = SENDING if sending else RETRY_SECONDS
+    retries = {"max_retries": n_retries, "retry_timeout": patience}
     options: dict[str, Any] = {"client_options": client, "retry_config": retries}
     if address.scheme in WEB:
         return HTTPStore.from_url(f"{address.scheme}://{address.host}", **options)
