@@ -379,10 +379,8 @@ def test_long_objects_are_sent_in_parts(target, monkeypatch):
 
 def test_storage_may_take_long_to_take_an_object(target, watched, monkeypatch):
     """While a shard is sent over a slow line, no byte comes for minutes."""
-    # Of 30 s, in which an answer has to begin that has been asked for.
-    monkeypatch.setattr("mtfast.remote.buckets.SILENCE", buckets.SILENCE / 300)
-    monkeypatch.setattr("mtfast.remote.buckets.RETRIES", 0)
+    # 1 s of 30, in which an answer has to begin that has been asked for.
+    monkeypatch.setattr("mtfast.remote.buckets.SILENCE", buckets.SILENCE / 30)
+    monkeypatch.setattr("mtfast.remote.buckets.RETRIES", 1)
     watched.fault = lambda asked: "slow" if asked.key.endswith("x/a") else None
     assert run(target, ["a"]) == ["a"]
-    with pytest.raises(RemoteError, match="cannot be reached"):
-        objects_at(target).read("a")

@@ -33,7 +33,7 @@ class WatchedStorage:
     fault : callable
         Called with each request; returns what goes wrong, or None: "500" and "403" are answers in
         its place; "cut" ends the connection before it is looked at, and "lost" after it was done;
-        "slow" keeps the client waiting for half a second.
+        "slow" keeps the client waiting for one and a half seconds.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class WatchedStorage:
         if fault == "cut":
             return self._cut(environ)
         if fault == "slow":
-            threading.Event().wait(0.5)
+            threading.Event().wait(1.5)
         answer = self._app(environ, start_response)
         return self._cut(environ) if fault == "lost" else answer
 

@@ -52,3 +52,11 @@ def flakes_bucket(assets, s3_endpoint, monkeypatch) -> None:
         if file.is_file():
             key = file.relative_to(assets / "graphene.zarr").as_posix()
             objects.write(key, file.read_bytes())
+
+
+@pytest.fixture
+def empty_bucket(s3_endpoint, monkeypatch) -> None:
+    """A bucket to which ``s3://lab`` leads."""
+    for key, value in settings(s3_endpoint).items():
+        monkeypatch.setenv(key, value)
+    make_bucket(s3_endpoint, "lab")

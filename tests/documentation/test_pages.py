@@ -25,7 +25,7 @@ RUN_ELSEWHERE = {
     "FORMAT.md": "tests/test_docs.py, where mtfast cannot be imported",
     "LOADERS.md": "tests/loops/test_document.py, with the libraries that it shows",
 }
-BUCKET = "s3://flakes"
+BUCKETS = {"s3://flakes": "flakes_bucket", "s3://lab": "empty_bucket"}
 """On a server on loopback, with the store graphene.zarr."""
 
 NOT_COMMANDS_OF_MTFAST = re.compile(r"pip install |make |python |mtfast demo")
@@ -93,8 +93,9 @@ def bring_what_is_missing(page: Path, assets: Path, folder: Path) -> None:
 def test_a_page_runs(page, assets, record, tmp_path, monkeypatch, request):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MTFAST_ZENODO_URL", record)
-    if BUCKET in page.read_text(encoding="utf-8"):
-        request.getfixturevalue("flakes_bucket")
+    for address, bucket in BUCKETS.items():
+        if address in page.read_text(encoding="utf-8"):
+            request.getfixturevalue(bucket)
     mpl.use("agg")
     bring_what_is_missing(page, assets, tmp_path)
     names: dict[str, object] = {}

@@ -27,8 +27,8 @@ from mtfast.cli.values import AnyPath, Choice, NewStore
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mtfast.rles.rasterizers import Rasterizer
     from mtfast.addresses import Address
+    from mtfast.rles.rasterizers import Rasterizer
     from mtfast.sources.bad_records import Policy
 
 
@@ -78,9 +78,9 @@ def convert(
 
     SRC is a MaskTerial folder, a COCO .json file beside its images or a folder of such files, a
     folder of labelme files, an export of Label Studio, or a folder of images, with or without
-    instance_masks/. Several COCO files are given as train=a.json val=b.json. STORE is a new folder,
-    or an address in object storage such as s3://bucket/graphene.zarr. A run that was stopped goes on
-    when the same line is run again.
+    instance_masks/. Several COCO files are given as train=a.json val=b.json. STORE is a new
+    folder, or an address in object storage such as s3://bucket/graphene.zarr. A run that was
+    stopped goes on when the same line is run again.
     """
     from mtfast.conversion.convert import convert as convert_dataset
     from mtfast.store.reading.store import open_store
