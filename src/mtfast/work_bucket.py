@@ -50,7 +50,14 @@ from mtfast.work import (
     record_of,
 )
 
-__all__ = ["FOLDER", "BucketPlace", "BucketWork", "remove_remains", "working_at"]
+__all__ = [
+    "FOLDER",
+    "BucketPlace",
+    "BucketWork",
+    "is_unfinished",
+    "remove_remains",
+    "working_at",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -501,3 +508,19 @@ def remove_remains(objects: Objects) -> None:
     # Another run may be about to replace it.
     if found is None or not found.clearing:
         _remove(objects, objects.walk(FOLDER))
+
+
+def is_unfinished(objects: Objects, last: str) -> bool:
+    """Return whether a run is at work there, or was stopped.
+
+    Parameters
+    ----------
+    objects : Objects
+    last : str
+        The object without which nobody takes what is there for whole.
+
+    Returns
+    -------
+    bool
+    """
+    return _is_there(objects, _RUN) and not _is_there(objects, last)

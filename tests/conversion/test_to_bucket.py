@@ -12,6 +12,7 @@ import pytest
 import mtfast
 from mtfast import work_bucket
 from mtfast.addresses import Address
+from mtfast.cli import main
 from mtfast.conversion import convert as conversion
 from mtfast.errors import MtfastError, RemoteError, StoreError
 from mtfast.remote import objects_at
@@ -41,6 +42,7 @@ def test_the_objects_are_the_files_of_a_disk(tiny_set, tiny_store, target, watch
     # Each once, and what makes it a store last.
     assert sorted(put) == sorted(f"{made.host}/{made.key}/{key}" for key in files_of(tiny_store))
     assert put[-1].endswith("graphene.zarr/zarr.json")
+    assert mtfast.check_store(target).is_whole
     with pytest.raises(StoreError, match=r"is a complete store; .* pass --overwrite, which remov"):
         mtfast.convert(tiny_set, target)
 
@@ -79,6 +81,8 @@ def test_a_run_that_is_killed_is_gone_on_with_by_processes(
     assert process.returncode == -signal.SIGKILL
     there = {key for key in files_of(target) if ".mtfast" not in key}
     assert there == {f"test/{name}" for k in (0, 1) for name in _shards(k)}
+    with pytest.raises(StoreError, match=f"{target} is unfinished, .*; run what began it again"):
+        mtfast.open(target)
     watched.requests.clear()
     options = {"splits": ["test"], "shard": 1}
     mtfast.convert(tiny_set, target, scheduler="processes", workers=1, **options)
@@ -137,6 +141,22 @@ def test_who_may_not_write_is_told_before_the_work(tiny_set, target, watched, mo
     watched.fault = lambda asked: None
     with pytest.raises(RemoteError, match="NoSuchBucket"):
         mtfast.convert(tiny_set, "s3://no-such-bucket/x.zarr")
+
+
+def test_the_command_line(tiny_set, target, capsys):
+    line = ["convert", str(tiny_set), target, "--split", "test", "--images", "none"]
+    with pytest.raises(SystemExit) as ended:
+        main(line)
+    said = capsys.readouterr()
+    assert ended.value.code == 0, said.err
+    assert f"{target}: 4 test images; open it with mtfast.open('{target}')" in said.out + said.err
+    objects_at(Address.parse(target)).write(".mtfast/run.json", b"{}")
+    (found,) = mtfast.check_store(target).findings
+    assert found.kind == "unfinished work"
+    with pytest.raises(SystemExit) as ended:
+        main([*line[:2], target.replace(".zarr", ".json")])
+    assert ended.value.code == 2
+    assert "expected a name without .json" in capsys.readouterr().err
 
 
 def test_masks_are_written_to_disks_alone(tiny_set, target):

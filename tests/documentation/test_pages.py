@@ -26,7 +26,7 @@ RUN_ELSEWHERE = {
     "LOADERS.md": "tests/loops/test_document.py, with the libraries that it shows",
 }
 BUCKETS = {"s3://flakes": "flakes_bucket", "s3://lab": "empty_bucket"}
-"""On a server on loopback, with the store graphene.zarr."""
+"""On a server on loopback; the first has the store graphene.zarr."""
 
 NOT_COMMANDS_OF_MTFAST = re.compile(r"pip install |make |python |mtfast demo")
 """Lines that install or build something, or take minutes; the demo has its own tests."""

@@ -17,6 +17,7 @@ from mtfast.store.reading.chunks import is_sharded
 from mtfast.store.reading.metadata import StoredArray, read_array
 from mtfast.store.reading.root import StoreRoot
 from mtfast.store.schema import replaced_path
+from mtfast.work_bucket import FOLDER
 from mtfast.work_folder import unfinished
 
 __all__ = [
@@ -167,7 +168,7 @@ def compare_files(folders: Sequence[Path | Address], layout: Layout) -> Iterator
             words = f"{file} is not there"
             yield Finding("missing file", words, file, key.split("/")[0] or None, key or None)
     for file in sorted(there.keys() - layout.files.keys()):
-        if PARTIAL in file:
+        if PARTIAL in file or file.startswith(f"{FOLDER}/"):
             yield Finding("unfinished work", f"{file} is a part that was not finished")
         elif not file.startswith(tuple(f"{key}/" for key in layout.opaque)):
             yield Finding("foreign file", file)

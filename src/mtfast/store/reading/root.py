@@ -12,12 +12,14 @@ from typing import Any
 from mtfast.addresses import Address, locate
 from mtfast.errors import StoreError, shown
 from mtfast.paths import advice_for, is_name
+from mtfast.remote import objects_at
 from mtfast.remote.disk_cache import CacheOptions
 from mtfast.store import schema
 from mtfast.store.consolidated import CHECKSUM, metadata_checksum
 from mtfast.store.reading.files import LocalFiles, StoreFiles
 from mtfast.store.reading.metadata import read_nodes
 from mtfast.store.reading.remote_files import RemoteFiles
+from mtfast.work_bucket import is_unfinished
 from mtfast.work_folder import unfinished
 
 __all__ = [
@@ -134,7 +136,15 @@ def _open_remote(address: Address, verify: bool, cache: CacheOptions | None) -> 
             f"{address} is a signed address of one file; expected that of a store, which has many; "
             f"give it without the query, and credentials"
         )
-    return replace(read_root(address, remote_files_of(address, cache), verify), cache=cache)
+    try:
+        return replace(read_root(address, remote_files_of(address, cache), verify), cache=cache)
+    except StoreError as error:
+        if is_unfinished(objects_at(address), _FILE):
+            raise StoreError(
+                f"{address} is unfinished, its conversion was stopped or is still at work; "
+                f"expected a complete store; run what began it again"
+            ) from error
+        raise
 
 
 def remote_files_of(

@@ -38,6 +38,7 @@ class BucketTarget:
         probe = f"{FOLDER}/probe-{secrets.token_hex(4)}"
         objects = objects_at(self.address)
         objects.write(probe, b"")
+        objects.read(probe)
         objects.delete([probe])
 
     def writing(self, plan: Plan, overwrite: bool) -> AbstractContextManager[BucketWork]:
