@@ -209,6 +209,21 @@ def test_the_end_of_an_older_run_removes_no_claim(target, monkeypatch):
     assert ".mtfast/run.json" in contents(target)
 
 
+def test_the_end_of_a_run_removes_no_claim(target, monkeypatch):
+    """Of one that has begun to replace what this one has just completed."""
+    put = work_bucket.BucketWork.put
+
+    def put_and_lose(work, last):
+        put(work, last)
+        objects = work.place.objects
+        _, stamp = work_bucket._read_run(objects)
+        work_bucket._claim(target, objects, work_bucket._Run("x", "x", clearing=True), stamp)
+
+    monkeypatch.setattr(work_bucket.BucketWork, "put", put_and_lose)
+    run(target, ["a"])
+    assert ".mtfast/run.json" in contents(target)
+
+
 # --- several runs
 
 
@@ -239,8 +254,9 @@ def test_the_run_that_began_last_goes_on(target, options):
             run(target, ["a", "b"], **options)
             there.update(contents(target))
 
-    with pytest.raises(StoreError, match="by another run, which has begun since; expected"):
+    with pytest.raises(StoreError, match="by another run, which has begun since") as caught:
         run(target, ["a", "b"], before=before)
+    assert str(caught.value).endswith("choose another address")
     assert contents(target) == there == whole(["a", "b"])
 
 

@@ -170,13 +170,18 @@ class BucketPlace:
             return False
         return FileSum.of(self.objects.read(key))[:2] == wanted[:2]
 
-    def expect_turn(self) -> None:
-        """Raise StoreError if another run has begun since, or this one has been ended."""
-        with suppress(FileNotFoundError, *DAMAGED):
+    def has_turn(self) -> bool:
+        """Whether no other run has begun since, and this one has not ended."""
+        try:
             now = msgspec.json.decode(self.objects.read(_RUN), type=_Run)
-            if now.run == self.at_work.run:
-                return
-        raise _not_alone(self.address)
+        except (FileNotFoundError, *DAMAGED):
+            return False
+        return now.run == self.at_work.run
+
+    def expect_turn(self) -> None:
+        """Raise StoreError if another run has begun since, or this one has ended."""
+        if not self.has_turn():
+            raise _not_alone(self.address)
 
     def recover(self, files: Mapping[str, FileSum]) -> bool:
         """Take over objects: jobs of which some have changed were left out when the run began."""
@@ -244,6 +249,7 @@ class BucketWork(Work[BucketPlace]):
 
     def save_plan(self, plan: Plan) -> None:
         """Replace the plan that the next run is compared with."""
+        self.place.expect_turn()
         _write_plan(self.place.objects, self.place.at_work, plan)
 
     def put(self, last: str) -> None:
@@ -314,8 +320,7 @@ def working_at(
     """Fill what is below an address, from where an earlier run was stopped.
 
     When the block ends, what is made is completed, and the objects of the work are removed. If it
-    ends with an error, what is done stays, and the error says so. If nothing is done,
-    nothing stays.
+    ends with an error, what is done stays, and the error says so; if nothing is done, nothing does.
 
     Parameters
     ----------
@@ -350,7 +355,8 @@ def working_at(
             _stop(work, stopped)
             raise
     try:
-        _remove(work.place.objects, work.place.objects.walk(FOLDER))
+        if work.place.has_turn():
+            _remove(work.place.objects, work.place.objects.walk(FOLDER))
     except RemoteError as error:
         logger.warning("%s is whole; what is left in %s: %s", address, FOLDER, error)
     if work.n_there:
@@ -365,11 +371,15 @@ def working_at(
 def _stop(work: BucketWork, stopped: BaseException) -> None:
     """Keep what is done, and say so; keep nothing of a run that has done nothing."""
     address, objects = work.place.address, work.place.objects
-    if not work.done and not work.before:
-        # What led here says more than another error.
-        with suppress(MtfastError):
-            work.place.expect_turn()
+    # What led here says more than another error.
+    with suppress(RemoteError):
+        if not work.place.has_turn():
+            # What is there is the work of another run by now.
+            return
+        if not work.done and not work.before:
             _remove(objects, objects.walk(FOLDER))
+            return
+    if not work.done and not work.before:
         return
     kept = f"what is done is kept below {address / FOLDER}; run the same again to go on"
     if isinstance(stopped, MtfastError):
@@ -388,8 +398,8 @@ def _take_up(address: Address, plan: Plan, last: str, afresh: bool, folder: Path
     whole = _is_there(objects, last)
     # As it is read, with lists for tuples.
     wanted = msgspec.json.decode(msgspec.json.encode(plan), type=Plan)
-    going_on = bool(found and there and not found.clearing and not whole)
-    if going_on and found and there and _is_same(address, there, wanted, afresh):
+    unfinished = there if found and not found.clearing and not whole else None
+    if found and unfinished and _is_same(address, unfinished, wanted, afresh):
         run = _Run(found.work, token)
         _claim(address, objects, run, stamp)
         before = _read_done(objects, run)
