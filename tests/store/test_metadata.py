@@ -25,6 +25,7 @@ from mtfast.store.reading.columns import StoredColumn, TextArray, read_column
 from mtfast.store.reading.files import LocalFiles
 from mtfast.store.reading.metadata import read_array, read_attributes
 from mtfast.store.shard import MISSING, index_bytes, shard_of, write_shard
+from mtfast.work import FileSum
 from stores import reseal
 
 
@@ -389,7 +390,7 @@ def test_a_shard_in_memory_is_that_of_a_file(tmp_path):
     for chunks in ([b"ab", b"c"], [b"ab", None, b"c"], []):
         written = write_shard(path, chunks, 3)
         assert shard_of(chunks, 3) == path.read_bytes()
-        assert written == (len(path.read_bytes()), google_crc32c.value(path.read_bytes()))
+        assert written == FileSum(len(path.read_bytes()), google_crc32c.value(path.read_bytes()))
     for write in (shard_of, lambda chunks, n: write_shard(path, chunks, n)):
         with pytest.raises(IndexError):
             write([b"a"] * 4, 3)

@@ -48,13 +48,14 @@ class BucketTarget:
 
     def _refuse(self, overwrite: bool) -> None:
         address = self.address
+        # Whether anything is known of the scheme.
+        objects = objects_at(address)
         if address.scheme not in BUCKETS or not address.key:
             raise StoreError(
                 f"{address} is no place for a store; expected a folder or an address in a bucket, "
                 f"such as s3://bucket/graphene.zarr; choose another"
             )
         self._refuse_inside_store()
-        objects = objects_at(address)
         files, folders = objects.list()
         names = [name for name, _ in files]
         if _ROOT in names:
