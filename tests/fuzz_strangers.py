@@ -12,6 +12,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -33,7 +34,12 @@ from mtfast.errors import MtfastError
 from mtfast.export import export_masks
 from mtfast.store.consolidated import CHECKSUM, metadata_checksum, own
 from mtfast.synth import make_set
-from own_sets import make_label_studio_set, make_labelme_set
+from own_sets import (
+    make_label_studio_set,
+    make_labelme_set,
+    make_own_sets,
+    make_sets_of_tools,
+)
 
 Json = Any
 
@@ -125,6 +131,9 @@ def home() -> Path:
     made = make_set(folder / "set", train=4, test=2, size=(64, 80), seed=3, workers=1)
     mtfast.convert(made, folder / "set.zarr", shard=4, crop_index=True)
     export_masks(made, folder / "masks", format="png")
+    (folder / "tools").mkdir()
+    make_own_sets(folder / "tools")
+    make_sets_of_tools(folder / "tools")
     return folder
 
 
@@ -238,6 +247,28 @@ def in_drawings(seed: int) -> None:
     tried(seed, make)
 
 
+def in_sets_of_tools(seed: int) -> None:
+    """Change any file of a set in another tool's format."""
+
+    def make(place: Path, rng: random.Random) -> list[Callable[[], Any]]:
+        name = rng.choice(["leaves", "anything", "rooms", "streets"])
+        made = Path(shutil.copytree(home() / "tools" / name, place / name))
+        file = rng.choice(sorted(path for path in made.rglob("*.*") if path.is_file()))
+        data = file.read_bytes()
+        if file.suffix == ".json":
+            file.write_bytes(text_of(json.loads(data), rng))
+        elif file.suffix in (".txt", ".yaml"):
+            words = re.split(rb"([\s,:]+)", data)
+            value = str(rng.choice([*VALUES, "nan", "1e999"])).encode()
+            words[rng.randrange(len(words))] = value
+            file.write_bytes(b"".join(words))
+        else:
+            file.write_bytes(broken(data, rng))
+        return on_source(made, place, rng)
+
+    tried(seed, make)
+
+
 def on_source(path: Path, place: Path, rng: random.Random) -> list[Callable[[], Any]]:
     bad: Any = rng.choice(["refuse", "skip", "repair"])
     return [
@@ -309,6 +340,7 @@ def sealed(job: Json) -> bytes:
 KINDS = (
     *(in_store, in_store, in_annotations, in_annotations, in_drawings, in_drawings),
     *(in_set_names, in_records),
+    *(in_sets_of_tools, in_sets_of_tools),
 )
 
 

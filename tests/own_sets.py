@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pycocotools.mask
 import tifffile
 from PIL import Image
 
@@ -78,6 +79,53 @@ def make_label_studio_set(folder: Path) -> None:
         upload = f"/data/upload/4/cb0618f{number}-{number}.jpg"
         tasks.append({"id": number, "annotations": annotations, "data": {"image": upload}})
     (folder / "project.json").write_text(json.dumps(tasks))
+
+
+def make_sets_of_tools(folder: Path) -> None:
+    """Make a set of each format of docs/how-to/formats.md; ``runs`` holds results for ``coco``."""
+    rng = np.random.default_rng(6)
+    square = np.zeros((48, 64), np.uint8)
+    square[10:30, 20:40] = 1
+    rle = pycocotools.mask.encode(np.asfortranarray(square))
+    rle = {"size": [48, 64], "counts": rle["counts"].decode()}
+
+    def image(path: str, size: tuple[int, int] = (48, 64)) -> None:
+        put(folder / path, b"")
+        Image.fromarray(noise(rng, size)).save(folder / path)
+
+    for split in ("train", "val"):
+        image(f"leaves/images/{split}/a.jpg")
+        put(folder / f"leaves/labels/{split}/a.txt", "1 0.1 0.1 0.9 0.1 0.9 0.9")
+    put(folder / "leaves/data.yaml", "train: images/train\nval: images/val\nnames: [oak, elm]")
+    image("anything/sa_000020/sa_1.jpg")
+    mask = {"id": 1, "segmentation": rle, "area": 400, "bbox": [20, 10, 20, 20]}
+    sizes = {"image_id": 1, "height": 48, "width": 64, "file_name": "sa_1.jpg"}
+    content = {"image": sizes, "annotations": [mask | {"predicted_iou": 0.9}]}
+    put(folder / "anything/sa_000020/sa_1.json", json.dumps(content))
+    image("rooms/val/a.jpg")
+    segment = {"id": 7, "category_id": 1, "area": 400, "bbox": [20, 10, 20, 20], "iscrowd": 0}
+    content = {
+        "images": [{"id": 1, "height": 48, "width": 64, "file_name": "a.jpg"}],
+        "annotations": [{"image_id": 1, "file_name": "a.png", "segments_info": [segment]}],
+        "categories": [{"id": 1, "name": "wall", "isthing": 0}],
+    }
+    put(folder / "rooms/annotations/panoptic_val.json", json.dumps(content))
+    put(folder / "rooms/annotations/panoptic_val/a.png", b"")
+    ids = np.stack([7 * square, 0 * square, 0 * square], -1)
+    Image.fromarray(ids).save(folder / "rooms/annotations/panoptic_val/a.png")
+    truth = json.loads((folder / "coco/annotations/instances_val2017.json").read_text())
+    keys = ("image_id", "category_id", "segmentation")
+    results = [{key: a[key] for key in keys} | {"score": 0.5} for a in truth["annotations"]]
+    put(folder / "runs/predictions.json", json.dumps(results))
+    image("streets/images/a.jpg")
+    put(folder / "streets/masks/a.png", b"")
+    Image.fromarray(square).save(folder / "streets/masks/a.png")
+    put(folder / "streets/classes.txt", "road\npavement\n")
+
+
+def put(path: Path, content: str | bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
 def noise(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:

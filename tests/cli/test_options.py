@@ -124,7 +124,7 @@ def literals(annotation) -> set[str]:
 
 OF_COMMANDS_ONLY = ("as_json", "at_random", "older_out")
 # Functions that take no such thing take a source that was opened with it.
-OF_SOURCES = ("image_folder", "bad", "mapping", "rasterizer")
+OF_SOURCES = ("image_folder", "ground_truth", "bad", "mapping", "rasterizer")
 RENAMED = {"samples": "n_samples", "batch": "batch_size"}
 # A command says less than its function, or says it for people.
 DIFFERS = {

@@ -102,7 +102,7 @@ FOREIGN = {
         "is a createML file",
         "export it as COCO; createML has boxes alone",
     ),
-    "data.yaml": ("names: [a]", "YOLO", "export it as COCO"),
+    "data.yaml": ("names: [a]", "names no images", "check that it is the right file"),
     "a.xml": ("<annotation>", "CVAT or Pascal VOC", "export it as COCO"),
     "a.zip": ("PK", "is an archive", "unpack it, and give the path of its folder"),
 }

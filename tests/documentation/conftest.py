@@ -12,7 +12,12 @@ from mtfast.addresses import Address
 from mtfast.fetching import SETS
 from mtfast.remote import objects_at
 from mtfast.synth import make_set
-from own_sets import make_label_studio_set, make_labelme_set, make_own_sets
+from own_sets import (
+    make_label_studio_set,
+    make_labelme_set,
+    make_own_sets,
+    make_sets_of_tools,
+)
 from record_server import serve, zip_of_folder
 from storage import make_bucket, settings
 
@@ -28,6 +33,7 @@ def assets(tmp_path_factory) -> Path:
     make_own_sets(folder)
     make_labelme_set(folder / "wafers")
     make_label_studio_set(folder / "chips")
+    make_sets_of_tools(folder)
     for name in ("fruits", "coco", "cells"):
         mtfast.convert(folder / name, folder / f"{name}.zarr")
     return folder

@@ -33,7 +33,6 @@ def test_no_such_path(tmp_path):
     [
         ("set.zip", "an archive; .*; unpack it"),
         ("README", "a file that does not end in .json; .*; check the path"),
-        ("data.yaml", "a YAML file, as of a YOLO dataset; .*; export it as COCO"),
         ("annotations.XML", "an XML file, as of CVAT or Pascal VOC; .*; export it as COCO"),
         ("a.jpg", "an image; .*; give the path of its folder"),
     ],
@@ -45,15 +44,13 @@ def test_files_that_are_no_json(tmp_path, name, words):
 
 
 OTHER_FORMATS = {
-    "YOLO labels \\(labels/\\)": {"labels/a.txt": "0 0.1 0.1 0.2 0.2 0.3 0.3", "images/a.jpg": ""},
-    "YOLO labels \\(labels/\\) ": {"labels/train/a.txt": "0 0.1", "images/train/a.jpg": ""},
-    "YOLO labels \\(train/labels/\\)": {"train/labels/a.txt": "0", "train/images/a.jpg": ""},
+    "YOLO labels \\(labels/\\) and not their images": {"labels/a.txt": "0 0.1", "a.jpg": ""},
     "YOLO labels \\(a/labels/\\)": {
         "a/labels/train/a.txt": "0",
         "a/images/train/a.jpg": "",
         "a.jpg": "",
     },
-    "a YOLO dataset \\(data.yaml\\)": {"data.yaml": "train: x\nnames: [a]", "images/a.jpg": ""},
+    "a YOLO dataset \\(data.yaml\\)": {"data.yaml": "names: [a]", "images/a.jpg": ""},
     "a CVAT export \\(annotations.xml\\)": {
         "annotations.xml": "<?xml version='1.0'?>\n<annotations>",
         "images/a.jpg": "",

@@ -9,6 +9,7 @@ import click
 from mtfast.cli.options import (
     bad_option,
     decode_check_option,
+    ground_truth_option,
     image_folder_option,
     images_option,
     map_option,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 @rasterizer_option
 @map_option
 @image_folder_option
+@ground_truth_option
 @images_option
 @number_option("--shard", default=64, least=1, about="Images in a shard file.")
 @decode_check_option
@@ -65,6 +67,7 @@ def convert(
     rasterizer: Rasterizer,
     mapping: tuple[tuple[int, int], ...],
     image_folder: Path | None,
+    ground_truth: Path | None,
     images: Any,
     shard: int,
     decode_check: bool,
@@ -77,10 +80,10 @@ def convert(
     """Convert a dataset to a new store.
 
     SRC is a MaskTerial folder, a COCO .json file beside its images or a folder of such files, a
-    folder of labelme files, an export of Label Studio, or a folder of images, with or without
-    instance_masks/. Several COCO files are given as train=a.json val=b.json. STORE is a new
-    folder, or an address in object storage such as s3://bucket/graphene.zarr. A run that was
-    stopped goes on when the same line is run again.
+    folder of labelme files, an export of Label Studio, a set of YOLO or SA-1B, or a folder of
+    images, with or without masks. Several COCO files are given as train=a.json val=b.json. STORE
+    is a new folder, or an address such as s3://bucket/graphene.zarr. A run that was stopped goes on
+    when the same line is run again.
     """
     from mtfast.conversion.convert import convert as convert_dataset
     from mtfast.store.reading.store import open_store
@@ -98,6 +101,7 @@ def convert(
             mapping=dict(mapping),
             image_folder=image_folder,
             rasterizer=rasterizer,
+            ground_truth=ground_truth,
             images=images,
             shard=shard,
             decode_check=decode_check,

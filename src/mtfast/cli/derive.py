@@ -9,6 +9,7 @@ import click
 from mtfast.cli.options import (
     bad_option,
     dataset_of,
+    ground_truth_option,
     images_option,
     rasterizer_option,
     splits_option,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 @click.option(
     "--class-agnostic",
     is_flag=True,
-    help="Make the file of one class, flake, beside every with-class file.",
+    help="Make one-class files beside with-class files.",
 )
 @click.option(
     "--n-shot",
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
 @images_option
 @bad_option
 @rasterizer_option
+@ground_truth_option
 def derive(
     src: Path,
     out: Path,
@@ -100,6 +102,7 @@ def derive(
     images: str,
     bad: Policy,
     rasterizer: Rasterizer,
+    ground_truth: Path | None,
 ) -> None:
     """Make a new set from another: subsets, splits, merges.
 
@@ -117,7 +120,7 @@ def derive(
 
     with show_progress() as progress:
         done = derive_dataset(
-            dataset_of(src, None, bad, rasterizer=rasterizer),
+            dataset_of(src, None, bad, rasterizer=rasterizer, ground_truth=ground_truth),
             out,
             min_areas=min_areas,
             max_categories=max_categories,

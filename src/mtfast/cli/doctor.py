@@ -8,6 +8,7 @@ import click
 
 from mtfast.cli.options import (
     decode_check_option,
+    ground_truth_option,
     image_folder_option,
     images_option,
     json_option,
@@ -36,6 +37,7 @@ STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 @splits_option
 @image_folder_option
 @rasterizer_option
+@ground_truth_option
 @images_option
 @decode_check_option
 @workers_option
@@ -45,6 +47,7 @@ def doctor(
     splits: tuple[str, ...],
     image_folder: Path | None,
     rasterizer: Rasterizer,
+    ground_truth: Path | None,
     images: ImagesOption,
     decode_check: bool,
     workers: int | None,
@@ -56,7 +59,7 @@ def doctor(
     """
     from mtfast.diagnosis.diagnose import diagnose
 
-    source = source_of(src, image_folder, rasterizer=rasterizer)
+    source = source_of(src, image_folder, rasterizer=rasterizer, ground_truth=ground_truth)
     with show_progress() as progress:
         diagnosis = diagnose(
             source,

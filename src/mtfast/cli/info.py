@@ -10,6 +10,7 @@ from mtfast.cli.options import (
     DATASET,
     bad_option,
     dataset_of,
+    ground_truth_option,
     image_folder_option,
     json_option,
     map_option,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 @rasterizer_option
 @map_option
 @image_folder_option
+@ground_truth_option
 def info(
     dataset: Path | str,
     as_json: bool,
@@ -65,6 +67,7 @@ def info(
     rasterizer: Rasterizer,
     mapping: tuple[tuple[int, int], ...],
     image_folder: Path | str | None,
+    ground_truth: Path | None,
 ) -> int:
     """Show the splits, annotation files and classes of a dataset.
 
@@ -77,7 +80,7 @@ def info(
                 "--json with --areas or --plots; expected one or the other; leave one out"
             )
         _write_report(
-            dataset_of(dataset, image_folder, bad, mapping, rasterizer),
+            dataset_of(dataset, image_folder, bad, mapping, rasterizer, ground_truth),
             _name_of(dataset),
             areas,
             plots,
@@ -91,7 +94,7 @@ def info(
     from mtfast.report.summary import summarise
 
     with show_progress() as progress:
-        opened = dataset_of(dataset, image_folder, rasterizer=rasterizer)
+        opened = dataset_of(dataset, image_folder, rasterizer=rasterizer, ground_truth=ground_truth)
         summary = summarise(opened, progress=progress)
     if as_json:
         echo_json(summary.as_dict())

@@ -26,6 +26,7 @@ __all__ = [
     "bad_option",
     "dataset_of",
     "decode_check_option",
+    "ground_truth_option",
     "image_folder_option",
     "images_option",
     "json_option",
@@ -44,6 +45,7 @@ __all__ = [
 ]
 
 _SPLIT_FILE = re.compile(r"([\w.-]+)=(.+)")
+_NOT_ASKED = ("refuse", None, (), "pycocotools", None)
 DATASET = "SRC|STORE"
 """How help shows an argument that is a source or a store."""
 
@@ -90,6 +92,7 @@ def source_of(
     bad: Policy = "refuse",
     mapping: Sequence[tuple[int, int]] = (),
     rasterizer: Rasterizer = "pycocotools",
+    ground_truth: Path | None = None,
 ) -> str | Source:
     """Open what a command is given, unless a path is all there is to it.
 
@@ -97,7 +100,7 @@ def source_of(
     ----------
     given : sequence of str
         One path, or several files as SPLIT=FILE.
-    image_folder, bad, mapping, rasterizer
+    image_folder, bad, mapping, rasterizer, ground_truth
         As for :func:`mtfast.open_source`.
 
     Returns
@@ -110,12 +113,19 @@ def source_of(
         If there are several that do not all name a split.
     """
     path = path_or_files(given)
-    is_asked = bad != "refuse" or image_folder or mapping or rasterizer != "pycocotools"
-    if isinstance(path, str) and not is_asked:
+    asked = (bad, image_folder, tuple(mapping), rasterizer, ground_truth)
+    if isinstance(path, str) and asked == _NOT_ASKED:
         return path
     from mtfast.sources import open_source
 
-    return open_source(path, image_folder, bad=bad, mapping=dict(mapping), rasterizer=rasterizer)
+    return open_source(
+        path,
+        image_folder,
+        ground_truth=ground_truth,
+        bad=bad,
+        mapping=dict(mapping),
+        rasterizer=rasterizer,
+    )
 
 
 def dataset_of(
@@ -124,6 +134,7 @@ def dataset_of(
     bad: Policy = "refuse",
     mapping: Sequence[tuple[int, int]] = (),
     rasterizer: Rasterizer = "pycocotools",
+    ground_truth: Path | None = None,
 ) -> Path | str | Source:
     """Open what a command is given as a source or a store.
 
@@ -131,7 +142,7 @@ def dataset_of(
     ----------
     dataset : Path or str
         A path, or an address.
-    image_folder, bad, mapping, rasterizer
+    image_folder, bad, mapping, rasterizer, ground_truth
         As for :func:`mtfast.open_source`. A store takes none of them: its records were settled when
         it was made.
 
@@ -139,8 +150,8 @@ def dataset_of(
     -------
     Path, str or Source
     """
-    is_asked = bad != "refuse" or image_folder is not None or mapping
-    if not is_asked and rasterizer == "pycocotools":
+    asked = (bad, image_folder, tuple(mapping), rasterizer, ground_truth)
+    if asked == _NOT_ASKED:
         return dataset
     from mtfast.addresses import locate
     from mtfast.dataset import is_store
@@ -148,7 +159,14 @@ def dataset_of(
 
     if is_store(locate(dataset)):
         return dataset
-    return open_source(dataset, image_folder, bad=bad, mapping=dict(mapping), rasterizer=rasterizer)
+    return open_source(
+        dataset,
+        image_folder,
+        ground_truth=ground_truth,
+        bad=bad,
+        mapping=dict(mapping),
+        rasterizer=rasterizer,
+    )
 
 
 def path_or_files(given: Sequence[str]) -> str | dict[str, str]:
@@ -250,6 +268,13 @@ rasterizer_option = click.option(
     default="pycocotools",
     show_default=True,
     help="How polygons are drawn.",
+)
+ground_truth_option = click.option(
+    "--ground-truth",
+    metavar="FILE",
+    type=LocalPath(),
+    show_default="beside them",
+    help="For COCO results.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 splits_option = click.option(

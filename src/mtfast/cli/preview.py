@@ -10,6 +10,7 @@ from mtfast.cli.options import (
     DATASET,
     bad_option,
     dataset_of,
+    ground_truth_option,
     image_folder_option,
     map_option,
     rasterizer_option,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 @rasterizer_option
 @map_option
 @image_folder_option
+@ground_truth_option
 def preview(
     dataset: Path | str,
     out: Path | None,
@@ -66,6 +68,7 @@ def preview(
     rasterizer: Rasterizer,
     mapping: tuple[tuple[int, int], ...],
     image_folder: Path | str | None,
+    ground_truth: Path | None,
 ) -> None:
     """Draw images of a dataset with outlines of all instances.
 
@@ -82,7 +85,7 @@ def preview(
     if at_random and seed is None:
         seed = secrets.randbelow(100_000)
     with show_progress() as progress:
-        source = dataset_of(dataset, image_folder, bad, mapping, rasterizer)
+        source = dataset_of(dataset, image_folder, bad, mapping, rasterizer, ground_truth)
         made = draw_preview(
             source,
             picture,

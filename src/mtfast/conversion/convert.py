@@ -68,6 +68,7 @@ def convert(
     bad: Policy = "refuse",
     mapping: Mapping[int, int] | None = None,
     image_folder: str | os.PathLike[str] | None = None,
+    ground_truth: str | os.PathLike[str] | None = None,
     images: ImagesOption = True,
     shard: int = schema.SHARD,
     decode_check: bool = False,
@@ -102,7 +103,7 @@ def convert(
     variant : str, optional
         What semantic masks are painted from; by default the with-class variant with threshold 200,
         see :func:`mtfast.sources.variants.default_variant`.
-    bad, mapping, image_folder, rasterizer
+    bad, mapping, image_folder, rasterizer, ground_truth
         As for :func:`mtfast.open_source`; an opened source has its own. With ``bad`` "skip", images
         whose files are missing, damaged or of another size are left out, too.
     images : bool, "keep" or "none"
@@ -171,8 +172,15 @@ def convert(
     target = store_target(store)
     target.refuse_existing(overwrite)
     if not isinstance(source, Source):
-        source = open_source(source, image_folder, bad=bad, mapping=mapping, rasterizer=rasterizer)
-    elif bad != "refuse" or mapping or image_folder or rasterizer != "pycocotools":
+        source = open_source(
+            source,
+            image_folder,
+            ground_truth=ground_truth,
+            bad=bad,
+            mapping=mapping,
+            rasterizer=rasterizer,
+        )
+    elif bad != "refuse" or mapping or image_folder or rasterizer != "pycocotools" or ground_truth:
         raise MtfastError(
             "bad, mapping, image_folder or rasterizer with an opened source; expected them where "
             "it was opened; give them to open_source"

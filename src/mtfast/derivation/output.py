@@ -349,7 +349,7 @@ def layout_variants(source: Source, split: str) -> dict[str, str]:
     """
     if source.kind == "maskterial":
         return {variant: variant for variant in source.variants(split)}
-    full = "annotations_full" if source.kind == "label_png" else "annotations_with_class_full"
+    full = "annotations_with_class_full" if source.has_classes else "annotations_full"
     return {full: default_variant(source.variants(split))}
 
 

@@ -455,7 +455,14 @@ CHECKS: tuple[Check, ...] = (
           "none"),
     *(Check(kind, "note", "records", _of_kind(kind), advice) for kind, advice in _LEFT_OUT.items()),
     Check("image without annotations", "note", "records", _of_kind("image without annotations"),
-          "images to predict on: all masks are empty; pass the annotation file if there is one"),
+          "images to predict on, or without objects: their masks are empty; add the annotation "
+          "file if there is one"),
+    Check("outline beyond the image", "note", "records", _of_kind("outline beyond the image"),
+          "masks end at the edge of their image; where points lie far outside, the size of the "
+          "image may be another one"),
+    Check("object of several classes", "warning", "records", _of_kind("object of several classes"),
+          "expected one class in all pixels of an object; it has the one of most of them; correct "
+          "one of the two masks"),
     Check("iscrowd", "note", "records", _of_kind("iscrowd"),
           "evaluation needs crowds as they are, and training code leaves them out; a single flake "
           "that is marked as a crowd is not trained on"),

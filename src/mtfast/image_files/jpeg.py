@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
-from mtfast.image_files.exif import read_orientation
+from mtfast.image_files.exif import read_orientation, shown_size
 from mtfast.image_files.header import (
     ImageHeader,
     check_density,
@@ -31,7 +31,7 @@ from mtfast.jpeg.header import (
     segments,
 )
 
-__all__ = ["decode", "read_header", "read_size", "recognises"]
+__all__ = ["decode", "read_header", "read_shown_size", "read_size", "recognises"]
 
 _WHAT = "a JPEG"
 _APP1 = 0xE1
@@ -164,6 +164,40 @@ def read_size(data: bytes) -> tuple[int, int]:
             frame = read_frame(segment)
             return frame.height, frame.width
     raise _sizeless()
+
+
+def read_shown_size(head: bytes) -> tuple[int, int] | None:
+    """Read the size of a JPEG as viewers show it from its first bytes; nothing else is checked.
+
+    Parameters
+    ----------
+    head : bytes
+        The beginning of a file, or all of it.
+
+    Returns
+    -------
+    (height, width) or None
+        Turned as the EXIF orientation says. None if it is no JPEG, or its size comes later.
+
+    Examples
+    --------
+    >>> import imagecodecs
+    >>> read_shown_size(imagecodecs.jpeg8_encode(np.zeros((120, 192), np.uint8))[:400])
+    (120, 192)
+    >>> read_shown_size(b"II*")
+    """
+    orientation: int | None = None
+    try:
+        for segment in segments(head) if recognises(head) else ():
+            if segment.marker == _APP1 and orientation is None:
+                is_exif = segment.content.startswith(b"Exif\0\0")
+                orientation = read_orientation(segment.content) if is_exif else None
+            if segment.marker in FRAMES:
+                frame = read_frame(segment)
+                return shown_size(frame.height, frame.width, orientation or 1)
+    except MtfastError:
+        return None
+    return None
 
 
 def _read_start(data: bytes) -> _Start:

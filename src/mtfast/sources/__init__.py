@@ -1,7 +1,7 @@
 """Readers of datasets: :func:`open_source` finds out which layout a path has.
 
 A new layout is one file with a subclass of :class:`Source` and a function that recognises it, and
-a line in ``_FOLDERS`` or ``_FILES``.
+a line in ``_FOLDERS`` or in ``_open_file``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mtfast.sources.bad_records import BadRecords, Policy
 from mtfast.sources.coco.foreign import foreign_message
 from mtfast.sources.coco.layouts import find_coco
 from mtfast.sources.coco.names import is_json
-from mtfast.sources.coco.peek import COCO, peek
+from mtfast.sources.coco.peek import COCO, PANOPTIC, RESULTS, SA1B, peek
 from mtfast.sources.coco.source import open_coco, open_coco_files
 from mtfast.sources.drawn.label_studio import FORMAT as LABEL_STUDIO
 from mtfast.sources.drawn.label_studio import find_label_studio, open_label_studio
@@ -28,6 +28,11 @@ from mtfast.sources.drawn.labelme import FORMAT as LABELME
 from mtfast.sources.drawn.labelme import find_labelme, open_labelme
 from mtfast.sources.files import FileTree, Folder
 from mtfast.sources.foreign import name_file, name_folder
+from mtfast.sources.formats.class_maps import find_class_maps, find_listed_maps
+from mtfast.sources.formats.panoptic import find_panoptic, open_panoptic
+from mtfast.sources.formats.results import open_results
+from mtfast.sources.formats.sa1b import find_sa1b, find_sa1b_folders, open_sa1b
+from mtfast.sources.formats.yolo import find_yolo, open_yolo
 from mtfast.sources.images_only import find_images
 from mtfast.sources.label_png import IMAGES, MASKS, find_label_png
 from mtfast.sources.maskterial import ANNOTATION_FOLDERS, find_maskterial, no_annotation_file
@@ -42,10 +47,16 @@ SourcePath = str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]
 # Each is asked in turn whether a folder has its layout; None means that it has not.
 _FOLDERS: tuple[Callable[[FileTree], Source | None], ...] = (
     find_maskterial,
+    find_listed_maps,
     find_label_png,
+    find_sa1b,
+    find_panoptic,
+    find_yolo,
     find_coco,
     find_labelme,
     find_label_studio,
+    find_sa1b_folders,
+    find_class_maps,
     find_images,
 )
 
@@ -55,6 +66,7 @@ def open_source(
     image_folder: str | os.PathLike[str] | None = None,
     *,
     images: str | os.PathLike[str] | None = None,
+    ground_truth: str | os.PathLike[str] | None = None,
     bad: Policy = "refuse",
     mapping: Mapping[int, int] | None = None,
     rasterizer: Rasterizer = "pycocotools",
@@ -67,15 +79,20 @@ def open_source(
         A MaskTerial folder (with ``RLE_annotations/`` or the older ``annotations/``; it may be
         inside the folder given), a COCO ``.json`` or ``.json.gz`` file, a folder of such files as
         COCO, Roboflow or the MaskTerial trainer write it, a folder of labelme's files or one of
-        them, an export of Label Studio as JSON or JSON-MIN or its folder, a folder with
-        ``images/`` and ``instance_masks/``, which may have a folder for each material, or a folder
-        of images alone. Several COCO files are given as a mapping of splits to paths. The page of a
-        TIFF stack is an image called ``stack.tif[3]``, counted from 0.
+        them, an export of Label Studio as JSON or JSON-MIN or its folder, a YOLO set or its
+        ``data.yaml``, SA-1B, COCO's panoptic files and results, label PNGs with a table of classes
+        (docs/how-to/formats.md), a folder with ``images/`` and ``instance_masks/``, which may have
+        a folder for each material, or a folder of images alone. Several COCO files are given as a
+        mapping of splits to paths. The page of a TIFF stack is an image called ``stack.tif[3]``,
+        counted from 0.
     image_folder : str or path-like, optional
         The folder of the images of a COCO file or an export of Label Studio, or of a folder with
         one alone, if they are not beside it.
     images : str or path-like, optional
         The older name of ``image_folder``.
+    ground_truth : str or path-like, optional
+        The COCO file that has the images and classes of a list of COCO results; by default the
+        only one beside the list.
     bad : {"refuse", "skip", "repair"}
         What becomes of bad records in annotation files: the file is refused, and the error counts
         them by kind; they are left out; or they are repaired, and the file is refused if one
@@ -117,7 +134,11 @@ def open_source(
         for old, new in (mapping or {}).items()
     )
     folder = image_folder or images
-    source = _open(path, Folder(local_path(folder).absolute()) if folder else None)
+    source = _open(
+        path,
+        Folder(local_path(folder).absolute()) if folder else None,
+        _place(ground_truth) if ground_truth else None,
+    )
     for split in source.splits:
         if not is_name(split):
             raise SourceError(
@@ -127,14 +148,14 @@ def open_source(
     return replace(source, bad=bad, mapping=pairs, rasterizer=rasterizer)
 
 
-def _open(given: SourcePath, images: FileTree | None) -> Source:
+def _open(given: SourcePath, images: FileTree | None, truth: tuple[FileTree, str] | None) -> Source:
     if isinstance(given, SplitMapping):
         raise SourceError(f"{given!r:.100}, open already; expected a path; give that of a dataset")
     if isinstance(given, Mapping):
         return open_coco_files(_json_files(given), images)
     files, file = _place(given)
     if file:
-        return _open_file(files, file, images)
+        return _open_file(files, file, images, truth)
     if images is not None:
         return _only_coco(files, images)
     for find in _FOLDERS:
@@ -143,12 +164,22 @@ def _open(given: SourcePath, images: FileTree | None) -> Source:
     raise SourceError(_nothing_known(files))
 
 
-def _open_file(files: FileTree, file: str, images: FileTree | None) -> Source:
+def _open_file(
+    files: FileTree, file: str, images: FileTree | None, truth: tuple[FileTree, str] | None
+) -> Source:
+    if images is None and (yolo := open_yolo(files, file)) is not None:
+        return yolo
     what = _format_of(files, file)
     if what == LABEL_STUDIO:
         return open_label_studio(files, file, images)
+    if what == RESULTS:
+        return open_results(files, file, truth, images)
+    if what == PANOPTIC:
+        return open_panoptic(files, file, images)
     if what == LABELME and images is None:
         return open_labelme(files, file)
+    if what == SA1B and images is None:
+        return open_sa1b(files, file)
     _expect_coco(what, file)
     return open_coco(files, file, images)
 

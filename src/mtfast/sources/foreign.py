@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from mtfast.sources.coco.foreign import foreign_message
+from mtfast.sources.coco.foreign import PANOPTIC, SA1B, foreign_message
 from mtfast.sources.coco.names import is_json
 from mtfast.sources.coco.peek import COCO, peek
 from mtfast.sources.files import FileTree
@@ -74,7 +74,7 @@ def name_folder(files: FileTree) -> str | None:
     folders = list(_folders(files))
     for folder in folders:
         if "labels/" in folder and _any(files, folder, ".txt"):
-            return _of(files, "YOLO labels", f"{folder[: folder.index('labels/')]}labels/")
+            return _of_yolo(files, f"{folder[: folder.index('labels/')]}labels/")
         for ending, sign, what in _SIGNS:
             file = _any(files, folder, ending)
             if file and sign in _start(files, f"{folder}{file}"):
@@ -121,8 +121,8 @@ _OF_IMAGES = {
     "a VGG Image Annotator (VIA) project",
     "a Label Studio export",
     "a createML file",
-    "a file of Segment Anything (SA-1B), one for each image",
-    "a COCO panoptic file",
+    SA1B,
+    PANOPTIC,
     "a Supervisely annotation",
     "a Labelbox export",
     "a backup of a CVAT task",
@@ -157,6 +157,14 @@ def _of_coco(files: FileTree, path: str) -> str:
         f"{root} holds images, and COCO where none is looked for ({path}); expected it beside "
         f"the folder of its images or in annotations/; give its path, with --image-folder if the "
         f"images are elsewhere, or several as train=a.json val=b.json"
+    )
+
+
+def _of_yolo(files: FileTree, place: str) -> str:
+    return (
+        f"{files.name} holds YOLO labels ({place}) and not their images; expected these in "
+        f"images/ beside it, as labels are shares of their size; put them there, or give the path "
+        f"of the folder of both"
     )
 
 

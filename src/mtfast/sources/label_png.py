@@ -67,6 +67,7 @@ class LabelPng(Source):
     found: dict[str, str]
     without: tuple[str, ...] = ()
     kind: ClassVar[str] = "label_png"
+    has_classes: ClassVar[bool] = False
 
     @property
     def splits(self) -> tuple[str, ...]:

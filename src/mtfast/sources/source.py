@@ -71,7 +71,10 @@ class Source(SplitMapping[SourceSplit], ABC):
     files : FileTree
         The files of the dataset.
     kind : str
-        The layout: "maskterial", "coco", "label_png", "labelme", "label_studio" or "images".
+        The layout: "maskterial", "coco", "label_png", "labelme", "label_studio", "yolo", "sa1b",
+        "coco_panoptic", "coco_results", "class_maps" or "images".
+    has_classes : bool
+        Whether the categories of its one variant are classes; names of variants say it otherwise.
     takes_image_folder : bool
         Whether the folder of the images can be named, see :func:`mtfast.open_source`.
     frame : {"stored", "shown"} or None
@@ -98,6 +101,7 @@ class Source(SplitMapping[SourceSplit], ABC):
     kind: ClassVar[str]
     takes_image_folder: ClassVar[bool] = False
     frame: ClassVar[Literal["stored", "shown"] | None] = None
+    has_classes: ClassVar[bool] = True
 
     def __repr__(self) -> str:
         splits = [f"\n  {name}: {describe(self.variants(name))}" for name in self.splits]

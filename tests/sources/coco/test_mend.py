@@ -488,15 +488,12 @@ def test_what_is_wrong_in_many_blocks_is_found_once(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("whole", "name"),
     [
-        ([{"image_id": 1, "category_id": 1, "score": 0.9}], "a list of COCO results"),
         ({"shapes": [], "imagePath": "a.jpg"}, "a labelme file"),
         ({"_via_img_metadata": {}, "_via_settings": {}}, r"a VGG Image Annotator \(VIA\) project"),
         ({"a.jpg1": {"filename": "a.jpg", "regions": []}}, r"a VGG Image Annotator \(VIA\) proj"),
         ([{"id": 1, "data": {}, "annotations": [], "predictions": []}], "a Label Studio export"),
         ([{"image": "a.jpg", "annotations": []}], "a createML file"),
-        ({"image": {}, "annotations": []}, "a file of Segment Anything"),
         ({"images": [], "categories": []}, "a COCO file of images without annotations"),
-        ({"images": [], "annotations": [{"segments_info": []}]}, "a COCO panoptic file"),
         ({"images": [], "annotations": [{"id": 1, "caption": "x"}]}, "a COCO file of captions"),
     ],
 )

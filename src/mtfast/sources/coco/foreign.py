@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["READ_ELSEWHERE", "foreign_message", "format_name", "name_bytes", "name_foreign"]
+__all__ = [
+    "PANOPTIC",
+    "READ_ELSEWHERE",
+    "RESULTS",
+    "SA1B",
+    "foreign_message",
+    "format_name",
+    "name_bytes",
+    "name_foreign",
+]
 
+RESULTS = "a list of COCO results"
+PANOPTIC = "a COCO panoptic file"
+SA1B = "a file of Segment Anything (SA-1B), one for each image"
 READ_ELSEWHERE = frozenset({"a labelme file", "a Label Studio export"})
 """Formats that layouts of their own read: no files of a COCO dataset."""
 
@@ -13,17 +25,14 @@ _SHOWN = "docs/how-to/convert.md"
 
 # fmt: off
 _WHAT_TO_DO = {
-    "a list of COCO results":
-        "open the annotation file of those images, and score results with pycocotools",
-    "a COCO panoptic file":
-        "its masks are the PNG files beside it; open instances_….json of the same images",
+    RESULTS: "give its path alone, with --ground-truth FILE for its images and classes",
+    PANOPTIC: "give its path alone",
     "a COCO file of captions": "open instances_….json of the same images",
     "a labelme file": "give the path of its folder, or of this file alone",
     "a VGG Image Annotator (VIA) project": "export it from VIA as COCO format",
     "a Label Studio export": "give the path of this file, or of its folder",
     "a createML file": "export it as COCO; createML has boxes alone",
-    "a file of Segment Anything (SA-1B), one for each image":
-        f"join its images and annotations to one COCO file; {_SHOWN} shows what is in one",
+    SA1B: "give its path alone, or that of its folder",
     "GeoJSON": "export it as COCO; its coordinates need not be pixels",
     "a COCO file of images without annotations": "pass the folder of its images",
     "a Supervisely annotation": "export the project as COCO",
@@ -149,7 +158,7 @@ def format_name(content: Any) -> str | None:
         # Where the shapes are many, the first bytes of a file have not come to the path.
         ({"version", "flags", "shapes"}, "a labelme file"),
         ({"_via_img_metadata"}, "a VGG Image Annotator (VIA) project"),
-        ({"image", "annotations"}, "a file of Segment Anything (SA-1B), one for each image"),
+        ({"image", "annotations"}, SA1B),
         ({"images", "categories"}, "a COCO file of images without annotations"),
         ({"features", "type"}, "GeoJSON"),
         ({"objects", "size"}, "a Supervisely annotation"),
@@ -168,7 +177,7 @@ def _name_of_coco(annotations: Any) -> str | None:
     records = annotations if isinstance(annotations, list) else []
     first = records[0] if records and isinstance(records[0], dict) else {}
     if "segments_info" in first:
-        return "a COCO panoptic file"
+        return PANOPTIC
     if records and all(
         isinstance(r, dict) and "caption" in r and "category_id" not in r for r in records
     ):
@@ -178,8 +187,8 @@ def _name_of_coco(annotations: Any) -> str | None:
 
 def _name_of_list(first: dict[str, Any]) -> str | None:
     keys = first.keys()
-    if {"image_id", "score"} <= keys:
-        return "a list of COCO results"
+    if "image_id" in keys and keys & {"score", "category_id"}:
+        return RESULTS
     if {"shapes", "tracks"} <= keys:
         return "a backup of a CVAT task"
     if {"type", "geometry"} <= keys:

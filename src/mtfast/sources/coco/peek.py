@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zlib
 from typing import Any
 
-from mtfast.sources.coco.foreign import format_name
+from mtfast.sources.coco.foreign import PANOPTIC, RESULTS, SA1B, format_name
 from mtfast.sources.coco.mend import load_json
+from mtfast.sources.coco.names import is_json
 from mtfast.sources.coco.stream import BOM
 from mtfast.sources.files import FileTree
 
-__all__ = ["COCO", "peek"]
+__all__ = ["COCO", "PANOPTIC", "RESULTS", "SA1B", "has_coco", "peek"]
 
 COCO = "a COCO file"
 
 _BYTES = 1 << 14
+_BYTES_OF_END = 1 << 16
+_MOST_LOOKS = 16
 _GZIP = b"\x1f\x8b"
 # A quote alone opens a text that is cut off.
 _TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{},]', re.DOTALL)
@@ -52,9 +56,36 @@ def peek(files: FileTree, path: str) -> str | None:
         return format_name(content) or (COCO if len(lists) == 2 else None)
     if lists and "image" not in content:
         # The other list may be further on, and so may what the first record says of itself.
-        return COCO
+        if "annotations" in content:
+            return PANOPTIC if format_name({"images": [], **content}) == PANOPTIC else COCO
+        return PANOPTIC if _ends_as_panoptic(files, path) else COCO
     # The last value is cut off.
     return format_name(content) or format_name(dict(list(content.items())[:-1]))
+
+
+def _ends_as_panoptic(files: FileTree, path: str) -> bool:
+    """Whether the end of a file is of a panoptic one: after images and segments, few categories."""
+    with files.open(path) as file:
+        n_bytes = file.seek(0, os.SEEK_END)
+        file.seek(max(0, n_bytes - _BYTES_OF_END))
+        return b'"segments_info"' in file.read()
+
+
+def has_coco(files: FileTree) -> bool:
+    """Whether a folder holds COCO annotations, here or in ``annotations/``.
+
+    Parameters
+    ----------
+    files : FileTree
+
+    Returns
+    -------
+    bool
+        Tools that write several formats lose least in this one.
+    """
+    inside = [f"annotations/{name}" for name in files.names("annotations") or ()]
+    paths = [path for path in (*inside, *(files.names() or ())) if is_json(path)]
+    return any(peek(files, path) == COCO for path in paths[:_MOST_LOOKS])
 
 
 def _unpacked(data: bytes) -> bytes:
