@@ -67,7 +67,7 @@ def convert(
     rasterizer: Rasterizer,
     mapping: tuple[tuple[int, int], ...],
     image_folder: Path | None,
-    ground_truth: Path | None,
+    ground_truth: Path | str | None,
     images: Any,
     shard: int,
     decode_check: bool,

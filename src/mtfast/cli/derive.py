@@ -102,7 +102,7 @@ def derive(
     images: str,
     bad: Policy,
     rasterizer: Rasterizer,
-    ground_truth: Path | None,
+    ground_truth: Path | str | None,
 ) -> None:
     """Make a new set from another: subsets, splits, merges.
 

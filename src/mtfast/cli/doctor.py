@@ -47,7 +47,7 @@ def doctor(
     splits: tuple[str, ...],
     image_folder: Path | None,
     rasterizer: Rasterizer,
-    ground_truth: Path | None,
+    ground_truth: Path | str | None,
     images: ImagesOption,
     decode_check: bool,
     workers: int | None,

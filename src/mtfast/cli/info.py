@@ -67,7 +67,7 @@ def info(
     rasterizer: Rasterizer,
     mapping: tuple[tuple[int, int], ...],
     image_folder: Path | str | None,
-    ground_truth: Path | None,
+    ground_truth: Path | str | None,
 ) -> int:
     """Show the splits, annotation files and classes of a dataset.
 

@@ -92,7 +92,7 @@ def source_of(
     bad: Policy = "refuse",
     mapping: Sequence[tuple[int, int]] = (),
     rasterizer: Rasterizer = "pycocotools",
-    ground_truth: Path | None = None,
+    ground_truth: Path | str | None = None,
 ) -> str | Source:
     """Open what a command is given, unless a path is all there is to it.
 
@@ -134,7 +134,7 @@ def dataset_of(
     bad: Policy = "refuse",
     mapping: Sequence[tuple[int, int]] = (),
     rasterizer: Rasterizer = "pycocotools",
-    ground_truth: Path | None = None,
+    ground_truth: Path | str | None = None,
 ) -> Path | str | Source:
     """Open what a command is given as a source or a store.
 
@@ -272,7 +272,7 @@ rasterizer_option = click.option(
 ground_truth_option = click.option(
     "--ground-truth",
     metavar="FILE",
-    type=LocalPath(),
+    type=SourceLocation(),
     show_default="beside them",
     help="For COCO results.",
 )

@@ -68,7 +68,7 @@ def preview(
     rasterizer: Rasterizer,
     mapping: tuple[tuple[int, int], ...],
     image_folder: Path | str | None,
-    ground_truth: Path | None,
+    ground_truth: Path | str | None,
 ) -> None:
     """Draw images of a dataset with outlines of all instances.
 
