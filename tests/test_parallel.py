@@ -18,6 +18,7 @@ import dask
 import pytest
 from dask.callbacks import Callback
 
+import mtfast.cluster
 from mtfast import parallel
 from mtfast.errors import MtfastError, SourceError
 from mtfast.parallel import run_jobs
@@ -198,7 +199,7 @@ def clock(monkeypatch):
 
 
 def first_jobs(keys):
-    return [int(key.rpartition("-")[2]) for key in keys]
+    return [int(key.removeprefix("job-").split()[0]) for key in keys]
 
 
 def test_tasks_have_names(keys):
@@ -596,7 +597,7 @@ def test_leaving_waits_for_a_cluster(cluster):
 
 
 def test_a_cluster_that_loses_its_workers(cluster, monkeypatch):
-    monkeypatch.setattr(parallel, "WORKERLESS_SECONDS", 0.5)
+    monkeypatch.setattr(mtfast.cluster, "WORKERLESS_SECONDS", 0.5)
     monkeypatch.setattr(parallel, "POLL_SECONDS", 0.1)
 
     def lose():
@@ -607,7 +608,7 @@ def test_a_cluster_that_loses_its_workers(cluster, monkeypatch):
 
 
 def test_a_cluster_that_goes_away(cluster, monkeypatch):
-    monkeypatch.setattr(parallel, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(mtfast.cluster, "CONNECT_SECONDS", 1.0)
     with pytest.raises(MtfastError, match="has gone; expected it to stay"):
         run_all(square, range(1000), cluster.scheduler_address, cluster.close)
 

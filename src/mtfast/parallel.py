@@ -5,8 +5,8 @@
     jobs --> tasks of one or more jobs --> window of tasks under way --> results, as they come
 
 The window slides: whenever a task is done the next one starts, so a slow job delays no other. The
-only module that imports Dask. What is over in a moment needs no window, and :func:`map_threads` no
-Dask, which takes 0.2 s to import.
+only module that imports Dask, beside :mod:`mtfast.cluster`. What is over in a moment needs no
+window, and :func:`map_threads` no Dask, which takes 0.2 s to import.
 """
 
 from __future__ import annotations
@@ -16,27 +16,20 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import (
-    CancelledError,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-)
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from multiprocessing import get_context, parent_process
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
-from uuid import uuid4
 
+from mtfast.cluster import AHEAD, POLL_SECONDS, Cluster, Scheduler, check_cluster
 from mtfast.errors import MtfastError
 
-__all__ = ["check_scheduler", "map_threads", "n_cores", "run_jobs", "worker_processes"]
+__all__ = ["Scheduler", "check_scheduler", "map_threads", "n_cores", "run_jobs", "worker_processes"]
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -44,17 +37,11 @@ T = TypeVar("T")
 
 # The `get` of these modules runs a graph on this machine.
 LOCAL = {"threads": "dask.threaded", "processes": "dask.multiprocessing", "sync": "dask"}
-# Tasks in the window for each worker: one that runs, and one that is ready when it is done.
-AHEAD = 2
 # A task costs 0.2 ms on a thread and 1.5 ms on a process (2 cores, Dask 2026.8), so short jobs
 # share one.
 TASK_SECONDS = 0.05
 # Bounds the jobs and results that are in memory.
 MOST_PER_TASK = 64
-CONNECT_SECONDS = 10.0
-# How long a cluster may be without workers. A new one starts in seconds.
-WORKERLESS_SECONDS = 30.0
-POLL_SECONDS = 1.0
 # Items that a thread of `map_threads` takes at once: a hand-over costs 12 us (Python 3.11).
 MOST_AT_ONCE = 16
 
@@ -115,33 +102,27 @@ def map_threads(
         return [result for results in done for result in results]
 
 
-def check_scheduler(scheduler: str) -> None:
+def check_scheduler(scheduler: Scheduler) -> None:
     """Raise MtfastError unless jobs can be run on this scheduler.
 
     Parameters
     ----------
-    scheduler : str
-        "threads", "processes", "sync" or "tcp://HOST:PORT".
+    scheduler : str or distributed.Client
+        What runs the work: "threads", "processes", "sync", the address of a Dask scheduler
+        ("tcp://HOST:PORT" or "tls://HOST:PORT"), or a client of one.
 
     Raises
     ------
     MtfastError
-        If it is none of these, or an address and ``distributed`` is not installed.
+        If it is none of these; an address and ``distributed`` is not installed; or a client that is
+        closed or asynchronous.
 
     Examples
     --------
     >>> check_scheduler("threads")
     """
-    if scheduler not in LOCAL and not scheduler.startswith("tcp://"):
-        raise MtfastError(
-            f"scheduler {scheduler!r}; expected threads, processes, sync or tcp://HOST:PORT; "
-            f"pick one"
-        )
-    if scheduler not in LOCAL and find_spec("distributed") is None:
-        raise MtfastError(
-            "a Dask scheduler's address, but no 'distributed'; expected it to be installed; "
-            "run: pip install 'mtfast[distributed]'"
-        )
+    if not (isinstance(scheduler, str) and scheduler in LOCAL):
+        check_cluster(scheduler)
 
 
 @contextmanager
@@ -149,8 +130,9 @@ def run_jobs(
     function: Callable[[Job], Result],
     jobs: Sequence[Job],
     name: str = "job",
-    scheduler: str = "threads",
+    scheduler: Scheduler = "threads",
     workers: int | None = None,
+    title: Callable[[int], str] = "{:08d}".format,
 ) -> Iterator[Iterator[tuple[int, Result]]]:
     """Call a function for every job, and iterate over the results in order of completion.
 
@@ -165,11 +147,16 @@ def run_jobs(
         Only the jobs in the window are looked up; a job whose task ran out of time is looked up
         again.
     name : str
-        What a job does. A task is called "NAME-00000012" after the index of its first job.
-    scheduler : str
-        "threads", "processes", "sync" or "tcp://HOST:PORT".
+        What a job does, such as "write-shard".
+    scheduler : str or distributed.Client
+        What runs the work: "threads", "processes", "sync", the address of a Dask scheduler
+        ("tcp://HOST:PORT" or "tls://HOST:PORT"), or a client of one.
     workers : int, optional
         Processes, by default as many as there are cores; or threads, by default twice as many.
+        A cluster has as many as it has.
+    title : callable
+        Says what the job of an index is about; by default the index. Dask's dashboard calls a task
+        NAME-TITLE after its first job.
 
     Yields
     ------
@@ -191,7 +178,8 @@ def run_jobs(
     if workers is not None and workers < 1:
         raise MtfastError(f"{workers} workers; expected at least 1; leave it out for all cores")
     check_scheduler(scheduler)
-    with closing(_results(function, jobs, name, scheduler, workers)) as results:
+    open_pool = partial(_pool, scheduler, workers, len(jobs))
+    with closing(_results(function, jobs, open_pool, partial(_key, name, title))) as results:
         yield results
 
 
@@ -206,8 +194,9 @@ class _Outcome(NamedTuple):
 class _Pool(Protocol):
     """Where tasks run."""
 
-    window: int
-    """How many tasks may be under way or done without their outcome having been taken."""
+    @property
+    def window(self) -> int:
+        """How many tasks may be under way or done without their outcome having been taken."""
 
     def submit(self, key: str, task: Callable[[], _Outcome]) -> Any:
         """Start a task, or put it in line; return its future."""
@@ -227,23 +216,27 @@ class _Pool(Protocol):
 def _results(
     function: Callable[[Job], Result],
     jobs: Sequence[Job],
-    name: str,
-    scheduler: str,
-    workers: int | None,
+    open_pool: Callable[[], _Pool],
+    key: Callable[[range], str],
 ) -> Generator[tuple[int, Result]]:
     """Keep the window full, and yield the results of the tasks that are done."""
     plan = _Plan(len(jobs))
     under_way: dict[Any, range] = {}
     done: SimpleQueue[Any] = SimpleQueue()
-    with _pool(scheduler, workers, len(jobs)) as pool:
+    with open_pool() as pool:
         while plan or under_way:
             while plan and len(under_way) < pool.window:
                 numbers = plan.take()
                 task = partial(_run_task, function, [jobs[number] for number in numbers])
-                future = pool.submit(f"{name}-{numbers[0]:08d}", task)
+                future = pool.submit(key(numbers), task)
                 under_way[future] = numbers
                 future.add_done_callback(done.put)
-            future = _wait(done, pool)
+            try:
+                # On Windows Ctrl-C does not interrupt a wait that has no timeout.
+                future = done.get(timeout=POLL_SECONDS)
+            except Empty:
+                pool.expect_workers()
+                continue
             numbers = under_way.pop(future)
             outcome = pool.outcome(future)
             plan.learn(numbers, outcome)
@@ -252,13 +245,10 @@ def _results(
                 raise outcome.error
 
 
-def _wait(done: SimpleQueue[T], pool: _Pool) -> T:
-    # On Windows Ctrl-C does not interrupt a wait that has no timeout.
-    while True:
-        try:
-            return done.get(timeout=POLL_SECONDS)
-        except Empty:
-            pool.expect_workers()
+def _key(name: str, title: Callable[[int], str], numbers: range) -> str:
+    """Name a task after its jobs."""
+    more = f" and {len(numbers) - 1} more" if len(numbers) > 1 else ""
+    return f"{name}-{title(numbers[0])}{more}"
 
 
 def _run_task(function: Callable[[Job], Result], jobs: Sequence[Job]) -> _Outcome:
@@ -302,8 +292,10 @@ class _Plan:
         self._size = max(1, min(int(fitting), 2 * n_done, MOST_PER_TASK))
 
 
-def _pool(scheduler: str, workers: int | None, n_jobs: int) -> _Pool:
-    return _Local(scheduler, workers, n_jobs) if scheduler in LOCAL else _Cluster(scheduler)
+def _pool(scheduler: Scheduler, workers: int | None, n_jobs: int) -> _Pool:
+    if isinstance(scheduler, str) and scheduler in LOCAL:
+        return _Local(scheduler, workers, n_jobs)
+    return Cluster(scheduler)
 
 
 class _Local:
@@ -367,108 +359,6 @@ def _executors(scheduler: str, n: int) -> tuple[Executor, Executor]:
         return SynchronousExecutor(), SynchronousExecutor()
     workers = ThreadPoolExecutor(n) if scheduler == "threads" else worker_processes(n)
     return ThreadPoolExecutor(n), workers
-
-
-class _Cluster:
-    """The workers of a Dask scheduler, on this machine or on others."""
-
-    def __init__(self, address: str) -> None:
-        from distributed import Client
-
-        self._address = address
-        self._run = uuid4().hex
-        self._pending: set[Any] = set()
-        self._seen = time.monotonic()
-        try:
-            self._client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise MtfastError(
-                f"no Dask scheduler answers at {address}; expected one within "
-                f"{CONNECT_SECONDS:g} s; check the address"
-            ) from error
-        self.window = AHEAD * self._n_threads()
-
-    def __enter__(self) -> Self:
-        if not self.window:
-            self._client.close()
-            raise self._without_workers()
-        return self
-
-    def submit(self, key: str, task: Callable[[], _Outcome]) -> Any:
-        """Send a task; its key is unique, as the scheduler shares results by key."""
-        future = self._client.submit(task, key=f"{key}-{self._run}", pure=False)
-        self._pending.add(future)
-        return future
-
-    def outcome(self, future: Any) -> _Outcome:
-        """Return the outcome of a task that is done."""
-        from distributed import KilledWorker
-
-        self._pending.discard(future)
-        try:
-            return self._fetch(future)
-        except KilledWorker as error:
-            raise MtfastError(
-                f"a task killed every worker of the Dask scheduler at {self._address} that tried "
-                f"it, {error.allowed_failures + 1} in all; expected memory enough for it; see the "
-                f"workers' logs"
-            ) from error
-        except CancelledError as error:
-            raise self._without_scheduler() from error
-
-    def _fetch(self, future: Any) -> _Outcome:
-        # The outcome is kept by a worker. If that one is lost, another runs the task again.
-        while True:
-            try:
-                outcome: _Outcome = future.result(timeout=WORKERLESS_SECONDS)
-            except TimeoutError:
-                self.expect_workers()
-            else:
-                self._seen = time.monotonic()
-                return outcome
-
-    def expect_workers(self) -> None:
-        """Raise MtfastError if the scheduler has gone, or has had no workers for some time."""
-        if self._is_closed():
-            raise self._without_scheduler()
-        if self._n_threads():
-            self._seen = time.monotonic()
-        elif time.monotonic() - self._seen > WORKERLESS_SECONDS:
-            raise self._without_workers()
-
-    def __exit__(self, *error: object) -> None:
-        with closing(self._client):
-            # Cancelling does not wait for tasks that run. So all that were sent are completed.
-            for future in self._pending:
-                while not (future.done() or self._is_closed()):
-                    try:
-                        future.exception(timeout=POLL_SECONDS)
-                    except TimeoutError:
-                        if not self._n_threads():
-                            return
-
-    def _is_closed(self) -> bool:
-        # A client closes itself when it cannot reach the scheduler for CONNECT_SECONDS.
-        return bool(self._client.status == "closed")
-
-    def _n_threads(self) -> int:
-        try:
-            return sum(self._client.nthreads().values())
-        except (OSError, RuntimeError):
-            # The scheduler has gone, or the client closes at this moment.
-            return 0
-
-    def _without_scheduler(self) -> MtfastError:
-        return MtfastError(
-            f"the Dask scheduler at {self._address} has gone; expected it to stay until all jobs "
-            f"are done; start it again"
-        )
-
-    def _without_workers(self) -> MtfastError:
-        return MtfastError(
-            f"the Dask scheduler at {self._address} has no workers; expected at least one; "
-            f"start one with: dask worker {self._address}"
-        )
 
 
 def worker_processes(n: int) -> ProcessPoolExecutor:

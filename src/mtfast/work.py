@@ -17,7 +17,7 @@ import google_crc32c
 import msgspec
 import numpy as np
 
-from mtfast.parallel import run_jobs
+from mtfast.parallel import Scheduler, run_jobs
 from mtfast.version import installed_version
 
 __all__ = [
@@ -163,6 +163,14 @@ class Place(Protocol):
             If it cannot be written.
         """
 
+    def expect_here(self) -> None:
+        """Refuse to work where the place is not: a worker of a cluster may share no disk.
+
+        Raises
+        ------
+        MtfastError
+        """
+
     def recover(self, files: Mapping[str, FileSum]) -> bool:
         """Take over files of an earlier run, if all of them are as they were recorded.
 
@@ -279,8 +287,10 @@ class Work(ABC, Generic[PlaceT]):
         jobs: Sequence[Job],
         keys: Sequence[str],
         name: str,
-        scheduler: str = "threads",
+        scheduler: Scheduler = "threads",
         workers: int | None = None,
+        *,
+        title: Callable[[int], str] | None = None,
     ) -> Iterator[Iterator[tuple[int, Any]]]:
         """Do those jobs that no earlier run has done; see :func:`mtfast.parallel.run_jobs`.
 
@@ -291,8 +301,8 @@ class Work(ABC, Generic[PlaceT]):
         jobs : sequence
         keys : sequence of str
             What each job is called, in every run.
-        name, scheduler, workers
-            As there.
+        name, scheduler, workers, title
+            As there; by default the keys are titles.
 
         Yields
         ------
@@ -301,7 +311,8 @@ class Work(ABC, Generic[PlaceT]):
         """
         resume = partial(_resume, function, self.place)
         named = [(key, job, self.before.get(key)) for key, job in zip(keys, jobs, strict=True)]
-        with run_jobs(resume, named, name, scheduler, workers) as results:
+        title = title or keys.__getitem__
+        with run_jobs(resume, named, name, scheduler, workers, title) as results:
             yield self._recorded(results, keys)
 
     def _recorded(
@@ -316,6 +327,7 @@ def _resume(
     function: Callable[[Job], Made], place: Place, named: tuple[str, Job, Made | None]
 ) -> Made:
     key, job, before = named
+    place.expect_here()
     if before is not None and place.recover(before.files):
         return before._replace(was_there=True)
     made = function(job)

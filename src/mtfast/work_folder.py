@@ -19,6 +19,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import platform
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,6 +30,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from mtfast.addresses import Address
 from mtfast.atomic import (
     PARTIAL,
     check_new_folder,
@@ -58,6 +60,7 @@ from mtfast.work import (
 __all__ = [
     "FolderPlace",
     "WorkFolder",
+    "expect_shared",
     "has_work",
     "is_free",
     "is_moving",
@@ -94,6 +97,10 @@ class FolderPlace(NamedTuple):
     def write(self, key: str, parts: Iterable[bytes | memoryview]) -> FileSum:
         """Write a file into the content; its folder has to be there."""
         return write_parts(self.content / key, parts)
+
+    def expect_here(self) -> None:
+        """Refuse to work on a machine that does not see the run's folder."""
+        expect_shared(self.content.parent)
 
     def note(self, key: str, made: Made) -> None:
         """Do nothing: done.jsonl is written by one process, that of the run."""
@@ -152,6 +159,15 @@ class WorkFolder(Work[FolderPlace]):
         """Replace the plan that the next run is compared with."""
         write_file(self.folder / _PLAN, msgspec.json.encode(plan))
 
+    def sync(self) -> None:
+        """Put the content on the disk, when all jobs are done.
+
+        A worker that was killed has left the file that it was writing. Another has done its job.
+        """
+        for path in self.content.rglob(f"{PARTIAL}*"):
+            path.unlink()
+        sync_tree(self.content)
+
     def put(self, target: Path, last: str) -> None:
         """Give the content its place, when it is on the disk.
 
@@ -168,7 +184,7 @@ class WorkFolder(Work[FolderPlace]):
             If something has appeared there meanwhile.
         OSError
         """
-        sync_tree(self.content)
+        self.sync()
         if self.folder.parent == target:
             self._move_up(target, last)
             return
@@ -481,6 +497,30 @@ def refuse_taken(target: Path) -> None:
         raise MtfastError(
             f"{target} is not empty; expected an empty folder or a new name; "
             "choose another folder or remove this one"
+        )
+
+
+def expect_shared(path: Path | Address) -> None:
+    """Refuse to work on a machine that does not see a file or folder of the run.
+
+    Parameters
+    ----------
+    path : Path or Address
+        An address is the same everywhere.
+
+    Raises
+    ------
+    MtfastError
+
+    Examples
+    --------
+    >>> expect_shared(Path.cwd())
+    """
+    if isinstance(path, Path) and not path.exists():
+        raise MtfastError(
+            f"{path} is not there on {platform.node()}; expected the workers to share the disks of "
+            f"what is read and written with this machine; use such disks, addresses such as "
+            f"s3://bucket/set, or threads"
         )
 
 

@@ -345,7 +345,7 @@ scheduler_option = click.option(
     default="threads",
     show_default=True,
     metavar="NAME",
-    help="What runs the work: threads, processes, sync or tcp://HOST:PORT.",
+    help="What runs the work: threads, processes, sync, tcp:// or tls://HOST:PORT.",
 )
 workers_option = click.option(
     "--workers",

@@ -43,7 +43,7 @@ from mtfast.conversion.shard_jobs import (
 )
 from mtfast.errors import MtfastError, SourceError, one_of
 from mtfast.limits import max_file_bytes
-from mtfast.parallel import check_scheduler
+from mtfast.parallel import Scheduler, check_scheduler
 from mtfast.progress import Progress, shows_progress, track
 from mtfast.rles.rasterizers import Rasterizer
 from mtfast.sources import Source, SourcePath, open_source
@@ -74,7 +74,7 @@ def convert(
     decode_check: bool = False,
     crop_index: bool = False,
     orientation: Orientation | None = None,
-    scheduler: str = "threads",
+    scheduler: Scheduler = "threads",
     workers: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -120,8 +120,9 @@ def convert(
     orientation : {"stored", "shown"}, optional
         The frame that the masks are in, of images that have an EXIF orientation and one size as
         stored and as shown. Where the sizes differ that of the masks decides.
-    scheduler : str
-        "threads", "processes", "sync", or the address of a Dask scheduler, "tcp://HOST:PORT".
+    scheduler : str or distributed.Client
+        What runs the work: "threads", "processes", "sync", the address of a Dask scheduler
+        ("tcp://HOST:PORT" or "tls://HOST:PORT"), or a client of one.
     workers : int, optional
         Processes, by default as many as there are cores; or threads, by default twice as many,
         as they spend much of their time waiting for the disk.
@@ -244,7 +245,7 @@ def _write(
     source: Source,
     inputs: Sequence[SplitInput],
     options: Options,
-    scheduler: str,
+    scheduler: Scheduler,
     workers: int | None,
     progress: Progress | None,
 ) -> None:
@@ -263,7 +264,10 @@ def _write(
     with ThreadPoolExecutor(1) as aside:
         annotations = aside.submit(write_annotations, groups, inputs)
         keys = [key_of(shard) for shard in shards]
-        with work.run_jobs(write_shard, jobs, keys, "write-shard", scheduler, workers) as results:
+        title = [shard.title for shard in shards].__getitem__
+        with work.run_jobs(
+            write_shard, jobs, keys, "write-shard", scheduler, workers, title=title
+        ) as results:
             shown = track(results, "writing images", progress, sum(sizes), lambda r: sizes[r[0]])
             for number, result in shown:
                 shard, written = shards[number], Written(*result)

@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mtfast.addresses import Address
-from mtfast.atomic import move, sync_tree
+from mtfast.atomic import move
 from mtfast.errors import StoreError
-from mtfast.parallel import check_scheduler
+from mtfast.parallel import Scheduler, check_scheduler
 from mtfast.paths import refuse_link, target_path
 from mtfast.progress import Progress, shows_progress, track
 from mtfast.store import schema
 from mtfast.store.reading.store import Split, Store, open_store
+from mtfast.store.shard import plan
 from mtfast.store.writing.consolidated import consolidate
 from mtfast.store.writing.crop_index import IndexShard, declare, write_rows
 from mtfast.work import Made, Plan
@@ -42,7 +43,7 @@ def add_crop_index(
     store: Store | str | os.PathLike[str],
     *,
     overwrite: bool = False,
-    scheduler: str = "threads",
+    scheduler: Scheduler = "threads",
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[IndexedSplit, ...]:
@@ -56,8 +57,9 @@ def add_crop_index(
     store : Store or path-like
     overwrite : bool
         Replace an index that is there; otherwise such a split is left alone.
-    scheduler : str
-        "threads", "processes", "sync", or the address of a Dask scheduler, "tcp://HOST:PORT".
+    scheduler : str or distributed.Client
+        What runs the work: "threads", "processes", "sync", the address of a Dask scheduler
+        ("tcp://HOST:PORT" or "tls://HOST:PORT"), or a client of one.
     workers : int, optional
         Processes, by default as many as there are cores; or threads, by default twice as many.
     progress : bool or callable, optional
@@ -107,7 +109,7 @@ def add_crop_index(
         error=StoreError,
     ) as work:
         found = [_index_split(split, work, scheduler, workers, progress) for split in splits]
-        sync_tree(work.content)
+        work.sync()
         for split in splits:
             made, place = work.content / split.name, path / split.name / schema.CROP_GROUP
             _put(made, place, work.folder / f"replaced-{secrets.token_hex(4)}")
@@ -156,7 +158,7 @@ class _Job:
 def _index_split(
     split: Split,
     work: WorkFolder,
-    scheduler: str,
+    scheduler: Scheduler,
     workers: int | None,
     progress: Progress | None,
 ) -> IndexedSplit:
@@ -168,11 +170,15 @@ def _index_split(
     made = work.content / split.name
     parent = zarr.open_group(NewFolder(work.content), mode="a")
     declare(parent, split.name, n_images, split.mask_chunk, slots)
-    jobs = [_Job(split, work.place, number, slots) for number in range(-(-n_images // slots))]
+    shards = plan({split.name: n_images}, slots)
+    jobs = [_Job(split, work.place, shard.number, slots) for shard in shards]
     keys = [f"{split.name}/{job.number}" for job in jobs]
     rows = np.zeros((n_images, 2), np.int64)
     what = f"indexing images of {split.name}"
-    with work.run_jobs(_index_shard, jobs, keys, "index-shard", scheduler, workers) as results:
+    title = [shard.title for shard in shards].__getitem__
+    with work.run_jobs(
+        _index_shard, jobs, keys, "index-shard", scheduler, workers, title=title
+    ) as results:
         indexed = track(results, what, progress, n_images, lambda r: len(r[1]))
         for number, of_shard in indexed:
             rows[number * slots : (number + 1) * slots] = of_shard

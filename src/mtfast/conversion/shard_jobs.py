@@ -21,6 +21,7 @@ from mtfast.store.writing.crop_index import IndexShard
 from mtfast.store.writing.masks import mask_chunks
 from mtfast.table import RunTable
 from mtfast.work import FileSum, Made, Place
+from mtfast.work_folder import expect_shared
 
 __all__ = [
     "ALL_COLUMNS",
@@ -167,6 +168,7 @@ def write_shard(job: ShardJob) -> Made:
 
 def _write_files(job: ShardJob, source: Source, slots: int, written: Written) -> dict[str, FileSum]:
     """Write the shard of image files, and those of their crop index if there is to be one."""
+    expect_shared(source.path)
     written.columns.update((name, []) for name in _FILE_COLUMNS)
     piece = file_chunk(job.longest)
     n_pieces = -(-job.longest // piece)

@@ -33,7 +33,7 @@ from mtfast.export.tiff_stack import TiffStack
 from mtfast.export.zarr_arrays import ZarrArrays
 from mtfast.painting.mask_kinds import Kind, Selection
 from mtfast.painting.overlap import Overlap
-from mtfast.parallel import check_scheduler, run_jobs
+from mtfast.parallel import Scheduler, check_scheduler, run_jobs
 from mtfast.paths import refuse_link, target_path
 from mtfast.progress import Progress, shows_progress, track
 from mtfast.store import schema
@@ -88,7 +88,7 @@ def export_masks(
     palette: bool = False,
     file_per_image: bool = False,
     pixel_size: float | None = None,
-    scheduler: str = "threads",
+    scheduler: Scheduler = "threads",
     workers: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -133,8 +133,9 @@ def export_masks(
         "tiff" only: files OUT/SPLIT_KIND_masks/STEM.tif.
     pixel_size : float, optional
         "tiff" only: width of a pixel in micrometres, 0.0001 to 100,000, which viewers then show.
-    scheduler : str
-        "threads", "processes", "sync", or the address of a Dask scheduler, "tcp://HOST:PORT".
+    scheduler : str or distributed.Client
+        What runs the work: "threads", "processes", "sync", the address of a Dask scheduler
+        ("tcp://HOST:PORT" or "tls://HOST:PORT"), or a client of one.
     workers : int, optional
         Processes, by default as many as there are cores; or threads, by default twice as many.
     overwrite : bool
@@ -298,11 +299,16 @@ def _write(
     splits: Sequence[MaskSplit],
     selection: Selection,
     mask_format: MaskFormat,
-    scheduler: str,
+    scheduler: Scheduler,
     workers: int | None,
     progress: Progress | None,
 ) -> int:
     """Stage all masks that are not there; return how many that were."""
+    shards = [
+        (split, shard)
+        for split in splits
+        for shard in plan({split.name: split.table.n_images}, schema.SHARD)
+    ]
     batches = [
         MaskBatch(
             stage=stage,
@@ -315,12 +321,12 @@ def _write(
             dtype=split.dtype.name,
             largest=split.largest,
         )
-        for split in splits
-        for shard in plan({split.name: split.table.n_images}, schema.SHARD)
+        for split, shard in shards
     ]
     sizes = [batch.n_images for batch in batches]
     n_written = dict.fromkeys((split.name for split in splits), 0)
-    with run_jobs(mask_format.write, batches, "write-masks", scheduler, workers) as results:
+    write, title = partial(_write_batch, mask_format), lambda number: shards[number][1].title
+    with run_jobs(write, batches, "write-masks", scheduler, workers, title) as results:
         written = track(results, "writing masks", progress, sum(sizes), lambda r: sizes[r[0]])
         for number, n in written:
             n_written[batches[number].split] += n
@@ -329,3 +335,8 @@ def _write(
         if mask_format.finish_split(stage, split):
             n_written[split.name] = 0
     return sum(n_written.values())
+
+
+def _write_batch(mask_format: MaskFormat, batch: MaskBatch) -> int:
+    batch.stage.place.expect_here()
+    return mask_format.write(batch)

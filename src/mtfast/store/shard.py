@@ -51,6 +51,11 @@ class Shard(NamedTuple):
     start: int
     stop: int
 
+    @property
+    def title(self) -> str:
+        """What a person calls it: "train 12 (images 768..831)"."""
+        return f"{self.split} {self.number} (images {self.start}..{self.stop - 1})"
+
 
 def plan(n_images: Mapping[str, int], shard: int) -> tuple[Shard, ...]:
     """Cut the images of every split into shards.
