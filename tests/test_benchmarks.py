@@ -35,9 +35,11 @@ from benchmarks import (
     ratios,
     remote_store,
     scaling,
+    scheduling,
     startup,
     table,
 )
+from mtfast import parallel
 
 MODULES = [m.name for m in pkgutil.iter_modules(benchmarks.__path__, "benchmarks.")]
 CLASSES = [
@@ -302,6 +304,19 @@ def test_polygons_are_measured(cache, capsys):
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert len(rows) == 8
     assert all(row.count("|") == 8 for row in rows)
+
+
+def test_scheduling_is_measured(monkeypatch):
+    pytest.importorskip("distributed", reason="Dask's clusters are the extra 'distributed'")
+    monkeypatch.setattr(parallel, "MOST_PER_TASK", parallel.MOST_PER_TASK)
+    kinds = {(case.scheduler, case.own_tasks) for case in scheduling.cases((5,), 5)}
+    assert kinds == {*product(scheduling.SCHEDULERS, (False, True))}
+    case = scheduling.Case("cluster", 5, own_tasks=True, n_bytes=10)
+    with scheduling.cluster(1) as address:
+        cost = scheduling.run(case, address)
+    assert cost.n_tasks == 5
+    assert cost.seconds > 0
+    assert scheduling.row(case, cost)[:3] == ("cluster", "5", "5 of their own, 10 B each")
 
 
 def test_loaders_are_measured(tmp_path):
