@@ -106,7 +106,7 @@ def unlink_words(app: Sphinx, doctree: nodes.document) -> None:
             reference.replace_self(reference.children)
     # Nor do addresses that stand for others, such as tcp://HOST:PORT, lead anywhere.
     for reference in list(doctree.findall(nodes.reference)):
-        if reference.get("refuri", "").startswith(("tcp:", "s3:")):
+        if reference.get("refuri", "").startswith(("tcp:", "tls:", "s3:")):
             reference.replace_self(reference.children)
 
 
