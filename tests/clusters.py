@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 SECONDS = 60.0
@@ -24,10 +25,19 @@ class Cluster:
     n_workers : int
     first : Path, optional
         Where workers look for modules first.
+    around : sequence of str
+        What the line that starts a worker begins with.
     """
 
-    def __init__(self, folder: Path, n_workers: int = 2, first: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        n_workers: int = 2,
+        first: Path | None = None,
+        around: Sequence[str] = (),
+    ) -> None:
         self._folder, self._paths = folder, [str(first or TESTS), str(TESTS)]
+        self._around = {"scheduler": (), "worker": around}
         self._contact = folder / "scheduler.json"
         self.workers: list[subprocess.Popen[bytes]] = []
         self.scheduler = self._start("scheduler", "--host", "tcp://127.0.0.1", "--port", "0")
@@ -40,7 +50,7 @@ class Cluster:
         paths = os.pathsep.join([*self._paths, os.environ.get("PYTHONPATH", "")])
         with (self._folder / f"{what}-{len(self.workers)}.log").open("wb") as log:
             return subprocess.Popen(
-                [*line, "--no-dashboard", *options],
+                [*self._around[what], *line, "--no-dashboard", *options],
                 stdout=log,
                 stderr=log,
                 env=os.environ | {"PYTHONPATH": paths},

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import random
 import select
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import dask
@@ -27,6 +29,7 @@ from mtfast.conversion.crop_index import add_crop_index
 from mtfast.errors import MtfastError
 from mtfast.export.masks import export_masks
 from mtfast.parallel import check_scheduler, run_jobs
+from mtfast.remote import objects_at
 from mtfast.store.shard import Shard
 from mtfast.work_folder import Plan, unfinished, working
 
@@ -309,6 +312,36 @@ def test_workers_that_do_not_see_the_images(in_process, damaged, tmp_path):
     with distributed.Client(in_process) as client, pytest.raises(MtfastError) as caught:
         convert(damaged, tmp_path / "out", scheduler=client, progress=hide)
     assert f"{damaged} is not there on" in str(caught.value)
+
+
+def hiding(*folders: Path) -> list[str]:
+    """Return the start of a line whose command does not see what is in some folders."""
+    mounts = " && ".join(f"mount -t tmpfs none {shlex.quote(str(path))}" for path in folders)
+    line = ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*line, "true"], check=False, capture_output=True).returncode
+    ):
+        pytest.skip("the system lets nobody else's mounts differ")
+    return line
+
+
+def test_workers_that_share_no_disk(tiny_set, bucket, tmp_path):
+    """They are refused on a disk, and write to object storage what a disk would hold."""
+    here, theirs = tmp_path / "here", tmp_path / "theirs"
+    here.mkdir()
+    theirs.mkdir()
+    away = Cluster(theirs, 1, around=hiding(here, tiny_set.parent))
+    try:
+        with pytest.raises(MtfastError, match="is not there on"):
+            convert(tiny_set, here / "refused", images=False, scheduler=away.address)
+        made = convert(tiny_set, f"{bucket}/out", images=False, scheduler=away.address)
+    finally:
+        away.stop()
+    convert(tiny_set, here / "out", images=False)
+    objects = objects_at(made)
+    found = {key: sha256(objects.read(key)).hexdigest() for key, _ in objects.walk()}
+    assert found == digest(here / "out")
 
 
 # --- clients
