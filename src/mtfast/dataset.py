@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from mtfast.addresses import Address, locate
-from mtfast.errors import SourceError, SourceNameError, no_such
+from mtfast.errors import RefusedError, SourceError, SourceNameError, no_such
 from mtfast.remote import objects_at
 from mtfast.rles.rasterizers import RASTERIZERS
 from mtfast.sources import Source, open_source, refusal_of_store
@@ -37,10 +37,11 @@ __all__ = [
     "open_dataset",
 ]
 
-DatasetLike = str | os.PathLike[str] | Source | Store
-"""What stands for a dataset: its path, or an opened source or store."""
+DatasetLike = str | os.PathLike[str] | Address | Source | Store
+"""What stands for a dataset: its path or address, or an opened source or store."""
 
 _METADATA = "zarr.json"
+_FILES = (".zip", ".json", ".json.gz")
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,7 @@ def open_dataset(dataset: DatasetLike) -> DatasetView:
     place = locate(dataset)
     if is_store(place):
         return _view_of_store(open_store(place), place)
-    return _view_of_source(open_source(dataset), place)
+    return _view_of_source(open_source(place), place)
 
 
 def expect_source(source: DatasetLike) -> Source:
@@ -243,7 +244,7 @@ def expect_source(source: DatasetLike) -> Source:
     place = source.path if isinstance(source, Store) else locate(source)
     if is_store(place):
         raise SourceError(refusal_of_store(place))
-    return open_source(place if isinstance(place, Path) else str(place))
+    return open_source(place)
 
 
 def is_store(place: Path | Address) -> bool:
@@ -264,9 +265,13 @@ def is_store(place: Path | Address) -> bool:
         If the storage does not answer.
     """
     if isinstance(place, Address):
+        objects = objects_at(place)
+        if place.name.lower().endswith(_FILES):
+            return False
         try:
-            objects_at(place).stat(_METADATA)
-        except FileNotFoundError:
+            objects.stat(_METADATA)
+        except (FileNotFoundError, RefusedError):
+            # Storage that may not be listed refuses what is not there.
             return False
         return True
     return (place / _METADATA).is_file()

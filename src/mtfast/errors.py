@@ -34,6 +34,10 @@ class RemoteError(MtfastError):
     """Storage elsewhere that does not answer, refuses, or has sent something else."""
 
 
+class RefusedError(RemoteError):
+    """Storage elsewhere that does not let this user do it."""
+
+
 class _NameError(KeyError):
     # That of KeyError returns the repr of the message.
     __str__ = Exception.__str__

@@ -18,6 +18,7 @@ __all__ = [
     "check_pixels",
     "max_file_bytes",
     "max_pixels",
+    "max_unpacked_bytes",
 ]
 
 MAX_PIXELS = "MTFAST_MAX_PIXELS"
@@ -28,6 +29,11 @@ MAX_JSON_BYTES = 1 << 35
 
 MAX_LIST_BYTES = 1 << 28
 """Of a file of names: 42,000 of them take 2 MB."""
+
+# Of a packed file: so many bytes unpacked, or so many for each of its own. COCO's own files take 4
+# to 6, those with indents 20; deflate can make 1032 of one.
+_UNPACKED = 1 << 27
+_UNPACKED_A_BYTE = 50
 
 # 1.5 GiB of RGB, 23,170 pixels a side.
 _MOST = 1 << 29
@@ -78,6 +84,26 @@ def max_file_bytes() -> int:
     4362076160
     """
     return _BYTES_A_PIXEL * max_pixels() + _EXTRA_BYTES
+
+
+def max_unpacked_bytes(n_packed: int) -> int:
+    """Return how long what is in a packed file may be.
+
+    Parameters
+    ----------
+    n_packed : int
+        Bytes of the packed file.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> max_unpacked_bytes(1000)
+    134217728
+    """
+    return max(_UNPACKED, _UNPACKED_A_BYTE * n_packed)
 
 
 def check_pixels(

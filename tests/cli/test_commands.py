@@ -207,7 +207,7 @@ def test_demo_notices_a_difference(small_set, tmp_path, monkeypatch):
             "mtfast: error: --validation and",
         ),
         (["derive", ".", "x", "--validation", ".1", "--split", "a"], ".*; leave out --split"),
-        (["derive", "s3://bucket/set", "x", "--min-area", "3"], "mtfast: error: s3:.* is an addr"),
+        (["derive", "none://host/set", "x", "--min-area", "3"], "mtfast: error: none:.* begins wi"),
         (["derive", ".", "s3://bucket/set", "--merge", "."], "mtfast: error: s3:.* is an address"),
         (["doctor", "none://host/set"], "mtfast: error: none://host/set begins with none://; exp"),
         (

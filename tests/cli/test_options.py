@@ -10,6 +10,7 @@ import sys
 import types
 import typing
 from importlib import import_module
+from pathlib import Path
 
 import click
 import pytest
@@ -182,12 +183,8 @@ def test_every_option_says_what_it_does():
 
 
 ADDRESSES = [
-    ("check", [".", "--repair", "s3://bucket/set"]),
-    ("convert", ["s3://bucket/set", "a.zarr"]),
     ("demo", ["s3://bucket/demo"]),
-    ("derive", ["s3://bucket/set", "a", "--min-area", "3"]),
     ("derive", [".", "s3://bucket/a", "--min-area", "3"]),
-    ("derive", [".", "a", "--merge", "s3://bucket/b"]),
     ("export", [".", "s3://bucket/a"]),
     ("fetch", ["Real_WS2", "s3://bucket/sets"]),
     ("index", ["s3://bucket/set.zarr"]),
@@ -197,7 +194,6 @@ ADDRESSES = [
     ("preview", [".", "s3://bucket/a.png"]),
     ("preview", [".", "-o", "s3://bucket/a.png"]),
     ("synth", ["s3://bucket/a"]),
-    ("verify", ["ftp://host/set"]),
     ("verify", [".", "--picture", "s3://bucket/a.png"]),
 ]
 
@@ -215,32 +211,39 @@ def test_addresses_are_refused_in_one_line(tmp_path, monkeypatch, command, argum
     assert not list(tmp_path.iterdir())
 
 
-READ = [
+SOURCES = [
     ("bench", ["none://host/set.zarr"]),
     ("check", ["none://host/set.zarr"]),
     ("convert", [".", "none://host/a.zarr"]),
+    ("convert", ["none://host/set", "a.zarr"]),
+    ("convert", ["a.json", "a.zarr", "--image-folder", "none://host/images"]),
+    ("convert", ["train=a.json", "test=none://host/test.json", "a.zarr"]),
+    ("derive", ["none://host/set", "a", "--min-area", "3"]),
+    ("derive", ["a.json", "a", "--merge", "none://host/b"]),
     ("doctor", ["none://host/set"]),
     ("export", ["none://host/set", "a"]),
     ("info", ["none://host/set"]),
     ("masks", ["none://host/set", "a"]),
     ("preview", ["none://host/set", "a.png"]),
+    ("verify", ["none://host/set"]),
 ]
 
 
-@pytest.mark.parametrize(("command", "arguments"), READ)
-def test_addresses_that_nothing_reads_are_refused_in_one_line(
+@pytest.mark.parametrize(("command", "arguments"), SOURCES)
+def test_sources_that_nothing_reads_are_refused_in_one_line(
     tmp_path, monkeypatch, command, arguments
 ):
     monkeypatch.chdir(tmp_path)
+    Path("a.json").write_text('{"images": [], "annotations": [], "categories": []}')
     status, said, errors = invoke(command, *arguments)
-    (address,) = [a for a in arguments if "://" in a]
+    (address,) = [a.partition("test=")[2] or a for a in arguments if "://" in a]
     assert (status, said) == (2, "")
     assert re.fullmatch(rf"mtfast: error: {address} begins with none://; expected .*\n", errors)
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_every_command_with_a_path_is_asked_for_an_address():
-    assert {command for command, _ in ADDRESSES + READ} == set(cli.commands)
+    assert {command for command, _ in ADDRESSES + SOURCES} == set(cli.commands)
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mtfast.addresses import Address
+from mtfast.addresses import locate
 from mtfast.checking.derive import put
 from mtfast.checking.examine import Examined, ShardName
 from mtfast.checking.metadata import Metadata, file_of, read_metadata
 from mtfast.checking.readers import SplitReaders
 from mtfast.conversion.parts import PartsOfStore
 from mtfast.errors import SourceError, StoreError
-from mtfast.paths import local_path
 from mtfast.progress import Progress
 from mtfast.rles.rasterizers import RASTERIZERS, Rasterizer
 from mtfast.sources import Source, SourcePath, open_source
@@ -91,8 +90,8 @@ def open_reference(
         return CopyOfStore(local_path(str(given.path)))
     if not isinstance(given, str | os.PathLike):
         return Dataset(given, workers, progress)
-    path = local_path(given)
-    if (path / "zarr.json").exists():
+    path = locate(given)
+    if isinstance(path, Path) and (path / "zarr.json").exists():
         return CopyOfStore(path.absolute())
     # A path that leads nowhere is told before the work, which may not come to need it.
     open_source(path)

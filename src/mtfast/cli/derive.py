@@ -15,7 +15,7 @@ from mtfast.cli.options import (
     splits_option,
 )
 from mtfast.cli.output import show_progress, tell
-from mtfast.cli.values import Choice, LocalPath, NewFolder
+from mtfast.cli.values import Choice, NewFolder, SourceLocation
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("src", type=LocalPath())
+@click.argument("src", type=SourceLocation())
 @click.argument("out", type=NewFolder())
 @click.option(
     "--min-area",
@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     "--merge",
     multiple=True,
     metavar="OTHER",
-    type=LocalPath(),
+    type=SourceLocation(),
     help="Merge the set OTHER into it, ids renumbered; repeatable.",
 )
 @click.option(
@@ -88,7 +88,7 @@ if TYPE_CHECKING:
 @rasterizer_option
 @ground_truth_option
 def derive(
-    src: Path,
+    src: Path | str,
     out: Path,
     min_areas: tuple[int, ...],
     max_categories: tuple[int, ...],
@@ -97,7 +97,7 @@ def derive(
     before: tuple[str, ...],
     splits: tuple[str, ...],
     validation: float | None,
-    merge: tuple[Path, ...],
+    merge: tuple[Path | str, ...],
     seed: int,
     images: str,
     bad: Policy,

@@ -45,7 +45,7 @@ STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 def doctor(
     src: tuple[str, ...],
     splits: tuple[str, ...],
-    image_folder: Path | None,
+    image_folder: Path | str | None,
     rasterizer: Rasterizer,
     ground_truth: Path | str | None,
     images: ImagesOption,

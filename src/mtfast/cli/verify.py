@@ -21,7 +21,7 @@ from mtfast.cli.options import (
 )
 from mtfast.cli.output import echo_json, show_progress, tell
 from mtfast.cli.tables import NumberTable, make_console, show, text_of
-from mtfast.cli.values import LocalPath
+from mtfast.cli.values import LocalPath, SourceLocation
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ MOST_PAIRS = 3
 
 
 @click.command()
-@click.argument("src", type=LocalPath())
+@click.argument("src", type=SourceLocation())
 @splits_option
 @variant_option
 @min_area_option
@@ -58,7 +58,7 @@ MOST_PAIRS = 3
 @workers_option
 @json_option
 def verify(
-    src: Path,
+    src: Path | str,
     splits: tuple[str, ...],
     variant: str | None,
     min_area: float | None,

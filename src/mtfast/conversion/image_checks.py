@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Literal, NamedTuple
 
 from mtfast import image_files
-from mtfast.errors import MtfastError, SourceError
+from mtfast.errors import MtfastError, RemoteError, SourceError
 from mtfast.image_files import ImageHeader, read_header, shown_size
 from mtfast.parallel import run_jobs
 from mtfast.progress import Progress, track
@@ -119,6 +119,9 @@ def read_image(source: Source, split: str, name: str) -> bytes:
     except OSError as error:
         words = f"{name} cannot be read: {error.strerror or error}"
         raise BadImageError("unreadable image", words) from error
+    except RemoteError:
+        # It is not the image that is bad.
+        raise
     except MtfastError as error:
         there = source.find_image(split, name) is not None
         kind = "unreadable image" if there else "image without file"

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, BinaryIO
 
 from mtfast.addresses import WEB, Address
-from mtfast.errors import RemoteError
+from mtfast.errors import RefusedError, RemoteError
 from mtfast.remote.objects import Stat
 from mtfast.remote.relay import keep_in_forks, relayed
 from mtfast.version import installed_version
@@ -204,7 +204,7 @@ class BucketObjects:
             kind = FileNotFoundError if isinstance(error, FileNotFoundError) else FileExistsError
             raise kind(str(where)) from error
         except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise RemoteError(
+            raise RefusedError(
                 f"{where} is refused ({_reason(error)}); expected the right to use it; check "
                 f"{_CREDENTIALS.get(self.address.scheme, 'the user and password')}"
             ) from error

@@ -14,7 +14,7 @@ from pathlib import Path
 from mtfast.addresses import Address
 from mtfast.arguments import as_integer
 from mtfast.errors import MtfastError, SourceError, one_of
-from mtfast.paths import advice_for, is_name, local_path
+from mtfast.paths import is_name
 from mtfast.rles.rasterizers import Rasterizer, expect_rasterizer
 from mtfast.sources.bad_records import BadRecords, Policy
 from mtfast.sources.coco.foreign import foreign_message
@@ -26,7 +26,7 @@ from mtfast.sources.drawn.label_studio import FORMAT as LABEL_STUDIO
 from mtfast.sources.drawn.label_studio import find_label_studio, open_label_studio
 from mtfast.sources.drawn.labelme import FORMAT as LABELME
 from mtfast.sources.drawn.labelme import find_labelme, open_labelme
-from mtfast.sources.files import FileTree, Folder
+from mtfast.sources.files import FileTree
 from mtfast.sources.foreign import name_file, name_folder
 from mtfast.sources.formats.class_maps import find_class_maps, find_listed_maps
 from mtfast.sources.formats.panoptic import find_panoptic, open_panoptic
@@ -37,12 +37,13 @@ from mtfast.sources.images_only import find_images
 from mtfast.sources.label_png import IMAGES, MASKS, find_label_png
 from mtfast.sources.maskterial import ANNOTATION_FOLDERS, find_maskterial, no_annotation_file
 from mtfast.sources.source import SetNames, Source
+from mtfast.sources.trees.places import folder_at, place_of
 from mtfast.splits import SplitMapping
 
 __all__ = ["BadRecords", "SetNames", "Source", "SourcePath", "open_source", "refusal_of_store"]
 
-SourcePath = str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]
-"""A path, or the COCO file of each split."""
+SourcePath = str | os.PathLike[str] | Address | Mapping[str, str | os.PathLike[str] | Address]
+"""A path or an address, or the COCO file of each split."""
 
 # Each is asked in turn whether a folder has its layout; None means that it has not.
 _FOLDERS: tuple[Callable[[FileTree], Source | None], ...] = (
@@ -63,10 +64,10 @@ _FOLDERS: tuple[Callable[[FileTree], Source | None], ...] = (
 
 def open_source(
     path: SourcePath,
-    image_folder: str | os.PathLike[str] | None = None,
+    image_folder: str | os.PathLike[str] | Address | None = None,
     *,
-    images: str | os.PathLike[str] | None = None,
-    ground_truth: str | os.PathLike[str] | None = None,
+    images: str | os.PathLike[str] | Address | None = None,
+    ground_truth: str | os.PathLike[str] | Address | None = None,
     bad: Policy = "refuse",
     mapping: Mapping[int, int] | None = None,
     rasterizer: Rasterizer = "pycocotools",
@@ -84,10 +85,12 @@ def open_source(
         (docs/how-to/formats.md), a folder with ``images/`` and ``instance_masks/``, which may have
         a folder for each material, or a folder of images alone. Several COCO files are given as a
         mapping of splits to paths. The page of a TIFF stack is an image called ``stack.tif[3]``,
-        counted from 0.
+        counted from 0. A zip of a dataset is read as it is, and so is what lies in it:
+        ``sets.zip/Graphene``. An address leads to the same on a web server, ``https://…``, or in a
+        bucket: ``s3://…``, ``gs://…``, ``az://…``.
     image_folder : str or path-like, optional
-        The folder of the images of a COCO file or an export of Label Studio, or of a folder with
-        one alone, if they are not beside it.
+        The folder or zip of the images of a COCO file or an export of Label Studio, or of a folder
+        with one alone, if they are not beside it.
     images : str or path-like, optional
         The older name of ``image_folder``.
     ground_truth : str or path-like, optional
@@ -114,8 +117,10 @@ def open_source(
     ------
     SourceError
         If there is nothing at that path, or no dataset of a known layout.
+    RemoteError
+        If storage elsewhere does not answer, or refuses.
     MtfastError
-        If a path is an address such as ``s3://…``, or an option has no such value.
+        If nothing reads such an address, or an option has no such value.
 
     Examples
     --------
@@ -136,8 +141,8 @@ def open_source(
     folder = image_folder or images
     source = _open(
         path,
-        Folder(local_path(folder).absolute()) if folder else None,
-        _place(ground_truth) if ground_truth else None,
+        folder_at(folder) if folder else None,
+        place_of(ground_truth) if ground_truth else None,
     )
     for split in source.splits:
         if not is_name(split):
@@ -153,7 +158,7 @@ def _open(given: SourcePath, images: FileTree | None, truth: tuple[FileTree, str
         raise SourceError(f"{given!r:.100}, open already; expected a path; give that of a dataset")
     if isinstance(given, Mapping):
         return open_coco_files(_json_files(given), images)
-    files, file = _place(given)
+    files, file = place_of(given)
     if file:
         return _open_file(files, file, images, truth)
     if images is not None:
@@ -199,17 +204,6 @@ def _only_coco(files: FileTree, images: FileTree) -> Source:
     )
 
 
-def _place(given: str | os.PathLike[str]) -> tuple[FileTree, str]:
-    """Return the tree of a folder and "", or of the folder that a file is in and its name."""
-    path = local_path(given).absolute()
-    if not path.exists():
-        raise SourceError(
-            f"no such file or folder: {path}; expected a folder with a dataset or a COCO .json "
-            f"file; {advice_for(path)}"
-        )
-    return (Folder(path.parent), path.name) if path.is_file() else (Folder(path), "")
-
-
 def _format_of(files: FileTree, name: str) -> str | None:
     """Name the format of a JSON file; None if it is unknown. Other files are refused."""
     if not is_json(name):
@@ -226,7 +220,7 @@ def _expect_coco(what: str | None, name: str) -> None:
 
 
 def _json_files(
-    given: Mapping[str, str | os.PathLike[str]],
+    given: Mapping[str, str | os.PathLike[str] | Address],
 ) -> dict[str, tuple[FileTree, str]]:
     if not given:
         raise MtfastError("no split; expected the COCO file of at least one; give a path")
@@ -235,7 +229,7 @@ def _json_files(
             raise MtfastError(
                 f"a split called {split!r}; expected a name that can be a folder; choose another"
             )
-    places = {split: _place(path) for split, path in given.items()}
+    places = {split: place_of(path) for split, path in given.items()}
     for split, (files, file) in places.items():
         if not file:
             raise SourceError(

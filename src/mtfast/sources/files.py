@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -20,7 +20,7 @@ from mtfast.errors import SourceError, counted
 from mtfast.limits import MAX_JSON_BYTES
 from mtfast.paths import is_reserved, open_regular
 
-__all__ = ["FileTree", "Folder", "expect_length", "unreadable"]
+__all__ = ["FileTree", "Folder", "expect_length", "too_long", "unreadable"]
 
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,11 @@ class FileTree(ABC):
     out of the tree. Names that start with a dot (".DS_Store", and the "._x.jpg" that macOS leaves
     behind) are not listed.
     """
+
+    @property
+    def lists(self) -> bool:
+        """Whether folders are listed; otherwise files are looked for one by one."""
+        return True
 
     @property
     @abstractmethod
@@ -241,6 +246,37 @@ class FileTree(ABC):
         SourceError
             If it cannot be read, or is longer.
         """
+        return self._read(_inside(path), most)
+
+    def whole(self, path: str) -> BinaryIO:
+        """Open a file of which all is read, some of it more than once.
+
+        Parameters
+        ----------
+        path : str
+
+        Returns
+        -------
+        binary file
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        SourceError
+            If it cannot be read.
+        """
+        return self.open(path)
+
+    def look_at(self, paths: Iterable[str]) -> None:  # noqa: B027 - most need not
+        """Learn of many files at once what :meth:`exists` and :meth:`stamp` are asked next.
+
+        Parameters
+        ----------
+        paths : iterable of str
+        """
+
+    def _read(self, path: str, most: int) -> bytes:
         with self.open(path) as file:
             expect_length(file, path, most)
             try:
@@ -410,10 +446,25 @@ def expect_length(file: BinaryIO, path: str, most: int) -> None:
     n_bytes = file.seek(0, os.SEEK_END)
     file.seek(0)
     if n_bytes > most:
-        raise SourceError(
-            f"{path} has {n_bytes:,} bytes; expected at most {most:,}; check that it is the right "
-            f"file"
-        )
+        raise too_long(path, n_bytes, most)
+
+
+def too_long(path: str, n_bytes: int, most: int) -> SourceError:
+    """Return the error for a file that is longer than what is read.
+
+    Parameters
+    ----------
+    path : str
+    n_bytes, most : int
+        Bytes that it has and that it may have.
+
+    Returns
+    -------
+    SourceError
+    """
+    return SourceError(
+        f"{path} has {n_bytes:,} bytes; expected at most {most:,}; check that it is the right file"
+    )
 
 
 def _is_unicode(name: str) -> bool:

@@ -24,8 +24,8 @@ _FILES = (
     ((".geojson", ".ndjson", ".jsonl"), "GeoJSON or JSON lines", _COCO),
     ((".csv", ".tsv", ".txt"), "a table or a text", _COCO),
     (
-        (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"),
-        "an archive",
+        (".tar", ".gz", ".tgz", ".7z", ".rar"),
+        "an archive that is no zip",
         "unpack it, and give the path of its folder",
     ),
     (

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from mtfast.errors import MtfastError, SourceError
+from mtfast.errors import MtfastError, RemoteError, SourceError
 from mtfast.image_files import cut_page
 from mtfast.limits import max_file_bytes
 from mtfast.paths import split_page
@@ -83,6 +83,8 @@ class FilePlace(NamedTuple):
         with self.files.open(self.path) as stream:
             try:
                 return cut_page(stream, self.page)
+            except RemoteError:
+                raise
             except MtfastError as error:
                 raise SourceError(f"{self.name} is {error}") from error
 

@@ -17,7 +17,7 @@ from typing import BinaryIO, ClassVar, Literal, NamedTuple, TypeVar
 
 from mtfast.addresses import Address
 from mtfast.errors import SourceError, SourceNameError, no_such
-from mtfast.limits import MAX_JSON_BYTES
+from mtfast.limits import MAX_JSON_BYTES, max_unpacked_bytes
 from mtfast.rles.rasterizers import Rasterizer
 from mtfast.sources.bad_records import BadRecords, Ledger, LedgerPolicy, Policy
 from mtfast.sources.coco.read import Reading, read_coco
@@ -34,10 +34,6 @@ __all__ = ["SetNames", "Source", "chosen_splits", "expect_one_of", "in_order"]
 T = TypeVar("T")
 
 _FIRST_SPLITS = ("train", "test")
-# Of a packed file: so many bytes unpacked, or so many for each of its own. COCO's own files take 4
-# to 6, those with indents 20; deflate can make 1032 of one.
-_UNPACKED = 1 << 27
-_UNPACKED_A_BYTE = 50
 _BLOCK = 1 << 20
 
 
@@ -333,6 +329,7 @@ class Source(SplitMapping[SourceSplit], ABC):
             If a file cannot be looked at.
         """
         places = self._found(split, names).values()
+        _look_at(places)
         return {place.where(): place.files.stamp(place.path) for place in places}
 
     def has_images(self, split: str, names: Iterable[str]) -> bool:
@@ -395,6 +392,7 @@ class Source(SplitMapping[SourceSplit], ABC):
             If there is no such split, or a page of a stack cannot be read.
         """
         places = self._found(split, names).values()
+        _look_at(places)
         return max(
             int(place.files.stamp(place.path)[0]) if place.page is None else len(place.read())
             for place in places
@@ -694,6 +692,8 @@ class Source(SplitMapping[SourceSplit], ABC):
         """Find the files of images; see :meth:`find_images`."""
         listed = set(self.image_names(split) or ())
         folder = self._image_folder(split)
+        if folder is not None and not folder.files.lists:
+            folder.files.look_at(folder.places(name)[0].path for name in names)
         taken: dict[tuple[str, int | None], dict[str, FilePlace]] = {}
         for name in dict.fromkeys(names):
             # What is listed needs no look at the disk.
@@ -744,7 +744,7 @@ class Source(SplitMapping[SourceSplit], ABC):
     def _open(self, file: str) -> BinaryIO:
         """Open a file that was there when the dataset was opened."""
         try:
-            stream = self.files.open(file)
+            stream = self.files.whole(file)
         except FileNotFoundError as error:
             raise SourceError(
                 f"{file} is missing in {self.files.name}; expected it where it was when the "
@@ -773,9 +773,18 @@ def in_order(found: dict[str, T]) -> dict[str, T]:
     return {split: found[split] for split in (*first, *sorted(found.keys() - set(first)))}
 
 
+def _look_at(places: Iterable[FilePlace]) -> None:
+    """Let the trees of files that are asked for one after another look at all of them at once."""
+    paths: dict[FileTree, list[str]] = {}
+    for place in places:
+        paths.setdefault(place.files, []).append(place.path)
+    for files, some in paths.items():
+        files.look_at(some)
+
+
 def _unpacked(stream: BinaryIO, file: str) -> BinaryIO:
     text = BytesIO()
-    most = max(_UNPACKED, _UNPACKED_A_BYTE * stream.seek(0, os.SEEK_END))
+    most = max_unpacked_bytes(stream.seek(0, os.SEEK_END))
     stream.seek(0)
     try:
         with stream, gzip.open(stream) as unpacked:

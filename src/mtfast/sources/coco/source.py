@@ -214,7 +214,7 @@ def coco_split(
     inner, _, file = next(iter(variants.values())).rpartition("/")
     beside = files.below(inner)
     if images is not None:
-        if images.names() is None:
+        if images.lists and images.names() is None:
             raise SourceError(
                 f"no folder {images.where()}; expected the folder of the images of {file}; "
                 f"check the path"
@@ -226,7 +226,7 @@ def coco_split(
     # Images may be in subfolders of a folder of them, but not of the one of the JSON file.
     empty = [folder for folder, names in found if names == () and folder != beside]
     looked_for = ", ".join(dict.fromkeys(f"{c.name}/" for c in candidates if c != beside))
-    chosen = next(iter(with_images + empty), None)
+    chosen = next(iter(with_images + empty), None if files.lists else beside)
     if chosen is None:
         logger.info("no folder of images beside %s; looked for %s", file, looked_for)
     else:

@@ -1,0 +1,1 @@
+"""Where the files of a dataset may be other than in a folder: archives, buckets, web servers."""
