@@ -63,6 +63,7 @@ def folder_at(given: str | os.PathLike[str] | Address) -> FileTree:
     """
     at = locate(given)
     if isinstance(at, Address):
+        _expect_known(at)
         tree = _zip_or_folder(at)
         return _images_of(tree) if isinstance(tree.contents, ZipContents) else tree
     at = at.absolute()
@@ -139,6 +140,7 @@ def _images_of(files: FileTree) -> FileTree:
 
 
 def _place_at(address: Address) -> tuple[FileTree, str]:
+    _expect_known(address)
     if is_json(address.name):
         files = _folder_of(address.parent)
         if not files.exists(address.name):
@@ -154,6 +156,11 @@ def _place_at(address: Address) -> tuple[FileTree, str]:
     return tree, ""
 
 
+def _expect_known(address: Address) -> None:
+    """Refuse what nothing reads by the address that was given, not by that of its host."""
+    objects_at(address)
+
+
 def _zip_or_folder(address: Address) -> ListedTree:
     if not address.name.lower().endswith(".zip"):
         return _folder_of(address)
@@ -164,8 +171,6 @@ def _zip_or_folder(address: Address) -> ListedTree:
 
 
 def _folder_of(address: Address) -> ListedTree:
-    # What nothing reads is refused by the address that was given, not by that of its host.
-    objects_at(address)
     if address.scheme in WEB:
         return ListedTree(WebContents(address.root, address.key), address.key)
     return ListedTree(BucketContents(address.root), address.key)
