@@ -26,9 +26,12 @@ class Ranges(Protocol):
     Attributes
     ----------
     n_bytes : int
+    is_near : bool
+        Whether two small reads cost less than to copy what one large one has read.
     """
 
     n_bytes: int
+    is_near: bool
 
     @property
     def location(self) -> Path | Address:
@@ -73,6 +76,8 @@ class LocalRanges:
     SourceError
         If it cannot be opened.
     """
+
+    is_near = True
 
     def __init__(self, location: Path) -> None:
         self._descriptor = -1
@@ -132,6 +137,8 @@ class RemoteRanges:
         If there is no such object.
     RemoteError
     """
+
+    is_near = False
 
     def __init__(self, objects: Objects, key: str = "", stat: Stat | None = None) -> None:
         self._objects, self._key = objects, key
