@@ -222,6 +222,10 @@ def objects_at(address: Address) -> Objects:
         from mtfast.remote.buckets import BucketObjects
 
         return BucketObjects(address)
+    from mtfast.remote.other import OtherObjects, is_known
+
+    if is_known(address.scheme):
+        return OtherObjects(address)
     raise MtfastError(
         f"{address} begins with {address.scheme}://; expected a path, or an address with one of "
         f"{', '.join(f'{scheme}://' for scheme in (*WEB, *BUCKETS))}; copy or mount the data"
