@@ -6,7 +6,9 @@ bad, or bad ones are to be left out, all are read for it beforehand: that is wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from typing import Literal, NamedTuple
 
@@ -27,12 +29,15 @@ __all__ = [
     "check_image",
     "find_faults",
     "read_image",
+    "read_images",
 ]
 
 Orientation = Literal["stored", "shown"]
 """Which frame masks are in, of images that EXIF turns without changing their size."""
 
 _IMAGES_PER_JOB = 16
+# Files that each worker asks for before it needs them, where they are elsewhere.
+_AHEAD = 4
 
 
 class ImageChecks(NamedTuple):
@@ -126,6 +131,40 @@ def read_image(source: Source, split: str, name: str) -> bytes:
         there = source.find_image(split, name) is not None
         kind = "unreadable image" if there else "image without file"
         raise BadImageError(kind, str(error).partition(";")[0]) from error
+
+
+def read_images(source: Source, split: str, names: Iterable[str]) -> Iterator[bytes]:
+    """Read the files of images, some ahead where each is a request.
+
+    Parameters
+    ----------
+    source : Source
+    split : str
+    names : iterable of str
+
+    Yields
+    ------
+    bytes
+
+    Raises
+    ------
+    BadImageError
+        As :func:`read_image`.
+    """
+    if not source.is_far(split):
+        yield from (read_image(source, split, name) for name in names)
+        return
+    pool = ThreadPoolExecutor(_AHEAD)
+    try:
+        waiting: deque[Future[bytes]] = deque()
+        for name in names:
+            waiting.append(pool.submit(read_image, source, split, name))
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def check_image(data: bytes, name: str, size: tuple[int, int], checks: ImageChecks) -> Checked:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mtfast.conversion.image_checks import ImageChecks, check_image, read_image
+from mtfast.conversion.image_checks import ImageChecks, check_image, read_images
 from mtfast.conversion.inputs import SplitInput
 from mtfast.errors import SourceError
 from mtfast.sources import Source
@@ -213,8 +213,8 @@ def _checked_images(
 ) -> Iterator[bytes]:
     """Read the image files of a shard; note what is known of each."""
     sizes = zip(job.table.heights.tolist(), job.table.widths.tolist(), strict=True)
-    for name, size in zip(job.names, sizes, strict=True):
-        data = read_image(source, job.split, name)
+    read = read_images(source, job.split, job.names)
+    for name, size, data in zip(job.names, sizes, read, strict=True):
         if len(data) > job.longest:
             raise SourceError(
                 f"image {name} of split {job.split!r} has {len(data)} bytes; expected at most "

@@ -40,6 +40,11 @@ class FileTree(ABC):
         return True
 
     @property
+    def is_far(self) -> bool:
+        """Whether each read is a request, so that several at once take the time of one."""
+        return False
+
+    @property
     @abstractmethod
     def location(self) -> Path | Address:
         """What a user gives to open it; paths are absolute."""

@@ -509,6 +509,27 @@ class Source(SplitMapping[SourceSplit], ABC):
             raise self._missing_image(split, name)
         return data
 
+    def is_far(self, split: str) -> bool:
+        """Whether each :meth:`read_image` is a request to storage elsewhere.
+
+        Parameters
+        ----------
+        split : str
+
+        Returns
+        -------
+        bool
+            Then several at once take the time of one.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split.
+        """
+        self._expect_split(split)
+        folder = self._image_folder(split)
+        return folder is not None and folder.files.is_far
+
     def set_names(self, split: str) -> SetNames:
         """Return the named sets of a split.
 

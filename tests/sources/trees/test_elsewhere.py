@@ -10,6 +10,7 @@ import zipfile
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedReader
 
 import pytest
 
@@ -20,6 +21,7 @@ from mtfast.addresses import Address
 from mtfast.errors import RemoteError, SourceError
 from mtfast.remote import objects_at
 from mtfast.sources.trees.places import place_of
+from mtfast.sources.trees.ranges import RangesFile, RemoteRanges
 from mtfast.sources.trees.web import links_of
 from packing import pack
 
@@ -164,6 +166,17 @@ def test_a_zip_on_a_server_takes_a_request_for_each_file(tmp_path, few_variants,
         assert files_in(store) == expected
 
 
+def test_one_worker_asks_for_several_images_at_once(tmp_path, few_variants, expected):
+    pack(few_variants, tmp_path / "Graphene.zip", inside="Graphene")
+    with faulty_server(tmp_path) as server:
+        server.latency = 0.02
+        source = mtfast.open_source(f"{server.url}/Graphene.zip")
+        assert server.most == 1
+        store = mtfast.convert(source, tmp_path / "a.zarr", scheduler="sync")
+        assert server.most == 4
+    assert files_in(store) == expected
+
+
 @pytest.fixture
 def coco(tmp_path, few_variants):
     """COCO beside its images, where a file and the records of images are moved."""
@@ -201,16 +214,34 @@ def test_a_coco_file_on_a_server_that_lists_nothing(tmp_path, coco):
             mtfast.open_source(f"{url}/images")
 
 
-def test_requests_of_an_opened_file(tmp_path, rng):
+def test_requests_of_an_opened_file(bucket, rng):
     """A few bytes of it are a request of 64 KiB; what is read in one go takes few requests."""
     data = rng.bytes(3_000_000)
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("a.tif", data)
-    with faulty_server(tmp_path) as server:
-        files, _ = place_of(f"{server.url}/a.zip")
-        server.requests.clear()
-        assert files.read("a.tif") == data
-        assert len(server.requests) == 1
+    objects = objects_at(Address.parse(bucket))
+    objects.write("set/a.tif", data)
+    asked = []
+
+    class Counting:
+        address = objects.address
+
+        def read_range(self, key, start, length):
+            asked.append((start, length))
+            return objects.read_range(key, start, length)
+
+    ranges = RemoteRanges(Counting(), "set/a.tif", objects.stat("set/a.tif"))
+    with BufferedReader(RangesFile(ranges, 0, ranges.n_bytes)) as file:
+        assert file.read(100) == data[:100]
+        file.seek(2_000_000)
+        assert file.read(100) == data[2_000_000:2_000_100]
+        assert asked == [(0, 1 << 16), (2_000_000, 1 << 16)]
+        asked.clear()
+        file.seek(0)
+        assert b"".join(iter(partial(file.read, 10_000), b"")) == data
+    assert len(asked) < 10
+    files, _ = place_of(f"{bucket}/set")
+    with files.open("a.tif") as file:
+        assert file.seek(-3, 2) == len(data) - 3
+        assert file.read() == data[-3:]
 
 
 @pytest.mark.parametrize("fault", ["500", "cut"])

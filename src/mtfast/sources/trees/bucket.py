@@ -29,7 +29,7 @@ class BucketContents:
         Equal for those that may share what they have listed; by default another each time.
     """
 
-    lists = True
+    lists = is_far = True
 
     def __init__(self, location: Address, token: str = "") -> None:
         self.location = location

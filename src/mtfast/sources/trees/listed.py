@@ -21,6 +21,10 @@ class Contents(Protocol):
         """Whether folders are listed; otherwise files are looked for one by one."""
 
     @property
+    def is_far(self) -> bool:
+        """Whether each read is a request."""
+
+    @property
     def location(self) -> Path | Address:
         """What a user gives to open it."""
 
@@ -68,6 +72,11 @@ class ListedTree(FileTree):
     def lists(self) -> bool:
         """Whether folders are listed; otherwise files are looked for one by one."""
         return self.contents.lists
+
+    @property
+    def is_far(self) -> bool:
+        """Whether each read is a request, so that several at once take the time of one."""
+        return self.contents.is_far
 
     @property
     def location(self) -> Path | Address:

@@ -46,6 +46,8 @@ class WebContents:
         Whether folders are listed.
     """
 
+    is_far = True
+
     def __init__(self, location: Address, top: str, token: str = "") -> None:
         self.location = location
         self._objects = objects_at(location)

@@ -96,6 +96,11 @@ class ZipContents:
         return f"<zip {self.location}>"
 
     @property
+    def is_far(self) -> bool:
+        """Whether each read is a request."""
+        return not self._ranges.is_near
+
+    @property
     def name(self) -> str:
         """The name of the zip without its ending."""
         name = self.location.name
