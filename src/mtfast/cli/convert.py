@@ -81,9 +81,10 @@ def convert(
 
     SRC is a MaskTerial folder, a COCO .json file beside its images or a folder of such files, a
     folder of labelme files, an export of Label Studio, a set of YOLO or SA-1B, or a folder of
-    images, with or without masks. Several COCO files are given as train=a.json val=b.json. STORE
-    is a new folder, or an address such as s3://bucket/graphene.zarr. A run that was stopped goes on
-    when the same line is run again.
+    images, with or without masks; or a zip of one, or an address such as s3://bucket/set.zip.
+    Several COCO files are given as train=a.json val=b.json. STORE is a new folder, or an address
+    such as s3://bucket/graphene.zarr. A run that was stopped goes on when the same line is run
+    again.
     """
     from mtfast.conversion.convert import convert as convert_dataset
     from mtfast.store.reading.store import open_store
