@@ -279,6 +279,17 @@ def test_faults_that_stay_are_said_in_one_line(tmp_path, few_variants, fault, wo
     assert not (tmp_path / "a.zarr").exists()
 
 
+def test_missing_credentials_are_said_with_their_names(tmp_path, bucket, monkeypatch):
+    with faulty_server(tmp_path) as server:
+        server.fault = lambda number, path: "403"
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        for given in (f"{bucket}/set", f"{bucket}/set.zip", f"{bucket}/set.json"):
+            with pytest.raises(RemoteError, match=r"is refused .*AWS_ACCESS_KEY_ID") as caught:
+                mtfast.open_source(given)
+            assert len(str(caught.value).splitlines()) == 1
+            assert "secret" not in str(caught.value)
+
+
 def test_commands_take_addresses(tmp_path, few_variants):
     pack(few_variants, tmp_path / "Graphene.zip", inside="Graphene")
     with faulty_server(tmp_path) as server:
