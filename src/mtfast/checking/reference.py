@@ -11,13 +11,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mtfast.addresses import locate
+from mtfast.addresses import Address, locate
 from mtfast.checking.derive import put
 from mtfast.checking.examine import Examined, ShardName
 from mtfast.checking.metadata import Metadata, file_of, read_metadata
 from mtfast.checking.readers import SplitReaders
 from mtfast.conversion.parts import PartsOfStore
 from mtfast.errors import SourceError, StoreError
+from mtfast.paths import local_path
 from mtfast.progress import Progress
 from mtfast.rles.rasterizers import RASTERIZERS, Rasterizer
 from mtfast.sources import Source, SourcePath, open_source

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -203,12 +204,13 @@ class BucketObjects:
         except (FileNotFoundError, AlreadyExistsError, PreconditionError) as error:
             kind = FileNotFoundError if isinstance(error, FileNotFoundError) else FileExistsError
             raise kind(str(where)) from error
-        except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise RefusedError(
-                f"{where} is refused ({_reason(error)}); expected the right to use it; check "
-                f"{_CREDENTIALS.get(self.address.scheme, 'the user and password')}"
-            ) from error
         except BaseError as error:
+            refusals = PermissionDeniedError, UnauthenticatedError
+            if isinstance(error, refusals) or _REFUSED.search(str(error)):
+                raise RefusedError(
+                    f"{where} is refused ({_reason(error)}); expected the right to use it; check "
+                    f"{_CREDENTIALS.get(self.address.scheme, 'the user and password')}"
+                ) from error
             if _ignores_ranges(error):
                 raise RemoteError(
                     f"{where} is on a server that sends whole files where parts of them are asked "
@@ -220,6 +222,9 @@ class BucketObjects:
                 f"check the address and the network, then run it again"
             ) from error
 
+
+# Of a listing that is refused obstore makes an error of no kind.
+_REFUSED = re.compile(r"status code: 40[13]\b|<Code>AccessDenied")
 
 _S3 = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile in ~/.aws, and AWS_REGION"
 _AZURE = "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"
@@ -320,4 +325,6 @@ def _reason(error: Exception) -> str:
     text = " ".join(text.split())
     if "<Code>" in text:
         return text.partition("<Code>")[2].partition("</Code>")[0]
+    # What the server said comes last, after the address and the retries.
+    text = text if len(text) <= 200 else text.rpartition(" - ")[2]
     return text if len(text) <= 200 else f"{text[:197]}..."
