@@ -214,6 +214,22 @@ def test_a_coco_file_on_a_server_that_lists_nothing(tmp_path, coco):
             mtfast.open_source(f"{url}/images")
 
 
+def test_no_image_is_left_out_for_a_fault_of_the_network(tmp_path, coco, monkeypatch):
+    monkeypatch.setattr("mtfast.remote.buckets.RETRIES", 1)
+    lost = sorted((coco / "images").iterdir())[1].name
+    with faulty_server(coco) as server:
+        source = mtfast.open_source(f"{server.url}/test_named.json", bad="skip")
+
+        def fault(number, path):
+            return (
+                "500" if path.endswith(lost) and server.requests[number].method == "GET" else None
+            )
+
+        server.fault = fault
+        with pytest.raises(RemoteError, match=rf"{lost} cannot be reached"):
+            mtfast.convert(source, tmp_path / "a.zarr")
+
+
 def test_requests_of_an_opened_file(bucket, rng):
     """A few bytes of it are a request of 64 KiB; what is read in one go takes few requests."""
     data = rng.bytes(3_000_000)
@@ -265,7 +281,10 @@ def test_faults_that_pass_are_tried_again(tmp_path, few_variants, expected, faul
     ],
 )
 @pytest.mark.parametrize("bad", ["refuse", "skip"])
-def test_faults_that_stay_are_said_in_one_line(tmp_path, few_variants, fault, words, bad):
+def test_faults_that_stay_are_said_in_one_line(
+    tmp_path, monkeypatch, few_variants, fault, words, bad
+):
+    monkeypatch.setattr("mtfast.remote.buckets.RETRIES", 1)
     pack(few_variants, tmp_path / "Graphene.zip", inside="Graphene")
     with faulty_server(tmp_path) as server:
         source = mtfast.open_source(f"{server.url}/Graphene.zip", bad=bad)

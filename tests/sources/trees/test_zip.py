@@ -96,6 +96,11 @@ def test_an_open_file_is_read_at_any_place(tmp_path, rng, monkeypatch, method):
         assert file.read() == data
         file.seek(len(data) + 7)
         assert file.read(3) == b""
+    path = tmp_path / "a.zip"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:5000] + bytes([whole[5000] ^ 4]) + whole[5001:])
+    with pytest.raises(SourceError, match=r"a.bin is damaged: it "):
+        tree_of(path).open("a.bin")
 
 
 def test_a_comment_that_looks_like_the_end(tmp_path, contents):
