@@ -330,15 +330,15 @@ def test_an_image_that_cannot_be_read(
 
 def test_an_image_that_vanishes(coco, tmp_path, monkeypatch):
     """Between the look at the folder and the read."""
-    from mtfast.conversion import shard_jobs as conversion
+    from mtfast.conversion import image_checks
 
-    read = conversion.read_image
+    read = image_checks.read_image
 
     def late(source, split, name):
         (coco.parent / "images" / "1.jpg").unlink(missing_ok=True)
         return read(source, split, name)
 
-    monkeypatch.setattr(conversion, "read_image", late)
+    monkeypatch.setattr(image_checks, "read_image", late)
     with pytest.raises(SourceError, match=r"1 x image without file \('1.jpg'\)"):
         mtfast.convert(coco, tmp_path / "store.zarr", scheduler="sync")
     assert_no_store(tmp_path)
