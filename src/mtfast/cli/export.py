@@ -62,7 +62,7 @@ def export(
     variant: str | None,
     images: Any,
     shapes: Any,
-    image_folder: Path | None,
+    image_folder: Path | str | None,
     bad: Policy,
 ) -> None:
     """Write annotations for other tools.

@@ -321,6 +321,7 @@ def test_commands_take_addresses(tmp_path, few_variants):
             ["masks", at, str(tmp_path / "masks"), "--split", "test"],
             ["derive", at, str(tmp_path / "more"), "--min-area", "30"],
             ["verify", at, "--split", "test"],
+            ["export", at, str(tmp_path / "coco"), "--format", "coco", "--images", "copy"],
             ["doctor", at],
             ["convert", at, str(tmp_path / "a.zarr")],
             ["check", str(tmp_path / "a.zarr"), "--repair", at],
