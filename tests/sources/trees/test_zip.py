@@ -16,6 +16,7 @@ from mtfast.errors import SourceError
 from mtfast.sources.trees.listed import ListedTree
 from mtfast.sources.trees.places import place_of
 from mtfast.sources.trees.zip_file import ZipContents
+from own_sets import make_labelme_set, make_own_sets
 from packing import pack
 
 METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2]
@@ -325,6 +326,28 @@ def test_the_dataset_in_a_zip(tmp_path, tiny_set, inside):
         assert opened.find_image("test", name) == str(source.path / "test_images" / name)
     with pytest.raises(SourceError, match=r"^no such file or folder: .*none; expected a folder"):
         mtfast.open_source(path / "none")
+
+
+@pytest.fixture(scope="module")
+def own_sets(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    make_own_sets(folder)
+    make_labelme_set(folder / "wafers")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["cells", "coco", "fruits", "wafers"])
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_other_layouts_in_a_zip(tmp_path, own_sets, name, is_nested):
+    """Under any name of their folder, also one that is part of other layouts."""
+    folder = mtfast.open_source(own_sets / name, bad="skip")
+    path = pack(own_sets / name, tmp_path / f"{name}.zip", inside=name if is_nested else "")
+    source = mtfast.open_source(path, bad="skip")
+    assert (source.name, source.kind, source.splits) == (name, folder.kind, folder.splits)
+    for split in folder.splits:
+        names = folder[split].table().names.tolist()
+        assert source[split].table().names.tolist() == names
+        assert source.read_image(split, names[0]) == folder.read_image(split, names[0])
 
 
 def test_coco_in_a_zip(tmp_path, mixed_set):

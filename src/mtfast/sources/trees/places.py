@@ -21,7 +21,7 @@ __all__ = ["folder_at", "place_of"]
 
 _DATASET = "a folder with a dataset, a zip of one, or a COCO .json file"
 # Folders that are part of a dataset, not the dataset itself.
-_PARTS = {"rle_annotations", "annotations", "images", "instance_masks", "coco"}
+_PARTS = {"rle_annotations", "annotations", "images", "instance_masks"}
 
 
 def place_of(given: str | os.PathLike[str] | Address) -> tuple[FileTree, str]:
