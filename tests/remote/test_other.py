@@ -34,6 +34,9 @@ def test_objects(memory):
     assert ([name for name, _ in found], folders) == (["1.jpg"], ["deep"])
     assert objects.list("none") == ([], [])
     assert objects.read_ranges("train/1.jpg", [3, 8], [4, 2]) == [b"3456", b"89"]
+    for arguments, data in (((), b"0123456789"), ((2, 3), b"234"), ((None, 3), b"789")):
+        assert objects.read_part("train/1.jpg", *arguments) == (data, objects.stat("train/1.jpg"))
+    assert objects.read_part("train/1.jpg", None, 99)[0] == b"0123456789"
     stamp = objects.stat("a.json").stamp
     assert stamp
     with pytest.raises(RemoteError, match=r"a.json has sent 2 bytes from byte 0 on; expected 5"):

@@ -78,6 +78,18 @@ class OtherObjects:
             )
         return data
 
+    def read_part(
+        self, key: str, start: int | None = None, length: int | None = None
+    ) -> tuple[bytes, Stat]:
+        """Read an object, a range of it or its end, and learn what object it is of."""
+        found = self.stat(key)
+        if length is None:
+            return self.read_range(key, 0, found.n_bytes), found
+        if start is None:
+            start = max(found.n_bytes - length, 0)
+            length = min(length, found.n_bytes)
+        return self.read_range(key, start, length), found
+
     def read_ranges(self, key: str, starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
         """Read ranges of an object, one after another."""
         pairs = zip(starts, lengths, strict=True)
