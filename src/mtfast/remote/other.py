@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 from mtfast.addresses import Address
 from mtfast.errors import MtfastError, RefusedError, RemoteError
@@ -116,7 +116,9 @@ class OtherObjects:
         for name in folders:
             yield from self.walk(f"{slash}{name}")
 
-    def write(self, key: str, data: bytes | Iterable[bytes], *, new: bool = False) -> Stat:
+    def write(
+        self, key: str, data: bytes | BinaryIO, *, new: bool = False, over: str | None = None
+    ) -> Stat:
         """Refuse to write: few of these kinds of storage write whole or not at all."""
         raise MtfastError(
             f"{self.address / key} begins with {self.address.scheme}://, which is read alone; "
