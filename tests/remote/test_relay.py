@@ -118,7 +118,9 @@ def test_a_fork_during_requests_does_not_matter(objects, served):
 def test_errors_come_back_as_they_are(objects, served):
     assert in_child(lambda: objects.read("none")) == f"FileNotFoundError: {served.url}/none"
     served.fault = lambda number, path: "403"
-    assert in_child(lambda: objects.read("a")).startswith(f"RemoteError: {served.url}/a is refused")
+    assert in_child(lambda: objects.read("a")).startswith(
+        f"RefusedError: {served.url}/a is refused"
+    )
 
 
 def test_a_helper_that_is_killed_is_told_and_replaced(objects, served):

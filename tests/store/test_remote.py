@@ -213,8 +213,8 @@ def test_what_is_no_store_is_told_in_one_line(served, bucket):
         with pytest.raises(StoreError, match=r"no zarr\.json in .*/none\.zarr; expected") as caught:
             mtfast.open(f"{place}/none.zarr")
         assert "\n" not in str(caught.value)
-    with pytest.raises(MtfastError, match="begins with ftp://"):
-        mtfast.open("ftp://host/set.zarr")
+    with pytest.raises(MtfastError, match="begins with none://"):
+        mtfast.open("none://host/set.zarr")
 
 
 def test_a_conversion_that_did_not_finish_is_told(served, address):
