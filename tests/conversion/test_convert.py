@@ -138,9 +138,9 @@ def test_cluster(coco, tmp_path):
 
 
 def test_no_cluster(coco, tmp_path, monkeypatch):
-    from mtfast import parallel
+    from mtfast import cluster
 
-    monkeypatch.setattr(parallel, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.5)
     with pytest.raises(MtfastError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
         mtfast.convert(coco, tmp_path / "store.zarr", scheduler="tcp://127.0.0.1:9")
     assert_no_store(tmp_path)
