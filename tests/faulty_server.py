@@ -55,6 +55,9 @@ class FaultyServer:
         - "whole": the range is ignored, all of the file is sent with status 200;
         - "short": the range ends one byte sooner than it was asked for;
         - "wrong": one bit of the body is another one.
+    query : str
+        If there is one, all but a GET with just this query are refused, as storage does with signed
+        addresses.
     etags, dates : bool
         Whether files have the header ETag, and Last-Modified.
     most : int
@@ -67,6 +70,7 @@ class FaultyServer:
         self.requests: list[Asked] = []
         self.latency = 0.0
         self.fault: Callable[[int, str], str | None] = lambda number, path: None
+        self.query = ""
         self.etags = self.dates = True
         self.most = 0
         self.stopped = threading.Event()
@@ -113,7 +117,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
-        path = unquote(urlsplit(self.path).path).lstrip("/")
+        address = urlsplit(self.path)
+        path = unquote(address.path).lstrip("/")
+        refused = self.served.query and (self.command, address.query) != ("GET", self.served.query)
         file = self.served.folder / path
         asked = self.headers.get("Range", "")
         size = file.stat().st_size if file.is_file() else -1
@@ -122,8 +128,8 @@ class _Handler(BaseHTTPRequestHandler):
             if fault == "hang":
                 self.served.stopped.wait()
                 self.close_connection = True
-            elif fault in ("500", "403"):
-                self._send(int(fault), {}, b"")
+            elif refused or fault in ("500", "403"):
+                self._send(403 if refused else int(fault or 0), {}, b"")
             elif size < 0:
                 self._send(404, {}, b"")
             else:

@@ -56,6 +56,9 @@ class BucketObjects:
     @relayed
     def stat(self, key: str) -> Stat:
         """Look at an object; FileNotFoundError if there is none."""
+        if self.address.query:
+            # What is signed for reading is not signed for HEAD.
+            return self.read_part(key, 0, 1)[1]
         with self._explained(key):
             return _stat(self._opened().head(self._path(key)))
 
@@ -209,7 +212,7 @@ class BucketObjects:
             if isinstance(error, refusals) or _REFUSED.search(str(error)):
                 raise RefusedError(
                     f"{where} is refused ({_reason(error)}); expected the right to use it; check "
-                    f"{_CREDENTIALS.get(self.address.scheme, 'the user and password')}"
+                    f"{_CREDENTIALS.get(self.address.scheme, _OF_WEB)}"
                 ) from error
             if _ignores_ranges(error):
                 raise RemoteError(
@@ -226,6 +229,7 @@ class BucketObjects:
 # Of a listing that is refused obstore makes an error of no kind.
 _REFUSED = re.compile(r"status code: 40[13]\b|<Code>AccessDenied")
 
+_OF_WEB = "the user and password, or the signature"
 _S3 = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile in ~/.aws, and AWS_REGION"
 _AZURE = "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"
 _AZURE_SCHEMES = ("az", "abfs", "abfss", "adl")
@@ -255,7 +259,9 @@ def _open(address: Address, sending: bool = False) -> Any:
     retries = {"max_retries": n_retries, "retry_timeout": patience}
     options: dict[str, Any] = {"client_options": client, "retry_config": retries}
     if address.scheme in WEB:
-        return HTTPStore.from_url(f"{address.scheme}://{address.host}", **options)
+        # The query, which may be a signature, goes with every request.
+        query = f"?{address.query}" if address.query else ""
+        return HTTPStore.from_url(f"{address.scheme}://{address.host}{query}", **options)
     if address.scheme in ("s3", "s3a"):
         return S3Store(address.host, **options, **_credentials())
     kind = GCSStore if address.scheme == "gs" else AzureStore

@@ -166,6 +166,18 @@ def test_a_zip_on_a_server_takes_a_request_for_each_file(tmp_path, few_variants,
         assert files_in(store) == expected
 
 
+def test_a_zip_at_a_signed_address(tmp_path, few_variants, expected):
+    pack(few_variants, tmp_path / "Graphene.zip", inside="Graphene")
+    with faulty_server(tmp_path) as server:
+        server.query = "X-Amz-Signature=a%2Fb&download=1"
+        signed = f"{server.url}/Graphene.zip?{server.query}"
+        store = mtfast.convert(signed, tmp_path / "a.zarr")
+        assert files_in(store) == expected
+        with pytest.raises(RemoteError, match=r"Graphene\.zip\?… is refused") as caught:
+            mtfast.open_source(f"{server.url}/Graphene.zip?X-Amz-Signature=other")
+    assert "Signature" not in str(caught.value)
+
+
 def test_one_worker_asks_for_several_images_at_once(tmp_path, few_variants, expected):
     pack(few_variants, tmp_path / "Graphene.zip", inside="Graphene")
     with faulty_server(tmp_path) as server:
