@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from threading import Lock
 from typing import Any, Protocol
 
 from mtfast.addresses import Address
 from mtfast.errors import SourceError
-from mtfast.paths import open_regular
+from mtfast.regular_file import RegularFile
 from mtfast.remote import Objects, Stat, objects_at
 from mtfast.sources.files import unreadable
 
@@ -80,44 +79,25 @@ class LocalRanges:
     is_near = True
 
     def __init__(self, location: Path) -> None:
-        self._descriptor = -1
         self.location = location
-        # Windows has no pread: threads take turns at the place in the file.
-        self._turn = None if hasattr(os, "pread") else Lock()
         try:
-            self._descriptor = open_regular(location)
-            status = os.fstat(self._descriptor)
+            self._file = RegularFile(location)
         except OSError as error:
             raise unreadable(location, error) from error
-        self.n_bytes, self.stamp = status.st_size, status.st_mtime_ns
-
-    def __del__(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
+        self.n_bytes, self.stamp = self._file.status.st_size, self._file.status.st_mtime_ns
 
     def read(self, start: int, length: int) -> bytes:
         """Read a range; SourceError if the file ends sooner or cannot be read."""
         try:
-            data = self._read_at(start, length)
-            while len(data) < length:
-                # The system hands out 2 GiB at most.
-                more = self._read_at(start + len(data), length - len(data))
-                if not more:
-                    raise SourceError(
-                        f"{self.location} ends at byte {start + len(data):,}; expected "
-                        f"{start + length:,} bytes; leave it as it is while it is read"
-                    )
-                data += more
+            data = self._file.read(start, length)
         except OSError as error:
             raise unreadable(self.location, error) from error
+        if len(data) < length:
+            raise SourceError(
+                f"{self.location} ends at byte {start + len(data):,}; expected "
+                f"{start + length:,} bytes; leave it as it is while it is read"
+            )
         return data
-
-    def _read_at(self, start: int, length: int) -> bytes:
-        if self._turn is None:
-            return os.pread(self._descriptor, length, start)
-        with self._turn:
-            os.lseek(self._descriptor, start, os.SEEK_SET)
-            return os.read(self._descriptor, length)
 
 
 class RemoteRanges:

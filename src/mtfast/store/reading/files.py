@@ -13,11 +13,11 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import Any, Protocol
 
 from mtfast.errors import StoreError
 from mtfast.paths import open_regular
+from mtfast.regular_file import RegularFile
 
 __all__ = ["SMALL_FILE", "LocalFile", "LocalFiles", "StoreFile", "StoreFiles", "explain_zarr"]
 
@@ -205,39 +205,29 @@ class StoreFiles(Protocol):
 class LocalFile:
     """An open file of this machine, which closes itself. See :class:`StoreFile`."""
 
-    __slots__ = ("_path", "_turn", "descriptor", "identity", "size")
+    __slots__ = ("_file", "_path", "identity", "size")
 
     def __init__(self, path: str) -> None:
-        self.descriptor = -1
         self._path = path
-        # Windows has no pread: threads take turns at the place in the file.
-        self._turn = None if hasattr(os, "pread") else Lock()
         try:
-            self.descriptor = open_regular(path)
-            status = os.fstat(self.descriptor)
+            self._file = RegularFile(path)
         except OSError as error:
             raise _unreadable(path, error) from error
+        status = self._file.status
         self.size = status.st_size
         self.identity = (status.st_ino, status.st_mtime_ns, status.st_size)
-
-    def __del__(self) -> None:
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
 
     def read(self, start: int, length: int) -> bytes:
         """Read a range of bytes; StoreError if the file ends sooner or cannot be read."""
         try:
-            data = self._read_at(length, start)
-            while len(data) < length:
-                more = self._read_at(length - len(data), start + len(data))
-                if not more:
-                    raise StoreError(
-                        f"{self._path} ends at byte {start + len(data)}; expected "
-                        f"{start + length} bytes; run 'mtfast check' on the store"
-                    )
-                data += more
+            data = self._file.read(start, length)
         except OSError as error:
             raise _unreadable(self._path, error) from error
+        if len(data) < length:
+            raise StoreError(
+                f"{self._path} ends at byte {start + len(data)}; expected "
+                f"{start + length} bytes; run 'mtfast check' on the store"
+            )
         return data
 
     def read_into(
@@ -245,20 +235,14 @@ class LocalFile:
     ) -> None:
         """Read ranges of bytes into a buffer; StoreError as for :meth:`read`."""
         preadv = getattr(os, "preadv", None)
+        descriptor = self._file.descriptor
         try:
             for first, length, place in ranges:
                 part = out[place : place + length]
-                if preadv is None or preadv(self.descriptor, (part,), start + first) < length:
+                if preadv is None or preadv(descriptor, (part,), start + first) < length:
                     part[:] = self.read(start + first, length)
         except OSError as error:
             raise _unreadable(self._path, error) from error
-
-    def _read_at(self, length: int, start: int) -> bytes:
-        if self._turn is None:
-            return os.pread(self.descriptor, length, start)
-        with self._turn:
-            os.lseek(self.descriptor, start, os.SEEK_SET)
-            return os.read(self.descriptor, length)
 
     def hold(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Do nothing: reads of this machine do not wait for each other."""
@@ -266,7 +250,7 @@ class LocalFile:
     def fetch_ahead(self, start: int, length: int) -> None:
         """Ask the system to read a range into its cache."""
         if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self.descriptor, start, length, os.POSIX_FADV_WILLNEED)
+            os.posix_fadvise(self._file.descriptor, start, length, os.POSIX_FADV_WILLNEED)
 
 
 class OpenLocal(Protocol):
