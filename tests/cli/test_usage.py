@@ -104,7 +104,8 @@ FOREIGN = {
     ),
     "data.yaml": ("names: [a]", "names no images", "check that it is the right file"),
     "a.xml": ("<annotation>", "CVAT or Pascal VOC", "export it as COCO"),
-    "a.zip": ("PK", "is an archive", "unpack it, and give the path of its folder"),
+    "a.zip": ("PK", "is cut off or damaged", "download it again"),
+    "a.tar.gz": ("", "is an archive", "unpack it, and give the path of its folder"),
 }
 
 

@@ -458,6 +458,8 @@ def wait_until(condition, process) -> None:
 def test_ctrl_c_says_what_is_kept(record, zips, tmp_path):
     record.open_until = 3 * MB
     code = (
+        # A shell starts what runs in the background with the signal ignored.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from mtfast.fetching import download; download.SHORTEST = download.LONGEST = 1 << 20; "
         "from mtfast.cli import main; main(['fetch', 'Real_WS2'])"
     )
