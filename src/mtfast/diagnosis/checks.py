@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from mtfast.diagnosis.facts import Instances, SplitFacts
 from mtfast.errors import counted
-from mtfast.paths import base_name
 from mtfast.rles import class_overlaps
 from mtfast.sources.bad_records import (
     KINDS,
@@ -295,8 +294,9 @@ def images_without_file(split: SplitFacts) -> Found:
 
 def files_without_image(split: SplitFacts) -> Found:
     """Files that no annotation file lists are never used."""
-    used = {base_name(path) for path in (*split.paths.values(), *split.shared)}
-    return _named([file for file in split.image_files or () if file not in used])
+    used = {*split.paths.values(), *split.shared}
+    files = split.image_files or {}
+    return _named([name for name, path in files.items() if path not in used])
 
 
 def unreadable_images(split: SplitFacts) -> Found:

@@ -263,7 +263,8 @@ def _read_images(
     source: Source, facts: SplitFacts, decode: bool, workers: int | None, progress: Progress | None
 ) -> None:
     """Read every image file that the annotations list."""
-    facts.image_files = source.image_names(facts.name)
+    files = source.image_names(facts.name)
+    facts.image_files = None if files is None else source.find_images(facts.name, files)
     facts.paths = source.find_images(facts.name, list(facts.sizes))
     facts.matched = source.matched(facts.name, list(facts.paths))
     names = list(facts.paths)

@@ -68,8 +68,8 @@ class SplitFacts:
         Of each variant that was read.
     has_images : bool
         Whether images belong to the set, as for :func:`mtfast.convert`.
-    image_files : tuple of str or None
-        Names of the files in the folder of images; None without such a folder.
+    image_files : dict or None
+        Where each file in the folder of images is, by its name there; None without such a folder.
     images : dict
         The image files that were found, by the names that the annotations have for them.
     paths : dict
@@ -92,7 +92,7 @@ class SplitFacts:
     sizes: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
     instances: dict[str, Instances] = field(default_factory=dict)
     has_images: bool = True
-    image_files: tuple[str, ...] | None = None
+    image_files: dict[str, str] | None = None
     images: dict[str, ImageFile] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)
     matched: tuple[BadRecords, ...] = ()

@@ -241,6 +241,8 @@ def test_images_are_found_by_paths_of_windows(tmp_path):
     names = source.table("train", "annotations").names.tolist()
     assert names == ["raw/x.png", "raw/y.png"]
     assert source.find_image("train", "raw/y.png") == str(tmp_path / "raw" / "y.png")
+    said = [finding.check for finding in mtfast.diagnose(tmp_path).findings]
+    assert said == ["identical images"]
 
 
 def test_an_image_inside_its_json_file_is_read_from_there(tmp_path):
@@ -252,6 +254,8 @@ def test_an_image_inside_its_json_file_is_read_from_there(tmp_path):
     source = mtfast.open_source(folder)
     (said,) = source.read("train", "annotations").found
     assert (said.kind, said.places) == ("image inside its JSON file", ("a.png",))
+    assert source.matched("train", ["a.png", "b.png"]) == ()
+    assert source.findings("train") == (said,)
     store = mtfast.open(mtfast.convert(source, tmp_path / "a.zarr"))
     assert (store["train"].image("a.png") == pixels).all()
     derive_dataset(source, tmp_path / "derived", min_areas=(10,))

@@ -41,7 +41,13 @@ from mtfast.errors import SourceError
 from mtfast.image_files import shown_size
 from mtfast.limits import check_pixels, max_file_bytes
 from mtfast.paths import base_name, stem_of
-from mtfast.sources.bad_records import TOO_MANY_PIXELS, Ledger, LedgerPolicy, refusal
+from mtfast.sources.bad_records import (
+    TOO_MANY_PIXELS,
+    BadRecords,
+    Ledger,
+    LedgerPolicy,
+    refusal,
+)
 from mtfast.sources.categories import settle_categories
 from mtfast.sources.coco.mend import load_json
 from mtfast.sources.coco.names import split_named
@@ -164,6 +170,12 @@ class Labelme(Source):
             for name in ImageFolder(self.files, folder).names() or ()
         )
         return tuple(sorted(names))
+
+    def matched(self, split: str, names: Sequence[str]) -> tuple[BadRecords, ...]:
+        """Leave out images inside JSON files; see :meth:`mtfast.sources.Source.matched`."""
+        found = self._found(split, names)
+        inside = {n for n, place in found.items() if isinstance(place.files, EmbeddedImages)}
+        return super().matched(split, [name for name in names if name not in inside])
 
     def _annotations_at(self, split: str, variant: str) -> str:
         return self.file or _common(self.found[split]) or self.name
