@@ -170,6 +170,21 @@ def test_a_command_has_the_defaults_and_choices_of_its_function(command):
     assert n
 
 
+READS_SETS = {"rasterizer", "bad", "ground_truth"}
+# It compares masks that a set ships, and results ship none.
+WITHOUT_RESULTS = {"verify"}
+
+
+def test_what_reads_annotations_takes_all_that_says_how():
+    for name, command in cli.commands.items():
+        options = {option.name for option in command.params}
+        lacking = READS_SETS - options
+        if name in WITHOUT_RESULTS:
+            lacking -= {"ground_truth"}
+        if "bad" in options:
+            assert not lacking, name
+
+
 def test_every_option_says_what_it_does():
     for name, command in cli.commands.items():
         for option in command.params:

@@ -10,7 +10,10 @@ from mtfast.cli.options import (
     DATASET,
     bad_option,
     dataset_of,
+    ground_truth_option,
     image_folder_option,
+    map_option,
+    rasterizer_option,
     splits_option,
     variant_option,
 )
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mtfast.interchange import ExportedAnnotations
+    from mtfast.rles.rasterizers import Rasterizer
     from mtfast.sources.bad_records import Policy
 
 
@@ -52,8 +56,11 @@ if TYPE_CHECKING:
     show_default="mask",
     help="labelme: a mask for each instance, or a polygon for each of its parts.",
 )
-@image_folder_option
 @bad_option
+@rasterizer_option
+@map_option
+@image_folder_option
+@ground_truth_option
 def export(
     dataset: Path | str,
     out: Path,
@@ -62,8 +69,11 @@ def export(
     variant: str | None,
     images: Any,
     shapes: Any,
-    image_folder: Path | str | None,
     bad: Policy,
+    rasterizer: Rasterizer,
+    mapping: tuple[tuple[int, int], ...],
+    image_folder: Path | str | None,
+    ground_truth: Path | str | None,
 ) -> None:
     """Write annotations for other tools.
 
@@ -80,7 +90,7 @@ def export(
 
     with show_progress() as progress:
         done = export_annotations(
-            dataset_of(dataset, image_folder, bad),
+            dataset_of(dataset, image_folder, bad, mapping, rasterizer, ground_truth),
             out,
             format=format,
             splits=splits or None,

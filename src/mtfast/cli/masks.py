@@ -10,6 +10,7 @@ from mtfast.cli.options import (
     DATASET,
     bad_option,
     dataset_of,
+    ground_truth_option,
     map_option,
     min_area_option,
     overlap_option,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     type=int,
     metavar="ID",
     show_default="all",
-    help="Only instances of this class; repeatable.",
+    help="Only this class; repeatable.",
 )
 @map_option
 @overlap_option("first", "largest", "smallest", "error")
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
 )
 @bad_option
 @rasterizer_option
+@ground_truth_option
 @scheduler_option
 @workers_option
 @overwrite_option
@@ -92,6 +94,7 @@ def masks(
     pixel_size: float | None,
     bad: Policy,
     rasterizer: Rasterizer,
+    ground_truth: Path | str | None,
     scheduler: str,
     workers: int | None,
     overwrite: bool,
@@ -111,7 +114,7 @@ def masks(
 
     # Class 0 has to get another number before it is read: it is background in masks.
     zero = [pair for pair in mapping if pair[0] == 0]
-    source = dataset_of(dataset, None, bad, zero, rasterizer)
+    source = dataset_of(dataset, None, bad, zero, rasterizer, ground_truth)
     others = mapping if source is dataset else [pair for pair in mapping if pair not in zero]
     with show_progress() as progress:
         made = export_masks(

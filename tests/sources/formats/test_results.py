@@ -96,7 +96,9 @@ def test_a_ground_truth_that_is_named(tmp_path):
     truth.parent.mkdir(parents=True)
     (tmp_path / "runs/val.json").rename(truth)
     (tmp_path / "runs/images").rename(tmp_path / "data/val2017")
-    with pytest.raises(SourceError, match=r"^results.json is a list of COCO results, with none b"):
+    with pytest.raises(
+        SourceError, match=r"^results.json is a list of COCO results, with no COCO file b"
+    ):
         mtfast.open_source(path)
     source = mtfast.open_source(path, ground_truth=truth)
     assert source.splits == ("val2017",)
@@ -108,6 +110,8 @@ def test_a_ground_truth_that_is_named(tmp_path):
         ["preview", path, tmp_path / "a.png"],
         ["derive", path, tmp_path / "out", "--min-area", "10"],
         ["convert", path, tmp_path / "b.zarr"],
+        ["masks", path, tmp_path / "masks"],
+        ["export", path, tmp_path / "export"],
     ):
         arguments = [*map(str, command), "--ground-truth", str(truth)]
         assert not cli.main(arguments, standalone_mode=False)
@@ -119,6 +123,8 @@ def test_several_that_may_be_the_ground_truth(tmp_path):
     with pytest.raises(SourceError, match=r"several COCO files beside it \(train.json, val.json\)"):
         mtfast.open_source(path)
     assert table_of(path, ground_truth=tmp_path / "val.json").n_instances == 3
+    with pytest.raises(SourceError, match=r"^images is a folder; .* make one .* mtfast export SRC"):
+        mtfast.open_source(path, ground_truth=tmp_path / "images")
     with pytest.raises(SourceError, match="no such file or folder: "):
         mtfast.open_source(path, ground_truth=tmp_path / "none.json")
 

@@ -115,7 +115,7 @@ def open_results(
     if not name:
         raise SourceError(
             f"{where.name} is a folder; expected the COCO file of the images and classes of "
-            f"{file}; give its path"
+            f"{file}; give its path, or make one of another set with mtfast export SRC OUT"
         )
     logger.info("%s: images and classes of %s", file, name)
     split = split_named(base_name(name))
@@ -134,7 +134,11 @@ def _truth_beside(files: FileTree, file: str) -> str:
     coco = [name for name in names[:_MOST_LOOKS] if peek(files, name) == COCO]
     if len(coco) == 1:
         return coco[0]
-    beside = f"several COCO files beside it ({', '.join(coco[:3])})" if coco else "none beside it"
+    beside = (
+        f"several COCO files beside it ({', '.join(coco[:3])})"
+        if coco
+        else "no COCO file beside it"
+    )
     raise SourceError(
         f"{file} is a list of COCO results, with {beside}; expected the COCO file of their images "
         f"and classes; name it with --ground-truth FILE or open_source(path, ground_truth=…)"
