@@ -110,6 +110,26 @@ def test_coco_of_polygons_and_odd_records_is_plain(tmp_path):
     assert (second["id"], second["iscrowd"]) == (4, 1)
 
 
+def test_yolo_labels_are_where_ultralytics_looks(tmp_path):
+    """Label Studio's COCO export calls its files images/a.jpg."""
+    (tmp_path / "set/images").mkdir(parents=True)
+    Image.new("RGB", (8, 6)).save(tmp_path / "set/images/a.png")
+    content = {
+        "images": [{"id": 1, "file_name": "images/a.png", "height": 6, "width": 8}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[1, 1, 7, 1, 7, 5]]}
+        ],
+        "categories": [{"id": 1, "name": "flake"}],
+    }
+    (tmp_path / "set/result.json").write_text(json.dumps(content))
+    mtfast.export_annotations(tmp_path / "set", tmp_path / "out", format="yolo")
+    (image,) = (tmp_path / "out/images").rglob("*.png")
+    # As img2label_paths does.
+    labels = "/labels/".join(str(image).rsplit("/images/", 1)).rsplit(".", 1)[0] + ".txt"
+    assert len(Path(labels).read_text().splitlines()) == 1
+    assert mtfast.open_source(tmp_path / "out")["train"].table().n_instances == 1
+
+
 def test_yolo_keeps_holes_and_parts(hard_set, tmp_path):
     done = mtfast.export_annotations(hard_set.path, tmp_path / "out", format="yolo")
     yaml = (tmp_path / "out/data.yaml").read_text().splitlines()

@@ -17,8 +17,8 @@ from mtfast.errors import counted
 from mtfast.interchange.annotation_format import FormatOfImages, ImageFile, rasterised
 from mtfast.interchange.bridges import bridged, joined
 from mtfast.interchange.inputs import SplitInput
-from mtfast.interchange.names import with_ending
 from mtfast.mask import polygons
+from mtfast.sources.formats.yolo_labels import labels_of
 from mtfast.table import Category, RunTable
 
 __all__ = ["Yolo"]
@@ -54,7 +54,7 @@ class Yolo(FormatOfImages):
         return f"images/{split}"
 
     def annotation_file(self, split: str, file: str) -> str:
-        """Return where the annotations of an image are: where its path has labels for images.
+        """Return where Ultralytics looks for the annotations of an image.
 
         Parameters
         ----------
@@ -64,7 +64,7 @@ class Yolo(FormatOfImages):
         -------
         str
         """
-        return f"labels/{split}/{with_ending(file, self.ending)}"
+        return labels_of(f"{self.image_folder(split)}/{file}", self.ending)
 
     def write_image(self, table: RunTable, file: str) -> ImageFile:
         """Write the lines of an image.

@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
 from mtfast.addresses import Address
@@ -28,7 +28,14 @@ from mtfast.sources.bad_records import WITHOUT_FILE, Ledger
 from mtfast.sources.coco.peek import has_coco
 from mtfast.sources.files import FileTree
 from mtfast.sources.formats.as_coco import AsCoco, CocoText, each_in_order, read_shown_size
-from mtfast.sources.formats.yolo_labels import NO_OUTLINE, Shape, read_labels
+from mtfast.sources.formats.yolo_labels import (
+    IMAGES,
+    LABELS,
+    NO_OUTLINE,
+    Shape,
+    labels_of,
+    read_labels,
+)
 from mtfast.sources.formats.yolo_yaml import is_yaml, looks_like_yolo, place_in, read_yaml
 from mtfast.sources.image_folder import ImageFolder
 from mtfast.sources.source import in_order
@@ -38,7 +45,6 @@ __all__ = ["Yolo", "find_yolo", "open_yolo"]
 
 logger = logging.getLogger(__name__)
 
-IMAGES, LABELS = "images", "labels"
 _CLASSES = ("classes.txt", "labels.txt", "obj.names")
 _DATA_YAML = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 _SPLITS = ("train", "val", "test")
@@ -114,7 +120,7 @@ class Yolo(AsCoco):
 
     def _annotations_at(self, split: str, variant: str) -> str:
         first = self.found[split][0]
-        return first if _is_list(first) else _labels_of(first)
+        return first if _is_list(first) else labels_of(first)
 
     def _image_folder(self, split: str) -> ImageFolder:
         return ImageFolder(self.files, self._base(split))
@@ -131,7 +137,7 @@ class Yolo(AsCoco):
             found = self._listed(place) if _is_list(place) else _images_below(self.files, place)
             paths |= dict.fromkeys(found)
         cut = len(base) + 1 if base else 0
-        return [_Place(path[cut:], path, _labels_of(path, ".txt")) for path in paths]
+        return [_Place(path[cut:], path, labels_of(path, ".txt")) for path in paths]
 
     def _listed(self, file: str) -> Iterator[str]:
         """Find the images that a text lists, one a line."""
@@ -201,7 +207,7 @@ class Yolo(AsCoco):
         for folder in self.found[split]:
             if _is_list(folder):
                 continue
-            labels = _labels_of(folder)
+            labels = labels_of(folder)
             for path in _files_below(self.files, labels, (".txt",)):
                 if path not in known and path.rpartition("/")[2] not in _CLASSES:
                     ledger.keep("annotation without image", path, path)
@@ -231,7 +237,7 @@ def find_yolo(files: FileTree) -> Yolo | None:
     found: dict[str, tuple[str, ...]] = {
         "train" if split == "" else split: (folder,)
         for split, folder in _pairs(files)
-        if _has_texts(files, _labels_of(folder)) and _images_below(files, folder)
+        if _has_texts(files, labels_of(folder)) and _images_below(files, folder)
     }
     if not found or has_coco(files):
         return None
@@ -307,21 +313,6 @@ def _listed_classes(files: FileTree) -> tuple[tuple[int, str], ...] | None:
                 text = files.read(path, MAX_LIST_BYTES).decode(errors="replace")
                 return tuple(enumerate(line.strip() for line in text.strip().splitlines()))
     return None
-
-
-def _labels_of(path: str, ending: str = "") -> str:
-    """Return where the labels of an image, or of a folder of them, are.
-
-    >>> _labels_of("train/images/a.jpg", ".txt"), _labels_of("images/train")
-    ('train/labels/a.txt', 'labels/train')
-    """
-    parts = list(PurePosixPath(path).parts)
-    folders = parts[:-1] if ending else parts
-    if IMAGES in folders:
-        parts[len(folders) - 1 - folders[::-1].index(IMAGES)] = LABELS
-    if ending:
-        parts[-1] = f"{PurePosixPath(parts[-1]).stem}{ending}"
-    return "/".join(parts)
 
 
 def _is_list(place: str) -> bool:

@@ -8,17 +8,19 @@
 Numbers are shares of the width and height of the image. Objects with holes or of several parts are
 one ring that passes through all of them.
 
-Source: https://docs.ultralytics.com/datasets/segment/.
+Source: https://docs.ultralytics.com/datasets/segment/ and ``img2label_paths`` of ultralytics.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
-__all__ = ["MALFORMED", "NO_OUTLINE", "Shape", "read_labels"]
+__all__ = ["IMAGES", "LABELS", "MALFORMED", "NO_OUTLINE", "Shape", "labels_of", "read_labels"]
 
+IMAGES, LABELS = "images", "labels"
 MALFORMED = "malformed record"
 NO_OUTLINE = "no segmentation"
 
@@ -54,6 +56,34 @@ class Shape(NamedTuple):
     fault: str = ""
     words: str = ""
     is_beyond: bool = False
+
+
+def labels_of(path: str, ending: str = "") -> str:
+    """Return where the labels of an image, or of a folder of images, are.
+
+    Parameters
+    ----------
+    path : str
+    ending : str, optional
+        Of the label file; empty for a folder.
+
+    Returns
+    -------
+    str
+        The path, where the last folder called "images" is "labels".
+
+    Examples
+    --------
+    >>> labels_of("train/images/a.jpg", ".txt"), labels_of("images/train")
+    ('train/labels/a.txt', 'labels/train')
+    """
+    parts = list(PurePosixPath(path).parts)
+    folders = parts[:-1] if ending else parts
+    if IMAGES in folders:
+        parts[len(folders) - 1 - folders[::-1].index(IMAGES)] = LABELS
+    if ending:
+        parts[-1] = f"{PurePosixPath(parts[-1]).stem}{ending}"
+    return "/".join(parts)
 
 
 def read_labels(text: str, height: int, width: int) -> list[Shape]:
