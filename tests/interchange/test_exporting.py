@@ -262,7 +262,7 @@ def test_missing_images_are_said(hard_set, tmp_path):
     shutil.copytree(hard_set.path, tmp_path / "set")
     (tmp_path / "set/images/b.jpg").unlink()
     done = mtfast.export_annotations(tmp_path / "set", tmp_path / "out", format="labelme")
-    assert "image b.jpg of train is missing in the dataset" in done.notes
+    assert "1 image file of train not in the dataset, such as b.jpg" in done.notes
     assert done.n_image_files == 3
 
 
@@ -450,3 +450,64 @@ def test_a_set_without_images_is_exported(tmp_path, form, shapes):
     )
     assert (done.n_images, done.losses) == ({"train": 0}, [])
     assert (tmp_path / "out").is_dir()
+
+
+def predictions(folder: Path, names: dict[int, str]) -> Path:
+    """COCO with scores, of the last class alone."""
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 6, "width": 8}],
+        "annotations": [
+            {"id": k, "image_id": 1, "category_id": max(names), "score": k / 4}
+            | {"segmentation": [[k, 1, 7, 1, 7, 5]]}
+            for k in (1, 2)
+        ],
+        "categories": [{"id": id_, "name": name} for id_, name in names.items()],
+    }
+    (folder / "a.json").write_text(json.dumps(content))
+    return folder / "a.json"
+
+
+@pytest.mark.parametrize(("format_", "shapes"), FORMATS)
+def test_scores_that_a_format_has_no_place_for_are_said(tmp_path, format_, shapes):
+    path = predictions(tmp_path, {1: "flake"})
+    options = {"format": format_, "shapes": shapes, "images": "none"}
+    done = mtfast.export_annotations(path, tmp_path / "out", **options)
+    lost = "scores of 2 predictions are not kept, as the format has none"
+    written = any(b"score" in p.read_bytes() for p in (tmp_path / "out").rglob("*.*json"))
+    assert (lost in done.notes) is not written
+    assert written is (format_ in ("coco", "geojson"))
+
+
+def test_labelme_keeps_the_order_of_classes(tmp_path):
+    names = {1: "thick", 2: "dirt", 3: "bulk"}
+    done = mtfast.export_annotations(
+        predictions(tmp_path, names), tmp_path / "out", format="labelme", images="none"
+    )
+    assert (tmp_path / "out/labels.txt").read_text().splitlines() == list(names.values())
+    table = mtfast.open_source(tmp_path / "out")["train"].table()
+    assert {c.id: c.name for c in table.categories} == names
+    assert set(table.category_ids.tolist()) == {3}
+    assert not any("numbers classes" in note for note in done.notes)
+
+
+@pytest.mark.parametrize(
+    ("names", "moved"),
+    [
+        ({2: "1L", 5: "2L"}, "2 is 1, 5 is 2"),
+        ({1: "1L", 2: "2L", 3: "1L", 4: "z"}, "3 is 1, 4 is 3"),
+    ],
+)
+def test_labelme_says_which_classes_it_renumbers(tmp_path, names, moved):
+    done = mtfast.export_annotations(
+        predictions(tmp_path, names), tmp_path / "out", format="labelme", images="none"
+    )
+    assert f"labelme numbers classes from 1: {moved}" in done.notes
+    table = mtfast.open_source(tmp_path / "out")["train"].table()
+    assert table.category_ids[0] == int(moved[-1])
+
+
+def test_labelme_has_no_list_of_names_that_are_no_lines(tmp_path):
+    path = predictions(tmp_path, {1: "1\nL"})
+    mtfast.export_annotations(path, tmp_path / "out", format="labelme", images="none")
+    assert not (tmp_path / "out/labels.txt").exists()
+    assert mtfast.open_source(tmp_path / "out")["train"].table().n_instances == 2

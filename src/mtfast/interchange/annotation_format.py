@@ -9,13 +9,17 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.interchange.inputs import SplitInput
+from mtfast.errors import counted
+from mtfast.interchange.inputs import SplitInput, scores_of
 from mtfast.interchange.names import with_ending
 from mtfast.rles import Rles
 from mtfast.rles.polygons import rasterise
 from mtfast.table import Category, RunTable
 
-__all__ = ["AnnotationFormat", "FormatOfImages", "ImageFile", "rasterised"]
+__all__ = ["AnnotationFormat", "FormatOfImages", "ImageFile", "rasterised", "renumbered"]
+
+# Of classes that have got other numbers, as many are named.
+_MOST_NAMED = 3
 
 Int64 = NDArray[np.int64]
 
@@ -49,6 +53,8 @@ class AnnotationFormat(ABC):
 
     holds_ids: ClassVar[bool] = False
     """Whether instances have the ids that they had."""
+    holds_scores: ClassVar[bool] = False
+    """Whether predictions have their scores."""
 
     def __init__(self, categories: Sequence[Category]) -> None:
         self.categories = categories
@@ -92,7 +98,12 @@ class AnnotationFormat(ABC):
         -------
         list of str
         """
-        return [] if self.holds_ids else ["ids of instances are not kept, as the format has none"]
+        said = [] if self.holds_ids else ["ids of instances are not kept, as the format has none"]
+        n_scores = 0 if self.holds_scores else sum(len(scores_of(split)) for split in splits)
+        if n_scores:
+            of = counted(n_scores, "prediction")
+            said.append(f"scores of {of} are not kept, as the format has none")
+        return said
 
 
 class FormatOfImages(AnnotationFormat):
@@ -172,3 +183,27 @@ def rasterised(rings_of_masks: Sequence[Any], table: RunTable) -> Rles:
     sizes = [size] * len(rings_of_masks)
     texts = rasterise(rings_of_masks, sizes, "mask {}".format)
     return Rles.of([text.encode("ascii") for text in texts], sizes)
+
+
+def renumbered(why: str, moved: Sequence[str]) -> list[str]:
+    """Say which classes have other numbers in the files.
+
+    Parameters
+    ----------
+    why : str
+    moved : sequence of str
+        Each of them, such as "3 is 2".
+
+    Returns
+    -------
+    list of str
+        One note; none if all classes have their own numbers.
+
+    Examples
+    --------
+    >>> renumbered("YOLO numbers classes from 0", ["1 is 0", "2 is 1", "3 is 2", "7 is 3"])
+    ['YOLO numbers classes from 0: 1 is 0, 2 is 1, 3 is 2 and 1 other']
+    """
+    n_others = len(moved) - _MOST_NAMED
+    more = f" and {counted(n_others, 'other')}" if n_others > 0 else ""
+    return [f"{why}: {', '.join(moved[:_MOST_NAMED])}{more}"] if moved else []

@@ -24,6 +24,7 @@ class Coco(AnnotationFormat):
     """
 
     holds_ids = True
+    holds_scores = True
 
     def image_folder(self, split: str) -> str:
         """Return the folder of the images of a split: where Datumaro looks, too.

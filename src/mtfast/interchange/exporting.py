@@ -284,6 +284,5 @@ def _put_images(
         else:
             missing.append(str(split.table.names[k]))
     if missing:
-        n_others = len(missing) - 1
-        more = f" and {counted(n_others, 'other')}" if n_others else ""
-        done.notes.append(f"image {missing[0]}{more} of {split.name} is missing in the dataset")
+        what = counted(len(missing), "image file")
+        done.notes.append(f"{what} of {split.name} not in the dataset, such as {missing[0]}")

@@ -13,21 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast.interchange.annotation_format import FormatOfImages, ImageFile
-from mtfast.interchange.inputs import SplitInput
+from mtfast.interchange.inputs import SplitInput, scores_of
 from mtfast.mask import Polygon, polygons
 from mtfast.pictures.palette import class_colour
-from mtfast.sources.coco.parse import Id
-from mtfast.sources.coco.source import CocoFiles
-from mtfast.sources.maskterial import MaskTerial
-from mtfast.sources.split import SourceSplit
 from mtfast.table import Category, RunTable
 
 __all__ = ["GeoJson"]
-
-
-class _Prediction(msgspec.Struct, gc=False):
-    id: Id
-    score: Any = None
 
 
 class GeoJson(FormatOfImages):
@@ -38,6 +29,7 @@ class GeoJson(FormatOfImages):
 
     ending = ".geojson"
     holds_ids = True
+    holds_scores = True
 
     def __init__(self, categories: Sequence[Category]) -> None:
         super().__init__(categories)
@@ -50,7 +42,7 @@ class GeoJson(FormatOfImages):
         ----------
         split : SplitInput
         """
-        self._scores = _scores(split)
+        self._scores = scores_of(split)
 
     def write_image(self, table: RunTable, file: str) -> ImageFile:
         """Write the features of an image.
@@ -91,19 +83,6 @@ class GeoJson(FormatOfImages):
         if id_ in self._scores:
             properties["measurements"] = {"score": self._scores[id_]}
         return properties
-
-
-def _scores(split: SplitInput) -> dict[int, float]:
-    if not isinstance(split.view, SourceSplit):
-        return {}
-    source = split.view.source
-    if not isinstance(source, CocoFiles | MaskTerial):
-        return {}
-    records = source.records(split.name, split.variant)
-    if b'"score"' not in records.text:
-        return {}
-    found = msgspec.json.decode(records.fields["annotations"], type=list[_Prediction])
-    return {one.id: one.score for one in found if isinstance(one.score, int | float)}
 
 
 def _geometry(parts: Sequence[Polygon]) -> dict[str, Any]:

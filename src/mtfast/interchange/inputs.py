@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from mtfast.dataset import DatasetView, SplitView
 from mtfast.errors import MtfastError
 from mtfast.interchange.names import exported_name
 from mtfast.progress import Progress, step
+from mtfast.sources.coco.parse import Id
+from mtfast.sources.coco.source import CocoFiles
+from mtfast.sources.maskterial import MaskTerial
+from mtfast.sources.split import SourceSplit
 from mtfast.table import Category, RunTable
 
-__all__ = ["SplitInput", "all_categories", "read_splits"]
+__all__ = ["SplitInput", "all_categories", "read_splits", "scores_of"]
+
+
+class _Prediction(msgspec.Struct, gc=False):
+    id: Id
+    score: Any = None
 
 
 @dataclass(frozen=True)
@@ -105,3 +117,32 @@ def all_categories(splits: Sequence[SplitInput]) -> tuple[Category, ...]:
         for id_ in split.table.category_counts():
             names.setdefault(id_, (f"class {id_}", split.name))
     return tuple(Category(id_, names[id_][0]) for id_ in sorted(names))
+
+
+def scores_of(split: SplitInput) -> dict[int, float]:
+    """Read the scores of predictions from the COCO file of a split.
+
+    Parameters
+    ----------
+    split : SplitInput
+
+    Returns
+    -------
+    dict
+        By the ids of instances; only those that have one.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read.
+    """
+    if not isinstance(split.view, SourceSplit):
+        return {}
+    source = split.view.source
+    if not isinstance(source, CocoFiles | MaskTerial):
+        return {}
+    records = source.records(split.name, split.variant)
+    if b'"score"' not in records.text:
+        return {}
+    found = msgspec.json.decode(records.fields["annotations"], type=list[_Prediction])
+    return {one.id: one.score for one in found if isinstance(one.score, int | float)}

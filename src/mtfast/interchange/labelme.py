@@ -1,4 +1,4 @@
-"""labelme: ``SPLIT/STEM.json`` beside each image, with masks or polygons.
+"""labelme: ``SPLIT/STEM.json`` beside each image, with masks or polygons, and ``labels.txt``.
 
 Source: ``labelme/_label_file.py`` and ``labelme/utils/shape.py`` of https://github.com/wkentaro/labelme
 """
@@ -15,8 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mtfast.interchange.annotation_format import FormatOfImages, ImageFile, rasterised
+from mtfast.interchange.annotation_format import (
+    FormatOfImages,
+    ImageFile,
+    rasterised,
+    renumbered,
+)
 from mtfast.interchange.bridges import bridged
+from mtfast.interchange.inputs import SplitInput
 from mtfast.mask import crop, decode, polygons
 from mtfast.paths import base_name
 from mtfast.table import Category, RunTable
@@ -67,6 +73,40 @@ class Labelme(FormatOfImages):
         }
         data = msgspec.json.format(msgspec.json.encode(content), indent=2)
         return ImageFile(data, np.array(kept, np.int64), again)
+
+    def whole_files(self, splits: Sequence[SplitInput]) -> dict[str, bytes]:
+        """Write labels.txt, which labelme reads with ``--labels``: the order of the classes.
+
+        Parameters
+        ----------
+        splits : sequence of SplitInput
+
+        Returns
+        -------
+        dict
+            Empty where a name is no line.
+        """
+        names = [category.name for category in self.categories]
+        if any(name.splitlines() != [name] for name in names):
+            return {}
+        return {"labels.txt": "".join(f"{name}\n" for name in names).encode()}
+
+    def notes(self, splits: Sequence[SplitInput]) -> list[str]:
+        """Say also which classes are read again with other numbers.
+
+        Parameters
+        ----------
+        splits : sequence of SplitInput
+
+        Returns
+        -------
+        list of str
+        """
+        names = dict.fromkeys(self.names.values())
+        number_of = {name: k for k, name in enumerate(names, 1)}
+        read = {id_: number_of[name] for id_, name in self.names.items()}
+        moved = [f"{id_} is {number}" for id_, number in read.items() if id_ != number]
+        return [*super().notes(splits), *renumbered("labelme numbers classes from 1", moved)]
 
     def _shape(self, table: RunTable, k: int, kind: str, points: Any) -> dict[str, Any]:
         return {

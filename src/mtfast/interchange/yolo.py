@@ -13,8 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.errors import counted
-from mtfast.interchange.annotation_format import FormatOfImages, ImageFile, rasterised
+from mtfast.interchange.annotation_format import FormatOfImages, ImageFile, rasterised, renumbered
 from mtfast.interchange.bridges import bridged, joined
 from mtfast.interchange.inputs import SplitInput
 from mtfast.mask import polygons
@@ -127,10 +126,7 @@ class Yolo(FormatOfImages):
             if split != key
         ]
         moved = [f"{id_} is {k}" for id_, k in self.number_of.items() if id_ != k]
-        if moved:
-            more = f" and {counted(len(moved) - 3, 'other')}" if len(moved) > 3 else ""
-            said.append(f"YOLO numbers classes from 0: {', '.join(moved[:3])}{more}")
-        return said
+        return [*said, *renumbered("YOLO numbers classes from 0", moved)]
 
 
 def _splits_of(splits: Sequence[SplitInput]) -> dict[str, str]:
