@@ -130,7 +130,7 @@ def test_the_demo_reads_files_where_it_says_so(small_set, tmp_path, monkeypatch)
 
 
 def test_the_demo_ends_with_lines_that_work(small_set, tmp_path, monkeypatch):
-    from mtfast.cli import output as command
+    from mtfast.cli import demo as command
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["-m"])
