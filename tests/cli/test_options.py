@@ -382,3 +382,15 @@ def test_an_interrupted_conversion_leaves_nothing(tiny_set, tmp_path, monkeypatc
     monkeypatch.setattr(convert, "_write", interrupt)
     assert invoke("convert", str(tiny_set), str(tmp_path / "s.zarr"))[0] == 130
     assert not names_in(tmp_path)
+
+
+@pytest.mark.parametrize("option", ["--map 1=4", "--rasterizer pil", "--ground-truth a.json"])
+@pytest.mark.parametrize("command", ["info {} --areas a.csv", "preview {} a.png", "export {} out"])
+def test_a_store_is_not_read_in_another_way_than_it_was_made(tiny_store, command, option, tmp_path):
+    line = [*command.format(tiny_store).split(), *option.split()]
+    is_file = re.compile(r"(a\.|out)").match
+    status, _, said = invoke(*[str(tmp_path / word) if is_file(word) else word for word in line])
+    assert status == 2
+    name = option.partition(" ")[0]
+    assert f"{name} with the store " in said
+    assert said.endswith(f"give the source, or leave out {name}\n")

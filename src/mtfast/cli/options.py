@@ -143,12 +143,17 @@ def dataset_of(
     dataset : Path or str
         A path, or an address.
     image_folder, bad, mapping, rasterizer, ground_truth
-        As for :func:`mtfast.open_source`. A store takes none of them: its records were settled when
-        it was made.
+        As for :func:`mtfast.open_source`. A store has no bad records; it takes none of the others,
+        as its records were settled when it was made.
 
     Returns
     -------
     Path, str or Source
+
+    Raises
+    ------
+    click.UsageError
+        If a store is to be read in another way.
     """
     asked = (bad, image_folder, tuple(mapping), rasterizer, ground_truth)
     if asked == _NOT_ASKED:
@@ -158,6 +163,18 @@ def dataset_of(
     from mtfast.sources import open_source
 
     if is_store(locate(dataset)):
+        settled = {
+            "--image-folder": image_folder,
+            "--map": mapping,
+            "--rasterizer": rasterizer != "pycocotools",
+            "--ground-truth": ground_truth,
+        }
+        given = " and ".join(name for name, value in settled.items() if value)
+        if given:
+            raise BadUsageError(
+                f"{given} with the store {dataset}; expected a source, as a store keeps the masks "
+                f"and classes that it was made with; give the source, or leave out {given}"
+            )
         return dataset
     return open_source(
         dataset,
