@@ -457,6 +457,9 @@ CHECKS: tuple[Check, ...] = (
     Check("image without annotations", "note", "records", _of_kind("image without annotations"),
           "images to predict on, or without objects: their masks are empty; add the annotation "
           "file if there is one"),
+    Check("images of a split missing", "warning", "records", _of_kind("images of a split missing"),
+          "expected every place that the file of the set names; what is not there is left out; put "
+          "it there, correct its path, or remove it from the file"),
     Check("outline beyond the image", "note", "records", _of_kind("outline beyond the image"),
           "masks end at the edge of their image; where points lie far outside, the size of the "
           "image may be another one"),

@@ -151,6 +151,7 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (
     Kind("label that is no class", done="dropped", is_bad=False),
     Kind("image inside its JSON file", done="kept", is_bad=False),
     Kind("image without annotations", done="kept", is_bad=False),
+    Kind("images of a split missing", done="dropped", is_bad=False),
     Kind("page of a TIFF stack", done="rewritten", is_bad=False),
     Kind("unused category 0", done="dropped", is_bad=False),
     Kind("category mapped", done="mapped", is_bad=False),

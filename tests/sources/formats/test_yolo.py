@@ -202,6 +202,15 @@ def test_images_without_labels(tmp_path):
     assert kinds_of(folder) == {"image without annotations": ("kept", 1, ("'c.jpg'",))}
 
 
+def test_places_of_the_yaml_file_that_are_not_there(tmp_path):
+    yaml = "train: [images/train, images/more]\nval: ../valid/images\nnames: [a]"
+    folder = make(tmp_path, a=SQUARE, yaml=yaml)
+    words = ("train: 'images/more'", "val: '../valid/images'")
+    assert kinds_of(folder) == {"images of a split missing": ("dropped", 2, words)}
+    (finding,) = mtfast.diagnose(folder).findings
+    assert (finding.check, finding.severity) == ("images of a split missing", "warning")
+
+
 def test_images_that_are_turned_by_exif(tmp_path):
     """Labels lie on the image as it is shown."""
     folder = make(tmp_path)

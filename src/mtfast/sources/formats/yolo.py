@@ -87,11 +87,14 @@ class Yolo(AsCoco):
         Classes as the file of names numbers them; None if there is no such file.
     file : str
         The YAML file that was opened, in :attr:`files`; empty if a folder was.
+    missing : tuple of str
+        What the YAML file names and is not there, in words.
     """
 
     found: dict[str, tuple[str, ...]]
     names: tuple[tuple[int, str], ...] | None = None
     file: str = ""
+    missing: tuple[str, ...] = ()
     kind: ClassVar[str] = "yolo"
     frame: ClassVar[Literal["stored", "shown"] | None] = "shown"
 
@@ -168,6 +171,8 @@ class Yolo(AsCoco):
         ledger.say("outline beyond the image", beyond, beyond)
         ledger.say("image without annotations", without, map(repr, without))
         self._count_lost(split, places, ledger)
+        if split == self.splits[0]:
+            ledger.say("images of a split missing", self.missing, self.missing)
         text.finish([Category(id_ + 1, name) for id_, name in sorted(classes.items())])
 
     def _keeps(self, shape: Shape, where: str, classes: dict[int, str], ledger: Ledger) -> bool:
@@ -274,12 +279,12 @@ def _of_yaml(files: FileTree, name: str, opened: str) -> Yolo:
     content = read_yaml(files, name)
     bases = [content.path, ""] if content.path else [""]
     found: dict[str, tuple[str, ...]] = {}
+    missing: list[str] = []
     for split in _SPLITS:
-        places = [place_in(files, place, bases) for place in content.splits.get(split, ())]
-        if there := tuple(dict.fromkeys(place for place in places if place is not None)):
+        places = {place: place_in(files, place, bases) for place in content.splits.get(split, ())}
+        if there := tuple(dict.fromkeys(path for path in places.values() if path is not None)):
             found[split] = there
-        elif places:
-            logger.info("%s: nothing is where %s says that %s is", files.name, name, split)
+        missing += [f"{split}: {place!r}" for place, path in places.items() if path is None]
     if not found:
         listed = ", ".join(place for places in content.splits.values() for place in places)
         raise SourceError(
@@ -287,7 +292,7 @@ def _of_yaml(files: FileTree, name: str, opened: str) -> Yolo:
             f"images beside it; put the file into the folder of the set, and give its path"
         )
     logger.info("%s is a YOLO set of %s", name, ", ".join(found))
-    return Yolo(files, in_order(found), content.names, opened)
+    return Yolo(files, in_order(found), content.names, opened, tuple(missing))
 
 
 def _pairs(files: FileTree) -> Iterator[tuple[str, str]]:
