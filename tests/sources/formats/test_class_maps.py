@@ -158,7 +158,7 @@ def test_objects_of_voc(tmp_path):
     classes[5, :] = objects[5, :] = 255
     folder = voc(tmp_path / "VOC2012", classes, objects)
     put(folder / "ImageSets/Segmentation/train.txt", "a\n")
-    put(folder / "ImageSets/Segmentation/val.txt", "unlabelled\n")
+    put(folder / "ImageSets/Segmentation/val.txt", "unlabelled\nnowhere 1\n")
     put(folder / "ImageSets/Segmentation/trainval.txt", "a\nunlabelled\n")
     source = mtfast.open_source(folder)
     assert source.splits == ("train", "val")
@@ -171,6 +171,11 @@ def test_objects_of_voc(tmp_path):
     }
     assert (table.categories[0], len(table.categories)) == ((1, "aeroplane"), 20)
     assert source.read("train", "annotations").found == ()
+    found = {bad.kind: bad.examples for bad in source.read("val", "annotations").found}
+    assert found == {
+        "image without mask": ("'unlabelled.jpg'",),
+        "images of a split missing": ("'nowhere 1' of ImageSets/Segmentation/val.txt",),
+    }
 
 
 @pytest.mark.parametrize("is_coloured", [False, True])

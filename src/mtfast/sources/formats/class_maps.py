@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from mtfast.errors import SourceError
 from mtfast.limits import MAX_LIST_BYTES, max_file_bytes
-from mtfast.paths import stem_of
+from mtfast.paths import base_name, stem_of
 from mtfast.rles import Rles
 from mtfast.rles.label_map import scan_labels
 from mtfast.rles.morphology import components
@@ -184,8 +184,13 @@ class ClassMaps(AsCoco):
         classes = _masks_by_stem(self.files, place.classes, place)
         objects = _masks_by_stem(self.files, place.objects, place) if place.objects else {}
         if place.listed:
-            listed = _listed_stems(self.files, place.listed)
-            classes = {stem: name for stem, name in classes.items() if stem in listed}
+            listed = _lines(self.files, place.listed)
+            known = classes.keys() | images.keys()
+            gone = [line for line, stems in listed.items() if known.isdisjoint(stems)]
+            words = [f"{line!r} of {place.listed}" for line in gone]
+            ledger.say("images of a split missing", gone, words)
+            wanted = {stem for stems in listed.values() for stem in stems}
+            classes = {stem: name for stem, name in classes.items() if stem in wanted}
         if images:
             lost = [name for stem, name in images.items() if stem not in classes]
             ledger.say("image without mask", lost, map(repr, lost))
@@ -451,8 +456,12 @@ def _masks_by_stem(files: FileTree, folder: str, place: _Place) -> dict[str, str
 
 
 def _listed_stems(files: FileTree, path: str) -> set[str]:
+    return {stem for stems in _lines(files, path).values() for stem in stems}
+
+
+def _lines(files: FileTree, path: str) -> dict[str, tuple[str, str]]:
+    """Return the lines of a list, and the stems that each may stand for."""
     text = files.read(path, MAX_LIST_BYTES).decode(errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     # Names may hold spaces; lists of VOC may have a second column.
-    names = (name for line in lines for name in (line, line.split()[0]))
-    return {name.rpartition("/")[2] for name in names}
+    return {line: (base_name(line), base_name(line.split()[0])) for line in lines}
