@@ -467,8 +467,8 @@ CHECKS: tuple[Check, ...] = (
           "expected one class in all pixels of an object; it has the one of most of them; correct "
           "one of the two masks"),
     Check("iscrowd", "note", "records", _of_kind("iscrowd"),
-          "evaluation needs crowds as they are, and training code leaves them out; a single flake "
-          "that is marked as a crowd is not trained on"),
+          "evaluation needs crowds as they are, and training code leaves them out; if they are "
+          "single flakes, as in masks that CVAT writes, train on them with crowds='keep'"),
     Check(READ_AS_BOX, "warning", "records", _of_kind(READ_AS_BOX),
           "expected polygons of at least three points: four numbers are x, y, width and height, as "
           "pycocotools has it; look at the masks, and correct those that were meant as two points"),
