@@ -204,6 +204,18 @@ def test_labelme_has_masks_or_polygons(hard_set, tmp_path, shapes):
             np.testing.assert_array_equal(pixels, hard_set.pixels[annotation["id"]])
 
 
+@pytest.mark.parametrize("shapes", ["mask", "polygon"])
+def test_labelme_keeps_crowds(hard_set, tmp_path, shapes):
+    mtfast.export_annotations(hard_set.path, tmp_path / "out", format="labelme", shapes=shapes)
+    source = mtfast.open_source(tmp_path / "out")
+    table, found, _ = source.read("train", "annotations")
+    n_crowds = sum(
+        a["iscrowd"] and hard_set.pixels[a["id"]].any() for a in hard_set.content["annotations"]
+    )
+    assert table.iscrowd.sum() == n_crowds > 0
+    assert [(bad.kind, bad.n) for bad in found] == [("iscrowd", n_crowds)]
+
+
 def by_mask(parts: list[dict], size: tuple[int, int]) -> np.ndarray:
     (part,) = parts
     assert part["shape_type"] == "mask"

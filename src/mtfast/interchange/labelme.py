@@ -25,6 +25,7 @@ from mtfast.interchange.bridges import bridged
 from mtfast.interchange.inputs import SplitInput
 from mtfast.mask import crop, decode, polygons
 from mtfast.paths import base_name
+from mtfast.sources.drawn.labelme import CROWD
 from mtfast.table import Category, RunTable
 
 __all__ = ["Labelme"]
@@ -115,7 +116,7 @@ class Labelme(FormatOfImages):
             "group_id": None,
             "description": "",
             "shape_type": kind,
-            "flags": {"iscrowd": True} if table.iscrowd[k] else {},
+            "flags": {CROWD: True} if table.iscrowd[k] else {},
             "mask": None,
         }
 

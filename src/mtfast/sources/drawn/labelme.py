@@ -73,7 +73,7 @@ from mtfast.sources.image_folder import FilePlace, ImageFolder
 from mtfast.sources.image_size import read_size
 from mtfast.sources.source import Source, in_order
 
-__all__ = ["FORMAT", "Labelme", "find_labelme", "open_labelme"]
+__all__ = ["CROWD", "FORMAT", "Labelme", "find_labelme", "open_labelme"]
 
 T = TypeVar("T")
 
@@ -83,6 +83,8 @@ FORMAT = "a labelme file"
 """As :func:`mtfast.sources.coco.peek.peek` calls it."""
 
 NO_CLASSES = ("__ignore__", "_background_")
+CROWD = "iscrowd"
+"""The flag of crowds, as :mod:`mtfast.interchange.labelme` writes it: labelme itself has none."""
 
 # How deep a set is looked through, and how many files of a folder are opened to see what they are.
 _DEPTH = 4
@@ -330,7 +332,8 @@ class _Reader:
             drawn = (self._region(path, number, shape, size) for number, shape in members)
             regions = [region for region in drawn if region]
             first = members[0][1]
-            yield Instance(self._n_instances, first.label.strip(), regions, _keys_of(first))
+            label, iscrowd = first.label.strip(), any(_is_crowd(shape) for _, shape in members)
+            yield Instance(self._n_instances, label, regions, _keys_of(first), iscrowd)
 
     def _region(
         self, path: str, number: int, shape: _Shape, size: tuple[int, int]
@@ -513,6 +516,10 @@ def _decode_odd(content: Any) -> _Found | str:
         except _NOT_SO as error:
             malformed.append((number, str(error)))
     return _Found(file, sound, malformed)
+
+
+def _is_crowd(shape: _Shape) -> bool:
+    return (shape.flags or {}).get(CROWD) is True
 
 
 def _keys_of(shape: _Shape) -> dict[str, Any]:

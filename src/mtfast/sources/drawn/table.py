@@ -84,12 +84,14 @@ class Instance(NamedTuple):
     regions : list of Region
     keys : dict
         What else its file says of it, for annotations as COCO.
+    iscrowd : bool
     """
 
     id: int
     label: str
     regions: list[Region]
     keys: dict[str, Any]
+    iscrowd: bool = False
 
 
 class DrawnImage(NamedTuple):
@@ -155,7 +157,7 @@ def table_of_drawn(
         image_offsets=offsets_of([len(some) for some in kept]),
         instance_ids=np.array([i.id for _, i in flat], np.int64),
         category_ids=np.array([numbers[i.label] for _, i in flat], np.int64),
-        iscrowd=np.zeros(n, np.uint8),
+        iscrowd=np.array([i.iscrowd for _, i in flat], np.uint8),
         positions=np.arange(n),
         stated_area=np.full(n, np.nan),
         stated_bbox=np.full((n, 4), np.nan),
