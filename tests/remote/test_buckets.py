@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from mtfast.addresses import Address
-from mtfast.errors import RemoteError
+from mtfast.errors import RefusedError, RemoteError
 from mtfast.remote import objects_at
 
 
@@ -65,6 +65,14 @@ def test_what_is_missing_is_a_missing_file(objects):
 def test_a_bucket_that_is_not_there_is_said(bucket):
     objects = objects_at(Address.parse("s3://no-such-bucket/x"))
     with pytest.raises(RemoteError, match="NoSuchBucket"):
+        objects.list()
+
+
+def test_a_profile_that_is_not_there_is_said_in_one_line(bucket, monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    objects = objects_at(Address.parse(f"{bucket}/x"))
+    with pytest.raises(RefusedError, match=r"needs credentials \(.*nobody.*\); expected a profile"):
         objects.list()
 
 

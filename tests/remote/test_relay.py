@@ -123,6 +123,29 @@ def test_errors_come_back_as_they_are(objects, served):
     )
 
 
+def test_errors_that_cannot_be_made_again_are_answered_too():
+    class OddError(Exception):
+        def __init__(self, *, where):
+            super().__init__(f"no profile\n{where}")
+
+    assert str(relay._portable(OddError(where="here"))).startswith(
+        "a request has failed (OddError: no profile here); expected"
+    )
+
+
+def test_a_child_writes_what_is_in_a_file(bucket, tmp_path):
+    objects = objects_at(Address.parse(f"{bucket}/sets"))
+    (tmp_path / "long").write_bytes(TEXT)
+
+    def write():
+        with (tmp_path / "long").open("rb") as file:
+            return objects.write("a", file).n_bytes
+
+    objects.write("b", b"")
+    assert in_child(write) == len(TEXT)
+    assert objects.read("a") == TEXT
+
+
 def test_a_helper_that_is_killed_is_told_and_replaced(objects, served):
     def kill(number, path):
         if path == "b":

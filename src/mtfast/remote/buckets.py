@@ -263,7 +263,7 @@ def _open(address: Address, sending: bool = False) -> Any:
         query = f"?{address.query}" if address.query else ""
         return HTTPStore.from_url(f"{address.scheme}://{address.host}{query}", **options)
     if address.scheme in ("s3", "s3a"):
-        return S3Store(address.host, **options, **_credentials())
+        return S3Store(address.host, **options, **_credentials(address))
     kind = GCSStore if address.scheme == "gs" else AzureStore
     return kind.from_url(address.root.url, **options)
 
@@ -287,7 +287,7 @@ def _is_plain(address: Address) -> bool:
     return address.scheme == "http" or endpoint.startswith("http://")
 
 
-def _credentials() -> dict[str, Any]:
+def _credentials(address: Address) -> dict[str, Any]:
     """Find the keys of S3: obstore looks in the environment alone, boto3 in profiles as well.
 
     Without any, requests are not signed: public buckets take these.
@@ -295,12 +295,19 @@ def _credentials() -> dict[str, Any]:
     if os.environ.get("AWS_ACCESS_KEY_ID") or os.environ.get("AWS_SKIP_SIGNATURE"):
         return {}
     from boto3 import Session
+    from botocore.exceptions import BotoCoreError
     from obstore.auth.boto3 import Boto3CredentialProvider
 
-    session = Session()
-    if session.get_credentials() is None:
-        return {"skip_signature": True}
-    return {"credential_provider": Boto3CredentialProvider(session)}
+    try:
+        session = Session()
+        if session.get_credentials() is None:
+            return {"skip_signature": True}
+        return {"credential_provider": Boto3CredentialProvider(session)}
+    except BotoCoreError as error:
+        raise RefusedError(
+            f"{address} needs credentials ({_reason(error)}); expected a profile that has them; "
+            f"check {_S3}"
+        ) from error
 
 
 def _ignores_ranges(error: Exception) -> bool:

@@ -50,7 +50,8 @@ def relayed(method: Callable[P, R]) -> Callable[P, R]:
     Returns
     -------
     callable
-        In a forked process its arguments and its result are pickled, iterators as lists.
+        In a forked process its arguments and its result are pickled, files as their bytes,
+        iterators as lists.
     """
 
     @wraps(method)
@@ -58,7 +59,8 @@ def relayed(method: Callable[P, R]) -> Callable[P, R]:
         if not forked():
             return method(*args, **kwargs)
         objects: Any = args[0]
-        return cast("R", _ask(objects.address, method.__name__, args[1:], dict(kwargs)))
+        sent = [arg.read() if hasattr(arg, "read") else arg for arg in args[1:]]
+        return cast("R", _ask(objects.address, method.__name__, sent, dict(kwargs)))
 
     return call
 
@@ -119,18 +121,20 @@ class _Helper:
         return answer.result()
 
     def _receive(self) -> None:
-        with self._socket.makefile("rb") as stream:
-            for number, result, error in _messages(stream):
-                answer = self._waiting.pop(number)
-                if error is None:
-                    answer.set_result(result)
-                else:
-                    answer.set_exception(error)
-        with self._sending:
-            self.has_ended = True
-            waiting, self._waiting = self._waiting, {}
-        for answer in waiting.values():
-            answer.set_exception(_ended())
+        try:
+            with self._socket.makefile("rb") as stream:
+                for number, result, error in _messages(stream):
+                    answer = self._waiting.pop(number)
+                    if error is None:
+                        answer.set_result(result)
+                    else:
+                        answer.set_exception(error)
+        finally:
+            with self._sending:
+                self.has_ended = True
+                waiting, self._waiting = self._waiting, {}
+            for answer in waiting.values():
+                answer.set_exception(_ended())
 
     def close(self) -> None:
         """Let it end, and wait for that."""
@@ -250,7 +254,16 @@ def _call(address: Address, name: str, args: Any, kwargs: Any) -> Any:
 
 
 def _portable(error: BaseException) -> BaseException:
-    """Return an error without what it was raised from, which may not pickle."""
-    made = type(error)(*error.args)
+    """Return an error without what it was raised from, or its text if it does not pickle."""
+    try:
+        made: BaseException = type(error)(*error.args)
+        pickle.loads(pickle.dumps(made))  # noqa: S301 - our own bytes
+    except Exception:
+        # The class decides what it raises. Without an answer the other side would wait for ever.
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        made = RemoteError(
+            f"a request has failed ({what}); expected an answer; see what is wrong, then run it "
+            f"again"
+        )
     made.__suppress_context__ = True
     return made
