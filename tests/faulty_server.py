@@ -60,6 +60,8 @@ class FaultyServer:
         addresses.
     etags, dates : bool
         Whether files have the header ETag, and Last-Modified.
+    authorization : str
+        Without this header a request is refused.
     most : int
         Most requests that were answered at the same time.
     """
@@ -72,6 +74,7 @@ class FaultyServer:
         self.fault: Callable[[int, str], str | None] = lambda number, path: None
         self.query = ""
         self.etags = self.dates = True
+        self.authorization = ""
         self.most = 0
         self.stopped = threading.Event()
         self._n_running = 0
@@ -119,7 +122,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         address = urlsplit(self.path)
         path = unquote(address.path).lstrip("/")
-        refused = self.served.query and (self.command, address.query) != ("GET", self.served.query)
+        refused = self.headers.get("Authorization", "") != self.served.authorization or (
+            self.served.query and (self.command, address.query) != ("GET", self.served.query)
+        )
         file = self.served.folder / path
         asked = self.headers.get("Range", "")
         size = file.stat().st_size if file.is_file() else -1

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 import mtfast
-from mtfast.addresses import Address, locate
+from mtfast.addresses import Address, locate, without_secrets
 
 
 @pytest.mark.parametrize("path", ["a/b.zarr", "c:/sets", "C:\\sets", "s3", "./s3:", Path("x")])
@@ -35,6 +35,25 @@ def test_an_address_shows_no_secret():
     address = Address.parse("https://me:secret@host/a.zip?signature=abc")
     assert str(address) == "https://host/a.zip?…"
     assert address.url == "https://me:secret@host/a.zip?signature=abc"
+    assert repr(address) == "Address('https://host/a.zip?…')"
+    assert str(Address.parse("ftp://me:secret@host/a.zip")) == "ftp://host/a.zip"
+    azure = "abfss://sets@me.dfs.core.windows.net/a"
+    assert str(Address.parse(azure)) == azure == without_secrets(azure)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://me:secret@host/a?signature=secret#b",
+        "https:/me:secret@host/a?signature=secret",
+        "https://me:secret@[host/a?signature=secret",
+        "s3://key:secret@bucket/a",
+    ],
+)
+def test_a_refused_address_shows_no_secret(text):
+    with pytest.raises(mtfast.MtfastError, match="expected") as caught:
+        locate(text)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

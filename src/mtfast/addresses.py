@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from mtfast.errors import MtfastError
 
-__all__ = ["BUCKETS", "WEB", "Address", "locate"]
+__all__ = ["BUCKETS", "WEB", "Address", "locate", "without_secrets"]
 
 BUCKETS = ("s3", "s3a", "gs", "az", "abfs", "abfss", "adl")
 """Schemes of object storage, that is read and written."""
@@ -24,9 +24,12 @@ WEB = ("http", "https")
 
 # pathlib makes "s3:/bucket" of "s3://bucket". One letter before the colon is a drive of Windows.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(/?)")
+# A container of Azure comes before an "@" too, but has no ":".
+_PASSWORD = re.compile(r"(:/{1,2})[^\s/@:]*:[^\s/]*@")
+_QUERY = re.compile(r"(\bhttps?:/[^\s?]*\?)[^\s);]+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Address:
     """An address such as ``s3://bucket/sets/Graphene.zip`` or ``https://host/Graphene.zip``.
 
@@ -87,6 +90,8 @@ class Address:
             raise _malformed(text, "it has a '#'")
         if not parts.netloc:
             raise _malformed(text, "it has no host")
+        if scheme in BUCKETS and ":" in parts.netloc.rpartition("@")[0]:
+            raise _malformed(text, "it has keys in it, which belong in the environment")
         if any(part in (".", "..") for part in path.split("/")):
             raise _malformed(text, "it has '.' or '..' in it")
         key = "/".join(part for part in path.split("/") if part)
@@ -128,11 +133,15 @@ class Address:
 
     def __str__(self) -> str:
         """Return it for people: without a password, or a query that may be a signature."""
-        host = self.host.rpartition("@")[2] if self.scheme in WEB else self.host
+        # Azure has a container before the "@".
+        host = self.host if self.scheme in BUCKETS else self.host.rpartition("@")[2]
         query = "?…" if self.query else ""
         return (
             f"{self.scheme}://{host}/{self.key}{query}" if self.key else f"{self.scheme}://{host}"
         )
+
+    def __repr__(self) -> str:
+        return f"Address({str(self)!r})"
 
 
 def locate(path: str | os.PathLike[str] | Address) -> Path | Address:
@@ -158,7 +167,7 @@ def locate(path: str | os.PathLike[str] | Address) -> Path | Address:
     >>> locate("sets/graphene.zarr").name
     'graphene.zarr'
     >>> locate("S3://flakes/graphene.zarr")
-    Address(scheme='s3', host='flakes', key='graphene.zarr', query='')
+    Address('s3://flakes/graphene.zarr')
     """
     if isinstance(path, Address):
         return path
@@ -168,8 +177,9 @@ def locate(path: str | os.PathLike[str] | Address) -> Path | Address:
         return Path(text)
     if not found[2]:
         raise MtfastError(
-            f"{text} has one slash after its scheme, as pathlib leaves it; expected two; give the "
-            f"address as text, {found[1]}://{text[found.end() :]}"
+            f"{without_secrets(text)} has one slash after its scheme, as pathlib leaves it; "
+            f"expected two; give the address as text, "
+            f"{without_secrets(f'{found[1]}://{text[found.end() :]}')}"
         )
     if found[1].lower() == "file":
         raise MtfastError(
@@ -178,7 +188,28 @@ def locate(path: str | os.PathLike[str] | Address) -> Path | Address:
     return Address.parse(text)
 
 
+def without_secrets(text: str) -> str:
+    """Return a text in which addresses have no password and no query, for messages.
+
+    Parameters
+    ----------
+    text : str
+        Such as an error of another library.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> without_secrets("no answer from https://me:secret@host/a.zip?signature=abc in 3 s")
+    'no answer from https://host/a.zip?… in 3 s'
+    """
+    return _QUERY.sub(r"\1…", _PASSWORD.sub(r"\1", text))
+
+
 def _malformed(text: str, why: str) -> MtfastError:
+    text = without_secrets(text)
     return MtfastError(
         f"{text} is no address ({why}); expected one such as s3://bucket/graphene.zarr; correct it"
     )

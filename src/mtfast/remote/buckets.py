@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, BinaryIO
+from urllib.parse import unquote
 
-from mtfast.addresses import WEB, Address
+from mtfast.addresses import WEB, Address, without_secrets
 from mtfast.errors import RefusedError, RemoteError
 from mtfast.remote.objects import Stat
 from mtfast.remote.relay import keep_in_forks, relayed
@@ -259,13 +261,22 @@ def _open(address: Address, sending: bool = False) -> Any:
     retries = {"max_retries": n_retries, "retry_timeout": patience}
     options: dict[str, Any] = {"client_options": client, "retry_config": retries}
     if address.scheme in WEB:
+        user, _, host = address.host.rpartition("@")
+        if user:
+            # obstore leaves out what an address has of it.
+            client["default_headers"] = {"Authorization": f"Basic {_encoded(user)}"}
         # The query, which may be a signature, goes with every request.
         query = f"?{address.query}" if address.query else ""
-        return HTTPStore.from_url(f"{address.scheme}://{address.host}{query}", **options)
+        return HTTPStore.from_url(f"{address.scheme}://{host}{query}", **options)
     if address.scheme in ("s3", "s3a"):
         return S3Store(address.host, **options, **_credentials(address))
     kind = GCSStore if address.scheme == "gs" else AzureStore
     return kind.from_url(address.root.url, **options)
+
+
+def _encoded(user: str) -> str:
+    """Return a user and password, percent-encoded in an address, as the header has them."""
+    return b64encode(unquote(user).encode()).decode()
 
 
 def _setting(name: str, default: float) -> float:
@@ -335,7 +346,7 @@ def _stamp(tag: str | None) -> str:
 def _reason(error: Exception) -> str:
     """Return the first line of an error of obstore: the rest is its source, and the request."""
     text = str(error).partition("\n\nDebug source")[0].partition("\n\nUsage")[0]
-    text = " ".join(text.split())
+    text = without_secrets(" ".join(text.split()))
     if "<Code>" in text:
         return text.partition("<Code>")[2].partition("</Code>")[0]
     # What the server said comes last, after the address and the retries.

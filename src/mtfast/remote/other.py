@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-from mtfast.addresses import Address
+from mtfast.addresses import Address, without_secrets
 from mtfast.errors import MtfastError, RefusedError, RemoteError
 from mtfast.remote.objects import Stat
 
@@ -177,5 +177,5 @@ def _plain(path: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = without_secrets(" ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= 200 else f"{text[:197]}..."

@@ -342,3 +342,26 @@ def test_commands_take_addresses(tmp_path, few_variants):
             assert (status, errors.count("error")) == (0, 0), (arguments, errors)
     linked = files_in(tmp_path / "more" / "train_images")
     assert linked == files_in(few_variants / "train_images")
+
+
+def test_a_query_is_of_a_zip_alone():
+    """Without it another file may be there."""
+    for name in ("set", "set.json"):
+        with pytest.raises(SourceError, match="has a query, which only the address of a zip may"):
+            mtfast.open_source(f"https://127.0.0.1:9/{name}?id=5")
+
+
+def test_a_user_and_password_are_sent(tiny_set, tmp_path):
+    pack(tiny_set, tmp_path / "set.zip")
+    with faulty_server(tmp_path) as server:
+        # printf 'me:a/b' | base64
+        server.authorization = "Basic bWU6YS9i"
+        address = server.url.replace("://", "://me:a%2Fb@") + "/set.zip"
+        assert mtfast.open_source(address).splits == mtfast.open_source(tiny_set).splits
+
+
+def test_a_password_is_not_shown_where_nothing_answers(monkeypatch):
+    monkeypatch.setenv("MTFAST_RETRIES", "0")
+    with pytest.raises(RemoteError, match="cannot be reached") as caught:
+        mtfast.open_source("http://me:secret@127.0.0.1:9/set.zip?signature=secret")
+    assert "secret" not in str(caught.value)

@@ -141,7 +141,7 @@ def _images_of(files: FileTree) -> FileTree:
 
 def _place_at(address: Address) -> tuple[FileTree, str]:
     _expect_known(address)
-    if is_json(address.name):
+    if is_json(address.name) and not address.query:
         files = _folder_of(address.parent)
         if not files.exists(address.name):
             raise _missing(address)
@@ -163,6 +163,11 @@ def _expect_known(address: Address) -> None:
 
 def _zip_or_folder(address: Address) -> ListedTree:
     if not address.name.lower().endswith(".zip"):
+        if address.query:
+            raise SourceError(
+                f"{address} has a query, which only the address of a zip may have; expected a "
+                f"folder or a COCO .json file without one; leave out what follows the '?'"
+            )
         return _folder_of(address)
     try:
         return ListedTree(ZipContents(address))
