@@ -55,6 +55,7 @@ __all__ = [
     "BucketPlace",
     "BucketWork",
     "is_unfinished",
+    "plan_at",
     "remove_remains",
     "working_at",
 ]
@@ -521,6 +522,24 @@ def remove_remains(objects: Objects) -> None:
     # Another run may be about to replace it.
     if found is None or not found.clearing:
         _remove(objects, objects.walk(FOLDER))
+
+
+def plan_at(objects: Objects) -> tuple[bool, Plan | None]:
+    """Return whether there is unfinished work, and its plan.
+
+    Parameters
+    ----------
+    objects : Objects
+
+    Returns
+    -------
+    is_begun : bool
+    plan : Plan or None
+        None if it cannot be read, or if the run was stopped while it removed what was there.
+    """
+    found, stamp = _read_run(objects)
+    plan = _read_plan(objects, found) if found and not found.clearing else None
+    return stamp is not None, plan
 
 
 def is_unfinished(objects: Objects, last: str) -> bool:

@@ -130,6 +130,38 @@ def test_other_objects_are_left_alone(target, bucket):
     assert set(files_of(target)) == {"zarr.json"}
 
 
+PLAN = b'{"command": "convert", "options": {"splits": ["test"]}, "inputs": {}, "version": "0"}'
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_what_lies_beside_a_store_is_not_removed_with_it(tiny_set, target, is_whole):
+    objects = objects_at(Address.parse(target))
+    options = {"splits": ["test"], "images": False, "overwrite": True}
+    if is_whole:
+        mtfast.convert(tiny_set, target, **options)
+    else:
+        objects.write(".mtfast/run.json", b'{"work": "a", "run": "b"}')
+        objects.write(".mtfast/a/plan.json", PLAN)
+        objects.write("test/semantic/c.0.0.0", b"")
+    for key in ("thesis.pdf", "photos/1.jpg"):
+        objects.write(key, b"mine")
+        before = files_of(target)
+        with pytest.raises(StoreError, match=f"has {key.partition('/')[0]} beside a store or unf"):
+            mtfast.convert(tiny_set, target, **options)
+        assert files_of(target) == before
+        objects.delete([key])
+    mtfast.convert(tiny_set, target, **options)
+
+
+def test_a_folder_that_a_run_left_does_not_make_a_place_of_stores(target):
+    objects = objects_at(Address.parse(target))
+    objects.write(".mtfast/probe-0", b"")
+    store_target(target).refuse_existing(overwrite=True)
+    objects.write("notes.txt", b"mine")
+    with pytest.raises(StoreError, match=r"has objects and is no mtfast store, such as notes.txt"):
+        store_target(target).refuse_existing(overwrite=True)
+
+
 def test_who_may_not_write_is_told_before_the_work(tiny_set, target, watched, monkeypatch):
     def read(*_, **__):
         raise AssertionError("the annotations were read")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from mtfast.addresses import BUCKETS, Address
 from mtfast.errors import StoreError
 from mtfast.remote import Objects, objects_at
 from mtfast.work import DAMAGED, Plan
-from mtfast.work_bucket import FOLDER, BucketWork, remove_remains, working_at
+from mtfast.work_bucket import FOLDER, BucketWork, plan_at, remove_remains, working_at
 
 __all__ = ["BucketTarget"]
 
@@ -59,16 +60,33 @@ class BucketTarget:
         files, folders = objects.list()
         names = [name for name, _ in files]
         if _ROOT in names:
-            self._refuse_whole(objects, overwrite)
-        elif FOLDER not in folders and (names or folders):
+            attributes = _attributes(objects)
+            self._refuse_whole(objects, attributes, overwrite)
+            self._refuse_others([*names, *folders], attributes.get("splits"))
+            return
+        is_begun, plan = plan_at(objects) if FOLDER in folders else (False, None)
+        if plan is not None:
+            self._refuse_others([*names, *folders], plan.options.get("splits"))
+        elif not is_begun and {*names, *folders} - {FOLDER}:
             raise StoreError(
                 f"{address} has objects and is no mtfast store, such as {[*names, *folders][0]}; "
                 f"expected a new address; choose another"
             )
 
-    def _refuse_whole(self, objects: Objects, overwrite: bool) -> None:
+    def _refuse_others(self, there: Sequence[str], splits: object) -> None:
+        """Refuse a place with something beside a store: all is removed where that is replaced."""
+        own = {_ROOT, FOLDER, *(splits if isinstance(splits, list) else ())}
+        others = [name for name in there if name not in own]
+        if others:
+            raise StoreError(
+                f"{self.address} has {others[0]} beside a store or unfinished work; expected "
+                f"nothing else, as a store that is replaced is removed with all below its "
+                f"address; move it or choose another address"
+            )
+
+    def _refuse_whole(self, objects: Objects, attributes: dict[str, Any], overwrite: bool) -> None:
         """Refuse a place with the root of a store, unless it may be replaced."""
-        if "mtfast_format" not in _attributes(objects):
+        if "mtfast_format" not in attributes:
             raise StoreError(
                 f"{self.address} is a Zarr group and no mtfast store; expected a new address; "
                 f"choose another"
