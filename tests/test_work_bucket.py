@@ -9,7 +9,7 @@ import pytest
 from mtfast import work_bucket
 from mtfast.addresses import Address
 from mtfast.errors import MtfastError, RemoteError, StoreError
-from mtfast.remote import buckets, objects_at
+from mtfast.remote import objects_at, settings
 from mtfast.work import FileSum, Made, Plan
 from mtfast.work_bucket import BucketPlace, working_at
 
@@ -371,7 +371,7 @@ def test_errors_that_pass_are_not_seen(target, watched):
 
 @pytest.mark.parametrize("fault", ["500", "cut", "403"])
 def test_errors_that_stay_are_one_line(target, watched, fault, monkeypatch):
-    monkeypatch.setattr("mtfast.remote.buckets.RETRIES", 1)
+    monkeypatch.setattr("mtfast.remote.settings.RETRIES", 1)
     watched.fault = lambda asked: fault if asked.key.endswith("x/b") else None
     with pytest.raises(MtfastError) as caught:
         run(target, ["a", "b"])
@@ -396,7 +396,7 @@ def test_long_objects_are_sent_in_parts(target, monkeypatch):
 def test_storage_may_take_long_to_take_an_object(target, watched, monkeypatch):
     """While a shard is sent over a slow line, no byte comes for minutes."""
     # 1 s of 30, in which an answer has to begin that has been asked for.
-    monkeypatch.setattr("mtfast.remote.buckets.SILENCE", buckets.SILENCE / 30)
-    monkeypatch.setattr("mtfast.remote.buckets.RETRIES", 1)
+    monkeypatch.setattr("mtfast.remote.settings.SILENCE", settings.SILENCE / 30)
+    monkeypatch.setattr("mtfast.remote.settings.RETRIES", 1)
     watched.fault = lambda asked: "slow" if asked.key.endswith("x/a") else None
     assert run(target, ["a"]) == ["a"]

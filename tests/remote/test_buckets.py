@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 
 import pytest
 
@@ -74,6 +76,16 @@ def test_a_profile_that_is_not_there_is_said_in_one_line(bucket, monkeypatch):
     objects = objects_at(Address.parse(f"{bucket}/x"))
     with pytest.raises(RefusedError, match=r"needs credentials \(.*nobody.*\); expected a profile"):
         objects.list()
+
+
+def test_obstore_is_imported_by_one_thread():
+    """With the module, under its lock. Imports of parts of it by several threads may fail."""
+    code = (
+        "import sys, mtfast.remote; assert 'obstore' not in sys.modules; "
+        "import mtfast.remote.buckets; "
+        "assert {'obstore.store', 'obstore.exceptions'} <= sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_objects_pickle_without_a_connection(objects):

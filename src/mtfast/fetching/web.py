@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from mtfast.errors import RemoteError
+from mtfast.remote.connections import open_pool, proxy_for, reason_of
 from mtfast.version import installed_version
 
 if TYPE_CHECKING:
@@ -262,45 +263,11 @@ class Web:
 
     def _pool(self, url: str) -> Any:
         """Return the connections for a URL: directly, or through a proxy of the environment."""
-        proxy = _proxy_for(url)
+        proxy = proxy_for(url)
         with self._lock:
             if proxy not in self._pools:
-                self._pools[proxy] = _open_pool(proxy)
+                self._pools[proxy] = open_pool(proxy, CONNECT_SECONDS, SILENT_SECONDS)
             return self._pools[proxy]
-
-
-def _proxy_for(url: str) -> str | None:
-    from urllib.parse import urlsplit
-    from urllib.request import getproxies, proxy_bypass
-
-    parts = urlsplit(url)
-    if proxy_bypass(parts.netloc):
-        return None
-    found = getproxies()
-    proxy = found.get(parts.scheme) or found.get("all")
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
-
-
-def _open_pool(proxy: str | None) -> Any:
-    from urllib3 import PoolManager, ProxyManager, Timeout, make_headers
-    from urllib3.exceptions import HTTPError
-    from urllib3.util import parse_url
-
-    options: dict[str, Any] = {
-        "timeout": Timeout(connect=CONNECT_SECONDS, read=SILENT_SECONDS),
-        "maxsize": 16,
-    }
-    if proxy is None:
-        return PoolManager(**options)
-    try:
-        auth = parse_url(proxy).auth
-        headers = make_headers(proxy_basic_auth=auth) if auth else None
-        return ProxyManager(proxy, proxy_headers=headers, **options)
-    except HTTPError as error:
-        raise RemoteError(
-            f"the proxy of the environment cannot be used ({_reason(error)}); expected one such as "
-            f"http://host:port; correct or unset https_proxy and all_proxy"
-        ) from error
 
 
 def _failure(url: str, error: Exception) -> RemoteError:
@@ -315,13 +282,14 @@ def _failure(url: str, error: Exception) -> RemoteError:
         )
     if isinstance(cause, http.ProxyError):
         return UnreachableError(
-            f"the proxy does not lead to {host} ({_reason(cause)}); expected one that does; check "
-            f"https_proxy and no_proxy in the environment"
+            f"the proxy does not lead to {host} ({reason_of(cause)}); expected one that does; "
+            f"check https_proxy and no_proxy in the environment"
         )
     if isinstance(cause, http.SSLError):
         return UnreachableError(
-            f"{host} cannot be trusted ({_reason(cause)}); expected a certificate that this system "
-            f"knows; check its clock, or set SSL_CERT_FILE to the certificates of your network"
+            f"{host} cannot be trusted ({reason_of(cause)}); expected a certificate that this "
+            f"system knows; check its clock, or set SSL_CERT_FILE to the certificates of your "
+            f"network"
         )
     if isinstance(cause, http.NameResolutionError):
         return UnreachableError(
@@ -329,11 +297,11 @@ def _failure(url: str, error: Exception) -> RemoteError:
         )
     if isinstance(cause, http.ConnectTimeoutError | http.NewConnectionError):
         return UnreachableError(
-            f"{host} does not answer ({_reason(cause)}); expected a connection; check the network "
-            f"and its firewall"
+            f"{host} does not answer ({reason_of(cause)}); expected a connection; check the "
+            f"network and its firewall"
         )
     return PassingError(
-        f"the connection to {host} broke off ({_reason(cause)}); expected all of the file; "
+        f"the connection to {host} broke off ({reason_of(cause)}); expected all of the file; "
         f"{_TRY_LATER}"
     )
 
@@ -377,12 +345,3 @@ def _host(url: str) -> str:
     from urllib.parse import urlsplit
 
     return urlsplit(url).netloc.rpartition("@")[2]
-
-
-def _reason(error: BaseException) -> str:
-    """Return what the system or the library said first, without objects and addresses."""
-    while isinstance(error.__cause__, Exception):
-        error = error.__cause__
-    text = getattr(error, "verify_message", "") or getattr(error, "strerror", "")
-    text = " ".join(str(text or error).split())
-    return text if len(text) <= 160 else f"{text[:157]}..."

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import os
 import re
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, BinaryIO
-from urllib.parse import unquote
+
+# Here, not where they are used: obstore fails where threads import parts of it at once.
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
+from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 
 from mtfast.addresses import WEB, Address, without_secrets
 from mtfast.errors import RefusedError, RemoteError
+from mtfast.remote.connections import header_of
 from mtfast.remote.objects import Stat
 from mtfast.remote.relay import keep_in_forks, relayed
+from mtfast.remote.settings import CONNECT_SECONDS, n_retries, silence
 from mtfast.version import installed_version
 
 __all__ = ["BucketObjects"]
@@ -24,14 +34,10 @@ ONE_PUT = 64 << 20
 PART, PARTS_AT_ONCE = 16 << 20, 4
 # Beyond this an object is not read into memory.
 MOST_AT_ONCE = 1 << 31
-CONNECT = timedelta(seconds=10)
 REQUEST = timedelta(seconds=300)
-# Of a stretch in which no byte comes, unless MTFAST_TIMEOUT says otherwise.
-SILENCE = 30.0
 # Of a request that sends much. While it does so no byte comes: 256 MB at 140 kB/s.
 SENDING = timedelta(seconds=1800)
-# Of a request that fails, unless MTFAST_RETRIES says otherwise; for so long altogether.
-RETRIES = 5
+# Of a request that fails, with all its tries.
 RETRY_SECONDS = timedelta(seconds=60)
 
 
@@ -195,14 +201,6 @@ class BucketObjects:
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:
         """Turn the errors of obstore into ours."""
-        from obstore.exceptions import (
-            AlreadyExistsError,
-            BaseError,
-            PermissionDeniedError,
-            PreconditionError,
-            UnauthenticatedError,
-        )
-
         where = self.address / key
         try:
             yield
@@ -245,26 +243,23 @@ _CREDENTIALS = {
 
 def _open(address: Address, sending: bool = False) -> Any:
     """Open the bucket or server of an address; keys are paths in it."""
-    from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
-
     client = {
         "user_agent": f"mtfast/{installed_version()}",
-        "connect_timeout": CONNECT,
+        "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
         "timeout": SENDING if sending else REQUEST,
         "allow_http": _is_plain(address),
     }
     if not sending:
-        client["read_timeout"] = timedelta(seconds=_setting("MTFAST_TIMEOUT", SILENCE))
-    n_retries = int(_setting("MTFAST_RETRIES", RETRIES))
+        client["read_timeout"] = timedelta(seconds=silence())
     # From the first try on, which may have sent for long before its connection was cut.
     patience = SENDING if sending else RETRY_SECONDS
-    retries = {"max_retries": n_retries, "retry_timeout": patience}
+    retries = {"max_retries": n_retries(), "retry_timeout": patience}
     options: dict[str, Any] = {"client_options": client, "retry_config": retries}
     if address.scheme in WEB:
         user, _, host = address.host.rpartition("@")
         if user:
             # obstore leaves out what an address has of it.
-            client["default_headers"] = {"Authorization": f"Basic {_encoded(user)}"}
+            client["default_headers"] = header_of(user)
         # The query, which may be a signature, goes with every request.
         query = f"?{address.query}" if address.query else ""
         return HTTPStore.from_url(f"{address.scheme}://{host}{query}", **options)
@@ -272,23 +267,6 @@ def _open(address: Address, sending: bool = False) -> Any:
         return S3Store(address.host, **options, **_credentials(address))
     kind = GCSStore if address.scheme == "gs" else AzureStore
     return kind.from_url(address.root.url, **options)
-
-
-def _encoded(user: str) -> str:
-    """Return a user and password, percent-encoded in an address, as the header has them."""
-    return b64encode(unquote(user).encode()).decode()
-
-
-def _setting(name: str, default: float) -> float:
-    """Read a number from the environment."""
-    text = os.environ.get(name, "")
-    try:
-        value = float(text or default)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise RemoteError(f"{name} is {text!r}; expected a number from 0 on; correct it")
-    return value
 
 
 def _is_plain(address: Address) -> bool:

@@ -9,7 +9,7 @@ import threading
 import zipfile
 from contextlib import contextmanager
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedReader
 
 import pytest
@@ -22,7 +22,7 @@ from mtfast.errors import RemoteError, SourceError
 from mtfast.remote import objects_at
 from mtfast.sources.trees.places import place_of
 from mtfast.sources.trees.ranges import RangesFile, RemoteRanges
-from mtfast.sources.trees.web import links_of
+from mtfast.sources.trees.web import WebContents, links_of
 from packing import pack
 
 pytest.importorskip("obstore")
@@ -137,7 +137,7 @@ def test_equal_stores_from_a_server_that_lists(tmp_path, few_variants, expected)
         assert files_in(store) == expected
         images = [path for path in asked if path.endswith(".jpg")]
         assert len(images) == len(set(images)) == 14
-        assert asked.count("/Graphene/train_images") == 1
+        assert asked.count("/Graphene/train_images/") == 1
         with pytest.raises(SourceError, match=r"^nothing is at http://.*/none\.json; expected"):
             mtfast.open_source(f"{url}/Graphene/none.json")
         pack(few_variants, tmp_path / "Graphene.zip")
@@ -227,7 +227,7 @@ def test_a_coco_file_on_a_server_that_lists_nothing(tmp_path, coco):
 
 
 def test_no_image_is_left_out_for_a_fault_of_the_network(tmp_path, coco, monkeypatch):
-    monkeypatch.setattr("mtfast.remote.buckets.RETRIES", 1)
+    monkeypatch.setattr("mtfast.remote.settings.RETRIES", 1)
     lost = sorted((coco / "images").iterdir())[1].name
     with faulty_server(coco) as server:
         source = mtfast.open_source(f"{server.url}/test_named.json", bad="skip")
@@ -296,7 +296,7 @@ def test_faults_that_pass_are_tried_again(tmp_path, few_variants, expected, faul
 def test_faults_that_stay_are_said_in_one_line(
     tmp_path, monkeypatch, few_variants, fault, words, bad
 ):
-    monkeypatch.setattr("mtfast.remote.buckets.RETRIES", 1)
+    monkeypatch.setattr("mtfast.remote.settings.RETRIES", 1)
     pack(few_variants, tmp_path / "Graphene.zip", inside="Graphene")
     with faulty_server(tmp_path) as server:
         source = mtfast.open_source(f"{server.url}/Graphene.zip", bad=bad)
@@ -342,6 +342,45 @@ def test_commands_take_addresses(tmp_path, few_variants):
             assert (status, errors.count("error")) == (0, 0), (arguments, errors)
     linked = files_in(tmp_path / "more" / "train_images")
     assert linked == files_in(few_variants / "train_images")
+
+
+class _Pages(BaseHTTPRequestHandler):
+    """Sends the page of a folder in chunks, without its length, as nginx does; and much else."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        """Print nothing."""
+
+    def do_GET(self):
+        is_page = self.path.startswith("/sets/")
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html" if is_page else "application/octet-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for part in (NGINX[:99], NGINX[99:], b"") if is_page else iter(lambda: bytes(1 << 20), b""):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_):
+        """Print nothing: the client leaves."""
+
+
+def test_pages_without_a_length_are_read_and_files_are_not():
+    server = _Server(("127.0.0.1", 0), _Pages)
+    thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.05))
+    thread.start()
+    try:
+        contents = WebContents(Address.parse(f"http://127.0.0.1:{server.server_port}"), "sets/a")
+        assert contents.lists
+        assert contents.listing("sets/Graphene") == {"RLE_annotations": True, "a b#?.jpg": False}
+        # Without an end.
+        assert contents.listing("content") is None
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_a_query_is_of_a_zip_alone():

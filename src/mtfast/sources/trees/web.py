@@ -20,6 +20,7 @@ from mtfast.addresses import Address
 from mtfast.errors import RefusedError
 from mtfast.limits import MAX_JSON_BYTES
 from mtfast.remote import Stat, objects_at
+from mtfast.remote.pages import read_page
 from mtfast.sources.files import too_long
 
 __all__ = ["WebContents", "links_of"]
@@ -133,13 +134,13 @@ class WebContents:
 
     def _read_index(self, folder: str) -> dict[str, bool] | None:
         try:
-            page = self._objects.read(folder)
+            page = read_page(self.location / folder)
         except FileNotFoundError:
             return None
         except RefusedError:
             # Many servers forbid it: the files may be read all the same.
             return None
-        return links_of(page, (self.location / folder).url + "/")
+        return None if page is None else links_of(page, (self.location / folder).url + "/")
 
 
 @lru_cache(maxsize=8)
