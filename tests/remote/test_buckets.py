@@ -64,6 +64,35 @@ def test_what_is_missing_is_a_missing_file(objects):
     objects.delete(["none"])
 
 
+def test_what_is_missing_is_deleted_where_storage_says_so(objects, monkeypatch):
+    """Google and Azure do."""
+    for key in ("a", "b"):
+        objects.write(key, b"x")
+    opened, told = objects._opened(), []
+
+    class Told:
+        def delete(self, paths):
+            for path in paths:
+                told.append(path)
+                opened.head(path)
+                opened.delete(path)
+
+    monkeypatch.setattr(objects, "_opened", Told)
+    objects.delete(["a", "none", "b"])
+    monkeypatch.undo()
+    assert told[:2] == ["sets/Graphene/a", "sets/Graphene/none"]
+    assert list(objects.walk()) == []
+
+
+def test_an_object_that_stands_for_a_folder_is_not_in_it(bucket, objects):
+    import boto3
+
+    name = bucket.removeprefix("s3://")
+    boto3.client("s3").put_object(Bucket=name, Key="sets/Graphene/", Body=b"")
+    objects.write("a", b"x")
+    assert [key for key, _ in objects.walk()] == ["a"]
+
+
 def test_a_bucket_that_is_not_there_is_said(bucket):
     objects = objects_at(Address.parse("s3://no-such-bucket/x"))
     with pytest.raises(RemoteError, match="NoSuchBucket"):

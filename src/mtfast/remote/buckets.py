@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, BinaryIO
 
@@ -133,8 +133,9 @@ class BucketObjects:
         skipped = len(self.address.key) + 1 if self.address.key else 0
         with self._explained(key):
             for chunk in self._opened().list(self._path(key) or None):
-                for meta in chunk:
-                    yield meta["path"][skipped:], _stat(meta)
+                # An object that stands for the folder itself is not below it.
+                found = ((meta["path"][skipped:], meta) for meta in chunk)
+                yield from ((name, _stat(meta)) for name, meta in found if name)
 
     @relayed
     def write(
@@ -167,6 +168,15 @@ class BucketObjects:
     @relayed
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects."""
+        try:
+            self._delete(keys)
+        except FileNotFoundError:
+            # S3 says nothing of what is not there. Google and Azure do, and may leave the rest.
+            for key in keys:
+                with suppress(FileNotFoundError):
+                    self._delete([key])
+
+    def _delete(self, keys: Sequence[str]) -> None:
         if keys:
             with self._explained(keys[0]):
                 self._opened().delete([self._path(key) for key in keys])
