@@ -252,9 +252,9 @@ def test_requests_of_an_opened_file(bucket, rng):
     class Counting:
         address = objects.address
 
-        def read_range(self, key, start, length):
+        def read_part(self, key, start, length):
             asked.append((start, length))
-            return objects.read_range(key, start, length)
+            return objects.read_part(key, start, length)
 
     ranges = RemoteRanges(Counting(), "set/a.tif", objects.stat("set/a.tif"))
     with BufferedReader(RangesFile(ranges, 0, ranges.n_bytes)) as file:
@@ -270,6 +270,18 @@ def test_requests_of_an_opened_file(bucket, rng):
     with files.open("a.tif") as file:
         assert file.seek(-3, 2) == len(data) - 3
         assert file.read() == data[-3:]
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_told(bucket):
+    objects = objects_at(Address.parse(bucket))
+    objects.write("set/a.tif", bytes(1 << 18))
+    files, _ = place_of(f"{bucket}/set")
+    with files.open("a.tif") as file:
+        assert file.read(4) == bytes(4)
+        objects.write("set/a.tif", b"\1" * (1 << 18))
+        file.seek(1 << 17)
+        with pytest.raises(SourceError, match=r"set/a.tif has been replaced since it was opened"):
+            file.read(4)
 
 
 @pytest.mark.parametrize("fault", ["500", "cut"])

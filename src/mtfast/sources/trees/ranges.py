@@ -124,10 +124,21 @@ class RemoteRanges:
         self._objects, self._key = objects, key
         self.location = objects.address / key
         self.n_bytes, self.stamp = stat or objects.stat(key)
+        self._first: Stat | None = None
 
     def read(self, start: int, length: int) -> bytes:
-        """Read a range with one request."""
-        return self._objects.read_range(self._key, start, length) if length else b""
+        """Read a range with one request; SourceError if it is of another object than before."""
+        if not length:
+            return b""
+        data, stat = self._objects.read_part(self._key, start, length)
+        # Not the stamp that is known: of a listing some servers make it otherwise.
+        first = self._first = self._first or stat
+        if stat != first or stat.n_bytes != self.n_bytes:
+            raise SourceError(
+                f"{self.location} has been replaced since it was opened; expected it to stay; open "
+                f"the dataset again"
+            )
+        return data
 
 
 def ranges_of(location: Path | Address) -> Ranges:
