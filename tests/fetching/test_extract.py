@@ -78,6 +78,13 @@ def test_links(write):
         extract(file, folder)
 
 
+@pytest.mark.parametrize("name", ["x/a", "X/A/b"])
+def test_a_file_that_is_a_folder_too(write, name):
+    file, folder = write(zip_of({"x/a/b/c.txt": b"1", "y": b"2", name: b"3"}))
+    with pytest.raises(SourceError, match=r"has a file that is a folder too; expected files of a"):
+        extract(file, folder)
+
+
 def test_a_file_twice(write):
     file, folder = write(zip_of({"a.txt": b"1", "A.TXT": b"2"}))
     with pytest.raises(SourceError, match=r"has a file twice; expected files of a set"):

@@ -382,6 +382,9 @@ def test_no_network(tmp_path, monkeypatch):
     monkeypatch.setenv("MTFAST_ZENODO_URL", "http://name.invalid")
     with pytest.raises(RemoteError, match=r"^name\.invalid is not found; expected a network"):
         mtfast.fetch("Real_WS2", tmp_path)
+    monkeypatch.setenv("MTFAST_ZENODO_URL", "https://me:secret@mirror")
+    with pytest.raises(MtfastError, match=r"MTFAST_ZENODO_URL is 'https://mirror'; expected an ad"):
+        mtfast.fetch("Real_WS2", tmp_path)
     monkeypatch.setenv("MTFAST_ZENODO_URL", "zenodo.org")
     with pytest.raises(MtfastError, match=r"^MTFAST_ZENODO_URL is 'zenodo\.org'; expected an addr"):
         mtfast.fetch("Real_WS2", tmp_path)

@@ -84,8 +84,11 @@ def _members(archive: ZipFile, file: Path) -> dict[str, ZipInfo]:
     names = [str(PurePosixPath(*part[skipped:])) for part in parts]
     members = dict(zip(names, infos, strict=True))
     # Some disks take names that differ in case alone for the same.
-    if len({name.lower() for name in members}) < len(infos):
+    files = {name.lower() for name in members}
+    if len(files) < len(infos):
         raise _refused(file, "a file twice")
+    if not files.isdisjoint(str(at) for name in files for at in PurePosixPath(name).parents):
+        raise _refused(file, "a file that is a folder too")
     return members
 
 

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from mtfast.addresses import WEB
+from mtfast.addresses import WEB, without_secrets
 from mtfast.errors import MtfastError, RemoteError, counted, shown
 from mtfast.fetching.web import MOST_FAILURES_AT_FIRST, Web
 
@@ -122,10 +122,11 @@ def direct_file(name: str) -> RemoteFile:
 def _server() -> str:
     server = os.environ.get(SERVER) or _ZENODO
     parts = urlsplit(server)
-    if parts.scheme not in WEB or not parts.netloc:
+    # urllib3 would not send a password, and messages would show it.
+    if parts.scheme not in WEB or not parts.netloc or "@" in parts.netloc:
         raise MtfastError(
-            f"{SERVER} is {shown(server)}; expected an address such as {_ZENODO}; correct it or "
-            f"unset it"
+            f"{SERVER} is {shown(without_secrets(server))}; expected an address such as "
+            f"{_ZENODO}, without user and password; correct it or unset it"
         )
     return server.rstrip("/")
 
