@@ -475,6 +475,17 @@ def test_overwrite_never_removes_what_is_no_store(coco, tmp_path):
     assert json.loads((tmp_path / "other.zarr" / "zarr.json").read_text()) == group
 
 
+def test_overwrite_never_removes_what_lies_beside_a_store(coco, tmp_path):
+    target = mtfast.convert(coco, tmp_path / "store.zarr")
+    (target / ".DS_Store").touch()
+    (target / "thesis.pdf").write_text("precious")
+    with pytest.raises(StoreError, match=r"store\.zarr has thesis\.pdf beside a store or unfinish"):
+        mtfast.convert(coco, target, overwrite=True)
+    assert (target / "thesis.pdf").read_text() == "precious"
+    (target / "thesis.pdf").unlink()
+    mtfast.convert(coco, target, overwrite=True)
+
+
 def test_a_failed_overwrite_keeps_the_old_store(coco, tmp_path):
     target = mtfast.convert(coco, tmp_path / "store.zarr")
     old = mtfast.open(target)["train"].image_bytes(1)

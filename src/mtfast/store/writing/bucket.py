@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ import msgspec
 from mtfast.addresses import BUCKETS, Address
 from mtfast.errors import StoreError
 from mtfast.remote import Objects, objects_at
+from mtfast.store.writing.replace import refuse_others
 from mtfast.work import DAMAGED, Plan
 from mtfast.work_bucket import FOLDER, BucketWork, plan_at, remove_remains, working_at
 
@@ -59,29 +59,19 @@ class BucketTarget:
         self._refuse_inside_store()
         files, folders = objects.list()
         names = [name for name, _ in files]
+        there = [name for name in (*names, *folders) if name != FOLDER]
         if _ROOT in names:
             attributes = _attributes(objects)
             self._refuse_whole(objects, attributes, overwrite)
-            self._refuse_others([*names, *folders], attributes.get("splits"))
+            refuse_others(address, there, attributes.get("splits"))
             return
         is_begun, plan = plan_at(objects) if FOLDER in folders else (False, None)
         if plan is not None:
-            self._refuse_others([*names, *folders], plan.options.get("splits"))
-        elif not is_begun and {*names, *folders} - {FOLDER}:
+            refuse_others(address, there, plan.options.get("splits"))
+        elif there and not is_begun:
             raise StoreError(
-                f"{address} has objects and is no mtfast store, such as {[*names, *folders][0]}; "
-                f"expected a new address; choose another"
-            )
-
-    def _refuse_others(self, there: Sequence[str], splits: object) -> None:
-        """Refuse a place with something beside a store: all is removed where that is replaced."""
-        own = {_ROOT, FOLDER, *(splits if isinstance(splits, list) else ())}
-        others = [name for name in there if name not in own]
-        if others:
-            raise StoreError(
-                f"{self.address} has {others[0]} beside a store or unfinished work; expected "
-                f"nothing else, as a store that is replaced is removed with all below its "
-                f"address; move it or choose another address"
+                f"{address} has objects and is no mtfast store, such as {there[0]}; expected a new "
+                f"address; choose another"
             )
 
     def _refuse_whole(self, objects: Objects, attributes: dict[str, Any], overwrite: bool) -> None:

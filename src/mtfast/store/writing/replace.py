@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mtfast.addresses import Address
 from mtfast.atomic import check_new_folder, move
 from mtfast.errors import StoreError
 from mtfast.store.reading.files import LocalFiles
@@ -19,7 +20,7 @@ from mtfast.store.schema import replaced_path
 from mtfast.work import Plan
 from mtfast.work_folder import WorkFolder, is_free, is_moving, remove_remains, working
 
-__all__ = ["FolderTarget", "refuse_inside_store"]
+__all__ = ["FolderTarget", "refuse_inside_store", "refuse_others"]
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,35 @@ def _refuse_existing(target: Path, overwrite: bool) -> None:
         raise StoreError(
             f"{target} exists and is {kind}; expected a new path; "
             f"choose another or pass --overwrite"
+        )
+    # Systems put hidden files into folders.
+    shown = [path.name for path in target.iterdir() if path.name[0] != "."]
+    refuse_others(target, shown, attributes.get("splits"))
+
+
+def refuse_others(place: Path | Address, names: Iterable[str], splits: object) -> None:
+    """Refuse a place with something beside a store: all is removed where that is replaced.
+
+    Parameters
+    ----------
+    place : Path or Address
+        For the message.
+    names : iterable of str
+        What is there.
+    splits : list of str
+        Folders of the store; anything else, from a damaged one, is none.
+
+    Raises
+    ------
+    StoreError
+    """
+    own = {"zarr.json", *(splits if isinstance(splits, list) else ())}
+    others = sorted(name for name in names if name not in own)
+    if others:
+        raise StoreError(
+            f"{place} has {others[0]} beside a store or unfinished work; expected nothing else, as "
+            f"a store that is replaced is removed with all that is below it; move {others[0]} or "
+            f"choose another place"
         )
 
 
