@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pycocotools.mask as coco
 import pytest
+import yaml
 from PIL import Image
 
 import mtfast
@@ -132,9 +133,9 @@ def test_yolo_labels_are_where_ultralytics_looks(tmp_path):
 
 def test_yolo_keeps_holes_and_parts(hard_set, tmp_path):
     done = mtfast.export_annotations(hard_set.path, tmp_path / "out", format="yolo")
-    yaml = (tmp_path / "out/data.yaml").read_text().splitlines()
-    assert yaml[:3] == ["train: images/train", "val: images/train", "names:"]
-    names_of = [json.loads(line.partition(": ")[2]) for line in yaml[3:]]
+    lines = (tmp_path / "out/data.yaml").read_text().splitlines()
+    assert lines[:3] == ["train: images/train", "val: images/train", "names:"]
+    names_of = [json.loads(line.partition(": ")[2]) for line in lines[3:]]
     for k, (stem, size) in enumerate(zip(STEMS, SIZES.values(), strict=True)):
         lines = (tmp_path / f"out/labels/train/{stem}.txt").read_text().splitlines()
         wanted = expected(hard_set, k, crowds=False, empty=False)
@@ -150,6 +151,63 @@ def test_yolo_keeps_holes_and_parts(hard_set, tmp_path):
     assert lost == {a["id"]: a["area"] for a in crowds}
     assert done.n_lost_pixels == sum(lost.values())
     assert any("no split 'val'" in note for note in done.notes)
+
+
+def small_set(folder: Path, *splits: str, names: tuple[str, ...] = ("a.jpg",), **image) -> Path:
+    """Images of 8 x 6 with a square of class 2 each, as COCO in annotations/."""
+    corners = [1, 1, 5, 1, 5, 5, 1, 5]
+    for split in splits:
+        records = [{"id": k, "file_name": n, "height": 6, "width": 8} for k, n in enumerate(names)]
+        annotations = [
+            {"id": k, "image_id": k, "category_id": 2, "segmentation": [corners]}
+            for k in range(len(names))
+        ]
+        content = {"images": records, "annotations": annotations}
+        content["categories"] = [{"id": 2, "name": "mono"}, {"id": 5, "name": "bi"}]
+        (folder / "annotations").mkdir(parents=True, exist_ok=True)
+        (folder / f"annotations/instances_{split}.json").write_text(json.dumps(content))
+        for name in names:
+            (folder / split / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 6)).save(folder / split / name, **image)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["images/a.jpg", "b/images/c/a.jpg"])
+def test_ultralytics_finds_labels_of_names_with_images_in_them(tmp_path, name):
+    """The last folder called images is labels, as ``img2label_paths`` has it."""
+    mtfast.export_annotations(
+        small_set(tmp_path / "set", "train", names=(name,)), tmp_path / "out", format="yolo"
+    )
+    (image,) = (tmp_path / "out").rglob("*.jpg")
+    label = "/labels/".join(str(image).rsplit("/images/", 1)).rsplit(".", 1)[0] + ".txt"
+    assert Path(label).read_text().startswith("0 ")
+    assert mtfast.open_source(tmp_path / "out").table("train", "annotations").n_instances == 1
+
+
+@pytest.mark.parametrize(
+    ("splits", "expected"),
+    [
+        (("test", "train", "valid"), ["train", "valid"]),
+        (("test2017", "train2017", "val2017"), ["train2017", "val2017"]),
+        (("test", "train"), ["train", "test"]),
+        (("test",), ["test", "test"]),
+    ],
+)
+def test_data_yaml_names_the_splits_that_are_called_so(tmp_path, splits, expected):
+    mtfast.export_annotations(
+        small_set(tmp_path / "set", *splits), tmp_path / "out", format="yolo", images="none"
+    )
+    content = yaml.safe_load((tmp_path / "out/data.yaml").read_text())
+    assert [content["train"], content["val"]] == [f"images/{split}" for split in expected]
+
+
+@pytest.mark.parametrize("split", ["übung", "a b #c", "no", "x: y"])
+def test_data_yaml_names_any_split(tmp_path, split):
+    (path,) = (small_set(tmp_path / "set", "train") / "annotations").iterdir()
+    source = mtfast.open_source({split: path})
+    mtfast.export_annotations(source, tmp_path / "out", format="yolo", images="none")
+    content = yaml.safe_load((tmp_path / "out/data.yaml").read_text("utf-8"))
+    assert content[split] == content["train"] == f"images/{split}"
 
 
 def test_geojson_has_holes_classes_and_colours(hard_set, tmp_path):

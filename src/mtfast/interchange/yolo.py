@@ -8,6 +8,7 @@ Source: https://docs.ultralytics.com/datasets/segment/
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,9 +23,9 @@ from mtfast.table import Category, RunTable
 
 __all__ = ["Yolo"]
 
-# Ultralytics asks for both of them.
-_EXPECTED = ("train", "val")
 _DIGITS = 6
+# Names that are plain texts of YAML.
+_PLAIN = re.compile(r"(?!(?i:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][\w./-]*", re.ASCII)
 
 
 class Yolo(FormatOfImages):
@@ -102,9 +103,11 @@ class Yolo(FormatOfImages):
         dict
         """
         folders = _splits_of(splits)
-        lines = [f"{key}: {self.image_folder(split)}" for key, split in folders.items()]
-        lines.append("names:" if self.categories else "names: {}")
         # Strings of JSON are strings of YAML.
+        lines = [
+            f"{_text(key)}: {_text(self.image_folder(split))}" for key, split in folders.items()
+        ]
+        lines.append("names:" if self.categories else "names: {}")
         lines += [f"  {k}: {json.dumps(c.name)}" for k, c in enumerate(self.categories)]
         return {"data.yaml": "\n".join([*lines, ""]).encode("ascii")}
 
@@ -132,9 +135,19 @@ class Yolo(FormatOfImages):
 def _splits_of(splits: Sequence[SplitInput]) -> dict[str, str]:
     """Return the split of each key of data.yaml."""
     names = [split.name for split in splits]
-    others = {"train": names[0], "val": "test" if "test" in names else names[0]}
-    wanted = {key: key if key in names else others[key] for key in _EXPECTED}
-    return wanted | {name: name for name in names}
+    train = _called(names, "train") or names[0]
+    val = _called(names, "val") or _called(names, "test") or train
+    return {"train": train, "val": val} | {name: name for name in names}
+
+
+def _called(names: Sequence[str], key: str) -> str | None:
+    """Return the split of a key, or one whose name begins so, as valid and val2017 do."""
+    return key if key in names else next((n for n in names if n.lower().startswith(key)), None)
+
+
+def _text(text: str) -> str:
+    """Return a text as YAML; only what may be read as something else is quoted."""
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)
 
 
 def _read(line: str, size: NDArray[np.int64]) -> list[float]:
