@@ -328,11 +328,57 @@ def test_images_are_linked_copied_or_left_out(hard_set, tmp_path, how):
         assert image.read_bytes() == original.read_bytes()
 
 
+def test_a_file_is_put_for_one_image_alone(tmp_path):
+    """Two names may lead to one file, which then has the masks of neither."""
+    folder = small_set(tmp_path / "set", "train", names=("run1/a.jpg", "run2/a.jpg", "b.jpg"))
+    for name in ("run1", "run2"):
+        (folder / f"train/{name}/a.jpg").rename(folder / "train/a.jpg")
+    done = mtfast.export_annotations(folder, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").rglob("*.jpg")] == ["b.jpg"]
+    assert done.n_image_files == 1
+    assert any("2 images of train without a file of its own" in note for note in done.notes)
+
+
+@pytest.mark.parametrize("form", ["yolo", "labelme", "coco"])
+@pytest.mark.parametrize("is_store", [False, True])
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_masks_on_pixels_as_stored_are_said(tmp_path, form, is_store, ending):
+    exif = Image.Exif()
+    exif[0x112] = 6
+    path = small_set(tmp_path / "set", "train", names=(f"a.{ending}", f"b.{ending}"), exif=exif)
+    Image.new("RGB", (8, 6)).save(path / f"train/b.{ending}")
+    if is_store:
+        mtfast.convert(path, tmp_path / "set.zarr")
+        path = tmp_path / "set.zarr"
+    done = mtfast.export_annotations(path, tmp_path / "out", format=form)
+    said = [note for note in done.notes if "EXIF" in note]
+    (note,) = said
+    assert note.startswith("1 image of train with")
+    assert f"such as a.{ending}:" in note
+
+
+@pytest.mark.parametrize("is_store", [False, True])
+def test_masks_on_images_as_shown_need_no_word(tmp_path, is_store):
+    exif = Image.Exif()
+    exif[0x112] = 3
+    (tmp_path / "set/images").mkdir(parents=True)
+    (tmp_path / "set/labels").mkdir()
+    Image.new("RGB", (8, 6)).save(tmp_path / "set/images/a.jpg", exif=exif)
+    (tmp_path / "set/labels/a.txt").write_text("0 0.1 0.1 0.9 0.1 0.9 0.9")
+    path = tmp_path / "set"
+    if is_store:
+        mtfast.convert(path, tmp_path / "set.zarr")
+        path = tmp_path / "set.zarr"
+    done = mtfast.export_annotations(path, tmp_path / "out", format="labelme")
+    assert done.n_image_files == 1
+    assert not any("EXIF" in note for note in done.notes)
+
+
 def test_missing_images_are_said(hard_set, tmp_path):
     shutil.copytree(hard_set.path, tmp_path / "set")
     (tmp_path / "set/images/b.jpg").unlink()
     done = mtfast.export_annotations(tmp_path / "set", tmp_path / "out", format="labelme")
-    assert "1 image file of train not in the dataset, such as b.jpg" in done.notes
+    assert "1 image of train without a file of its own in the dataset, such as b.jpg" in done.notes
     assert done.n_image_files == 3
 
 

@@ -250,8 +250,9 @@ class NewSet:
         to = to or split
         there = {stem_of(name): name for name in source.mask_names(split) or ()}
         missing = []
+        places = source.find_places(split, names)
         for name in track(names, f"linking images of {to}", self._progress):
-            if found := source.image_place(split, name):
+            if found := places.get(name):
                 self._link(found, f"{to}_images/{_inside(name)}")
                 self.done.n_images += 1
             else:
@@ -263,7 +264,9 @@ class NewSet:
         # A set may come without any images, and without a folder of them.
         if missing and (len(missing) < len(names) or source.image_names(split) is not None):
             more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
-            self.note(f"image {missing[0]}{more} of {split} is missing in {source.name}")
+            self.note(
+                f"image {missing[0]}{more} of {split} has no file of its own in {source.name}"
+            )
 
     def keep_split(self, source: Source, split: str) -> None:
         """Carry a whole split over.

@@ -31,7 +31,14 @@ from mtfast.jpeg.header import (
     segments,
 )
 
-__all__ = ["decode", "read_header", "read_shown_size", "read_size", "recognises"]
+__all__ = [
+    "decode",
+    "read_header",
+    "read_shown_size",
+    "read_size",
+    "read_stored_size",
+    "recognises",
+]
 
 _WHAT = "a JPEG"
 _APP1 = 0xE1
@@ -186,6 +193,23 @@ def read_shown_size(head: bytes) -> tuple[int, int] | None:
     (120, 192)
     >>> read_shown_size(b"II*")
     """
+    found = read_stored_size(head)
+    return None if found is None else shown_size(*found)
+
+
+def read_stored_size(head: bytes) -> tuple[int, int, int] | None:
+    """Read the size of a JPEG as it is stored, and how viewers turn it, from its first bytes.
+
+    Parameters
+    ----------
+    head : bytes
+        The beginning of a file, or all of it.
+
+    Returns
+    -------
+    (height, width, orientation) or None
+        None if it is no JPEG, or its size comes later.
+    """
     orientation: int | None = None
     try:
         for segment in segments(head) if recognises(head) else ():
@@ -194,7 +218,7 @@ def read_shown_size(head: bytes) -> tuple[int, int] | None:
                 orientation = read_orientation(segment.content) if is_exif else None
             if segment.marker in FRAMES:
                 frame = read_frame(segment)
-                return shown_size(frame.height, frame.width, orientation or 1)
+                return frame.height, frame.width, orientation or 1
     except MtfastError:
         return None
     return None

@@ -17,7 +17,13 @@ from mtfast.errors import MtfastError, counted, one_of
 from mtfast.interchange.annotation_format import AnnotationFormat, FormatOfImages, ImageFile
 from mtfast.interchange.coco import Coco
 from mtfast.interchange.geojson import GeoJson
-from mtfast.interchange.images import ImagesChoice, create, put_image
+from mtfast.interchange.images import (
+    ImagesChoice,
+    create,
+    find_files,
+    lies_as_stored,
+    put_image,
+)
 from mtfast.interchange.inputs import SplitInput, all_categories, read_splits
 from mtfast.interchange.labelme import Labelme
 from mtfast.interchange.names import expect_apart
@@ -276,13 +282,26 @@ def _put_images(
     progress: Progress | None,
 ) -> None:
     folder = work.content / writer.image_folder(split.name)
-    missing = []
+    missing: list[str] = []
+    unturned: list[str] = []
+    found = find_files(split)
     what = f"{'linking' if images == 'link' else 'copying'} images of {split.name}"
     for k, file in enumerate(track(split.files, what, progress)):
-        if put_image(split, k, folder / file, images):
-            done.n_image_files += 1
-        else:
-            missing.append(str(split.table.names[k]))
+        name = str(split.table.names[k])
+        if not put_image(split, k, found, folder / file, images):
+            missing.append(name)
+            continue
+        done.n_image_files += 1
+        if lies_as_stored(split, k, folder / file):
+            unturned.append(name)
     if missing:
-        what = counted(len(missing), "image file")
-        done.notes.append(f"{what} of {split.name} not in the dataset, such as {missing[0]}")
+        done.notes.append(
+            f"{counted(len(missing), 'image')} of {split.name} without a file of its own in the "
+            f"dataset, such as {missing[0]}"
+        )
+    if unturned:
+        done.notes.append(
+            f"{counted(len(unturned), 'image')} of {split.name} with an EXIF orientation, and masks "
+            f"on the pixels as they are stored, such as {unturned[0]}: programs that turn images "
+            f"show them apart"
+        )

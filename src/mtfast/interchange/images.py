@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from mtfast.errors import MtfastError
+from mtfast.image_files import jpeg, read_header, shown_size
 from mtfast.interchange.inputs import SplitInput
+from mtfast.sources.image_folder import FilePlace
 from mtfast.sources.split import SourceSplit
 from mtfast.store.reading.split import Split
 
-__all__ = ["ImagesChoice", "create", "put_image"]
+__all__ = ["ImagesChoice", "create", "find_files", "lies_as_stored", "put_image"]
 
 ImagesChoice = Literal["link", "copy", "none"]
 
 
-def put_image(split: SplitInput, k: int, target: Path, images: ImagesChoice) -> bool:
+# The size of nearly every JPEG, and how it is turned, are in its first bytes.
+_HEAD = 1 << 16
+
+
+def find_files(split: SplitInput) -> dict[str, FilePlace]:
+    """Find the image files of a source; none where it is a store.
+
+    Parameters
+    ----------
+    split : SplitInput
+
+    Returns
+    -------
+    dict
+        By the names of images; none for a file that several names lead to.
+    """
+    if not isinstance(split.view, SourceSplit):
+        return {}
+    return split.view.source.find_places(split.name, split.table.names.tolist())
+
+
+def put_image(
+    split: SplitInput,
+    k: int,
+    files: Mapping[str, FilePlace],
+    target: Path,
+    images: ImagesChoice,
+) -> bool:
     """Put the file of an image where it belongs.
 
     Parameters
@@ -24,6 +54,8 @@ def put_image(split: SplitInput, k: int, target: Path, images: ImagesChoice) -> 
     split : SplitInput
     k : int
         Number of the image.
+    files : mapping of str to FilePlace
+        Of :func:`find_files`.
     target : Path
     images : {"link", "copy"}
         Whether a file of a source is linked, if that can be. Pages of stacks, images of stores, and
@@ -41,7 +73,7 @@ def put_image(split: SplitInput, k: int, target: Path, images: ImagesChoice) -> 
     """
     name = str(split.table.names[k])
     if isinstance(split.view, SourceSplit):
-        place = split.view.source.image_place(split.name, name)
+        place = files.get(name)
         if place is None:
             return False
         file = None if place.page is not None else place.files.local(place.path)
@@ -54,6 +86,43 @@ def put_image(split: SplitInput, k: int, target: Path, images: ImagesChoice) -> 
         return False
     create(target, split.view.image_bytes(name))
     return True
+
+
+def lies_as_stored(split: SplitInput, k: int, file: Path) -> bool:
+    """Whether programs that turn an image by its EXIF orientation show it apart from its masks.
+
+    Parameters
+    ----------
+    split : SplitInput
+    k : int
+        Number of the image.
+    file : Path
+        Of the image.
+
+    Returns
+    -------
+    bool
+        Also True where masks would fit both ways, and nothing says which way they lie.
+    """
+    with file.open("rb") as stream:
+        found = jpeg.read_stored_size(stream.read(_HEAD))
+    if found is None:
+        try:
+            header = read_header(file.read_bytes())
+        except MtfastError:
+            return False
+        found = header.height, header.width, header.orientation
+    height, width, orientation = found
+    size = int(split.table.heights[k]), int(split.table.widths[k])
+    fits_shown_alone = size == shown_size(*found) != (height, width)
+    return orientation > 1 and not (fits_shown_alone or _is_shown(split, k))
+
+
+def _is_shown(split: SplitInput, k: int) -> bool:
+    """Whether masks are known to lie on an image as viewers show it."""
+    if isinstance(split.view, SourceSplit):
+        return split.view.source.frame == "shown"
+    return isinstance(split.view, Split) and bool(split.view.orientations[k] > 1)
 
 
 def create(target: Path, data: bytes) -> None:

@@ -273,7 +273,7 @@ class Source(SplitMapping[SourceSplit], ABC):
             If there is no such split.
         """
         ledger = Ledger(split, self.bad)
-        found = self._found(split, names)
+        found = self.find_places(split, names)
         spelled = {n: place.name for n, place in found.items() if not _is_exact(place, n)}
         words = [f"{name!r} is {path}" for name, path in spelled.items()]
         ledger.say("file of another spelling", list(spelled), words)
@@ -303,8 +303,46 @@ class Source(SplitMapping[SourceSplit], ABC):
         SourceError
             If there is no such split.
         """
-        found = self._found(split, names)
+        found = self.find_places(split, names)
         return {name: place.where() for name, place in found.items()}
+
+    def find_places(self, split: str, names: Sequence[str]) -> dict[str, FilePlace]:
+        """Find the files of many images as :meth:`find_images` does.
+
+        Parameters
+        ----------
+        split : str
+        names : sequence of str
+            As the annotations have them.
+
+        Returns
+        -------
+        dict
+            The file of each image that has one of its own.
+
+        Raises
+        ------
+        SourceError
+            If there is no such split.
+        """
+        listed = set(self.image_names(split) or ())
+        folder = self._image_folder(split)
+        if folder is not None and not folder.files.lists:
+            folder.files.look_at(folder.places(name)[0].path for name in names)
+        taken: dict[tuple[str, int | None], dict[str, FilePlace]] = {}
+        for name in dict.fromkeys(names):
+            # What is listed needs no look at the disk.
+            here = folder is not None and name in listed
+            place = folder.places(name)[0] if folder and here else self._find(split, name)
+            if place is not None:
+                at = place.where(), place.page
+                taken.setdefault(at, {})[name] = place
+        found: dict[str, FilePlace] = {}
+        for claims in taken.values():
+            exact = {name: place for name, place in claims.items() if _is_exact(place, name)}
+            if len(only := exact or claims) == 1:
+                found |= only
+        return {name: found[name] for name in names if name in found}
 
     def image_stamps(self, split: str, names: Sequence[str]) -> dict[str, list[int | str]]:
         """Return what changes when the files of images do, without reading them.
@@ -328,7 +366,7 @@ class Source(SplitMapping[SourceSplit], ABC):
         OSError
             If a file cannot be looked at.
         """
-        places = self._found(split, names).values()
+        places = self.find_places(split, names).values()
         _look_at(places)
         return {place.where(): place.files.stamp(place.path) for place in places}
 
@@ -391,7 +429,7 @@ class Source(SplitMapping[SourceSplit], ABC):
         SourceError
             If there is no such split, or a page of a stack cannot be read.
         """
-        places = self._found(split, names).values()
+        places = self.find_places(split, names).values()
         _look_at(places)
         return max(
             int(place.files.stamp(place.path)[0]) if place.page is None else len(place.read())
@@ -708,27 +746,6 @@ class Source(SplitMapping[SourceSplit], ABC):
             with self._open(file) as stream:
                 text = stream.read()
         return without_left_out(Records(text, file), reading.table)
-
-    def _found(self, split: str, names: Sequence[str]) -> dict[str, FilePlace]:
-        """Find the files of images; see :meth:`find_images`."""
-        listed = set(self.image_names(split) or ())
-        folder = self._image_folder(split)
-        if folder is not None and not folder.files.lists:
-            folder.files.look_at(folder.places(name)[0].path for name in names)
-        taken: dict[tuple[str, int | None], dict[str, FilePlace]] = {}
-        for name in dict.fromkeys(names):
-            # What is listed needs no look at the disk.
-            here = folder is not None and name in listed
-            place = folder.places(name)[0] if folder and here else self._find(split, name)
-            if place is not None:
-                at = place.where(), place.page
-                taken.setdefault(at, {})[name] = place
-        found: dict[str, FilePlace] = {}
-        for claims in taken.values():
-            exact = {name: place for name, place in claims.items() if _is_exact(place, name)}
-            if len(only := exact or claims) == 1:
-                found |= only
-        return {name: found[name] for name in names if name in found}
 
     def _find(self, split: str, name: str) -> FilePlace | None:
         """Find the file of an image."""

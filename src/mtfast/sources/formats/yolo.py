@@ -41,7 +41,7 @@ from mtfast.sources.image_folder import ImageFolder
 from mtfast.sources.source import in_order
 from mtfast.table import Category
 
-__all__ = ["Yolo", "find_yolo", "labels_of", "open_yolo"]
+__all__ = ["Yolo", "find_yolo", "open_yolo"]
 
 logger = logging.getLogger(__name__)
 
