@@ -41,7 +41,7 @@ from mtfast.sources.image_folder import ImageFolder
 from mtfast.sources.source import Source, in_order
 from mtfast.table import Category, RunTable
 
-__all__ = ["IMAGES", "MASKS", "LabelPng", "decode_labels", "find_label_png"]
+__all__ = ["IMAGES", "MASKS", "LabelPng", "by_stem", "decode_labels", "find_label_png"]
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +84,8 @@ class LabelPng(Source):
         """Turn the masks into a table, each PNG in one pass."""
         ledger = Ledger(file, policy)
         folder = self._image_folder(split)
-        images = _by_stem(folder.names() or (), folder.folder)
-        masks = _by_stem(_pngs(self.files, file), file)
+        images = by_stem(folder.names() or (), folder.folder)
+        masks = by_stem(_pngs(self.files, file), file)
         for stem, mask in masks.items():
             if stem not in images:
                 ledger.keep("mask without image", mask, repr(mask))
@@ -217,7 +217,24 @@ def _decode_any(data: bytes) -> NDArray[Any]:
         return np.asarray(image)
 
 
-def _by_stem(names: Iterable[str], folder: str) -> dict[str, str]:
+def by_stem(names: Iterable[str], folder: str) -> dict[str, str]:
+    """Return files by their stems.
+
+    Parameters
+    ----------
+    names : iterable of str
+    folder : str
+        For messages.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    SourceError
+        If two files have one stem.
+    """
     stems: dict[str, str] = {}
     for name in names:
         other = stems.setdefault(stem_of(name), name)

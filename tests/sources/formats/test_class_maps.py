@@ -353,6 +353,34 @@ def test_files_that_do_not_fit_together(tmp_path, values):
     }
 
 
+def test_two_images_of_one_stem_are_refused(tmp_path, values):
+    """The mask may be of either."""
+    folder = make(tmp_path, values)
+    put_image(folder / "images/a.png")
+    with pytest.raises(SourceError, match=r"'a.jpg' and 'a.png' in images/ have one stem"):
+        table_of(folder)
+
+
+def test_tables_of_splits_may_not_differ(tmp_path, values):
+    for split, names in (("train", "mono bi"), ("valid", "bi mono")):
+        put_image(tmp_path / split / "a.jpg")
+        put(tmp_path / split / "a_mask.png", png(values))
+        first, second = names.split()
+        put(tmp_path / split / "_classes.csv", f"Pixel Value, Class\n1, {first}\n2, {second}\n")
+    with pytest.raises(SourceError, match=r"train/_classes.csv and valid/_classes.csv are diff"):
+        table_of(tmp_path)
+    assert table_of(tmp_path / "valid").categories == ((1, "bi"), (2, "mono"))
+
+
+def test_lists_may_begin_with_a_byte_order_mark(tmp_path, values):
+    folder = tmp_path / "VOC2012"
+    for stem in "ab":
+        put_image(folder / f"JPEGImages/{stem}.jpg")
+        put(folder / f"SegmentationClass/{stem}.png", png(values))
+    put(folder / "ImageSets/Segmentation/train.txt", b"\xef\xbb\xbfa\nb\n")
+    assert list(masks_of(table_of(folder))) == ["a.jpg", "b.jpg"]
+
+
 Table = tuple[str, dict[int, str], dict[tuple[int, int, int], int]]
 TABLES: dict[str, Table] = {
     "classes.txt": ("mono\nbi\n", {1: "mono", 2: "bi"}, {}),
@@ -363,6 +391,11 @@ TABLES: dict[str, Table] = {
     ),
     "class_names.txt": ("background\nmono", {0: "background", 1: "mono"}, {}),
     "Classes.TXT": ("3 mono\n7: bi layer\n9,tri", {3: "mono", 7: "bi layer", 9: "tri"}, {}),
+    "labels.TXT": (
+        "0 background\n1 1L\n2: 2L\n3,10 L",
+        {0: "background", 1: "1L", 2: "2L", 3: "10 L"},
+        {},
+    ),
     "label_colors.txt": (
         "64 128 64\tAnimal\n192 0 128\tArchway",
         {1: "Animal", 2: "Archway"},

@@ -363,3 +363,13 @@ def test_coco_beside_it_is_read(tmp_path):
 def test_numbers_of_any_form():
     (shape,) = read_labels("  1.0\t0 0  5e-1 .0 0.5 1\r\n\r\n", 10, 20)
     assert (shape.class_, shape.ring, shape.fault) == (1, [0, 0, 10, 0, 10, 10], "")
+
+
+def test_lists_may_begin_with_a_byte_order_mark(tmp_path):
+    put_image(tmp_path / "images/train/a.jpg")
+    put(tmp_path / "labels/train/a.txt", SQUARE)
+    put(tmp_path / "labels/classes.txt", b"\xef\xbb\xbfmono\nbi\n")
+    assert table_of(tmp_path).categories == ((1, "mono"), (2, "bi"))
+    put(tmp_path / "train.txt", b"\xef\xbb\xbf./images/train/a.jpg\n")
+    put(tmp_path / "data.yaml", "train: train.txt\nnames: [mono, bi]\n")
+    assert table_of(tmp_path).n_instances == 1

@@ -40,7 +40,7 @@ from mtfast.sources.formats.class_table import ClassTable, find_table, has_table
 from mtfast.sources.formats.panoptic import decode_ids
 from mtfast.sources.image_folder import ImageFolder
 from mtfast.sources.label_png import MASKS as INSTANCE_MASKS
-from mtfast.sources.label_png import decode_labels
+from mtfast.sources.label_png import by_stem, decode_labels
 from mtfast.sources.source import in_order
 
 __all__ = ["ClassMaps", "find_class_maps", "find_listed_maps"]
@@ -180,7 +180,7 @@ class ClassMaps(AsCoco):
 
     def _trios(self, split: str, ledger: Ledger) -> list[_Trio]:
         place = self.found[split]
-        images = {stem_of(name): name for name in self.image_names(split) or ()}
+        images = by_stem(self.image_names(split) or (), place.images or self.files.name)
         classes = _masks_by_stem(self.files, place.classes, place)
         objects = _masks_by_stem(self.files, place.objects, place) if place.objects else {}
         if place.listed:
@@ -461,7 +461,7 @@ def _listed_stems(files: FileTree, path: str) -> set[str]:
 
 def _lines(files: FileTree, path: str) -> dict[str, tuple[str, str]]:
     """Return the lines of a list, and the stems that each may stand for."""
-    text = files.read(path, MAX_LIST_BYTES).decode(errors="replace")
+    text = files.read(path, MAX_LIST_BYTES).decode("utf-8-sig", "replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     # Names may hold spaces; lists of VOC may have a second column.
     return {line: (base_name(line), base_name(line.split()[0])) for line in lines}

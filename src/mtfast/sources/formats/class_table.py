@@ -44,7 +44,9 @@ _ENDINGS = (".txt", ".csv", ".json")
 _MOST_BYTES = 1 << 20
 _NONE = re.compile(r"_*(background|bg|void|unlabell?ed|ignore)_*", re.IGNORECASE)
 _IGNORED = "__ignore__"
-_NUMBERED = re.compile(r"(-?\d{1,9})\s*[:;,\s]\s*(\D.*)")
+_NUMBERED = re.compile(r"(-?\d{1,9})\s*[:;,\s]\s*(\S.*)")
+# A name may begin with a digit, as 1L does, and is no list of numbers.
+_OF_NAMES = re.compile(r"[^\d\s,;:]")
 _COLOUR_FIRST = re.compile(r"(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\S.*)")
 _OF_CVAT = re.compile(r"([^:]*):(\d{1,3}),(\d{1,3}),(\d{1,3}):[^:]*:[^:]*")
 _HEX = re.compile(r"#([0-9a-fA-F]{6})")
@@ -120,7 +122,7 @@ def packed(red: int, green: int, blue: int) -> int:
 
 
 def find_table(files: FileTree, folders: Sequence[str] = ("",)) -> ClassTable | None:
-    """Read the first class table of some folders.
+    """Read the class table of some folders, which is the same in all that have one.
 
     Parameters
     ----------
@@ -135,11 +137,19 @@ def find_table(files: FileTree, folders: Sequence[str] = ("",)) -> ClassTable | 
     Raises
     ------
     SourceError
-        If it is no such table.
+        If it is no such table, or folders have different ones.
     """
-    paths = (path for folder in folders if (path := _path(files, folder)))
-    path = next(paths, None)
-    return None if path is None else _read(files, path)
+    tables = {path: _read(files, path) for folder in folders if (path := _path(files, folder))}
+    if not tables:
+        return None
+    (first, table), *others = tables.items()
+    for path, other in others:
+        if other != table:
+            raise SourceError(
+                f"{first} and {path} are different tables of classes; expected one, as a number is "
+                f"the same class in all splits; correct one, or give the path of one split"
+            )
+    return table
 
 
 def has_table(files: FileTree) -> bool:
@@ -176,7 +186,7 @@ def _read(files: FileTree, path: str) -> ClassTable:
     return _table(entries, path)
 
 
-def _entries(text: str, path: str) -> Iterator[_Entry]:
+def _entries(text: str, path: str) -> Iterable[_Entry]:
     ending = path.lower().rpartition(".")[2]
     if ending == "csv":
         return _of_csv(text, path)
@@ -186,19 +196,22 @@ def _entries(text: str, path: str) -> Iterator[_Entry]:
     return _of_lines([line for line in lines if line and not line.startswith("#")])
 
 
-def _of_lines(lines: list[str]) -> Iterator[_Entry]:
-    numbered = list(map(_NUMBERED.fullmatch, lines))
-    of_cvat = list(map(_OF_CVAT.fullmatch, lines))
-    coloured = list(map(_COLOUR_FIRST.fullmatch, lines))
-    for line, number, cvat, colour in zip(lines, numbered, of_cvat, coloured, strict=True):
-        if cvat and all(of_cvat):
-            yield _Entry(cvat[1].strip(), colour=_colour(cvat.groups()[1:]))
-        elif colour and all(coloured):
-            yield _Entry(colour[4].strip(), colour=_colour(colour.groups()[:3]))
-        elif number and all(numbered):
-            yield _Entry(number[2].strip(), int(number[1]))
-        else:
-            yield _Entry(line)
+def _of_lines(lines: list[str]) -> list[_Entry]:
+    """Read the names of a text, with numbers or colours if every line has them."""
+    if cvat := _every(_OF_CVAT, lines):
+        return [_Entry(m[1].strip(), colour=_colour(m.groups()[1:])) for m in cvat]
+    if coloured := _every(_COLOUR_FIRST, lines):
+        return [_Entry(m[4].strip(), colour=_colour(m.groups()[:3])) for m in coloured]
+    numbered = _every(_NUMBERED, lines)
+    if numbered and all(_OF_NAMES.search(m[2]) for m in numbered):
+        return [_Entry(m[2].strip(), int(m[1])) for m in numbered]
+    return list(map(_Entry, lines))
+
+
+def _every(pattern: re.Pattern[str], lines: list[str]) -> list[re.Match[str]]:
+    """Match all lines; an empty list means that one is different."""
+    found = list(map(pattern.fullmatch, lines))
+    return [match for match in found if match] if all(found) else []
 
 
 def _of_csv(text: str, path: str) -> Iterator[_Entry]:

@@ -144,7 +144,7 @@ class Yolo(AsCoco):
 
     def _listed(self, file: str) -> Iterator[str]:
         """Find the images that a text lists, one a line."""
-        text = self.files.read(file, MAX_LIST_BYTES).decode(errors="replace")
+        text = self.files.read(file, MAX_LIST_BYTES).decode("utf-8-sig", "replace")
         folder = file.rpartition("/")[0]
         for line in filter(None, map(str.strip, text.splitlines())):
             # What is nowhere is left as it is written, to be counted.
@@ -315,7 +315,7 @@ def _listed_classes(files: FileTree) -> tuple[tuple[int, str], ...] | None:
         for name in _CLASSES:
             path = f"{folder}/{name}" if folder else name
             if files.exists(path):
-                text = files.read(path, MAX_LIST_BYTES).decode(errors="replace")
+                text = files.read(path, MAX_LIST_BYTES).decode("utf-8-sig", "replace")
                 return tuple(enumerate(line.strip() for line in text.strip().splitlines()))
     return None
 
