@@ -415,3 +415,41 @@ def test_the_kernel_reads_any_bits_as_the_tool_does(words, n_pixels, data):
     else:
         assert n > 0
         assert alpha.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "images"),
+    [
+        ("/data/local-files/?d=run1/a.png", "/data/local-files/?d=run2/a.png", ("a.png",)),
+        ("/data/local-files/?d=run1/a.png", "/data/local-files/?d=run2/a.png", ()),
+        ("/data/upload/4/aaaaaaaa-a.png", "/data/upload/4/bbbbbbbb-a.png", ("a.png",)),
+    ],
+)
+def test_two_images_never_share_a_file(tmp_path, first, second, images):
+    """One task may be of another image, whose file is elsewhere."""
+    tasks = [task([annotation([POLYGON])], first), task([annotation([POLYGON])], second)]
+    export(tmp_path, tasks, images)
+    for bad in ("refuse", "repair"):
+        with pytest.raises(SourceError, match=r"1 x file name twice \(task 1 of project.json is"):
+            table_of(tmp_path, bad=bad)
+    assert table_of(tmp_path, bad="skip").n_instances == 1
+    export(tmp_path, [tasks[0], tasks[0], task([], second)], images)
+    assert table_of(tmp_path).n_instances == 1
+
+
+def test_regions_on_several_images_of_a_task_are_refused(tmp_path):
+    choice = {"type": "choices", "to_name": "b", "value": {"choices": ["good"]}}
+    fine = annotation([POLYGON | {"to_name": "a"}, choice])
+    export(tmp_path, [task([fine])])
+    assert table_of(tmp_path).n_instances == 1
+    for other in ({"to_name": "b"}, {"to_name": "a", "item_index": 1}):
+        export(tmp_path, [task([annotation([POLYGON | {"to_name": "a"}, POLYGON | other])])])
+        with pytest.raises(SourceError, match="1 x regions on several images"):
+            table_of(tmp_path)
+        assert table_of(tmp_path, bad="skip").n_images == 0
+
+
+def test_relations_between_regions_are_passed_over(tmp_path):
+    relation = {"type": "relation", "from_id": "r", "to_id": "s", "direction": "right"}
+    export(tmp_path, [task([annotation([POLYGON, relation])])])
+    assert table_of(tmp_path).n_instances == 1

@@ -75,6 +75,8 @@ FORMAT = "a Label Studio export"
 
 BY_RULE = "annotations"
 
+# What the values of regions have.
+_PLACES = {"points", "x", "rle", "imageDataURL"}
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(?=.)")
 _IMAGE = re.compile(r"\.(jpe?g|png|tiff?|bmp|webp)(\W|$)", re.IGNORECASE)
 _DEPTH = 3
@@ -107,9 +109,11 @@ class _Annotation(msgspec.Struct):
 
 
 class _Result(msgspec.Struct):
-    value: msgspec.Raw
+    value: msgspec.Raw = NULL
     id: int | str | None = None
     type: str | None = None
+    to_name: str | None = None
+    item_index: int | None = None
     original_width: float | None = None
     original_height: float | None = None
     image_rotation: float | None = None
@@ -242,6 +246,7 @@ class _Reader:
         self._ledger = ledger
         self._names = _Names(_images_below(source.images))
         self._candidates: dict[str, list[tuple[str, _Drawn]]] = {}
+        self._paths: dict[str, str] = {}
         self._n_results = 0
         self._said: dict[str, list[tuple[str, str]]] = {}
 
@@ -260,6 +265,12 @@ class _Reader:
         for k in range(len(task.predictions or ()) if not self._wanted else 0):
             self._say("prediction", f"{place}, prediction {k}", place)
         name = self._names.find(given)
+        path = _path_of(given)
+        if drawn and (other := self._paths.setdefault(name, path)) != path:
+            # Whose file it is cannot be told: one of a folder, or one that was uploaded twice.
+            words = f"{place} is of {path}, and {other} is {name}, too"
+            self._ledger.keep("file name twice", place, words, can_repair=False)
+            return
         self._candidates.setdefault(name, []).extend((place, one) for one in drawn)
 
     def drawn(self) -> list[DrawnImage]:
@@ -273,9 +284,13 @@ class _Reader:
         results: list[_Result | str] = []
         for raw in found.result or ():
             try:
-                results.append(_RESULT.decode(raw))
+                result = _RESULT.decode(raw)
             except BAD_INPUT as error:
                 results.append(str(error))
+                continue
+            # Relations alone have none.
+            has_value = result.type == "relation" or not _begins(result.value, b"n")
+            results.append(result if has_value else "it has no value")
         first, self._n_results = self._n_results + 1, self._n_results + len(results)
         return _Drawn(
             _name_of(found.completed_by),
@@ -301,6 +316,10 @@ class _Reader:
             if one is not chosen:
                 words = f"{other}, by {one.annotator or 'somebody'}"
                 self._say("annotation that is not chosen", f"{other} {one.first_id}", words)
+        if targets := _targets_of(chosen.results)[1:]:
+            words = f"{place}, also on {', '.join(targets)}"
+            self._ledger.keep("regions on several images", place, words)
+            return None
         size = self._size(place, name, chosen)
         if size is None:
             return None
@@ -339,6 +358,8 @@ class _Reader:
             where, words = f"{place}, region {k}", f"region {k} of {place}"
             if isinstance(result, str):
                 self._ledger.keep("malformed record", where, f"{words}: {result}")
+                continue
+            if result.type == "relation":
                 continue
             label = labels[k]
             # Control tags apart from labels write a result for each, of one id.
@@ -509,6 +530,23 @@ def _size_of(result: _Result | str) -> tuple[int, int] | None:
     if not all(1 <= side < 2**31 and side == int(side) for side in sides):
         return None
     return int(sides[0]), int(sides[1])
+
+
+def _targets_of(results: Sequence[_Result | str]) -> list[str]:
+    """Name the images of a task that regions are on: its file says not which is which."""
+    found: dict[str, None] = {}
+    for result in results:
+        if not isinstance(result, str) and _keys_in(result.value) & _PLACES:
+            page = f" {result.item_index}" if result.item_index is not None else ""
+            found[f"{result.to_name or ''}{page}"] = None
+    return list(found)
+
+
+def _keys_in(value: msgspec.Raw) -> set[str]:
+    try:
+        return {*_FIELDS.decode(value)}
+    except BAD_INPUT:
+        return set()
 
 
 def _labels_in(value: msgspec.Raw) -> list[str]:
