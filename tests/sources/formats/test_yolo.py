@@ -373,3 +373,32 @@ def test_lists_may_begin_with_a_byte_order_mark(tmp_path):
     put(tmp_path / "train.txt", b"\xef\xbb\xbf./images/train/a.jpg\n")
     put(tmp_path / "data.yaml", "train: train.txt\nnames: [mono, bi]\n")
     assert table_of(tmp_path).n_instances == 1
+
+
+def test_data_yaml_counts_before_others(tmp_path):
+    folder = make(tmp_path, a=SQUARE)
+    put(folder / "a.yaml", YAML.replace("mono, bi", "person, car"))
+    assert table_of(folder).categories == ((1, "mono"), (2, "bi"))
+    (folder / "data.yaml").unlink()
+    assert table_of(folder).categories == ((1, "person"), (2, "car"))
+
+
+def test_labels_without_images_are_called_so(tmp_path):
+    folder = make(tmp_path, a=SQUARE)
+    mtfast.export_annotations(folder, tmp_path / "out", format="yolo", images="none")
+    for path in (tmp_path / "out", tmp_path / "out/data.yaml"):
+        with pytest.raises(SourceError, match=r"^out holds YOLO labels and not their images \(ima"):
+            mtfast.open_source(path)
+
+
+def test_coco_of_roboflow_counts_before_yolo(tmp_path):
+    """It has holes and parts."""
+    put_image(tmp_path / "train/images/a.jpg")
+    put(tmp_path / "train/labels/a.txt", SQUARE)
+    put(tmp_path / "data.yaml", "train: train/images\nnames: [mono, bi]\n")
+    assert mtfast.open_source(tmp_path).kind == "yolo"
+    put(
+        tmp_path / "train/_annotations.coco.json",
+        '{"images": [], "annotations": [], "categories": []}',
+    )
+    assert mtfast.open_source(tmp_path).kind == "coco"

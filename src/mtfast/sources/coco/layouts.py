@@ -20,7 +20,7 @@ from pathlib import PurePosixPath
 from mtfast.errors import SourceError, counted
 from mtfast.paths import base_name
 from mtfast.sources.coco.foreign import READ_ELSEWHERE, foreign_message
-from mtfast.sources.coco.names import is_json, split_named, stem_of_json
+from mtfast.sources.coco.names import ROBOFLOW, is_json, split_named, stem_of_json
 from mtfast.sources.coco.peek import COCO, peek
 from mtfast.sources.coco.source import CocoFiles, coco_split
 from mtfast.sources.files import FileTree
@@ -31,7 +31,6 @@ __all__ = ["find_coco"]
 
 logger = logging.getLogger(__name__)
 
-_ROBOFLOW = "_annotations.coco.json"
 _FOLDERS = ("", "annotations", "coco")
 _INSTANCES = re.compile(r"instances_.+")
 # What COCO has beside the instances of the same images.
@@ -106,12 +105,12 @@ def find_coco(files: FileTree, images: FileTree | None = None) -> CocoFiles | No
 
 
 def _roboflow(files: FileTree) -> Found:
-    if files.exists(_ROBOFLOW):
-        return {split_named(_ROBOFLOW, files.name): {"annotations": _ROBOFLOW}}
+    if files.exists(ROBOFLOW):
+        return {split_named(ROBOFLOW, files.name): {"annotations": ROBOFLOW}}
     return {
-        folder: {"annotations": f"{folder}/{_ROBOFLOW}"}
+        folder: {"annotations": f"{folder}/{ROBOFLOW}"}
         for folder in files.folders()
-        if files.exists(f"{folder}/{_ROBOFLOW}")
+        if files.exists(f"{folder}/{ROBOFLOW}")
     }
 
 

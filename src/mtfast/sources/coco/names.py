@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["is_json", "split_named", "stem_of_json"]
+__all__ = ["ROBOFLOW", "is_json", "split_named", "stem_of_json"]
+
+ROBOFLOW = "_annotations.coco.json"
+"""What Roboflow calls the COCO file in the folder of each split."""
 
 _NAME = r"(?:mini)?(?:train(?:ing|val)?|valid(?:ation)?|val|test(?:ing)?)(?:-dev)?[0-9]*k?"
 _SPLIT = re.compile(rf"(?:^|[^a-zA-Z0-9])({_NAME})(?:$|[^a-zA-Z0-9])", re.IGNORECASE)

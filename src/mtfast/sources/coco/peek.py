@@ -9,7 +9,7 @@ from typing import Any
 
 from mtfast.sources.coco.foreign import PANOPTIC, RESULTS, SA1B, format_name
 from mtfast.sources.coco.mend import load_json
-from mtfast.sources.coco.names import is_json
+from mtfast.sources.coco.names import ROBOFLOW, is_json
 from mtfast.sources.coco.stream import BOM
 from mtfast.sources.files import FileTree
 
@@ -72,7 +72,7 @@ def _ends_as_panoptic(files: FileTree, path: str) -> bool:
 
 
 def has_coco(files: FileTree) -> bool:
-    """Whether a folder holds COCO annotations, here or in ``annotations/``.
+    """Whether a folder holds COCO annotations: here, in ``annotations/``, or as of Roboflow.
 
     Parameters
     ----------
@@ -85,7 +85,9 @@ def has_coco(files: FileTree) -> bool:
     """
     inside = [f"annotations/{name}" for name in files.names("annotations") or ()]
     paths = [path for path in (*inside, *(files.names() or ())) if is_json(path)]
-    return any(peek(files, path) == COCO for path in paths[:_MOST_LOOKS])
+    if any(peek(files, path) == COCO for path in paths[:_MOST_LOOKS]):
+        return True
+    return any(files.exists(f"{folder}/{ROBOFLOW}") for folder in files.folders())
 
 
 def _unpacked(data: bytes) -> bytes:

@@ -36,7 +36,13 @@ from mtfast.sources.formats.yolo_labels import (
     labels_of,
     read_labels,
 )
-from mtfast.sources.formats.yolo_yaml import is_yaml, looks_like_yolo, place_in, read_yaml
+from mtfast.sources.formats.yolo_yaml import (
+    DataYaml,
+    is_yaml,
+    looks_like_yolo,
+    place_in,
+    read_yaml,
+)
 from mtfast.sources.image_folder import ImageFolder
 from mtfast.sources.source import in_order
 from mtfast.table import Category
@@ -235,7 +241,9 @@ def find_yolo(files: FileTree) -> Yolo | None:
     SourceError
         If a YAML file is that of a YOLO set, and its images are not there.
     """
-    yamls = [name for name in files.names() or () if is_yaml(name)][:_MOST_YAML]
+    yamls = [name for name in files.names() or () if is_yaml(name)]
+    # A set may come with configurations of other sets and of models.
+    yamls = sorted(yamls, key=lambda name: name.lower() not in _DATA_YAML)[:_MOST_YAML]
     for name in yamls:
         if looks_like_yolo(files, name):
             return None if has_coco(files) else _of_yaml(files, name, "")
@@ -286,13 +294,24 @@ def _of_yaml(files: FileTree, name: str, opened: str) -> Yolo:
             found[split] = there
         missing += [f"{split}: {place!r}" for place, path in places.items() if path is None]
     if not found:
-        listed = ", ".join(place for places in content.splits.values() for place in places)
-        raise SourceError(
-            f"{name} names {listed}, none of which is in {files.name}; expected folders of "
-            f"images beside it; put the file into the folder of the set, and give its path"
-        )
+        raise SourceError(_nowhere(files, name, content, bases))
     logger.info("%s is a YOLO set of %s", name, ", ".join(found))
     return Yolo(files, in_order(found), content.names, opened, tuple(missing))
+
+
+def _nowhere(files: FileTree, name: str, content: DataYaml, bases: list[str]) -> str:
+    """Say that no images are where a YAML file says."""
+    listed = dict.fromkeys(place for places in content.splits.values() for place in places)
+    folders = [place for place in listed if not _is_list(place)]
+    if any(place_in(files, labels_of(place), bases) is not None for place in folders):
+        return (
+            f"{files.name} holds YOLO labels and not their images ({', '.join(listed)}); expected "
+            f"these too, as labels are shares of their size; put them there"
+        )
+    return (
+        f"{name} names {', '.join(listed)}, none of which is in {files.name}; expected folders of "
+        f"images beside it; put the file into the folder of the set, and give its path"
+    )
 
 
 def _pairs(files: FileTree) -> Iterator[tuple[str, str]]:
