@@ -361,6 +361,19 @@ def test_two_images_of_one_stem_are_refused(tmp_path, values):
         table_of(folder)
 
 
+@pytest.mark.parametrize("layout", ["{kind}/{split}", "{split}/{kind}"])
+def test_no_split_is_passed_over(tmp_path, values, layout):
+    """The masks of one have no images of their stems."""
+    for split, stem in (("train", "a"), ("val", "b")):
+        put_image(tmp_path / layout.format(kind="images", split=split) / "a.jpg")
+        put(tmp_path / layout.format(kind="masks", split=split) / f"{stem}.png", png(values))
+    put(tmp_path / "classes.txt", "mono\nbi\n")
+    source = mtfast.open_source(tmp_path)
+    assert source.splits == ("train", "val")
+    with pytest.raises(SourceError, match="1 x mask without image"):
+        source.table("val", "annotations")
+
+
 def test_tables_of_splits_may_not_differ(tmp_path, values):
     for split, names in (("train", "mono bi"), ("valid", "bi mono")):
         put_image(tmp_path / split / "a.jpg")

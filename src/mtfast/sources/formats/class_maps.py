@@ -18,7 +18,7 @@ Source: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/, CVAT's "Segment
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, ClassVar, NamedTuple
@@ -395,13 +395,24 @@ def _pairs(files: FileTree) -> Iterator[tuple[str, _Place]]:
             return
         splits = [name for name in files.folders(classes) if _pngs(files, f"{classes}/{name}")]
         if splits and images:
-            for split in splits:
-                inner = f"{objects}/{split}" if objects else ""
-                place = _Place(f"{images}/{split}", f"{classes}/{split}", inner)
-                if _is_of_images(files, place):
-                    yield split, place
+            yield from _of_images(
+                files,
+                {
+                    split: _Place(
+                        f"{images}/{split}",
+                        f"{classes}/{split}",
+                        f"{objects}/{split}" if objects else "",
+                    )
+                    for split in splits
+                },
+            )
             return
-    yield from _pairs_of_splits(files, names)
+    yield from _of_images(files, dict(_pairs_of_splits(files, names)))
+
+
+def _of_images(files: FileTree, places: dict[str, _Place]) -> Iterable[tuple[str, _Place]]:
+    """All splits if the masks of one have images: what is amiss in others is counted."""
+    return places.items() if any(_is_of_images(files, p) for p in places.values()) else ()
 
 
 def _pairs_of_splits(files: FileTree, names: list[str]) -> Iterator[tuple[str, _Place]]:
@@ -415,7 +426,7 @@ def _pairs_of_splits(files: FileTree, names: list[str]) -> Iterator[tuple[str, _
             place = _Place(
                 f"{split}/{images}", f"{split}/{classes}", f"{split}/{objects}" if objects else ""
             )
-            if _pngs(files, place.classes) and _is_of_images(files, place):
+            if _pngs(files, place.classes):
                 yield split, place
 
 
