@@ -170,3 +170,13 @@ def test_a_malformed_text_of_arrow_is_refused(table):
     texts = ["99", *arrow["rle"].to_pylist()[1:]]
     with pytest.raises(RLEError):
         RunTable.from_arrow(arrow.set_column(14, "rle", [texts]))
+
+
+def test_a_class_of_two_names_is_refused():
+    """Of joined tables, for instance: a number is one class."""
+    pytest.importorskip("pyarrow")
+    arrow = RunTable.of_texts((1, 6), [[b"132", b"222"]], [1, 1]).to_arrow()
+    place = arrow.schema.names.index("category")
+    arrow = arrow.set_column(place, "category", [["mono", "bi"]])
+    with pytest.raises(MtfastError, match="with class 1 called 'mono' and 'bi'; expected"):
+        RunTable.from_arrow(arrow)

@@ -301,7 +301,7 @@ def _put_images(
         )
     if unturned:
         done.notes.append(
-            f"{counted(len(unturned), 'image')} of {split.name} with an EXIF orientation, and "
-            f"masks on the pixels as they are stored, such as {unturned[0]}: programs that turn images "
-            f"show them apart"
+            f"{counted(len(unturned), 'image')} of {split.name} with an EXIF orientation, and masks "
+            f"on the pixels as stored, such as {unturned[0]}: programs that turn images show "
+            f"them apart"
         )

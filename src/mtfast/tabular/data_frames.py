@@ -168,8 +168,14 @@ def _first_rows(*columns: NDArray[Any]) -> Int64:
 def _categories(ids: Int64, words: NDArray[Any]) -> tuple[Category, ...]:
     """Return the classes that have names."""
     named = words != ""
-    found, first = np.unique(ids[named], return_index=True)
-    return tuple(map(Category, found.tolist(), words[named][first].tolist()))
+    found, first, of_row = np.unique(ids[named], return_index=True, return_inverse=True)
+    names = words[named][first]
+    other = words[named] != names[of_row]
+    if np.any(other):
+        k = int(np.argmax(other))
+        both = str(names[of_row[k]]), str(words[named][k])
+        raise _unfit(f"class {found[of_row[k]]} called {both[0]!r} and {both[1]!r}")
+    return tuple(map(Category, found.tolist(), names.tolist()))
 
 
 class _ArrowColumns:

@@ -382,3 +382,10 @@ def test_a_set_goes_to_coco_with_all_that_is_said_of_it(tmp_path):
         assert coco.annToRLE(annotation)["counts"].encode() == table.text(k)
         assert annotation["flags"] == {"sure": True}
     assert all(image["flags"] == {"good": True} for image in coco.loadImgs(coco.getImgIds()))
+
+
+def test_a_stem_of_two_images_names_neither(tmp_path):
+    write(tmp_path, shapes=[shape("polygon", [[1, 1], [9, 1], [9, 9]])], imagePath="gone.jpg")
+    assert table_of(tmp_path).names.tolist() == ["a.png"]
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "a.jpg")
+    assert table_of(tmp_path).names.tolist() == ["gone.jpg"]

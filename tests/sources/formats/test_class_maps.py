@@ -385,6 +385,21 @@ def test_tables_of_splits_may_not_differ(tmp_path, values):
     assert table_of(tmp_path / "valid").categories == ((1, "bi"), (2, "mono"))
 
 
+def test_lists_name_images_with_spaces_and_lost_ones(tmp_path, values):
+    folder = tmp_path / "VOC2012"
+    for stem in ("a", "a 1", "b"):
+        put_image(folder / f"JPEGImages/{stem}.jpg")
+        put(folder / f"SegmentationClass/{stem}.png", png(values))
+    put(folder / "ImageSets/Segmentation/train.txt", "a 1\nb 1\ngone\n")
+    put(folder / "ImageSets/Segmentation/val.txt", "a\n")
+    source = mtfast.open_source(folder)
+    assert source.image_names("train") == ("a 1.jpg", "b.jpg")
+    assert source.table("train", "annotations").names.tolist() == ["a 1.jpg", "b.jpg"]
+    assert source.table("val", "annotations").names.tolist() == ["a.jpg"]
+    words = "'gone' of ImageSets/Segmentation/train.txt"
+    assert kinds_of(folder) == {"images of a split missing": ("dropped", 1, (words,))}
+
+
 def test_lists_may_begin_with_a_byte_order_mark(tmp_path, values):
     folder = tmp_path / "VOC2012"
     for stem in "ab":

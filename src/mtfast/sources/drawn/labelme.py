@@ -387,9 +387,9 @@ class _Reader:
         for there in (wanted if is_inside else "", beside):
             if there and self._is_there(there):
                 return self._relative(there)
-        for name in sorted(self._listing(folder)):
-            if stem_of(name) == stem:
-                return self._relative(_inside(folder, name))
+        of_stem = [name for name in self._listing(folder) if stem_of(name) == stem]
+        if len(of_stem) == 1:
+            return self._relative(_inside(folder, of_stem[0]))
         if elsewhere := self._elsewhere(base_name(given)):
             return elsewhere
         if ending := _ending_of(EmbeddedImages(self._source.files), path):

@@ -18,7 +18,7 @@ Source: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/, CVAT's "Segment
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, ClassVar, NamedTuple
@@ -141,8 +141,9 @@ class ClassMaps(AsCoco):
         place = self.found[split]
         if not names or not place.listed:
             return None if names is None else tuple(n for n in names if not _is_mask(place, n))
-        listed = _listed_stems(self.files, place.listed)
-        return tuple(name for name in names if stem_of(name) in listed)
+        listed = _listed_stems(self.files, place.listed, {*map(stem_of, names)})
+        wanted = {*listed.values()}
+        return tuple(name for name in names if stem_of(name) in wanted)
 
     def _annotations_at(self, split: str, variant: str) -> str:
         return self.found[split].classes or self.files.name
@@ -184,12 +185,12 @@ class ClassMaps(AsCoco):
         classes = _masks_by_stem(self.files, place.classes, place)
         objects = _masks_by_stem(self.files, place.objects, place) if place.objects else {}
         if place.listed:
-            listed = _lines(self.files, place.listed)
             known = classes.keys() | images.keys()
-            gone = [line for line, stems in listed.items() if known.isdisjoint(stems)]
+            listed = _listed_stems(self.files, place.listed, known)
+            gone = [line for line, stem in listed.items() if stem not in known]
             words = [f"{line!r} of {place.listed}" for line in gone]
             ledger.say("images of a split missing", gone, words)
-            wanted = {stem for stems in listed.values() for stem in stems}
+            wanted = {*listed.values()}
             classes = {stem: name for stem, name in classes.items() if stem in wanted}
         if images:
             lost = [name for stem, name in images.items() if stem not in classes]
@@ -466,13 +467,10 @@ def _masks_by_stem(files: FileTree, folder: str, place: _Place) -> dict[str, str
     return {stem_of(name).removesuffix(cut): f"{prefix}{name}" for name in names}
 
 
-def _listed_stems(files: FileTree, path: str) -> set[str]:
-    return {stem for stems in _lines(files, path).values() for stem in stems}
-
-
-def _lines(files: FileTree, path: str) -> dict[str, tuple[str, str]]:
-    """Return the lines of a list, and the stems that each may stand for."""
+def _listed_stems(files: FileTree, path: str, there: Collection[str]) -> dict[str, str]:
+    """Return the lines of a list, and the stem that each stands for."""
     text = files.read(path, MAX_LIST_BYTES).decode("utf-8-sig", "replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = (line.strip() for line in text.splitlines() if line.strip())
     # Names may hold spaces; lists of VOC may have a second column.
-    return {line: (base_name(line), base_name(line.split()[0])) for line in lines}
+    pairs = ((line, base_name(line), base_name(line.split()[0])) for line in lines)
+    return {line: whole if whole in there else first for line, whole, first in pairs}
