@@ -385,6 +385,20 @@ def test_tables_of_splits_may_not_differ(tmp_path, values):
     assert table_of(tmp_path / "valid").categories == ((1, "bi"), (2, "mono"))
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_masks_of_0_and_255_are_not_read_as_empty(tmp_path, values, channels):
+    mask = np.where(values == 1, 255, 0).astype(np.uint8)
+    folder = make(tmp_path, mask, classes__txt="mono")
+    if channels == 3:
+        put(folder / "masks/a.png", png(np.repeat(mask[..., None], 3, -1)))
+    with pytest.raises(SourceError, match="1 x pixels of no class"):
+        table_of(folder)
+    assert table_of(folder, bad="repair").n_instances == 0
+    put(folder / "classes.txt", "255 mono")
+    wanted = [(255, text) for _, text in parts_of(values, (1,))]
+    assert masks_of(table_of(folder))["a.jpg"] == wanted
+
+
 def test_lists_name_images_with_spaces_and_lost_ones(tmp_path, values):
     folder = tmp_path / "VOC2012"
     for stem in ("a", "a 1", "b"):

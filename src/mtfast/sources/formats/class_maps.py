@@ -108,6 +108,7 @@ class _Read(NamedTuple):
     size: tuple[int, int] = (0, 0)
     instances: Sequence[tuple[int, str]] = ()
     strange: str = ""
+    unknown: str = ""
     mixed: Sequence[str] = ()
     classless: Sequence[str] = ()
     fault: str = ""
@@ -159,6 +160,7 @@ class ClassMaps(AsCoco):
         ledger.expected = "label PNGs of classes that the table lists, beside their images"
         table = self._table()
         mixed: list[str] = []
+        unknown: list[tuple[str, str]] = []
 
         def read(trio: _Trio) -> _Read:
             return _read(self.files, trio, table)
@@ -173,9 +175,14 @@ class ClassMaps(AsCoco):
                 text.annotation(image, class_, {"size": found.size, "counts": counts})
             if found.strange:
                 ledger.keep("pixels of no class", found.trio.classes, found.strange)
+            if found.unknown:
+                unknown.append((found.trio.classes, found.unknown))
             mixed += found.mixed
             for words in found.classless:
                 ledger.keep("annotation without category", words, words)
+        # Beside classes they are unknown; alone they are foreground, as of masks of one class.
+        for path, words in [] if text.n else unknown:
+            ledger.keep("pixels of no class", path, words)
         ledger.say("object of several classes", mixed, mixed)
         text.finish(table.categories)
 
@@ -226,7 +233,13 @@ def _read(files: FileTree, trio: _Trio, table: ClassTable) -> _Read:
     values = labels.tolist()
     known = found.classes.keys() | found.nothing
     strange = [value for value in values if value not in known]
-    read = _Read(trio, (height, width), strange=_describe(strange, found, trio.classes))
+    unknown = [value for value in values if value and value in found.nothing - found.classes.keys()]
+    read = _Read(
+        trio,
+        (height, width),
+        strange=_describe(strange, found, trio.classes),
+        unknown=_describe(unknown, found, trio.classes),
+    )
     if objects is not None:
         return _of_objects(read, objects, found, table)
     return read._replace(instances=_of_parts(values, rles, found, table))
