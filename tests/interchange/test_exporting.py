@@ -328,6 +328,14 @@ def test_images_are_linked_copied_or_left_out(hard_set, tmp_path, how):
         assert image.read_bytes() == original.read_bytes()
 
 
+def test_classes_of_one_name_are_said_for_labelme(tmp_path):
+    path = small_set(tmp_path / "set", "train")
+    (file,) = (path / "annotations").iterdir()
+    file.write_text(file.read_text().replace('"bi"', '"mono"'))
+    done = mtfast.export_annotations(path, tmp_path / "out", format="labelme")
+    assert "classes 2, 5 are all called 'mono', and one in these files" in done.notes
+
+
 def test_a_file_is_put_for_one_image_alone(tmp_path):
     """Two names may lead to one file, which then has the masks of neither."""
     folder = small_set(tmp_path / "set", "train", names=("run1/a.jpg", "run2/a.jpg", "b.jpg"))

@@ -301,7 +301,6 @@ def _put_images(
         )
     if unturned:
         done.notes.append(
-            f"{counted(len(unturned), 'image')} of {split.name} with an EXIF orientation, and masks "
-            f"on the pixels as stored, such as {unturned[0]}: programs that turn images show "
-            f"them apart"
+            f"{counted(len(unturned), 'image')} of {split.name} with an EXIF orientation and masks "
+            f"on pixels as stored, such as {unturned[0]}: programs that turn images show them apart"
         )

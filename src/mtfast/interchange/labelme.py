@@ -93,7 +93,7 @@ class Labelme(FormatOfImages):
         return {"labels.txt": "".join(f"{name}\n" for name in names).encode()}
 
     def notes(self, splits: Sequence[SplitInput]) -> list[str]:
-        """Say also which classes are read again with other numbers.
+        """Say also which classes are read again as one, or with other numbers.
 
         Parameters
         ----------
@@ -107,7 +107,13 @@ class Labelme(FormatOfImages):
         number_of = {name: k for k, name in enumerate(names, 1)}
         read = {id_: number_of[name] for id_, name in self.names.items()}
         moved = [f"{id_} is {number}" for id_, number in read.items() if id_ != number]
-        return [*super().notes(splits), *renumbered("labelme numbers classes from 1", moved)]
+        one = [
+            f"classes {', '.join(map(str, ids))} are all called {name!r}, and one in these files"
+            for name in names
+            if len(ids := [id_ for id_, called in self.names.items() if called == name]) > 1
+        ]
+        said = [*super().notes(splits), *one]
+        return [*said, *renumbered("labelme numbers classes from 1", moved)]
 
     def _shape(self, table: RunTable, k: int, kind: str, points: Any) -> dict[str, Any]:
         return {

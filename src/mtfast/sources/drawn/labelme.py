@@ -175,7 +175,7 @@ class Labelme(Source):
 
     def matched(self, split: str, names: Sequence[str]) -> tuple[BadRecords, ...]:
         """Leave out images inside JSON files; see :meth:`mtfast.sources.Source.matched`."""
-        found = self._found(split, names)
+        found = self.find_places(split, names)
         inside = {n for n, place in found.items() if isinstance(place.files, EmbeddedImages)}
         return super().matched(split, [name for name in names if name not in inside])
 
