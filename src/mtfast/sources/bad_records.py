@@ -121,6 +121,7 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (
     Kind("region without a label"),
     Kind("region on a turned image"),
     Kind("regions on several images"),
+    Kind("file of several images"),
     Kind("RLE in a list", "takes RLEs out of the list"),
     Kind("RLE of another size"),
     Kind("RLE that does not fill its frame"),

@@ -430,7 +430,7 @@ def test_two_images_never_share_a_file(tmp_path, first, second, images):
     tasks = [task([annotation([POLYGON])], first), task([annotation([POLYGON])], second)]
     export(tmp_path, tasks, images)
     for bad in ("refuse", "repair"):
-        with pytest.raises(SourceError, match=r"1 x file name twice \(task 1 of project.json is"):
+        with pytest.raises(SourceError, match=r"1 x file of several images \(task 1 of"):
             table_of(tmp_path, bad=bad)
     assert table_of(tmp_path, bad="skip").n_instances == 1
     export(tmp_path, [tasks[0], tasks[0], task([], second)], images)

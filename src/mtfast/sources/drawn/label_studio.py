@@ -268,8 +268,8 @@ class _Reader:
         path = _path_of(given)
         if drawn and (other := self._paths.setdefault(name, path)) != path:
             # Whose file it is cannot be told: one of a folder, or one that was uploaded twice.
-            words = f"{place} is of {path}, and {other} is {name}, too"
-            self._ledger.keep("file name twice", place, words, can_repair=False)
+            words = f"{place}: both {path} and {other} would be {name}"
+            self._ledger.keep("file of several images", place, words)
             return
         self._candidates.setdefault(name, []).extend((place, one) for one in drawn)
 
