@@ -99,6 +99,23 @@ def test_nothing_is_kept_of_a_run_that_has_done_nothing(target):
     assert not contents(target)
 
 
+def test_what_a_job_wrote_is_kept_where_its_result_was_not_taken(target):
+    def write(job):
+        place, name = job
+        place.write(name, [b"bytes of ", name.encode()])
+        raise KeyboardInterrupt
+
+    with (
+        pytest.raises(KeyboardInterrupt) as caught,
+        working_at(target, PLAN, lambda: None, last=LAST) as work,
+        work.run_jobs(write, [(work.place, "a")], ["a"], "write", scheduler="sync") as results,
+    ):
+        next(results)
+    assert "is kept below" in str(caught.value)
+    assert run(target, ["a", "b"]) == ["a", "b"]
+    assert contents(target) == whole(["a", "b"])
+
+
 @pytest.mark.parametrize("damage", ["other bytes", "same bytes", "gone", "record"])
 def test_only_what_is_as_it_was_written_is_taken_over(target, damage):
     stop(target, ["a", "b"])

@@ -373,17 +373,22 @@ def working_at(
 
 
 def _stop(work: BucketWork, stopped: BaseException) -> None:
-    """Keep what is done, and say so; keep nothing of a run that has done nothing."""
+    """Keep what is done, and say so; keep nothing of a run that has done nothing.
+
+    Jobs may have ended of which nobody has asked for the results: their objects have their places.
+    Without the record of the work they would be taken for what is of no store.
+    """
     address, objects = work.place.address, work.place.objects
     # What led here says more than another error.
+    has_done = bool(work.done or work.before)
     with suppress(RemoteError):
         if not work.place.has_turn():
             # What is there is the work of another run by now.
             return
-        if not work.done and not work.before:
+        has_done = has_done or any(not key.startswith(f"{FOLDER}/") for key, _ in objects.walk())
+        if not has_done:
             _remove(objects, objects.walk(FOLDER))
-            return
-    if not work.done and not work.before:
+    if not has_done:
         return
     kept = f"what is done is kept below {address / FOLDER}; run the same again to go on"
     if isinstance(stopped, MtfastError):
