@@ -121,3 +121,40 @@ def test_objects_pickle_without_a_connection(objects):
     objects.write("a", b"0")
     assert pickle.loads(pickle.dumps(objects)).read("a") == b"0"
     assert len(pickle.dumps(objects)) < 1000
+
+
+@pytest.mark.parametrize("text", ["localhost:9000", "", "http://", "ftp://a", "http://a:99999"])
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"])
+def test_an_endpoint_that_is_no_address_is_one_line(objects, monkeypatch, name, text):
+    monkeypatch.setenv(name, text)
+    with pytest.raises(RemoteError, match=rf"^{name} is '{text}'; expected an address .*9000; "):
+        objects.list()
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"])
+@pytest.mark.parametrize("text", ["abc\n", " abc", "a\tc"])
+def test_a_key_with_a_line_break_is_refused_and_not_shown(objects, monkeypatch, name, text):
+    monkeypatch.setenv(name, text)
+    with pytest.raises(RemoteError, match=rf"^{name} has a space, a line break") as caught:
+        objects.list()
+    assert "abc" not in str(caught.value)
+
+
+def test_half_of_the_credentials_is_no_matter_of_the_network(objects, monkeypatch):
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(RefusedError, match=r"cannot be opened \(.*Missing Secret.* check AWS_ACC"):
+        objects.list()
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("az://container/x", "Account must be.* check AZURE"),
+        ("gs://bucket/x", "nope.* check GOOGLE"),
+    ],
+)
+def test_settings_of_other_providers_that_are_missing(monkeypatch, address, told):
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nope.json")
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
+    with pytest.raises(RefusedError, match=told):
+        objects_at(Address.parse(address)).list()

@@ -24,7 +24,13 @@ from mtfast.errors import RefusedError, RemoteError
 from mtfast.remote.connections import header_of
 from mtfast.remote.objects import Stat
 from mtfast.remote.relay import keep_in_forks, relayed
-from mtfast.remote.settings import CONNECT_SECONDS, n_retries, silence
+from mtfast.remote.settings import (
+    CONNECT_SECONDS,
+    S3_ENDPOINTS,
+    check_s3_settings,
+    n_retries,
+    silence,
+)
 from mtfast.version import installed_version
 
 __all__ = ["BucketObjects"]
@@ -186,13 +192,23 @@ class BucketObjects:
 
     def _opened(self) -> Any:
         if self._store is None:
-            self._store = _open(self.address)
+            self._store = self._made()
         return self._store
 
     def _opened_to_send(self) -> Any:
         if self._sender is None:
-            self._sender = _open(self.address, sending=True)
+            self._sender = self._made(sending=True)
         return self._sender
+
+    def _made(self, sending: bool = False) -> Any:
+        try:
+            return _open(self.address, sending)
+        except BaseError as error:
+            # No request has been made.
+            raise RefusedError(
+                f"{self.address.root} cannot be opened ({_reason(error)}); expected the settings "
+                f"of its storage; check {_CREDENTIALS.get(self.address.scheme, 'the address')}"
+            ) from error
 
     def _too_large(self, key: str, n_bytes: int) -> RemoteError:
         return RemoteError(
@@ -274,6 +290,7 @@ def _open(address: Address, sending: bool = False) -> Any:
         query = f"?{address.query}" if address.query else ""
         return HTTPStore.from_url(f"{address.scheme}://{host}{query}", **options)
     if address.scheme in ("s3", "s3a"):
+        check_s3_settings()
         return S3Store(address.host, **options, **_credentials(address))
     kind = GCSStore if address.scheme == "gs" else AzureStore
     return kind.from_url(address.root.url, **options)
@@ -281,9 +298,8 @@ def _open(address: Address, sending: bool = False) -> Any:
 
 def _is_plain(address: Address) -> bool:
     """Whether requests are not encrypted: an address or endpoint of http, as a user gave it."""
-    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-    endpoint = next((os.environ[name] for name in names if os.environ.get(name)), "")
-    return address.scheme == "http" or endpoint.startswith("http://")
+    endpoint = next((os.environ[name] for name in S3_ENDPOINTS if os.environ.get(name)), "")
+    return address.scheme == "http" or endpoint.lower().startswith("http://")
 
 
 def _credentials(address: Address) -> dict[str, Any]:
