@@ -65,6 +65,8 @@ def test_a_refused_address_shows_no_secret(text):
         ("https://h/k#part", "'#'"),
         ("file:///a", "leave out 'file://'"),
         ("https://[h/k", "is no address"),
+        ("'s3://b/k'", "has an address in it"),
+        (" s3://b/k", "leave out what stands before it"),
     ],
 )
 def test_what_is_no_address_is_refused(text, words):

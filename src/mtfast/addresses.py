@@ -160,7 +160,8 @@ def locate(path: str | os.PathLike[str] | Address) -> Path | Address:
     Raises
     ------
     MtfastError
-        If it is an address without a host, or one that pathlib has shortened.
+        If it is an address without a host, one that pathlib has shortened, or one with something
+        before it, such as a quote.
 
     Examples
     --------
@@ -174,6 +175,12 @@ def locate(path: str | os.PathLike[str] | Address) -> Path | Address:
     text = os.fspath(path)
     found = _SCHEME.match(text)
     if found is None:
+        if _SCHEME.search(text) and "://" in text:
+            # Such as an address in quotes of which the shell has left one pair.
+            raise MtfastError(
+                f"{text!r} has an address in it; expected it alone, as s3://bucket/graphene.zarr; "
+                f"leave out what stands before it"
+            )
         return Path(text)
     if not found[2]:
         raise MtfastError(

@@ -162,7 +162,7 @@ class Cluster:
         )
         if not self._threads:
             logger.warning(
-                "the Dask scheduler at %s has no workers; one is waited for for %g s",
+                "the Dask scheduler at %s has no workers; waiting %g s for one",
                 self._address,
                 WORKERLESS_SECONDS,
             )

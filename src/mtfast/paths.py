@@ -75,7 +75,8 @@ def local_path(path: str | os.PathLike[str]) -> Path:
     found = locate(path)
     if isinstance(found, Address):
         raise MtfastError(
-            f"{found} is an address; expected a path on this machine; copy or mount the data"
+            f"{found} is an address; expected a path on this machine; give one, and copy from the "
+            f"address or to it, or mount it"
         )
     return found
 

@@ -221,7 +221,7 @@ def test_addresses_are_refused_in_one_line(tmp_path, monkeypatch, command, argum
     assert (status, said) == (2, "")
     assert errors == (
         f"mtfast: error: {address} is an address; expected a path on this machine; "
-        "copy or mount the data\n"
+        "give one, and copy from the address or to it, or mount it\n"
     )
     assert not list(tmp_path.iterdir())
 

@@ -70,11 +70,11 @@ def test_aliases_are_not_advised():
 def test_a_dataset_where_a_store_is_wanted(tiny_set, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     found = error_of(command, tiny_set)
-    assert found.endswith(f"if it is a dataset, run 'mtfast convert {tiny_set.name} STORE' first")
+    assert found.endswith(f"if it is a dataset, run 'mtfast convert {tiny_set} STORE' first")
     (tmp_path / "coco.json").write_text("{}")
     found = error_of(command, "coco.json")
     assert found.endswith(
-        "if this file is of a dataset, run 'mtfast convert coco.json STORE' first"
+        f"if this file is of a dataset, run 'mtfast convert {tmp_path / 'coco.json'} STORE' first"
     )
     (tmp_path / "set.zarr").mkdir()
     assert error_of(command, "set.zar").endswith("; did you mean 'set.zarr'?")

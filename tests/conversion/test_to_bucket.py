@@ -192,7 +192,9 @@ def test_the_command_line(tiny_set, target, capsys):
 
 
 def test_masks_are_written_to_disks_alone(tiny_set, target):
-    with pytest.raises(MtfastError, match=r"is an address; expected a path on this machine; copy"):
+    with pytest.raises(
+        MtfastError, match=r"is an address; expected a path on this machine; give one, and copy"
+    ):
         mtfast.export_masks(tiny_set, target)
 
 

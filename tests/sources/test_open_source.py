@@ -104,7 +104,7 @@ def test_a_folder_without_a_dataset(tmp_path):
     with pytest.raises(SourceError) as caught:
         mtfast.open_source(tmp_path)
     message = str(caught.value)
-    assert message.startswith(f"no dataset in {tmp_path.name}; expected ")
+    assert message.startswith(f"no dataset in {tmp_path}; expected ")
     for part in ("RLE_annotations/", "annotations/", "images/", "instance_masks/", ".json"):
         assert part in message
     (tmp_path / "coco.json").touch()

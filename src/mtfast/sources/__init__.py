@@ -198,7 +198,7 @@ def _only_coco(files: FileTree, images: FileTree) -> Source:
         if exports := find_label_studio(files, images):
             return exports
     raise SourceError(
-        f"{files.name} is a folder, and a folder of images was given; expected a COCO .json "
+        f"{files.location} is a folder, and a folder of images was given; expected a COCO .json "
         f"file with it, or a folder that holds one alone; give the path of that file, or leave "
         f"the images out"
     )
@@ -233,8 +233,8 @@ def _json_files(
     for split, (files, file) in places.items():
         if not file:
             raise SourceError(
-                f"{files.name} of split {split!r} is a folder; expected a COCO .json file for each "
-                f"split; give the path of one"
+                f"{files.location} of split {split!r} is a folder; expected a COCO .json file for "
+                f"each split; give the path of one"
             )
         _expect_coco(_format_of(files, file), file)
     return places
@@ -251,7 +251,7 @@ def _nothing_known(files: FileTree) -> str:
     )
     if "zarr.json" in names:
         return refusal_of_store(files.location)
-    return f"no dataset in {files.name}; {expected}; check the path"
+    return f"no dataset in {files.location}; {expected}; check the path"
 
 
 def refusal_of_store(path: Path | Address) -> str:

@@ -108,7 +108,7 @@ def find_images(files: FileTree) -> ImagesOnly | None:
         if message := name_folder(files):
             raise SourceError(message)
         raise SourceError(
-            f"{files.name} holds folders of images and no annotations: {', '.join(inside)}; "
+            f"{files.location} holds folders of images and no annotations: {', '.join(inside)}; "
             f"expected one folder of images; give the path of one of them"
         )
     return None
@@ -125,12 +125,12 @@ def _expect_no_part(files: FileTree, folder: str) -> None:
             break
         if _OF_MASKS.search(inner.name):
             raise SourceError(
-                f"{here.name} holds masks, as {inner.name}/ says; expected images; "
+                f"{here.location} holds masks, as {inner.name}/ says; expected images; "
                 f"give the path of the dataset, {outer.where()}"
             )
         if inner.name == "images" and outer.names(_MASKS) is not None:
             raise SourceError(
-                f"{here.name} holds images whose masks are in {_MASKS}/; expected the folder "
+                f"{here.location} holds images whose masks are in {_MASKS}/; expected the folder "
                 f"of both; give the path {outer.where()}"
             )
     split = here.name.removesuffix("_images")
@@ -138,7 +138,7 @@ def _expect_no_part(files: FileTree, folder: str) -> None:
         files_there = [name for name in above.names(beside) or () if name.endswith(".json")]
         if any(split in stem_of(name).split("_") for name in files_there):
             raise SourceError(
-                f"{here.name} holds images whose annotations are in {beside}/; expected the "
+                f"{here.location} holds images whose annotations are in {beside}/; expected the "
                 f"dataset; give the path {above.where()}"
             )
 

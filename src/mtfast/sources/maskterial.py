@@ -128,7 +128,7 @@ def find_maskterial(files: FileTree) -> MaskTerial | None:
     inside = [found for root in _inside(files) if (found := _set_in(root))]
     if len(inside) > 1:
         raise SourceError(
-            f"{files.name} holds several datasets: {', '.join(s.name for s in inside)}; "
+            f"{files.location} holds several datasets: {', '.join(s.name for s in inside)}; "
             f"expected one; give the path of one of them"
         )
     return inside[0] if inside else None

@@ -98,7 +98,7 @@ def find_coco(files: FileTree, images: FileTree | None = None) -> CocoFiles | No
         raise SourceError(_several(files, several, looked))
     if others:
         raise SourceError(
-            f"{files.name} holds COCO files without instances: {', '.join(others)}; "
+            f"{files.location} holds COCO files without instances: {', '.join(others)}; "
             f"expected instances_….json; get that of the same images, or pass the folder of images"
         )
     return None
@@ -185,7 +185,7 @@ def _several(files: FileTree, names: list[str], looked: dict[str, str | None]) -
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     what = "" if formats == {COCO} else f" ({_tally(looked.values())})"
     return (
-        f"{files.name} holds {len(names)} JSON files whose names do not say which splits "
+        f"{files.location} holds {len(names)} JSON files whose names do not say which splits "
         f"they are: {shown}{what}; expected one, or names such as train.json and val.json; "
         f"give the path of one of them, or several as train=a.json val=b.json"
     )

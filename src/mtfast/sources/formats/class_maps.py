@@ -382,7 +382,7 @@ def _expect_voc(files: FileTree, found: dict[str, _Place]) -> None:
     place = next(iter(found.values()))
     if place.classes != "SegmentationClass" or not files.name.upper().startswith("VOC"):
         raise SourceError(
-            f"{files.name} holds masks ({place.classes}/) and no table of their classes; "
+            f"{files.location} holds masks ({place.classes}/) and no table of their classes; "
             f"expected one such as classes.txt, with a name a line; write it "
             f"(docs/how-to/formats.md), call the masks instance_masks/ if their values are "
             f"objects, or give the path of a folder of images alone"

@@ -305,12 +305,12 @@ def _nowhere(files: FileTree, name: str, content: DataYaml, bases: list[str]) ->
     folders = [place for place in listed if not _is_list(place)]
     if any(place_in(files, labels_of(place), bases) is not None for place in folders):
         return (
-            f"{files.name} holds YOLO labels and not their images ({', '.join(listed)}); expected "
+            f"{files.location} holds YOLO labels and not their images ({', '.join(listed)}); expected "
             f"these too, as labels are shares of their size; put them there"
         )
     return (
-        f"{name} names {', '.join(listed)}, none of which is in {files.name}; expected folders of "
-        f"images beside it; put the file into the folder of the set, and give its path"
+        f"{name} names {', '.join(listed)}, none of which is in {files.location}; expected folders "
+        f"of images beside it; put the file into the folder of the set, and give its path"
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from mtfast.errors import StoreError, shown
-from mtfast.paths import base_name, is_name
+from mtfast.paths import is_name
 from mtfast.store.consolidated import own
 from mtfast.store.reading.files import StoreFiles
 
@@ -263,7 +263,7 @@ def _read(files: StoreFiles, key: str) -> Any:
         folder = files.where(key)
         advice = "check the path"
         if not key:
-            advice = f"if it is a dataset, run 'mtfast convert {base_name(folder)} STORE' first"
+            advice = f"if it is a dataset, run 'mtfast convert {folder} STORE' first"
         raise StoreError(f"no zarr.json in {folder}; expected a Zarr v3 store; {advice}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _damaged(files, key, str(error)) from error

@@ -168,7 +168,7 @@ def remote_files_of(
 def _next_step(path: Path) -> str:
     """Say what to do where there is no folder."""
     if path.is_file():
-        return f"if this file is of a dataset, run 'mtfast convert {path.name} STORE' first"
+        return f"if this file is of a dataset, run 'mtfast convert {path} STORE' first"
     return advice_for(path)
 
 
