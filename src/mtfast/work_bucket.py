@@ -52,10 +52,12 @@ from mtfast.work import (
 
 __all__ = [
     "FOLDER",
+    "RUN",
     "BucketPlace",
     "BucketWork",
     "is_unfinished",
     "plan_at",
+    "refusal_of_unfinished",
     "remove_remains",
     "working_at",
 ]
@@ -65,7 +67,9 @@ logger = logging.getLogger(__name__)
 FOLDER = ".mtfast"
 """Where the objects of unfinished work are, below what is made."""
 
-_RUN = f"{FOLDER}/run.json"
+RUN = f"{FOLDER}/run.json"
+"""What says which run is at work."""
+
 # Up to this a shard is made in memory and sent with one request, which may have a condition. Images
 # of 1.2 MB make shards of 77 MB.
 _IN_MEMORY = 256 << 20
@@ -174,7 +178,7 @@ class BucketPlace:
     def has_turn(self) -> bool:
         """Whether no other run has begun since, and this one has not ended."""
         try:
-            now = msgspec.json.decode(self.objects.read(_RUN), type=_Run)
+            now = msgspec.json.decode(self.objects.read(RUN), type=_Run)
         except (FileNotFoundError, *DAMAGED):
             return False
         return now.run == self.at_work.run
@@ -441,7 +445,7 @@ def _claim(address: Address, objects: Objects, run: _Run, stamp: str | None) -> 
     """Say that this run is at work, unless another has said so since it was looked."""
     text = msgspec.json.encode(run)
     try:
-        return objects.write(_RUN, text, new=stamp is None, over=stamp).stamp
+        return objects.write(RUN, text, new=stamp is None, over=stamp).stamp
     except (FileExistsError, FileNotFoundError) as error:
         now, stamp = _read_run(objects)
         # A request of ours of which the answer was lost.
@@ -460,8 +464,8 @@ def _not_alone(address: Address) -> StoreError:
 def _read_run(objects: Objects) -> tuple[_Run | None, str | None]:
     """Return which run is at work, and the stamp of the object that says so."""
     try:
-        stamp = objects.stat(_RUN).stamp
-        text = objects.read(_RUN)
+        stamp = objects.stat(RUN).stamp
+        text = objects.read(RUN)
     except FileNotFoundError:
         return None, None
     try:
@@ -504,14 +508,14 @@ def _read_done(objects: Objects, run: _Run) -> dict[str, Made]:
 def _clear(objects: Objects, last: str) -> None:
     """Remove what was there, first what makes it a whole."""
     objects.delete([last])
-    _remove(objects, objects.walk(), but=(_RUN,))
+    _remove(objects, objects.walk(), but=(RUN,))
 
 
 def _remove(objects: Objects, found: Iterable[tuple[str, Stat]], but: Sequence[str] = ()) -> None:
     """Remove objects; what says which run is at work goes last."""
-    keys = sorted((key for key, _ in found), key=lambda key: key == _RUN)
-    ends = [key for key in keys if key == _RUN and key not in but]
-    objects.delete([key for key in keys if key not in (_RUN, *but)])
+    keys = sorted((key for key, _ in found), key=lambda key: key == RUN)
+    ends = [key for key in keys if key == RUN and key not in but]
+    objects.delete([key for key in keys if key not in (RUN, *but)])
     objects.delete(ends)
 
 
@@ -560,4 +564,22 @@ def is_unfinished(objects: Objects, last: str) -> bool:
     -------
     bool
     """
-    return _is_there(objects, _RUN) and not _is_there(objects, last)
+    return _is_there(objects, RUN) and not _is_there(objects, last)
+
+
+def refusal_of_unfinished(address: object) -> str:
+    """Return the message for unfinished work that was given where a dataset or store is wanted.
+
+    Parameters
+    ----------
+    address : object
+        Of the target, for the message.
+
+    Returns
+    -------
+    str
+    """
+    return (
+        f"{address} is unfinished, its conversion was stopped or is still at work; expected a "
+        f"complete store; run what began it again"
+    )

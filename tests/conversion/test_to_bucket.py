@@ -14,7 +14,7 @@ from mtfast import work_bucket
 from mtfast.addresses import Address
 from mtfast.cli import main
 from mtfast.conversion import convert as conversion
-from mtfast.errors import MtfastError, RemoteError, StoreError
+from mtfast.errors import MtfastError, RemoteError, SourceError, StoreError
 from mtfast.remote import objects_at
 from mtfast.store.writing.target import store_target
 from storage import settings
@@ -81,6 +81,8 @@ def test_a_run_that_is_killed_is_gone_on_with_by_processes(
     assert process.returncode == -signal.SIGKILL
     there = {key for key in files_of(target) if ".mtfast" not in key}
     assert there == {f"test/{name}" for k in (0, 1) for name in _shards(k)}
+    with pytest.raises(SourceError, match=f"{target} is unfinished, .*; run what began it again"):
+        mtfast.open_source(target)
     with pytest.raises(StoreError, match=f"{target} is unfinished, .*; run what began it again"):
         mtfast.open(target)
     watched.requests.clear()

@@ -139,6 +139,7 @@ def test_what_changed_and_what_did_not(small_set, tmp_path):
     }
     assert all(json.loads(before[name]) == json.loads(after[name]) for name in meta)
     assert (done.n_made, done.n_kept, done.n_images, done.n_masks) == (12, 110, 26, 26)
+    assert done.n_copied == 0
     full = load(small_set, "train", FULL)
     thin = [a for a in full["annotations"] if a["area"] > 500 and a["category_id"] <= 2]
     assert load(out, "train", "annotations_with_class_500_max_2") == {
@@ -725,7 +726,7 @@ def test_a_store_is_refused(tmp_path):
 
 def test_nothing_half_written_is_left(small_set, tmp_path):
     def stop(what, done, total):
-        if what.startswith("linking"):
+        if what.startswith("adding images"):
             raise KeyboardInterrupt
 
     (tmp_path / "full").mkdir()
@@ -748,7 +749,8 @@ def test_pictures_are_copied_where_they_cannot_be_linked(small_set, tmp_path, mo
         raise OSError(errno.EXDEV, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "link", refuse)
-    derive_variants(small_set, tmp_path / "out", min_areas=[400])
+    done = derive_variants(small_set, tmp_path / "out", min_areas=[400])
+    assert done.n_copied == done.n_images + done.n_masks
     before, after = files_of(small_set), files_of(tmp_path / "out")
     pictures = {k: v for k, v in before.items() if k.endswith((".jpg", ".png"))}
     assert {k: after[k] for k in pictures} == pictures

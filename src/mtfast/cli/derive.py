@@ -21,6 +21,7 @@ from mtfast.errors import counted
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mtfast.derivation import Derived
     from mtfast.rles.rasterizers import Rasterizer
     from mtfast.sources.bad_records import Policy
 
@@ -112,9 +113,9 @@ def derive(
       a validation split     --validation
       several sets in one    --merge
 
-    What does not change is carried over; images and masks are linked. As published, n-shot subsets
-    follow each other: GrapheneH, GrapheneL, GrapheneM, hBN_Thin, MoSe2, WS2, WSe2, WSe2L; name
-    those before SRC by --before.
+    What does not change is carried over; images and masks are linked, or copied from a zip, an
+    address or another disk. As published, n-shot subsets follow each other: GrapheneH, GrapheneL,
+    GrapheneM, hBN_Thin, MoSe2, WS2, WSe2, WSe2L; name those before SRC by --before.
     """  # noqa: D301 - click reads the backspace
     from mtfast.derivation import derive_dataset
 
@@ -136,7 +137,14 @@ def derive(
         )
     tell(
         f"{out}: {counted(done.n_made, 'annotation file')} made, {done.n_kept:,} carried over, "
-        f"{counted(done.n_images, 'image')} and {counted(done.n_masks, 'mask')} linked"
+        f"{counted(done.n_images, 'image')} and {counted(done.n_masks, 'mask')} {_how(done)}"
     )
     for note in done.notes:
         tell(f"note: {note}")
+
+
+def _how(done: Derived) -> str:
+    """Say what was done with images and masks."""
+    if not done.n_copied:
+        return "linked"
+    return "copied" if done.n_copied == done.n_images + done.n_masks else "linked or copied"

@@ -41,7 +41,9 @@ class Derived:
     n_made, n_kept : int
         Annotation files that were made, and that were copied.
     n_images, n_masks : int
-        Images and semantic masks that were linked.
+        Images and semantic masks that were linked or copied.
+    n_copied : int
+        How many of them were copied: from zips, addresses and other disks.
     notes : list of str
         What the files do not show and a user has to know.
     """
@@ -51,6 +53,7 @@ class Derived:
     n_kept: int = 0
     n_images: int = 0
     n_masks: int = 0
+    n_copied: int = 0
     notes: list[str] = field(default_factory=list)
 
 
@@ -251,7 +254,7 @@ class NewSet:
         there = {stem_of(name): name for name in source.mask_names(split) or ()}
         missing = []
         places = source.find_places(split, names)
-        for name in track(names, f"linking images of {to}", self._progress):
+        for name in track(names, f"adding images of {to}", self._progress):
             if found := places.get(name):
                 self._link(found, f"{to}_images/{_inside(name)}")
                 self.done.n_images += 1
@@ -316,6 +319,7 @@ class NewSet:
         stamp = place.files.stamp(place.path)
         if name in self._work.done:
             raise _two_pictures(name)
+        self.done.n_copied += 1
         before = self._work.before.get(name)
         if before and before.result == stamp and self._work.place.recover(before.files):
             self._work.record(name, before._replace(was_there=True))

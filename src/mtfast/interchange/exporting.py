@@ -285,8 +285,7 @@ def _put_images(
     missing: list[str] = []
     unturned: list[str] = []
     found = find_files(split)
-    what = f"{'linking' if images == 'link' else 'copying'} images of {split.name}"
-    for k, file in enumerate(track(split.files, what, progress)):
+    for k, file in enumerate(track(split.files, f"adding images of {split.name}", progress)):
         name = str(split.table.names[k])
         if not put_image(split, k, found, folder / file, images):
             missing.append(name)

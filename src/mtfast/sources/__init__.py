@@ -39,6 +39,7 @@ from mtfast.sources.maskterial import ANNOTATION_FOLDERS, find_maskterial, no_an
 from mtfast.sources.source import SetNames, Source
 from mtfast.sources.trees.places import folder_at, place_of
 from mtfast.splits import SplitMapping
+from mtfast.work_bucket import RUN, refusal_of_unfinished
 
 __all__ = ["BadRecords", "SetNames", "Source", "SourcePath", "open_source", "refusal_of_store"]
 
@@ -251,6 +252,8 @@ def _nothing_known(files: FileTree) -> str:
     )
     if "zarr.json" in names:
         return refusal_of_store(files.location)
+    if files.exists(RUN):
+        return refusal_of_unfinished(files.location)
     return f"no dataset in {files.location}; {expected}; check the path"
 
 

@@ -350,8 +350,9 @@ def test_commands_take_addresses(tmp_path, few_variants):
             ["convert", at, str(tmp_path / "a.zarr")],
             ["check", str(tmp_path / "a.zarr"), "--repair", at],
         ):
-            status, _, errors = invoke(*arguments)
+            status, said, errors = invoke(*arguments)
             assert (status, errors.count("error")) == (0, 0), (arguments, errors)
+            assert "link" not in f"{said}{errors}", arguments
     linked = files_in(tmp_path / "more" / "train_images")
     assert linked == files_in(few_variants / "train_images")
 

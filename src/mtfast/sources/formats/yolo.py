@@ -305,8 +305,8 @@ def _nowhere(files: FileTree, name: str, content: DataYaml, bases: list[str]) ->
     folders = [place for place in listed if not _is_list(place)]
     if any(place_in(files, labels_of(place), bases) is not None for place in folders):
         return (
-            f"{files.location} holds YOLO labels and not their images ({', '.join(listed)}); expected "
-            f"these too, as labels are shares of their size; put them there"
+            f"{files.location} holds YOLO labels and not their images ({', '.join(listed)}); "
+            f"expected these too, as labels are shares of their size; put them there"
         )
     return (
         f"{name} names {', '.join(listed)}, none of which is in {files.location}; expected folders "

@@ -19,7 +19,7 @@ from mtfast.store.consolidated import CHECKSUM, metadata_checksum
 from mtfast.store.reading.files import LocalFiles, StoreFiles
 from mtfast.store.reading.metadata import read_nodes
 from mtfast.store.reading.remote_files import RemoteFiles
-from mtfast.work_bucket import is_unfinished
+from mtfast.work_bucket import is_unfinished, refusal_of_unfinished
 from mtfast.work_folder import unfinished
 
 __all__ = [
@@ -140,10 +140,7 @@ def _open_remote(address: Address, verify: bool, cache: CacheOptions | None) -> 
         return replace(read_root(address, remote_files_of(address, cache), verify), cache=cache)
     except StoreError as error:
         if is_unfinished(objects_at(address), _FILE):
-            raise StoreError(
-                f"{address} is unfinished, its conversion was stopped or is still at work; "
-                f"expected a complete store; run what began it again"
-            ) from error
+            raise StoreError(refusal_of_unfinished(address)) from error
         raise
 
 
