@@ -160,7 +160,9 @@ def test_a_long_list_of_variants_is_cut(folder):
 @pytest.mark.parametrize("name", ["RLE_annotations", "annotations"])
 def test_no_annotation_file(tmp_path, name):
     (tmp_path / name).mkdir()
-    with pytest.raises(SourceError, match=rf"^{name}/ of .* holds no annotation file; expected"):
+    with pytest.raises(
+        SourceError, match=rf"^{name}/ of {tmp_path} holds no annotation file; expected"
+    ):
         mtfast.open_source(tmp_path)
     write(tmp_path / name / "instances.json", DOCUMENT)
     if name == "annotations":
@@ -169,6 +171,13 @@ def test_no_annotation_file(tmp_path, name):
         return
     with pytest.raises(SourceError, match=r"of a MaskTerial set but instances.json; .* own path$"):
         mtfast.open_source(tmp_path)
+
+
+def test_a_coco_set_further_down_is_named(tmp_path):
+    write(tmp_path / "set" / "annotations" / "instances.json", DOCUMENT)
+    with pytest.raises(SourceError, match=rf"give the path of a COCO set, {tmp_path / 'set'}$"):
+        mtfast.open_source(tmp_path)
+    assert mtfast.open_source(tmp_path / "set").kind == "coco"
 
 
 def test_bad_files_are_named(folder):

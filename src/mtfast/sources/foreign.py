@@ -152,7 +152,7 @@ def _any(files: FileTree, folder: str, ending: str) -> str | None:
 
 
 def _of_coco(files: FileTree, path: str) -> str:
-    root = files.name
+    root = files.location
     return (
         f"{root} holds images, and COCO where none is looked for ({path}); expected it beside "
         f"the folder of its images or in annotations/; give its path, with --image-folder if the "

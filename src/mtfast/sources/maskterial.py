@@ -153,10 +153,15 @@ def no_annotation_file(files: FileTree) -> str | None:
                 continue
             jsons = [name for name in names if name.lower().endswith(".json")]
             others = f" of a MaskTerial set but {jsons[0]}" if jsons else ""
+            advice = "unpack the dataset again"
+            if jsons:
+                # Sets of other layouts are not looked for further down.
+                own = "open a COCO file by its own path"
+                advice = own if root is files else f"give the path of a COCO set, {root.location}"
             return (
-                f"{folder}/ of {root.name} holds no annotation file{others}; "
+                f"{folder}/ of {root.location} holds no annotation file{others}; "
                 f"expected {{split}}_annotations….json such as train_annotations_300.json; "
-                f"{'open a COCO file by its own path' if jsons else 'unpack the dataset again'}"
+                f"{advice}"
             )
     return None
 
