@@ -36,13 +36,10 @@ import msgspec
 from mtfast.errors import SourceError
 from mtfast.image_files import shown_size
 from mtfast.limits import check_pixels
-from mtfast.sources.bad_records import TOO_MANY_PIXELS, Ledger, LedgerPolicy, refusal
-from mtfast.sources.categories import settle_categories
+from mtfast.sources.bad_records import TOO_MANY_PIXELS, Ledger
 from mtfast.sources.coco.mend import load_json
 from mtfast.sources.coco.names import is_json, split_named
 from mtfast.sources.coco.peek import peek
-from mtfast.sources.coco.read import Reading
-from mtfast.sources.coco.records import Records
 from mtfast.sources.coco.stream import BAD_INPUT, BOM
 from mtfast.sources.drawn.label_studio_regions import (
     ALPHA_OVER,
@@ -51,20 +48,18 @@ from mtfast.sources.drawn.label_studio_regions import (
     Value,
     mask_of_region,
 )
+from mtfast.sources.drawn.source import DrawnSource
 from mtfast.sources.drawn.table import (
     DrawnImage,
     Instance,
     Region,
     listed_labels,
     number_labels,
-    of_listed,
-    records_of_drawn,
-    table_of_drawn,
 )
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import ImageFolder
 from mtfast.sources.image_size import read_size
-from mtfast.sources.source import Source, in_order
+from mtfast.sources.source import in_order
 
 __all__ = ["FORMAT", "LabelStudio", "find_label_studio", "open_label_studio"]
 
@@ -148,7 +143,7 @@ _VALUE = msgspec.json.Decoder(Value)
 
 
 @dataclass(frozen=True, repr=False)
-class LabelStudio(Source):
+class LabelStudio(DrawnSource):
     """Exports of Label Studio; see :class:`mtfast.sources.Source`.
 
     Attributes
@@ -168,6 +163,7 @@ class LabelStudio(Source):
     images: FileTree
     file: str = ""
     kind: ClassVar[str] = "label_studio"
+    tool: ClassVar[str] = "Label Studio"
     takes_image_folder: ClassVar[bool] = True
     frame: ClassVar[Literal["stored", "shown"] | None] = "shown"
 
@@ -196,26 +192,8 @@ class LabelStudio(Source):
     def _image_folder(self, split: str) -> ImageFolder:
         return ImageFolder(self.images)
 
-    def _read(self, split: str, file: str, policy: LedgerPolicy) -> Reading:
-        ledger = Ledger(file, policy)
-        ledger.expected = "records as Label Studio describes them"
-        images = self._drawn(split, file, ledger)
-        numbers, listed = self._numbers()
-        images = [of_listed(image, listed, ledger) for image in images]
-        table = table_of_drawn(images, numbers, ledger, self.rasterizer)
-        table = settle_categories(table, dict(self.mapping), ledger)
-        found = ledger.found()
-        if message := refusal(ledger, found):
-            raise SourceError(message)
-        for bad in found:
-            logger.info("%s: %s", file, bad)
-        return Reading(table, found)
-
-    def _read_records(self, split: str, file: str) -> Records:
-        images = self._drawn(split, file, Ledger(file, self.bad))
-        return records_of_drawn(
-            self._read(split, file, self.bad).table, images, file, info=self.choices
-        )
+    def _others(self) -> dict[str, object]:
+        return {"info": self.choices}
 
     def _drawn(self, split: str, file: str, ledger: Ledger) -> list[DrawnImage]:
         wanted = file.rpartition(", annotator_")[2] if ", annotator_" in file else ""
@@ -226,7 +204,6 @@ class LabelStudio(Source):
         return reader.drawn()
 
     def _numbers(self) -> tuple[dict[str, int], list[str]]:
-        """Number the classes of all splits; return those that labels.txt has, too."""
         used: set[str] = set()
         for paths in self.found.values():
             for path in paths:

@@ -45,33 +45,26 @@ from mtfast.sources.bad_records import (
     TOO_MANY_PIXELS,
     BadRecords,
     Ledger,
-    LedgerPolicy,
-    refusal,
 )
-from mtfast.sources.categories import settle_categories
 from mtfast.sources.coco.mend import load_json
 from mtfast.sources.coco.names import split_named
 from mtfast.sources.coco.parse import Id
 from mtfast.sources.coco.peek import peek
-from mtfast.sources.coco.read import Reading
-from mtfast.sources.coco.records import Records
 from mtfast.sources.coco.stream import BAD_INPUT, BOM
 from mtfast.sources.drawn.labelme_shapes import WITHOUT_MASK, mask_of_shape
+from mtfast.sources.drawn.source import DrawnSource
 from mtfast.sources.drawn.table import (
     DrawnImage,
     Instance,
     Region,
     listed_labels,
     number_labels,
-    of_listed,
-    records_of_drawn,
-    table_of_drawn,
 )
 from mtfast.sources.files import FileTree
 from mtfast.sources.foreign import BESIDE_IMAGES
 from mtfast.sources.image_folder import FilePlace, ImageFolder
 from mtfast.sources.image_size import read_size
-from mtfast.sources.source import Source, in_order
+from mtfast.sources.source import in_order
 
 __all__ = ["CROWD", "FORMAT", "Labelme", "find_labelme", "open_labelme"]
 
@@ -137,7 +130,7 @@ class _Found(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Labelme(Source):
+class Labelme(DrawnSource):
     """labelme's JSON files; see :class:`mtfast.sources.Source`.
 
     Attributes
@@ -154,6 +147,7 @@ class Labelme(Source):
     bases: dict[str, str]
     file: str = ""
     kind: ClassVar[str] = "labelme"
+    tool: ClassVar[str] = "labelme"
     frame: ClassVar[Literal["stored", "shown"] | None] = "shown"
 
     @property
@@ -195,32 +189,12 @@ class Labelme(Source):
     def _looked_for(self, split: str) -> str:
         return f"{super()._looked_for(split)}, as the path given is that of images and JSON files"
 
-    def _read(self, split: str, file: str, policy: LedgerPolicy) -> Reading:
-        ledger = Ledger(file, policy)
-        ledger.expected = "records as labelme describes them"
-        images = self._drawn(split, ledger)
-        numbers, listed = self._numbers()
-        images = [of_listed(image, listed, ledger) for image in images]
-        table = table_of_drawn(images, numbers, ledger, self.rasterizer)
-        table = settle_categories(table, dict(self.mapping), ledger)
-        found = ledger.found()
-        if message := refusal(ledger, found):
-            raise SourceError(message)
-        for bad in found:
-            logger.info("%s: %s", file, bad)
-        return Reading(table, found)
-
-    def _read_records(self, split: str, file: str) -> Records:
-        images = self._drawn(split, Ledger(file, self.bad))
-        return records_of_drawn(self._read(split, file, self.bad).table, images, file)
-
     def _json_files(self, split: str) -> list[str]:
         if self.file:
             return [self.file]
         return [_inside(f, name) for f in self.found[split] for name in _jsons(self.files, f)]
 
-    def _drawn(self, split: str, ledger: Ledger) -> list[DrawnImage]:
-        """Read all files of a split."""
+    def _drawn(self, split: str, file: str, ledger: Ledger) -> list[DrawnImage]:
         reader = _Reader(self, split, ledger)
         files = self._json_files(split)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -241,7 +215,6 @@ class Labelme(Source):
         return _Found(file, list(enumerate(file.shapes)), [])
 
     def _numbers(self) -> tuple[dict[str, int], list[str]]:
-        """Number the classes of all splits; return those that labels.txt has, too."""
         of_splits = [folder for folders in self.found.values() for folder in folders]
         folders = dict.fromkeys(("", *self.bases.values(), *of_splits))
         listed = listed_labels(self.files, folders, NO_CLASSES)
