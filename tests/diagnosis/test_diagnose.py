@@ -765,3 +765,19 @@ def test_images_without_annotations(tmp_path):
     assert finding(found, "image without annotations").count == 1
     (tmp_path / "b.png").touch()
     assert above_notes(mtfast.diagnose(tmp_path)) == {("unreadable image", "train"): 1}
+
+
+@pytest.mark.parametrize(("name", "n"), [("bilayer", 1), (None, 0)])
+def test_a_number_that_means_another_class_in_another_split(tmp_path, caplog, name, n):
+    train, val = coco(tmp_path / "one"), coco(tmp_path / "two")
+    if name:
+        content = json.loads(val.read_text())
+        content["categories"][0]["name"] = name
+        val.write_text(json.dumps(content))
+    source = mtfast.open_source({"train": train, "val": val})
+    found = [f for f in mtfast.diagnose(source, images="none").findings if "disagree" in f.check]
+    assert [(f.check, f.severity, f.count) for f in found] == [
+        ("classes of splits disagree", "error", 1)
+    ] * n
+    mtfast.convert(source, tmp_path / "a.zarr", images=False)
+    assert caplog.text.count("what is trained on one is tested on another") == n

@@ -16,6 +16,7 @@ from mtfast.paths import base_name, stem_of
 from mtfast.progress import Progress, track
 from mtfast.sources import Source
 from mtfast.sources.bad_records import NAME_FOLDER, TOO_LARGE, BadRecords, Ledger, refusal
+from mtfast.sources.categories import classes_that_differ
 from mtfast.sources.stated import annotation_name
 from mtfast.sources.variants import default_variant
 from mtfast.store import schema
@@ -170,11 +171,20 @@ def read_splits(
     if not splits:
         # Exports of tools have a split for nothing, such as a test split without images.
         read = _with_images(read)
+    _tell_of_classes(read)
     faults = [fault for split in read for fault in split.faults]
     if checks and (faults or source.bad == "skip" or _some_missing(source, read)):
         faults += _faults_of_files(source, read, checks, workers, progress)
     left_out = _settle(source, faults)
     return [_split_input(source, split, left_out.get(split.name, ()), checks) for split in read]
+
+
+def _tell_of_classes(read: Sequence[_Annotations]) -> None:
+    """Say where a class number does not mean the same in all splits."""
+    found = classes_that_differ({split.name: split.painted.categories for split in read})
+    for id_, names in found.items():
+        where = ", ".join(f"{name!r} in {split}" for split, name in names)
+        logger.warning("class %d is %s: what is trained on one is tested on another", id_, where)
 
 
 def refusal_of_files(

@@ -26,6 +26,7 @@ from mtfast.sources.bad_records import (
     Kind,
     advice_on,
 )
+from mtfast.sources.categories import classes_that_differ
 from mtfast.sources.stated import (
     annotation_name,
     area_differs,
@@ -328,6 +329,16 @@ def identical_across(splits: Sequence[SplitFacts]) -> Found:
     return _named(places, [words[place] for place in places])
 
 
+def classes_differ(splits: Sequence[SplitFacts]) -> Found:
+    """A model is tested with another class than it has learned."""
+    found = classes_that_differ({split.name: split.classes for split in splits})
+    words = [
+        f"class {id_} is {', '.join(f'{name!r} in {split}' for split, name in names)}"
+        for id_, names in found.items()
+    ]
+    return _named(list(found), words)
+
+
 def runs_in_both(splits: Sequence[SplitFacts]) -> Found:
     """Images of one exfoliation run look alike: a test on them is too easy."""
     shared = {
@@ -533,6 +544,9 @@ CHECKS: tuple[Check, ...] = (
           "replace it by a whole copy, or convert with --bad skip, which leaves the image out"),
     Check("identical images", "warning", "split", identical_images,
           "expected every image once, as duplicates count twice; keep one of them"),
+    Check("classes of splits disagree", "error", "dataset", classes_differ,
+          "expected a number to mean the same class in all splits; number the classes alike where "
+          "they were exported"),
     Check("identical across splits", "error", "dataset", identical_across,
           "expected every image in one split, as training images do not test a model; list it in "
           "one of them alone"),

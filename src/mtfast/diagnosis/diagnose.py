@@ -240,6 +240,7 @@ def _read_annotations(
             collector.run("records", split, found, variant)
             collector.run("file", split, table, variant)
         if variant == painted:
+            facts.classes = table.categories
             collector.run("painted file", split, table, variant)
     return facts
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mtfast.image_files import shown_size
 from mtfast.sources import BadRecords
+from mtfast.table import Category
 
 __all__ = ["ImageFile", "Instances", "SplitFacts"]
 
@@ -85,6 +86,8 @@ class SplitFacts:
         The named sets (exfoliation runs).
     frame : str or None
         As :attr:`mtfast.sources.Source.frame`.
+    classes : tuple of Category
+        Of the variant that masks are painted from.
     """
 
     name: str
@@ -100,3 +103,4 @@ class SplitFacts:
     shared: frozenset[str] = frozenset()
     sets: tuple[str, ...] = ()
     frame: str | None = None
+    classes: tuple[Category, ...] = ()

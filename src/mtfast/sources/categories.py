@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from mtfast.sources.bad_records import MOST_EXAMPLES, Ledger
 from mtfast.sources.stated import annotation_name
 from mtfast.table import Category, RunTable
 
-__all__ = ["settle_categories"]
+__all__ = ["classes_that_differ", "settle_categories"]
 
 
 def settle_categories(table: RunTable, mapping: Mapping[int, int], ledger: Ledger) -> RunTable:
@@ -48,6 +48,37 @@ def settle_categories(table: RunTable, mapping: Mapping[int, int], ledger: Ledge
                 ledger.say("unused category 0", [0], unused)
             table = replace(table, categories=others)
     return table
+
+
+def classes_that_differ(
+    of_splits: Mapping[str, Sequence[Category]],
+) -> dict[int, tuple[tuple[str, str], ...]]:
+    """Find numbers of classes that do not mean the same in all splits.
+
+    Parameters
+    ----------
+    of_splits : mapping
+        Name of each split -> its classes.
+
+    Returns
+    -------
+    dict
+        Number -> the splits that list it, each with the name that the class has there.
+
+    Examples
+    --------
+    >>> classes_that_differ({"train": [Category(1, "mono")], "val": [Category(1, "bi")]})
+    {1: (('train', 'mono'), ('val', 'bi'))}
+    """
+    named: dict[int, dict[str, str]] = {}
+    for split, categories in of_splits.items():
+        for category in categories:
+            named.setdefault(category.id, {}).setdefault(split, category.name)
+    return {
+        id_: tuple(names.items())
+        for id_, names in sorted(named.items())
+        if len(set(names.values())) > 1
+    }
 
 
 def _settled(table: RunTable, bad: np.ndarray, ledger: Ledger) -> RunTable:
