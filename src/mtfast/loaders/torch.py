@@ -721,7 +721,8 @@ class Loader:
             self._upcoming = None
             read = self.dataset.read_plain if self._transforms_here else self.dataset.read_batch
             fetch = self.dataset.fetch_ahead if self._fetches_in_workers else None
-            self._team = Team(self.workers, read, self._slots, self.start_method, fetch)
+            n_turns = -(-self._n_ahead // max(1, self.batch_size * self.workers.n))
+            self._team = Team(self.workers, read, self._slots, self.start_method, fetch, n_turns)
         return self._team
 
     @property

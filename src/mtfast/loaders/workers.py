@@ -179,12 +179,15 @@ class Team:
         How processes are started; by default Python's default on this system.
     fetch : callable, optional
         Starts to fetch samples of a batch. Each worker process then has batches of its own, in
-        turns, and fetches those of its next one while it reads: no other one knows them.
+        turns, and fetches those of later ones while it reads: no other one knows them.
+    n_turns : int
+        How many of its own batches a worker process is ahead with ``fetch``.
 
     Attributes
     ----------
     looks_ahead : int
-        The batch after so many others is the next one of the same worker; 0 without ``fetch``.
+        The batch after so many others is the one that the same worker fetches meanwhile; 0 without
+        ``fetch``.
     """
 
     def __init__(
@@ -194,6 +197,7 @@ class Team:
         slots: Slots,
         start_method: str | None,
         fetch: FetchBatch | None = None,
+        n_turns: int = 1,
     ) -> None:
         self._slots = slots
         self._owner = os.getpid()
@@ -209,7 +213,7 @@ class Team:
             if fetch is None:
                 self._executors = [_start_processes(workers.n, given, start_method)]
             else:
-                self.looks_ahead = workers.n
+                self.looks_ahead = workers.n * n_turns
                 self._executors = [
                     _start_processes(1, given, start_method) for _ in range(workers.n)
                 ]
