@@ -18,7 +18,7 @@ import mtfast
 from mtfast.errors import MtfastError
 from mtfast.loaders.torch import Dataset, Loader
 from mtfast.loaders.views import Augment
-from mtfast.loaders.workers import Workers
+from mtfast.loaders.workers import Team, Workers
 
 
 @pytest.fixture(scope="module")
@@ -227,3 +227,23 @@ def test_a_worker_killed_between_two_batches_is_reported(store):
         with pytest.raises(MtfastError, match="a worker process ended"):
             list(running)
         assert len(list(loader)) == len(loader)
+
+
+@pytest.mark.parametrize(("read_ahead", "n"), [(1, 2), (6, 2), (12, 4), (13, 6)])
+def test_a_worker_is_told_what_it_will_read_later(store, monkeypatch, read_ahead, n):
+    """Of a store elsewhere: batches of its own, as many as hold the samples that are read ahead."""
+    monkeypatch.setattr(Loader, "_fetches_in_workers", True)
+    told = []
+    submit = Team.submit
+
+    def noted(team, keys, later=()):
+        told.append((list(keys), list(later), team.looks_ahead))
+        return submit(team, keys, later)
+
+    monkeypatch.setattr(Team, "submit", noted)
+    with Loader(Dataset(store, crop=32), 3, workers=2, read_ahead=read_ahead) as loader:
+        assert len(list(loader)) == 7
+    assert {looks_ahead for _, _, looks_ahead in told} == {n}
+    assert len(told) > 7
+    for k, (_, later, _) in enumerate(told[: len(told) - n]):
+        assert later == told[k + n][0]
