@@ -213,6 +213,7 @@ class Cluster:
             If the task killed its workers, the scheduler has gone, or a worker cannot run it.
         """
         from distributed import KilledWorker
+        from distributed.comm import CommClosedError
 
         self._pending.discard(future)
         try:
@@ -223,7 +224,8 @@ class Cluster:
                 f"it, {error.allowed_failures + 1} in all; expected memory enough for it; see the "
                 f"workers' logs"
             ) from error
-        except CancelledError as error:
+        except (CancelledError, CommClosedError) as error:
+            # A connection may break off before the client knows that the scheduler has gone.
             raise self._without_scheduler() from error
         except ModuleNotFoundError as error:
             if not f"{error.name}.".startswith("mtfast."):
