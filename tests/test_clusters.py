@@ -513,3 +513,20 @@ def test_tls_without_certificates():
     run = run_jobs(abs, [-1], scheduler="tls://127.0.0.1:1")
     with pytest.raises(MtfastError, match="no certificates for tls://127.0.0.1:1; "), run as found:
         list(found)
+
+
+def test_a_connection_that_breaks_off_before_the_client_knows(in_process, monkeypatch):
+    """It is said as if the scheduler had gone, which it nearly always has."""
+    from distributed.comm import CommClosedError
+
+    def broken(*_, **__):
+        raise CommClosedError("Connection reset by peer")
+
+    monkeypatch.setattr("distributed.Future.result", broken)
+    monkeypatch.setattr("distributed.Client.gather", broken)
+    with (
+        distributed.Client(in_process, set_as_default=False) as client,
+        pytest.raises(MtfastError, match="the Dask scheduler at .* has gone; "),
+        run_jobs(len, ["#"], scheduler=client) as results,
+    ):
+        list(results)
