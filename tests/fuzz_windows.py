@@ -23,6 +23,7 @@ import numpy as np
 import fuzz_jpeg
 from coded_windows import (
     CodedFiles,
+    Run,
     code_files,
     code_windows,
     expected_window,
@@ -36,6 +37,7 @@ from mtfast.arguments import Window
 from mtfast.jpeg.device import read_coded_window
 from mtfast.jpeg.index import CropIndex
 from mtfast.kernels.device import jpeg_blocks
+from mtfast.kernels.device.twice import DeviceKernel
 from mtfast.loaders.views import View
 
 WINDOWS = 4
@@ -102,14 +104,16 @@ def a_view(rng: random.Random, frame: tuple[int, int], shape: tuple[int, int]) -
     return View(y, x, h, w, height, width, rng.random() < 0.5, turns)
 
 
-def windows_agree(numbers: list[int], views: list[View], step: int, memory: str) -> bool:
+def windows_agree(
+    numbers: list[int], views: list[View], step: int, memory: str, run: Run = DeviceKernel.run
+) -> bool:
     """Whether all windows of sound files have the pixels of imagecodecs.
 
     ``memory`` is that of the loader: from "disk" only what views show is read.
     """
     data = [a_file(k) for k in numbers]
     read = code_windows(data, views, step) if memory == "disk" else code_files(data, step)
-    made = make_windows(read, range(len(numbers)), views, memory == "host")
+    made = make_windows(read, range(len(numbers)), views, memory == "host", run)
     expected = [expected_window(pixels_of(k), view) for k, view in zip(numbers, views, strict=True)]
     return not made.status.any() and np.array_equal(made.pixels, expected)
 
@@ -145,29 +149,31 @@ def damaged(rng: random.Random, files: CodedFiles, is_copied: bool) -> CodedFile
     return files._replace(**changed)
 
 
-def damaged_windows(files: CodedFiles, views: list[View], is_copied: bool) -> np.ndarray:
+def damaged_windows(
+    files: CodedFiles, views: list[View], is_copied: bool, run: Run = DeviceKernel.run
+) -> np.ndarray:
     """Decode windows of damaged files; returns the statuses."""
-    return make_windows(files, range(len(views)), views, is_copied).status
+    return make_windows(files, range(len(views)), views, is_copied, run).status
 
 
-def windows_of_indexes(data: bytes, index: CropIndex, view: View) -> None:
+def windows_of_indexes(data: bytes, index: CropIndex, view: View, run: Run) -> None:
     """Decode a window with an index that may not belong to the file."""
     window = Window(view.y, view.x, view.h, view.w)
     image = read_coded_window(partial(ranges_of, data), index, window)
-    make_windows(put_together([image]), [0], [view])
+    make_windows(put_together([image]), [0], [view], run=run)
 
 
-def of_indexes(rng: random.Random) -> Trial:
+def of_indexes(rng: random.Random, run: Run) -> Trial:
     trial = fuzz_jpeg.of_indexes(rng)
     data, index, window = trial.arguments
     view = View(*window, window.height, window.width)
-    return Trial(windows_of_indexes, (data, index, view), {}, ANYTHING)
+    return Trial(windows_of_indexes, (data, index, view, run), {}, ANYTHING)
 
 
-def make_trial(seed: int, number: int) -> Trial:
+def make_trial(seed: int, number: int, run: Run = DeviceKernel.run) -> Trial:
     rng = random.Random(f"{seed}/{number}")
     if rng.random() < 0.1:
-        return of_indexes(rng)
+        return of_indexes(rng, run)
     numbers = [rng.randrange(N_FILES * len(FILE_KINDS)) for _ in range(WINDOWS)]
     shape = rng.randint(1, 80), rng.randint(1, 80)
     frames = [pixels_of(k).shape[:2] for k in numbers]
@@ -176,10 +182,10 @@ def make_trial(seed: int, number: int) -> Trial:
     if rng.random() < DAMAGED_SHARE:
         is_copied = memory == "host"
         files = damaged(rng, code_files([a_file(k) for k in numbers], step), is_copied)
-        return Trial(damaged_windows, (files, views, is_copied), {}, ANYTHING)
+        return Trial(damaged_windows, (files, views, is_copied, run), {}, ANYTHING)
     if not all(map(meets, views, frames)):
         memory = memory.replace("disk", "device")
-    return Trial(windows_agree, (numbers, views, step, memory), {}, True)
+    return Trial(windows_agree, (numbers, views, step, memory, run), {}, True)
 
 
 def meets(view: View, frame: tuple[int, int]) -> bool:

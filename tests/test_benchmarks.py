@@ -345,7 +345,7 @@ def test_work_on_a_gpu_is_measured(cache, tmp_path, capsys):
     text = file.read_text(encoding="utf-8")
     assert text == capsys.readouterr().out
     exact, _, rest = text.partition("**Rates")
-    assert exact.count(" 0 differ | ✓ |") == 26
+    assert exact.count(" 0 differ | ✓ |") == 29
     titles = ("Kernels", "Planning", "Worker processes", "Masks", "Training", "Spacing of entries")
     assert all(f"**{title}**" in rest for title in titles)
     lines = [line for line in text.splitlines() if line.startswith("|")]

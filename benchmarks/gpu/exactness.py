@@ -1,7 +1,7 @@
 """Whether batches made on the device, and masks encoded there, are those of the CPU."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice, repeat
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from mtfast.loaders import gpu as on_device
 from mtfast.loaders import torch as on_cpu
 
 THREADS = "threads:8"
+MEMORIES = ("device", "host", "disk")
 
 
 def samples(work: Work) -> dict[str, dict[str, Any]]:
@@ -44,12 +45,29 @@ def loaders(work: Work, name: str) -> Iterator[Cells]:
     for kind, options in samples(work).items():
         with on_cpu.Loader(on_cpu.Dataset(work.store, **options), batch, workers=THREADS) as loader:
             expected = list(islice(loader, n))
-        for memory in ("device", "host", "disk"):
+        for memory in MEMORIES:
             data_set = on_cpu.Dataset(work.store, **options)
             with on_device.Loader(data_set, batch, device=work.device, memory=memory) as loader:
                 found = list(islice(loader, n))
             tensors, wrong = differences(expected, found)
             yield f"{name}, {kind}, {memory}", *_verdict(tensors, wrong), ""
+
+
+def mixtures(work: Work) -> Iterator[Cells]:
+    """Compare batches of a mixture: of a set, and of the same with other views."""
+    n, batch = work.amount.exact
+    for memory in MEMORIES:
+
+        def mixed() -> on_cpu.Dataset:
+            options = {"crop": work.amount.crops[0], "augment": Augment(near=0.5)}
+            sets = [on_cpu.Dataset(work.store, seed=seed, **options) for seed in (0, 1)]
+            return on_cpu.Dataset.mix(sets, shares=[2, 1])
+
+        with on_cpu.Loader(mixed(), batch, workers=THREADS) as loader:
+            expected = list(islice(loader, n))
+        with on_device.Loader(mixed(), batch, device=work.device, memory=memory) as loader:
+            found = list(islice(loader, n))
+        yield f"a mixture, {memory}", *_verdict(*differences(expected, found)), ""
 
 
 def crops(work: Work) -> Iterator[Cells]:
@@ -84,7 +102,7 @@ def states(work: Work) -> Iterator[Cells]:
         return on_cpu.Loader(dataset, batch)
 
     with make(False) as loader:
-        expected = [made for _ in range(2) for made in loader][: n + 1]
+        expected = list(islice(chain.from_iterable(repeat(loader)), n + 1))
     for first in (True, False):
         with make(first) as loader:
             iterator = iter(loader)
@@ -92,7 +110,7 @@ def states(work: Work) -> Iterator[Cells]:
             state = loader.state_dict()
         with make(not first) as loader:
             loader.load_state_dict(state)
-            found += [made for _ in range(2) for made in loader][:n]
+            found += islice(chain.from_iterable(repeat(loader)), n)
         tensors, wrong = differences(expected, found)
         way = "from the GPU to the CPU" if first else "from the CPU to the GPU"
         yield f"resumed in mid-epoch, {way}", *_verdict(tensors, wrong), ""

@@ -69,7 +69,7 @@ def rate_of(work: Work, maker: BatchMaker, batch: int) -> tuple[float, float]:
     turn = work.amount.turn
     keys = work.keys(batch, turn * (1 + work.amount.rounds))
     alone, row = work.seconds(
-        lambda k: maker.make(keys[k]).batch(0, batch),
+        lambda k: maker.make(keys[k]).batch(0),
         lambda k: make_all(maker, keys[k * turn : (k + 1) * turn]),
     )
     return alone, turn * batch / row
@@ -145,7 +145,7 @@ def _cpu(maker: BatchMaker, keys: list[Any]) -> float:
     start = time.thread_time()
     made = maker.make(keys)
     taken = time.thread_time() - start
-    made.batch(0, len(keys))
+    made.batch(0)
     return taken
 
 
@@ -213,7 +213,7 @@ def _kernels(
         if work.has_gpu:
             torch.cuda._sleep(HOLD_CYCLES)
         made = maker.make(keys)
-        made.batch(0, len(keys))
+        made.batch(0)
         work.wait()
         batches.append(_sums(timed.log, held))
     for name in batches[-1]:

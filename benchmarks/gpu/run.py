@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
         "python -m benchmarks.gpu", description="Work on a GPU: exactness, rates, training steps."
     )
     parser.add_argument("--quick", action="store_true", help="fewer images, rounds and steps")
+    parser.add_argument("--exact", action="store_true", help="compare, and measure nothing")
     parser.add_argument("--images", type=int, help="images of the synthetic set")
     parser.add_argument("--demo", type=Path, metavar="FOLDER", help="a dataset to read as well")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there too")
@@ -93,13 +94,16 @@ def _measure(given: argparse.Namespace, folder: Path, report: _Report) -> None:
         amount = replace(amount, images=given.images)
     work = Work(device, _store(folder / "set.zarr", data.jpeg_set(_scale(amount))), amount)
     report.say(f"{amount.images} images of {amount.size[0]} x {amount.size[1]}")
-    checks = [exactness.loaders(work, "synthetic"), exactness.states(work), exactness.crops(work)]
-    for lines in (*checks, exactness.masks(work)):
+    checks = [exactness.loaders(work, "synthetic"), exactness.mixtures(work)]
+    checks += [exactness.states(work), exactness.crops(work), exactness.masks(work)]
+    for lines in checks:
         report.section("Exact", EXACT, lines)
     given_set = given.demo and replace(work, store=_store(folder / "demo.zarr", given.demo))
     if given_set:
         lines = exactness.loaders(given_set, "given")
         report.section("Exact, given set", EXACT, lines)
+    if given.exact:
+        return
     held = work.read_set("device")
     if not has_gpu and given.device != "cpu":
         report.section("Planning", RATE, rates.planning(work, held))

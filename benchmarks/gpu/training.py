@@ -50,12 +50,12 @@ class _Scores(nn.Module):
 
 
 class UNet(nn.Module):
-    """Two steps down and two up, with shortcuts."""
+    """Two steps down and two up, with shortcuts, from half of the resolution on."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         n = CHANNELS
-        self.down = nn.ModuleList([_block(3, n), _block(n, 2 * n), _block(2 * n, 4 * n)])
+        self.down = nn.ModuleList([_block(3, n, 2), _block(n, 2 * n), _block(2 * n, 4 * n)])
         self.up = nn.ModuleList([_block(6 * n, 2 * n), _block(3 * n, n)])
         self.scores = nn.Conv2d(n, classes, 1)
 
@@ -65,11 +65,11 @@ class UNet(nn.Module):
         found = self.down[2](functional.max_pool2d(second, 2))
         for block, shortcut in zip(self.up, (second, first), strict=True):
             found = block(torch.cat([functional.interpolate(found, scale_factor=2), shortcut], 1))
-        return self.scores(found)
+        return functional.interpolate(self.scores(found), scale_factor=2)
 
 
-def _block(n_in: int, n_out: int) -> nn.Module:
-    return nn.Sequential(nn.Conv2d(n_in, n_out, 3, padding=1), nn.ReLU(inplace=True))
+def _block(n_in: int, n_out: int, stride: int = 1) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(n_in, n_out, 3, stride, padding=1), nn.ReLU(inplace=True))
 
 
 class Trainer:
@@ -82,11 +82,38 @@ class Trainer:
         self.optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.9, fused=fused)
 
     def step(self, batch: dict[str, Any]) -> None:
-        scores = self.network(batch["image"].to(self.dtype) / 255)
-        loss = functional.cross_entropy(scores, batch["semantic"].long(), ignore_index=IGNORED)
+        self._train(batch["image"], batch["semantic"])
+
+    def _train(self, image: torch.Tensor, semantic: torch.Tensor) -> None:
+        scores = self.network(image.to(self.dtype) / 255)
+        loss = functional.cross_entropy(scores, semantic.long(), ignore_index=IGNORED)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
+
+
+class GraphTrainer(Trainer):
+    """Replays a step as a CUDA graph, as launching a small network takes longer than its work."""
+
+    def __init__(self, network: nn.Module, device: torch.device, batch: dict[str, Any]) -> None:
+        super().__init__(network, device)
+        self._image, self._semantic = batch["image"].clone(), batch["semantic"].clone()
+        stream = torch.cuda.Stream(device)
+        stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(stream):
+            # What the optimizer keeps, and cuDNN's choices, are not part of the graph.
+            for _ in range(3):
+                self._train(self._image, self._semantic)
+        torch.cuda.current_stream(device).wait_stream(stream)
+        self._graph = torch.cuda.CUDAGraph()
+        # The thread of the loader goes on launching meanwhile.
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            self._train(self._image, self._semantic)
+
+    def step(self, batch: dict[str, Any]) -> None:
+        self._image.copy_(batch["image"])
+        self._semantic.copy_(batch["semantic"])
+        self._graph.replay()
 
 
 class Turn(NamedTuple):
@@ -152,13 +179,16 @@ def network(work: Work, name: str, workers: CpuLoader) -> Iterator[Cells]:
     classes = 1 + len(workers.classes)
     torch.manual_seed(0)
     torch.backends.cudnn.benchmark = True
-    trainer = Trainer(deep_lab(classes) if is_large else UNet(classes), work.device)
     options = kinds(work.amount)["usual"].options | {"crop": workers.dataset.reader.crop}
     dataset = Dataset(work.store, **options)
     with Loader(dataset, batch, device=work.device, samples_per_epoch=100_000) as loader:
         on_gpu = chain.from_iterable(repeat(loader))
         on_cpu = chain.from_iterable(repeat(workers))
         kept = next(on_gpu)
+        if is_large or not work.has_gpu:
+            trainer = Trainer(deep_lab(classes) if is_large else UNet(classes), work.device)
+        else:
+            trainer = GraphTrainer(UNet(classes), work.device, kept)
         ways = {
             "kept batch": (lambda: kept, None),
             "GPU loader": (lambda: next(on_gpu), loader),

@@ -150,10 +150,10 @@ def kinds(amount: Amount) -> dict[str, Kind]:
 def make_all(maker: BatchMaker, batches: Sequence[Sequence[SampleKey]]) -> None:
     """Make batches as a loader does: the next one is launched before one is waited for."""
     ahead = maker.make(batches[0])
-    for keys, before in zip(batches[1:], batches, strict=False):
+    for keys in batches[1:]:
         ahead, made = maker.make(keys), ahead
-        made.batch(0, len(before))
-    ahead.batch(0, len(batches[-1]))
+        made.batch(0)
+    ahead.batch(0)
 
 
 class HostMark:

@@ -1,4 +1,4 @@
-"""Batches made by the kernels of a GPU, run on the host, compared with the loader for the CPU."""
+"""Batches made by a GPU's kernels, there or on the host, compared with the CPU's loader."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import weakref
 from collections import deque
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
 
 import mtfast
 from coded_sets import EMPTY, KINDS, N_ON_CPU, make_coded_set
+from gpu_ways import DEVICE
 from mtfast.errors import MtfastError, StoreError
 from mtfast.kernels.device import window_table as fields
 from mtfast.loaders import Augment, gpu
@@ -71,7 +73,7 @@ def assert_same(found, expected, what=""):
         # Those of no or one element along an axis mean nothing.
         if min(found.shape, default=2) > 1:
             assert found.stride() == expected.stride(), what
-        assert torch.equal(found, expected), what
+        assert torch.equal(found.cpu(), expected.cpu()), what
     else:
         assert found == expected, what
 
@@ -80,7 +82,7 @@ def both(path, batch_size=4, data=None, options=None, **gpu_options):
     """The loader for a GPU, and the one for the CPU."""
     data, options = data or {}, options or {}
     return (
-        gpu.Loader(Dataset(path, **data), batch_size, device="cpu", **options, **gpu_options),
+        gpu.Loader(Dataset(path, **data), batch_size, device=DEVICE, **options, **gpu_options),
         on_cpu.Loader(Dataset(path, **data), batch_size, **options),
     )
 
@@ -147,10 +149,10 @@ def test_crops_that_are_larger_than_images(padded_store, data):
 
 def test_masks_of_16_bits(store):
     """With more than 254 classes, and fewer."""
-    (batch,) = gpu.Loader(Dataset(store), 12, device="cpu")
+    (batch,) = gpu.Loader(Dataset(store), 12, device=DEVICE)
     assert batch["semantic"].dtype == torch.uint16
-    assert batch["semantic"].numpy().max() > 255
-    (batch,) = gpu.Loader(Dataset(store, classes=[1, 300]), 12, device="cpu")
+    assert batch["semantic"].cpu().numpy().max() > 255
+    (batch,) = gpu.Loader(Dataset(store, classes=[1, 300]), 12, device=DEVICE)
     assert batch["semantic"].dtype == torch.uint8
 
 
@@ -197,7 +199,7 @@ def test_images_of_several_sizes_one_by_one(mixed_store):
 
 
 def test_images_of_16_bits_need_an_intensity(mixed_store):
-    loader = gpu.Loader(Dataset(mixed_store, crop=30), 8, device="cpu")
+    loader = gpu.Loader(Dataset(mixed_store, crop=30), 8, device=DEVICE)
     with pytest.raises(MtfastError, match="image of 16 bits.*give the dataset intensity="):
         list(loader)
 
@@ -233,7 +235,7 @@ def a_mixture(store, padded_store, **data):
 def test_mixtures_are_those_of_the_cpu(store, padded_store, memory, data):
     """With the number of the set of each sample, also where a batch has samples of one only."""
     mixture = partial(a_mixture, store, padded_store, **data)
-    with gpu.Loader(mixture(), 7, device="cpu", memory=memory) as found:
+    with gpu.Loader(mixture(), 7, device=DEVICE, memory=memory) as found:
         expected = on_cpu.Loader(mixture(), 7)
         for _ in range(2):
             for one, other in zip(found, expected, strict=True):
@@ -245,7 +247,7 @@ def test_mixtures_are_those_of_the_cpu(store, padded_store, memory, data):
 
 def test_mixtures_without_shares_and_images(store, padded_store):
     sets = [Dataset(path, crop=20, images=False) for path in (padded_store, store)]
-    found = gpu.Loader(Dataset.mix(sets), 4, device="cpu", shuffle=False)
+    found = gpu.Loader(Dataset.mix(sets), 4, device=DEVICE, shuffle=False)
     for one, other in zip(found, on_cpu.Loader(Dataset.mix(sets), 4, shuffle=False), strict=True):
         assert_same(one, other)
 
@@ -255,7 +257,7 @@ def test_states_of_mixtures_are_exchanged(store, padded_store, memory):
     """In the middle of an epoch, from either loader to the other."""
     mixture = partial(a_mixture, store, padded_store, targets=["semantic"])
     makers = [
-        partial(gpu.Loader, mixture(), 3, device="cpu", memory=memory),
+        partial(gpu.Loader, mixture(), 3, device=DEVICE, memory=memory),
         partial(on_cpu.Loader, mixture(), 3),
     ]
     expected = list(makers[1]())
@@ -275,7 +277,7 @@ def test_damage_in_a_mixture_names_the_set(store, padded_store, tmp_path, memory
     data[900] ^= 1
     file.write_bytes(data)
     mixture = Dataset.mix([Dataset(padded_store, crop=32), Dataset(tmp_path / "s.zarr", crop=32)])
-    loader = gpu.Loader(mixture, 4, device="cpu", memory=memory, shuffle=False)
+    loader = gpu.Loader(mixture, 4, device=DEVICE, memory=memory, shuffle=False)
     with pytest.raises(
         StoreError, match=f"image 0 (in|of) {re.escape(str(tmp_path))}.* is damaged"
     ):
@@ -327,7 +329,7 @@ def test_states_are_exchanged(store):
     rng = random.Random(0)
     data = {"crop": 16, "augment": EVERYTHING, "seed": 3}
     makers = [
-        partial(gpu.Loader, Dataset(store, **data), device="cpu"),
+        partial(gpu.Loader, Dataset(store, **data), device=DEVICE),
         partial(on_cpu.Loader, Dataset(store, **data)),
     ]
     whole = on_cpu.Loader(Dataset(store, **data), 1)
@@ -351,7 +353,7 @@ def test_states_are_exchanged(store):
         for batch in other:
             for k, index in enumerate(batch["index"].tolist()):
                 assert [batch["view"][k].tolist(), index] == expected[met]
-                assert torch.equal(batch["image"][k], pixels[met][0])
+                assert torch.equal(batch["image"][k].cpu(), pixels[met][0])
                 met += 1
         assert met == 12
 
@@ -400,6 +402,7 @@ class ClosedWhileItSubmits:
 
 def test_a_loader_that_another_thread_closes_meanwhile(store):
     """The iteration ends as if it had been closed before; the executor's error is never seen."""
+    # On the host batches are handed in one by one.
     loader = gpu.Loader(Dataset(store, crop=16), 2, device="cpu", prefetch=1)
     batches = iter(loader)
     next(batches)
@@ -418,7 +421,7 @@ def test_a_loader_that_is_dropped_ends_its_thread(store):
         return {t for t in threading.enumerate() if t.name.startswith("mtfast-gpu")}
 
     before = threads()
-    loader = gpu.Loader(Dataset(store, crop=16), 5, device="cpu")
+    loader = gpu.Loader(Dataset(store, crop=16), 5, device=DEVICE)
     batches = iter(loader)
     next(batches)
     (thread,) = threads() - before
@@ -428,6 +431,17 @@ def test_a_loader_that_is_dropped_ends_its_thread(store):
     assert gone() is None
     thread.join(20)
     assert not thread.is_alive()
+
+
+def test_a_loader_that_is_dropped_waits_for_its_kernels(store):
+    """They read the memory of the set, also for batches that nobody waits for."""
+    loader = gpu.Loader(Dataset(store, crop=16), 5, device="cpu")
+    maker, found = loader._maker, []
+    words = weakref.ref(maker._files.arrays["words"])
+    maker._stream = SimpleNamespace(synchronize=lambda: found.append(words() is not None))
+    del loader, maker
+    gc.collect()
+    assert (found, words()) == ([True], None)
 
 
 def test_pickled_loaders(store):
@@ -452,6 +466,7 @@ def test_a_loader_that_was_used_works_in_a_fork(store):
     if "fork" not in multiprocessing.get_all_start_methods():
         pytest.skip("no fork on this system")
     context = multiprocessing.get_context("fork")
+    # CUDA itself works in no fork.
     with gpu.Loader(Dataset(store, crop=16), 5, device="cpu") as loader:
         expected = [batch["index"].tolist() for batch in loader]
         loader.start(0)
@@ -467,7 +482,7 @@ def test_a_loader_that_was_used_works_in_a_fork(store):
 
 def test_an_iteration_goes_no_further_after_an_error(tiny_store):
     """The next one does, as with the loader for the CPU."""
-    loader = gpu.Loader(Dataset(tiny_store, crop=32), 4, device="cpu", shuffle=False)
+    loader = gpu.Loader(Dataset(tiny_store, crop=32), 4, device=DEVICE, shuffle=False)
     words = loader._maker._files.arrays["words"]
     sound = words.clone()
     words[:] = -1
@@ -483,7 +498,7 @@ def test_an_iteration_goes_no_further_after_an_error(tiny_store):
 
 def test_what_is_logged(store, caplog):
     with caplog.at_level(logging.INFO, "mtfast"):
-        next(iter(gpu.Loader(Dataset(store), 3, device="cpu")))
+        next(iter(gpu.Loader(Dataset(store), 3, device=DEVICE)))
     n = len(KINDS)
     assert f"{n - N_ON_CPU} images of" in caplog.text
     assert f"{N_ON_CPU} of other kinds on the CPU" in caplog.text
@@ -531,7 +546,7 @@ def test_no_flipped_bit_gives_other_batches(tiny_store, tmp_path, name, rng):
     errors = []
     for _ in flipped(tiny_store, tmp_path / "s.zarr", name, rng):
         try:
-            found = list(gpu.Loader(Dataset(tmp_path / "s.zarr", **data), 10, device="cpu"))
+            found = list(gpu.Loader(Dataset(tmp_path / "s.zarr", **data), 10, device=DEVICE))
         except StoreError as error:
             errors.append(str(error))
         else:
@@ -556,13 +571,13 @@ def test_a_file_that_is_damaged_in_spite_of_its_checksum(tiny_store, monkeypatch
 
     monkeypatch.setattr(Split, "image_bytes", cut)
     with pytest.raises(StoreError, match=r"image 4 of split train of .*run 'mtfast check'"):
-        next(iter(gpu.Loader(Dataset(tiny_store, crop=32), 4, device="cpu")))
+        next(iter(gpu.Loader(Dataset(tiny_store, crop=32), 4, device=DEVICE)))
 
 
 @pytest.mark.parametrize("memory", ["device", "host"])
 def test_memory_that_is_damaged_after_it_was_loaded(tiny_store, memory):
     """An image is named; pixels are not handed out."""
-    loader = gpu.Loader(Dataset(tiny_store), 10, device="cpu", shuffle=False, memory=memory)
+    loader = gpu.Loader(Dataset(tiny_store), 10, device=DEVICE, shuffle=False, memory=memory)
     files = loader._maker._files
     words, images = files.arrays["words"], files.images.reshape(10, -1)
     words[images[6, fields.WORDS] : images[6, fields.WORDS_END]] = -1
@@ -576,4 +591,4 @@ def test_files_of_another_size_than_the_store_says(tiny_store, monkeypatch):
     read = Split.size
     monkeypatch.setattr(Split, "size", lambda s, k: (96, 127) if k == 2 else read(s, k))
     with pytest.raises(StoreError, match="image 2 of .* has 96 x 128 pixels; expected 96 x 127"):
-        next(iter(gpu.Loader(Dataset(tiny_store, crop=32), 4, device="cpu")))
+        next(iter(gpu.Loader(Dataset(tiny_store, crop=32), 4, device=DEVICE)))

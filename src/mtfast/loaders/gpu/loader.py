@@ -237,12 +237,12 @@ class DeviceTeam:
         group = self._group
         if group is None or group.future is not None:
             group = self._group = _Group()
-        start = len(group.keys)
+        number = len(group.sizes)
         group.keys += keys
-        group.n += 1
-        if group.n == self._n_together:
+        group.sizes.append(len(keys))
+        if len(group.sizes) == self._n_together:
             self.launch(group)
-        return PendingBatch(self, group, start, len(group.keys))
+        return PendingBatch(self, group, number)
 
     def launch(self, group: _Group) -> Future[MadeBatches]:
         """Let the batches of a group be made, if they are not yet.
@@ -265,7 +265,7 @@ class DeviceTeam:
             with self._lock:
                 if self._is_closed:
                     raise _closed()
-                group.future = self._executor.submit(self._make, group.keys)
+                group.future = self._executor.submit(self._make, group.keys, group.sizes)
         return group.future
 
     def leave(self, group: _Group) -> None:
@@ -278,9 +278,9 @@ class DeviceTeam:
         if self._group is group:
             self._group = None
 
-    def _make(self, keys: Sequence[SampleKey]) -> MadeBatches:
+    def _make(self, keys: Sequence[SampleKey], sizes: Sequence[int]) -> MadeBatches:
         with torch.cuda.stream(self._stream) if self._stream is not None else nullcontext():
-            return self._maker.make(keys)
+            return self._maker.make(keys, sizes)
 
     def close(self) -> None:
         """End the thread when it has launched what it is launching."""
@@ -292,20 +292,19 @@ class DeviceTeam:
 
 
 class _Group:
-    """Batches that are made at once: their keys, how many there are, and what makes them."""
+    """Batches that are made at once: their keys, their sizes, and what makes them."""
 
     def __init__(self) -> None:
         self.keys: list[SampleKey] = []
-        self.n = 0
+        self.sizes: list[int] = []
         self.future: Future[MadeBatches] | None = None
 
 
 class PendingBatch:
     """A batch that is being made."""
 
-    def __init__(self, team: DeviceTeam, group: _Group, start: int, end: int) -> None:
-        self._team, self._group = team, group
-        self._start, self._end = start, end
+    def __init__(self, team: DeviceTeam, group: _Group, number: int) -> None:
+        self._team, self._group, self._number = team, group, number
 
     def result(self) -> SampleDict:
         """Wait for the batch.
@@ -325,7 +324,7 @@ class PendingBatch:
             made = self._team.launch(self._group).result()
         except CancelledError:
             raise _closed() from None
-        return made.batch(self._start, self._end)
+        return made.batch(self._number)
 
     def drop(self) -> None:
         """Forget the batch; others of its group are made all the same."""

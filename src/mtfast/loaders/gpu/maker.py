@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,27 +47,34 @@ class MadeBatches:
         self,
         members: Members,
         positions: NDArray[np.int64],
+        sizes: Sequence[int],
         tensors: dict[str, torch.Tensor],
         targets: _Targets | None,
         numbers: torch.Tensor,
     ) -> None:
         self._members, self._positions = members, positions
-        self._tensors, self._targets = tensors, targets
+        self._targets = targets
+        self._memory = (*tensors.values(), *(targets or ()))
+        # What a training loop asks for batch by batch is made of all at once, on this thread.
+        self._starts = [0, *accumulate(sizes)]
+        self._names = [members.names[k] for k in positions.tolist()]
+        self._parts = {key: tensor.split(list(sizes)) for key, tensor in tensors.items()}
         # Statuses of the windows, then their numbers of instances.
         self._numbers = numbers
+        self._is_damaged = False
         self._done: torch.cuda.Event | None = None
         if numbers.is_pinned():
             # The processor does other things while it waits.
             self._done = torch.cuda.Event(blocking=True)
             self._done.record()
 
-    def batch(self, start: int, end: int) -> SampleDict:
+    def batch(self, number: int) -> SampleDict:
         """Wait until the batches are made, and return one as form "tensors" has it.
 
         Parameters
         ----------
-        start, end : int
-            Its samples.
+        number : int
+            From 0 on.
 
         Returns
         -------
@@ -77,17 +86,13 @@ class MadeBatches:
             If the coded data of an image is damaged.
         """
         self._wait()
-        status, n_instances = self._numbers.numpy().reshape(2, -1)
-        if status[start:end].any():
-            self._refuse(status, start + int(np.flatnonzero(status[start:end])[0]))
-        tensors = {key: tensor[start:end] for key, tensor in self._tensors.items()}
-        batch: SampleDict = {
-            "index": tensors["index"],
-            "name": [self._members.names[k] for k in self._positions[start:end].tolist()],
-            "view": tensors["view"],
-        }
-        batch |= {key: tensors[key] for key in ("member", "image", "semantic") if key in tensors}
+        start, end = self._starts[number : number + 2]
+        if self._is_damaged:
+            self._refuse_damage(start, end)
+        batch: SampleDict = {"index": self._parts["index"][number], "name": self._names[start:end]}
+        batch |= {key: parts[number] for key, parts in self._parts.items() if key != "index"}
         if self._targets is not None:
+            n_instances = self._numbers.numpy()[len(self._names) :]
             before, counts = int(n_instances[:start].sum()), n_instances[start:end].tolist()
             for key, tensor in self._targets._asdict().items():
                 batch[key] = list(tensor[before : before + sum(counts)].split(counts))
@@ -95,22 +100,34 @@ class MadeBatches:
 
     def _wait(self) -> None:
         """Wait for the kernels, when the first batch is asked for."""
-        done, self._done = self._done, None
-        if done is None:
+        memory, self._memory = self._memory, ()
+        if not memory:
             return
-        if not done.query():
-            done.synchronize()
-        stream = torch.cuda.current_stream(self._tensors["index"].device)
-        for tensor in (*self._tensors.values(), *(self._targets or ())):
-            # The memory was taken on another stream.
-            tensor.record_stream(stream)
+        done, self._done = self._done, None
+        if done is not None:
+            if not done.query():
+                done.synchronize()
+            stream = torch.cuda.current_stream(memory[0].device)
+            for tensor in memory:
+                # The memory was taken on another stream.
+                tensor.record_stream(stream)
+        self._is_damaged = bool(self._statuses.any())
 
-    def _refuse(self, status: NDArray[np.int32], window: int) -> None:
-        raise StoreError(
-            f"{self._members.where(int(self._positions[window]))} is damaged: it has "
-            f"{WRONG[int(status[window])]}; expected the file that was converted; "
-            f"run 'mtfast check' on the store"
-        )
+    @property
+    def _statuses(self) -> NDArray[np.int32]:
+        statuses: NDArray[np.int32] = self._numbers.numpy()[: len(self._names)]
+        return statuses
+
+    def _refuse_damage(self, start: int, end: int) -> None:
+        """Raise if a window of a batch is damaged."""
+        damaged = np.flatnonzero(self._statuses[start:end])
+        if damaged.size:
+            window = start + int(damaged[0])
+            raise StoreError(
+                f"{self._members.where(int(self._positions[window]))} is damaged: it has "
+                f"{WRONG[int(self._statuses[window])]}; expected the file that was converted; "
+                f"run 'mtfast check' on the store"
+            )
 
 
 class BatchMaker:
@@ -135,24 +152,38 @@ class BatchMaker:
         device: torch.device,
         image_format: str,
     ) -> None:
+        self._stream: torch.cuda.Stream | None = None
+        self._owner = os.getpid()
         # What is asked of it is the same of all sets.
         self._reader, self._members = members.readers[0], members
         self._runs, self._files, self._device = runs, files, device
         self._launcher = launcher_of(device)
         self._image_format = image_format
 
-    def make(self, keys: Sequence[SampleKey]) -> MadeBatches:
+    def __del__(self) -> None:
+        # Kernels may still read the set, for batches that nobody waits for; its memory, which was
+        # taken on another stream, would be handed out again.
+        if self._stream is not None and self._owner == os.getpid():
+            self._stream.synchronize()
+
+    def make(self, keys: Sequence[SampleKey], sizes: Sequence[int] | None = None) -> MadeBatches:
         """Plan batches and launch the kernels that make them, on the current stream.
+
+        All calls must be on one stream.
 
         Parameters
         ----------
         keys : sequence of SampleKey
             Of all batches, one after another; at least one, and all of one size.
+        sizes : sequence of int, optional
+            Samples of each batch; by default there is one.
 
         Returns
         -------
         MadeBatches
         """
+        if self._device.type == "cuda":
+            self._stream = torch.cuda.current_stream(self._device)
         reader, n = self._reader, len(keys)
         positions = np.array([key.position for key in keys], np.int64)
         views = np.ascontiguousarray(self._members.views(keys))
@@ -181,7 +212,9 @@ class BatchMaker:
         targets = None
         if "instances" in reader.targets:
             targets = self._paint_instances(there, n, n_pairs, height, width, statuses[n:])
-        return MadeBatches(self._members, positions, made, targets, self._fetched(statuses))
+        return MadeBatches(
+            self._members, positions, sizes or [n], made, targets, self._fetched(statuses)
+        )
 
     def _files_of(
         self, positions: NDArray[np.int64], views: NDArray[np.int64]
