@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from itertools import chain, repeat
 
 import numpy as np
@@ -47,12 +48,16 @@ def test_a_loader_that_is_dropped_waits_for_its_kernels(tiny_store):
     batches = iter(loader)
     next(batches)
     stream = loader._maker._stream
+    words = weakref.ref(loader._maker._files.arrays["words"])
+    # The thread that launches holds the set until it has ended.
+    loader.close()
     with torch.cuda.stream(stream):
         # About a second.
         torch.cuda._sleep(2_000_000_000)
     assert not stream.query()
     del loader, batches
     gc.collect()
+    assert words() is None
     assert stream.query()
 
 

@@ -463,10 +463,9 @@ def send(loader, writer):
 
 def test_a_loader_that_was_used_works_in_a_fork(store):
     """The thread belongs to the process that has started it."""
-    if "fork" not in multiprocessing.get_all_start_methods():
-        pytest.skip("no fork on this system")
+    if "fork" not in multiprocessing.get_all_start_methods() or DEVICE == "cuda":
+        pytest.skip("no fork on this system, or of a process that has used CUDA")
     context = multiprocessing.get_context("fork")
-    # CUDA itself works in no fork.
     with gpu.Loader(Dataset(store, crop=16), 5, device="cpu") as loader:
         expected = [batch["index"].tolist() for batch in loader]
         loader.start(0)

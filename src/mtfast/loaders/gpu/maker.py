@@ -163,13 +163,15 @@ class BatchMaker:
     def __del__(self) -> None:
         # Kernels may still read the set, for batches that nobody waits for; its memory, which was
         # taken on another stream, would be handed out again.
+        self._finish()
+
+    def _finish(self) -> None:
+        """Wait for the kernels that were launched last."""
         if self._stream is not None and self._owner == os.getpid():
             self._stream.synchronize()
 
     def make(self, keys: Sequence[SampleKey], sizes: Sequence[int] | None = None) -> MadeBatches:
         """Plan batches and launch the kernels that make them, on the current stream.
-
-        All calls must be on one stream.
 
         Parameters
         ----------
@@ -183,7 +185,7 @@ class BatchMaker:
         MadeBatches
         """
         if self._device.type == "cuda":
-            self._stream = torch.cuda.current_stream(self._device)
+            self._move_to(torch.cuda.current_stream(self._device))
         reader, n = self._reader, len(keys)
         positions = np.array([key.position for key in keys], np.int64)
         views = np.ascontiguousarray(self._members.views(keys))
@@ -215,6 +217,12 @@ class BatchMaker:
         return MadeBatches(
             self._members, positions, sizes or [n], made, targets, self._fetched(statuses)
         )
+
+    def _move_to(self, stream: torch.cuda.Stream) -> None:
+        """Launch on another stream from now on."""
+        if stream != self._stream:
+            self._finish()
+            self._stream = stream
 
     def _files_of(
         self, positions: NDArray[np.int64], views: NDArray[np.int64]
