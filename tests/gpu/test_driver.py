@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -26,6 +26,13 @@ class Libraries:
 
     def __init__(self) -> None:
         self.n_compiled, self.launches, self.status = 0, [], 0
+        self.current = 0
+
+    @contextmanager
+    def made_current(self, device):
+        before, self.current = self.current, device.index
+        yield
+        self.current = before
 
     def compile_for(self, kernel, capability):
         self.n_compiled += 1
@@ -35,6 +42,7 @@ class Libraries:
         grid, parameters = arguments[:3], arguments[8]
         addresses = (ctypes.c_uint64 * len(kernel.types)).from_address(parameters)
         given = [ctypes.c_int64.from_address(address).value for address in addresses]
+        assert self.current == DEVICE.index
         self.launches.append((handle, grid, given))
         return (self.status,)
 
@@ -63,7 +71,8 @@ def libraries(monkeypatch, tmp_path):
         monkeypatch.setitem(sys.modules, name, module)
     stream = SimpleNamespace(cuda_stream=0, synchronize=lambda: None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    monkeypatch.setattr(torch.cuda, "device", stand_in.made_current)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: stand_in.current)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: stream)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     monkeypatch.setattr(driver, "CODE_FOLDER", CodeFolder(tmp_path))
@@ -92,6 +101,14 @@ def test_a_kernel_is_compiled_once_and_kept(libraries, monkeypatch):
     driver.Driver(DEVICE).launch(kernel, (3, 1), frames, 8, 4, 16, words)
     assert libraries.launches == [(*launched, given)] * 3
     assert libraries.n_compiled == 1
+
+
+def test_a_device_that_is_not_the_current_one(libraries):
+    """As a tensor of the second GPU while the first one is PyTorch's current device."""
+    launching = driver.Driver(DEVICE)
+    libraries.current = 3
+    launching.launch(kernel, (1, 1), 0, 8, 4, 16, 0)
+    assert (len(libraries.launches), libraries.current) == (1, 3)
 
 
 def test_kernels_of_one_name_are_two(libraries):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -89,7 +90,7 @@ class Driver:
         if not grid[0] or not grid[1]:
             return
         stream = torch.cuda.current_stream(self.device).cuda_stream
-        with self._lock:
+        with self._lock, self._current():
             loaded = self._loaded.get(kernel) or self._load(kernel)
             loaded.values[:] = [a if isinstance(a, int) else a.data_ptr() for a in arguments]
             (status,) = self._driver.cuLaunchKernel(
@@ -100,6 +101,15 @@ class Driver:
                 f"a GPU that does not run the kernel {kernel.name} on {grid[0]} x {grid[1]} blocks "
                 f"({status.name}); expected it to; give a smaller batch_size"
             )
+
+    def _current(self) -> AbstractContextManager[object]:
+        """Make the device the current one, as launches need it."""
+        # To ask is cheaper than to enter a context, and there are several launches a batch.
+        is_current = torch.cuda.current_device() == self.device.index
+        current: AbstractContextManager[object] = (
+            nullcontext() if is_current else torch.cuda.device(self.device)
+        )
+        return current
 
     def _load(self, kernel: DeviceKernel) -> _Loaded:
         entry, cubin = self._code_of(kernel)
