@@ -89,7 +89,7 @@ def test_windows_are_those_of_whole_images(split, kind, request):
 def test_no_image_is_decoded_whole(indexed, monkeypatch):
     train = mtfast.open(indexed)["train"]
     expected = train.image(5)[100:170, 30:130]
-    monkeypatch.setattr(train._image_files, "read", None)
+    monkeypatch.setattr(train._images.files, "read", None)
     np.testing.assert_array_equal(train.crop(5, 100, 30, 70, 100).image, expected)
     np.testing.assert_array_equal(train.crop_image(5, 100, 30, 70, 100), expected)
 
@@ -402,7 +402,7 @@ def test_numbers_that_do_not_fit(broken):
 
 
 def test_ranges_stay_inside_an_image(indexed):
-    jpegs = mtfast.open(indexed)["train"]._image_files
+    jpegs = mtfast.open(indexed)["train"]._images.files
     whole = jpegs.read(3)
     assert jpegs.ranges(3, [(0, 5), (7, 7), (len(whole) - 2, len(whole))]) == (
         whole[:5] + whole[-2:]

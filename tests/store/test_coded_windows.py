@@ -19,6 +19,7 @@ from mtfast.kernels.files import jpeg_windows
 from mtfast.store import schema
 from mtfast.store.file_frames import chunk_ranges, frame
 from mtfast.store.reading.coded_windows import CodedWindows
+from mtfast.store.reading.split_metadata import SplitMetadata
 
 PLENTY = 1 << 20
 # Of an index of the small images, at its step of 4 MCUs.
@@ -193,7 +194,7 @@ def test_a_failed_read_ends_when_all_of_its_threads_have(split, monkeypatch):
 
 def test_a_size_that_is_not_the_one_of_the_file_is_damage(split, monkeypatch):
     """Windows inside of the stated frame would be planned beyond the entries of the file."""
-    monkeypatch.setattr(type(split), "size", lambda *_: (HEIGHT + 320, WIDTH))
+    monkeypatch.setattr(SplitMetadata, "size", lambda *_: (HEIGHT + 320, WIDTH))
     with pytest.raises(StoreError, match=rf"is a JPEG of {HEIGHT} x {WIDTH}; expected the size"):
         split.coded_head(0)
 

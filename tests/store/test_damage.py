@@ -80,7 +80,7 @@ def test_exchanged_chunks_within_an_image(broken, array, read):
     image = split.index("large.png")
     (file,) = (broken / "train" / array).glob(f"c.{image // 4}.0*")
     n_chunks = math.prod(_chunks(broken, array))
-    reader = split._masks if array == "semantic" else split._image_files
+    reader = split._masks.reader if array == "semantic" else split._images.files
     # The first that differs from chunk 0.
     chunks = (reader._chunks.read(image, k) for k in range(n_chunks))
     first = next(chunks)

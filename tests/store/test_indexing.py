@@ -14,6 +14,7 @@ import mtfast
 from mtfast.errors import MtfastError, StoreError
 from mtfast.store.reading.positions import is_position, position_of, positions_of
 from mtfast.store.reading.selection import Selection
+from mtfast.store.reading.split_images import SplitImages
 
 INTEGERS = (int, np.int8, np.uint8, np.int64, np.uint64)
 
@@ -184,13 +185,14 @@ def pickle_of(value):
 
 def test_membership_of_a_name_looks_at_no_other_name(train, monkeypatch):
     assert "x" not in train
-    monkeypatch.setattr(type(train), "names", property(lambda split: pytest.fail("names are read")))
+    columns = type(train._metadata)
+    monkeypatch.setattr(columns, "names", property(lambda _: pytest.fail("names are read")))
     monkeypatch.setattr(type(train), "__iter__", lambda split: pytest.fail("images are looked at"))
     assert "x" not in train
 
 
 def test_iteration_is_lazy(train, monkeypatch):
-    monkeypatch.setattr(type(train), "_decode", lambda *_: pytest.fail("an image is decoded"))
+    monkeypatch.setattr(SplitImages, "read", lambda *_: pytest.fail("an image is decoded"))
     assert [sample.index for sample in train] == list(range(10))
     assert [sample.index for sample in reversed(train)] == list(range(10))[::-1]
     assert next(iter(train[5:])).index == 5

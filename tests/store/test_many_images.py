@@ -12,6 +12,8 @@ from PIL import Image
 import mtfast
 from mtfast.errors import StoreError
 from mtfast.parallel import map_threads
+from mtfast.store.reading.split_images import SplitImages
+from mtfast.store.reading.split_masks import SplitMasks
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +88,8 @@ def test_an_out_is_filled_and_returned(train):
 def test_an_out_that_does_not_fit_is_refused_before_anything_is_read(
     train, out, message, monkeypatch
 ):
-    monkeypatch.setattr(type(train), "_decode", lambda *_: pytest.fail("an image is decoded"))
-    monkeypatch.setattr(type(train), "_read_mask", lambda *_: pytest.fail("a mask is read"))
+    monkeypatch.setattr(SplitImages, "read", lambda *_: pytest.fail("an image is decoded"))
+    monkeypatch.setattr(SplitMasks, "read", lambda *_: pytest.fail("a mask is read"))
     for read in (train.image, train.semantic):
         with pytest.raises(StoreError, match=message) as caught:
             read([0, 1], out)
@@ -130,14 +132,14 @@ def test_images_of_one_size_and_any_kind_are_an_array_or_a_list(mixed):
 
 
 def test_an_error_is_that_of_the_image_and_leaves_no_thread(train, monkeypatch):
-    decode = type(train)._decode
+    decode = SplitImages.read
 
-    def fail(split, index, out=None):
+    def fail(images, index, out=None):
         if index == 6:
             raise StoreError("image 6 is damaged")
-        return decode(split, index, out)
+        return decode(images, index, out)
 
-    monkeypatch.setattr(type(train), "_decode", fail)
+    monkeypatch.setattr(SplitImages, "read", fail)
     before = threading.active_count()
     with pytest.raises(StoreError, match="image 6 is damaged"):
         train.image(slice(None))

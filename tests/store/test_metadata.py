@@ -577,7 +577,7 @@ def test_a_name_among_many_is_looked_for_quickly(store_path, monkeypatch):
         difflib, "get_close_matches", lambda w, p, *a: compared.append(len(p)) or close(w, p, *a)
     )
     names = np.array([f"{k:05}.jpg" for k in range(40_000)], np.dtypes.StringDType())
-    train.__dict__["names"] = names
+    train._metadata.__dict__["names"] = names
     with pytest.raises(StoreError, match="no image '12345.png' in split 'train'.*did you mean"):
         train.index("12345.png")
     assert compared[0] <= 500

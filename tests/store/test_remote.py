@@ -174,7 +174,7 @@ def test_indexes_of_shards_are_kept_up_to_a_limit(tiny_store, monkeypatch):
     for _ in range(2):
         for index in range(10):
             train.image_bytes(index)
-            assert len(train._image_files._chunks._indexes) == 1
+            assert len(train._images.files._chunks._indexes) == 1
 
 
 def test_a_store_that_was_replaced_is_told(served, address, tiny_store, monkeypatch):

@@ -183,7 +183,7 @@ def test_names_of_strangers_are_escaped(tmp_path):
     )
     train = mtfast.open(mtfast.convert(tmp_path / "a.json", tmp_path / "a.zarr"))["train"]
     sample = train[0]
-    train.__dict__["names"] = np.array([name])
+    train._metadata.__dict__["names"] = np.array([name])
     for html in (sample._repr_html_(), train._repr_html_()):
         assert not re.search("<script|<b ", html)
         assert "alert(&quot;x&quot;)" in html

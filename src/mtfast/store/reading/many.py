@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 from mtfast.errors import StoreError, counted
 from mtfast.painting.frame import check_out
 from mtfast.parallel import map_threads
+from mtfast.store.reading.files import StoreFiles
 
-__all__ = ["read_alike", "read_each", "read_known"]
+__all__ = ["n_workers", "read_alike", "read_each", "read_known"]
+
+# Where a read is a request that waits 20 ms for its answer, and decoding takes as long.
+_REMOTE_WORKERS = 16
 
 Pixels = NDArray[Any]
 Indices = NDArray[np.int64]
@@ -21,6 +25,21 @@ class Read(Protocol):
     """Reads one image or mask into an array, or into a new one."""
 
     def __call__(self, image: int, out: Pixels | None = None, /) -> Pixels: ...
+
+
+def n_workers(files: StoreFiles) -> int | None:
+    """Return how many threads read several images; more than there are cores where they wait.
+
+    Parameters
+    ----------
+    files : StoreFiles
+
+    Returns
+    -------
+    int or None
+        None for as many as there are cores.
+    """
+    return _REMOTE_WORKERS if files.is_remote else None
 
 
 def read_known(

@@ -10,23 +10,15 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast import image_files
 from mtfast.addresses import Address
 from mtfast.arguments import Window, as_integer, check_window
 from mtfast.caching import cached_property
-from mtfast.errors import MtfastError, StoreError, StoreNameError, no_such, shown
+from mtfast.errors import StoreNameError, no_such
 from mtfast.jpeg.device import CodedHead, CodedImage
-from mtfast.limits import check_pixels, max_pixels
-from mtfast.painting.frame import check_out
 from mtfast.paths import stem_of
 from mtfast.remote.disk_cache import CacheOptions
-from mtfast.store import schema
 from mtfast.store.reading.annotations import Annotations
-from mtfast.store.reading.columns import read_column
 from mtfast.store.reading.describe import describe
-from mtfast.store.reading.image_files import FileReader
-from mtfast.store.reading.many import read_alike, read_each, read_known
-from mtfast.store.reading.masks import MaskReader
 from mtfast.store.reading.positions import (
     ImageKey,
     ImageKeys,
@@ -37,6 +29,9 @@ from mtfast.store.reading.positions import (
 from mtfast.store.reading.root import StoreRoot, open_root
 from mtfast.store.reading.sample import CroppedSample, Sample
 from mtfast.store.reading.selection import Selection
+from mtfast.store.reading.split_images import SplitImages
+from mtfast.store.reading.split_masks import SplitMasks
+from mtfast.store.reading.split_metadata import SplitMetadata
 from mtfast.store.reading.windows import WindowReader, has_crop_index
 from mtfast.table import Category, RunTable
 
@@ -44,12 +39,6 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["CroppedSample", "Sample", "Selection", "Split"]
-
-# A mask of 1200 x 1920 takes 0.1 ms. Threads would wait for the GIL: 32 masks took twice as long on
-# two of them as on one (Python 3.11).
-_MASK_WORKERS = 1
-# Where a read is a request that waits 20 ms for its answer, and decoding takes as long.
-_REMOTE_WORKERS = 16
 
 
 class Split:
@@ -92,8 +81,9 @@ class Split:
         if name not in store.splits:
             raise StoreNameError(no_such("split", name, store.splits, str(store.path)))
         self._files = store.files
-        self.attributes: dict[str, Any] = store.attributes_of(name)
-        self.n_images = self._number("n_images")
+        self._metadata = SplitMetadata(store, name)
+        self.attributes = self._metadata.attributes
+        self.n_images = self._metadata.n_images
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _open_split, (self.name, *self.store.opened_by)
@@ -117,7 +107,7 @@ class Split:
             place = image.split.store.path, image.split.name
             return place == (self.store.path, self.name)
         if isinstance(image, str | UUID):
-            return str(image) in self._index_of
+            return str(image) in self._metadata.places
         return is_position(image, self.n_images)
 
     @overload
@@ -151,7 +141,7 @@ class Split:
         >>> len(train[0:5]), len(train[[1, 3]]), len(train[train.heights > 100])
         (5, 2, 0)
         """
-        found = positions_of(images, self.n_images, self._find)
+        found = positions_of(images, self.n_images, self._metadata.find)
         return Sample(self, found) if isinstance(found, int) else Selection(self, found)
 
     def crop(self, image: ImageKey, y: int, x: int, h: int, w: int) -> CroppedSample:
@@ -208,13 +198,9 @@ class Split:
         StoreError
             If the split holds no images, or the bytes are damaged.
         """
-        self._require_images()
+        images = self._images
         index = self.index(image)
-        window = check_window((y, x, h, w), *self.size(index))
-        found = self.window_reader.read(index, window) if self._is_plain_jpeg(index) else None
-        if found is None:
-            found = np.ascontiguousarray(self.image(index)[y : y + h, x : x + w])
-        return found
+        return images.crop(index, check_window((y, x, h, w), *self.size(index)))
 
     def images_gpu(
         self, images: Sequence[ImageKey], device: torch.device | str = "cuda"
@@ -284,7 +270,7 @@ class Split:
         """
         from mtfast.store.reading.gpu_windows import decode_on_gpu
 
-        self._require_images()
+        self._metadata.require_images()
         return decode_on_gpu(self, windows, device)
 
     def coded_window(self, image: int, window: Window) -> CodedImage | None:
@@ -306,8 +292,7 @@ class Split:
         StoreError
             If the split holds no images, or the bytes are damaged.
         """
-        self._require_images()
-        return self.window_reader.coded(image, window) if self._is_plain_jpeg(image) else None
+        return self._images.coded_window(image, window)
 
     def coded_head(self, image: int) -> CodedHead | None:
         """Read what all windows of an image share, for the kernels of a GPU.
@@ -328,44 +313,27 @@ class Split:
         StoreError
             If the split holds no images, or the bytes are damaged.
         """
-        self._require_images()
-        head = self.window_reader.coded_head(image) if self._is_plain_jpeg(image) else None
-        if head is not None and (head.height, head.width) != self.size(image):
-            raise StoreError(
-                f"image {image} of {self._files.where(self.name)} is a JPEG of {head.height} x "
-                f"{head.width}; expected the size that the store says, "
-                f"{' x '.join(map(str, self.size(image)))}; run 'mtfast check' on the store"
-            )
-        return head
+        return self._images.coded_head(image)
 
-    def _is_plain_jpeg(self, index: int) -> bool:
-        return bool(self.kinds[index] == "jpeg" and self.orientations[index] == 1)
-
-    @cached_property
+    @property
     def heights(self) -> NDArray[np.int64]:
         """Height of each image in pixels, (n_images,) int64."""
-        return self._sides("height")
+        return self._metadata.heights
 
-    @cached_property
+    @property
     def widths(self) -> NDArray[np.int64]:
         """Width of each image in pixels, (n_images,) int64."""
-        widths = self._sides("width")
-        n_pixels = self.heights * widths
-        if n_pixels.max(initial=0) > max_pixels():
-            worst = int(n_pixels.argmax())
-            what = f"image {worst} of {self._files.where(self.name)} is"
-            check_pixels(what, int(self.heights[worst]), int(widths[worst]), StoreError)
-        return widths
+        return self._metadata.widths
 
     @property
     def height(self) -> int:
         """Rows of the image that has most, in pixels."""
-        return int(self.heights.max(initial=0))
+        return self._metadata.height
 
     @property
     def width(self) -> int:
         """Columns of the image that has most, in pixels."""
-        return int(self.widths.max(initial=0))
+        return self._metadata.width
 
     def size(self, image: ImageKey) -> tuple[int, int]:
         """Return the size of an image.
@@ -389,25 +357,22 @@ class Split:
         >>> mtfast.open("graphene.zarr")["train"].size(3)
         (96, 128)
         """
-        index = self.index(image)
-        return int(self.heights[index]), int(self.widths[index])
+        return self._metadata.size(self.index(image))
 
     @property
     def mask_chunk(self) -> tuple[int, int]:
         """Height and width of a chunk of the semantic masks: the usual size of the images."""
-        return self._masks.chunk
+        return self._masks.reader.chunk
 
-    @cached_property
+    @property
     def kinds(self) -> NDArray[Any]:
         """Kind of each image file, (n_images,) str."""
-        self._require_images()
-        return self._column("kind")
+        return self._metadata.kinds
 
-    @cached_property
+    @property
     def orientations(self) -> NDArray[np.uint8]:
         """EXIF orientation that is applied to each image, (n_images,) uint8; 1 for none."""
-        self._require_images()
-        return self._column("orientation")
+        return self._metadata.orientations
 
     @property
     def file_sizes(self) -> NDArray[np.int64]:
@@ -418,23 +383,23 @@ class Split:
         StoreError
             If the split holds no images.
         """
-        self._require_images()
-        return self._column("file_bytes").astype(np.int64)
+        self._metadata.require_images()
+        return self._metadata.column("file_bytes").astype(np.int64)
 
     @property
     def has_crop_index(self) -> bool:
         """Whether windows of images are decoded without the rest of the image."""
         return has_crop_index(self.store, self.name)
 
-    @cached_property
+    @property
     def names(self) -> NDArray[Any]:
         """File names of all images, (n_images,) str."""
-        return self._read_column(schema.NAME)
+        return self._metadata.names
 
-    @cached_property
+    @property
     def set_names(self) -> NDArray[Any]:
         """Exfoliation run of each image, (n_images,) str; empty where it is not known."""
-        return self._column("set_name")
+        return self._metadata.set_names
 
     @property
     def set_members(self) -> dict[str, str]:
@@ -471,26 +436,12 @@ class Split:
         >>> train.index(name), train.index(name.removesuffix(".jpg")), train.index(-7)
         (3, 3, 3)
         """
-        return position_of(image, self.n_images, self._find)
-
-    def _find(self, name: str) -> int:
-        found = self._index_of.get(name)
-        if found is None:
-            where = f"split {self.name!r}"
-            raise StoreNameError(no_such("image", name, self.names.tolist(), where))
-        return found
-
-    @cached_property
-    def _index_of(self) -> dict[str, int]:
-        names = self.names.tolist()
-        # A full name wins over an equal stem, and the first of equal stems over the others.
-        by_stem = {stem_of(name): i for i, name in reversed(list(enumerate(names)))}
-        return by_stem | {name: i for i, name in enumerate(names)}
+        return position_of(image, self.n_images, self._metadata.find)
 
     @property
     def has_images(self) -> bool:
         """Whether the store holds the images, not only their masks."""
-        return bool(self.attributes.get("images", False))
+        return self._metadata.has_images
 
     @overload
     def image(self, image: ImageKey, out: NDArray[Any] | None = None) -> NDArray[Any]: ...
@@ -537,55 +488,10 @@ class Split:
         >>> train.image([3, 1, 3]).shape
         (3, 96, 128, 3)
         """
-        self._require_images()
-        found = positions_of(image, self.n_images, self._find)
-        if isinstance(found, int):
-            return self._decode(found, out)
-        shape = self._common_size(found)
-        if shape is None:
-            return read_each(self._decode, found, out, self._workers)
-        if all(map(self._is_plain_jpeg, found.tolist())):
-            dtype = np.dtype(np.uint8)
-            return read_known(self._decode, found, (*shape, 3), dtype, out, self._workers)
-        return read_alike(self._decode, found, out)
-
-    @property
-    def _workers(self) -> int | None:
-        """Threads that read several images; more than there are cores where they wait."""
-        return _REMOTE_WORKERS if self._files.is_remote else None
-
-    def _common_size(self, indices: NDArray[np.int64]) -> tuple[int, int] | None:
-        """Return the size of some images, or None if there are several."""
-        if not indices.size:
-            return self.height, self.width
-        sizes = np.stack([self.heights[indices], self.widths[indices]])
-        return tuple(sizes[:, 0].tolist()) if (sizes == sizes[:, :1]).all() else None
-
-    def _decode(self, index: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Decode one image."""
-        size = int(self.heights[index]), int(self.widths[index])
-        data = self._image_files.read(index)
-        try:
-            if out is not None and self._is_plain_jpeg(index):
-                check_out(out, (*size, 3), (np.dtype(np.uint8),), error=StoreError)
-                return image_files.decode(data, out)
-            pixels = image_files.turn(image_files.decode(data), int(self.orientations[index]))
-        except (MtfastError, ValueError, RuntimeError, MemoryError) as error:
-            if isinstance(error, StoreError):
-                raise
-            raise self._damaged(index, str(error)) from error
-        if pixels.shape[:2] != size:
-            raise self._damaged(index, f"it has {pixels.shape[0]} x {pixels.shape[1]} pixels")
-        if out is None:
-            return np.ascontiguousarray(pixels)
-        check_out(out, pixels.shape, (pixels.dtype,), error=StoreError)
-        out[...] = pixels
-        return out
-
-    def _damaged(self, index: int, reason: str) -> StoreError:
-        return StoreError(
-            f"image {index} of {self._files.where(self.name)} does not decode ({reason}); expected "
-            f"{' x '.join(map(str, self.size(index)))} pixels; run 'mtfast check' on the store"
+        images = self._images
+        found = positions_of(image, self.n_images, self._metadata.find)
+        return (
+            images.read(found, out) if isinstance(found, int) else images.read_several(found, out)
         )
 
     def image_bytes(self, image: ImageKey) -> bytes:
@@ -604,8 +510,7 @@ class Split:
         StoreError
             If the split holds no images, the shard is damaged, or as :meth:`index`.
         """
-        self._require_images()
-        return self._image_files.read(self.index(image))
+        return self._images.files.read(self.index(image))
 
     def fetch_ahead(self, image: ImageKey) -> None:
         """Ask for an image's bytes, which will be read soon; return at once.
@@ -622,8 +527,7 @@ class Split:
         StoreError
             As :meth:`image_bytes`.
         """
-        self._require_images()
-        self._image_files.fetch_ahead(self.index(image))
+        self._images.files.fetch_ahead(self.index(image))
 
     @overload
     def semantic(self, image: ImageKey, out: NDArray[Any] | None = None) -> NDArray[Any]: ...
@@ -661,22 +565,9 @@ class Split:
         IndexError, TypeError
             As :meth:`index`.
         """
-        found = positions_of(image, self.n_images, self._find)
-        if isinstance(found, int):
-            return self._read_mask(found, out)
-        shape = self._common_size(found)
-        if shape is None:
-            return read_each(self._read_mask, found, out, self._workers or _MASK_WORKERS)
-        dtype = self.semantic_dtype
-        workers = self._workers or _MASK_WORKERS
-        return read_known(self._read_mask, found, shape, dtype, out, workers)
-
-    def _read_mask(self, index: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Read one semantic mask."""
-        size = int(self.heights[index]), int(self.widths[index])
-        if out is not None:
-            check_out(out, size, (self._masks.dtype,), error=StoreError)
-        return self._masks.read(index, size, out)
+        found = positions_of(image, self.n_images, self._metadata.find)
+        masks = self._masks
+        return masks.read(found, out) if isinstance(found, int) else masks.read_several(found, out)
 
     def instances(self, image: ImageKey, variant: str | None = None) -> RunTable:
         """Return the instances of an image, as one annotation file of the source lists them.
@@ -808,15 +699,12 @@ class Split:
     @property
     def semantic_dtype(self) -> np.dtype[Any]:
         """Of the semantic masks: uint8 or uint16."""
-        return self._masks.dtype
+        return self._masks.reader.dtype
 
     @property
     def semantic_variant(self) -> str:
         """The variant that the semantic masks were painted from."""
-        variant = self.attributes.get("semantic_variant")
-        if not isinstance(variant, str):
-            raise self._bad_attribute("semantic_variant", "the name of a variant")
-        return variant
+        return self._metadata.semantic_variant
 
     def categories(self, variant: str | None = None) -> tuple[Category, ...]:
         """Return the categories of a variant.
@@ -893,78 +781,18 @@ class Split:
         )
 
     @cached_property
-    def _masks(self) -> MaskReader:
-        key = f"{self.name}/{schema.SEMANTIC}"
-        sums = self._column("semantic_crc32c")
-        masks = MaskReader(self._files, key, sums, self.store.verify)
-        if masks.shape[1] < self.height or masks.shape[2] < self.width:
-            raise StoreError(
-                f"{self._files.where(key)} has shape {masks.shape}; expected room for images of "
-                f"{self.height} x {self.width}; run 'mtfast check' on the store"
-            )
-        return masks
+    def _masks(self) -> SplitMasks:
+        return SplitMasks(self.store, self.name, self._metadata)
 
     @cached_property
-    def _image_files(self) -> FileReader:
-        self._require_images()
-        return FileReader(
-            self._files,
-            f"{self.name}/{schema.FILE}",
-            self._column("file_bytes"),
-            self._column("file_crc32c"),
-            self.store.verify,
-        )
+    def _images(self) -> SplitImages:
+        self._metadata.require_images()
+        return SplitImages(self.store, self.name, self._metadata)
 
-    @cached_property
+    @property
     def window_reader(self) -> WindowReader:
         """What reads windows of the image files."""
-        return WindowReader(self.store, self.name, self._image_files, self.n_images, self.heights)
-
-    def _number(self, attribute: str) -> int:
-        value = self.attributes.get(attribute)
-        if not isinstance(value, int) or value < 0:
-            raise self._bad_attribute(attribute, "a number of at least 0")
-        return value
-
-    def _bad_attribute(self, attribute: str, expected: str) -> StoreError:
-        return StoreError(
-            f"{self._files.where(self.name)} is damaged: its attribute {attribute!r} is "
-            f"{shown(self.attributes.get(attribute))}; expected {expected}; "
-            f"run 'mtfast check' on the store"
-        )
-
-    def _sides(self, name: str) -> NDArray[np.int64]:
-        sides = self._column(name).astype(np.int64)
-        if sides.min(initial=1) < 1:
-            key = f"{self.name}/{schema.COLUMN_GROUP}/{name}"
-            raise StoreError(
-                f"{self._files.where(key)} is damaged: it has {sides.min()} pixels; expected at "
-                f"least one; run 'mtfast check' on the store"
-            )
-        return sides
-
-    def _column(self, name: str) -> NDArray[Any]:
-        return self._read_column(f"{schema.COLUMN_GROUP}/{name}")
-
-    def _read_column(self, name: str) -> NDArray[Any]:
-        key = f"{self.name}/{name}"
-        values = read_column(self._files, key)
-        self._expect_shape(key, values.shape, (self.n_images,))
-        return values
-
-    def _expect_shape(self, key: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
-        if found != expected:
-            raise StoreError(
-                f"{self._files.where(key)} has shape {found}; expected {expected} as the "
-                f"attributes of the split have it; run 'mtfast check' on the store"
-            )
-
-    def _require_images(self) -> None:
-        if not self.has_images:
-            raise StoreError(
-                f"split {self.name!r} holds masks only; expected images; "
-                f"convert the set again with --images keep"
-            )
+        return self._images.windows
 
 
 def _open_split(name: str, path: Path | Address, verify: bool, cache: CacheOptions | None) -> Split:
