@@ -21,7 +21,7 @@ from concurrent.futures import (
     ThreadPoolExecutor,
 )
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_all_start_methods, get_context, parent_process
 from multiprocessing.connection import wait
 from multiprocessing.util import Finalize, get_temp_dir
 from pickle import PicklingError
@@ -32,12 +32,12 @@ import torch
 from numpy.typing import NDArray
 
 from mtfast.arguments import as_integer
-from mtfast.errors import MtfastError, shown
+from mtfast.errors import MtfastError, no_such, shown
 from mtfast.loaders.batches import PackedBatch
 from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.slots import Slots
 
-__all__ = ["Pending", "Team", "Workers"]
+__all__ = ["Pending", "Team", "Workers", "checked_start_method"]
 
 ReadBatch: TypeAlias = Callable[[Sequence[SampleKey], NDArray[np.uint8] | None], PackedBatch]
 """Reads the samples of a batch, into a buffer if it is large enough. Pickles."""
@@ -150,6 +150,33 @@ class Pending:
         self._future.cancel()
         if slot is not None:
             self._future.add_done_callback(lambda _: self._slots.give_back(slot))
+
+
+def checked_start_method(method: str | None) -> str | None:
+    """Return how processes are started, if this Python knows it.
+
+    Parameters
+    ----------
+    method : str or None
+
+    Returns
+    -------
+    str or None
+
+    Raises
+    ------
+    MtfastError
+        If it does not.
+
+    Examples
+    --------
+    >>> checked_start_method("spawn")
+    'spawn'
+    """
+    known = get_all_start_methods()
+    if method is not None and method not in known:
+        raise MtfastError(no_such("start_method", str(method), known, "this Python"))
+    return method
 
 
 def _process_ended() -> MtfastError:

@@ -129,7 +129,7 @@ def test_workers_need_pytorch(store, mixed_store, monkeypatch):
     assert rates.workers == 1
     assert measure_rates(mixed_store, crop=None, n_samples=6, workers=1).crop is None
     monkeypatch.delitem(sys.modules, "mtfast.loaders.torch")
-    monkeypatch.setitem(sys.modules, "torch.distributed", None)
+    monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MtfastError, match=r"pip install 'mtfast\[torch\]'"):
         measure_rates(store, crop=64, workers=1)
 
