@@ -19,7 +19,10 @@ def test_docstring_examples(tiny_set, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make_set("GrapheneL", train=8, test=2, size=(96, 128), seed=4, workers=1)
     mtfast.convert("Graphene", "graphene.zarr")
-    adapters = ("batches", "forms", "gpu", "reads", "seeding", "torch", "workers", "world")
+    adapters = (
+        *("batches", "forms", "gpu", "pinned_memory", "reads", "seeding", "stream", "torch"),
+        *("workers", "world"),
+    )
     needs_torch = ("mtfast.gpu", *(f"mtfast.loaders.{name}" for name in adapters))
 
     needs_frames = ("mtfast.table", "mtfast.tabular.data_frames")

@@ -10,6 +10,7 @@ from mtfast.cli.options import (
     DATASET,
     bad_option,
     dataset_of,
+    format_option,
     ground_truth_option,
     image_folder_option,
     map_option,
@@ -31,14 +32,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("dataset", metavar=DATASET, type=SourceLocation())
 @click.argument("out", type=NewFolder())
-@click.option(
-    "--format",
-    metavar="FORMAT",
-    type=Choice(["coco", "yolo", "geojson", "labelme"]),
-    default="coco",
-    show_default=True,
-    help="coco, yolo, geojson or labelme; see above.",
-)
+@format_option("coco", "yolo", "geojson", "labelme")
 @splits_option
 @variant_option
 @click.option(

@@ -10,6 +10,7 @@ from mtfast.cli.options import (
     DATASET,
     bad_option,
     dataset_of,
+    format_option,
     ground_truth_option,
     map_option,
     min_area_option,
@@ -34,14 +35,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("dataset", metavar=DATASET, type=SourceLocation())
 @click.argument("out", type=NewFolder())
-@click.option(
-    "--format",
-    metavar="FORMAT",
-    type=Choice(["zarr", "png", "tiff"]),
-    default="zarr",
-    show_default=True,
-    help="zarr, png or tiff; see above.",
-)
+@format_option("zarr", "png", "tiff")
 @splits_option
 @variant_option
 @min_area_option

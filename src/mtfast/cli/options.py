@@ -26,6 +26,7 @@ __all__ = [
     "bad_option",
     "dataset_of",
     "decode_check_option",
+    "format_option",
     "ground_truth_option",
     "image_folder_option",
     "images_option",
@@ -317,6 +318,29 @@ min_area_option = click.option(
     show_default="all",
     help="Only instances of more than PX pixels, as measured in the RLE.",
 )
+
+
+def format_option(*formats: str) -> Callable[[Any], Any]:
+    """Make ``--format``, for commands whose text says what each of them is.
+
+    Parameters
+    ----------
+    *formats : str
+        The first is the default.
+
+    Returns
+    -------
+    callable
+        A decorator of commands.
+    """
+    return click.option(
+        "--format",
+        metavar="FORMAT",
+        type=Choice(formats),
+        default=formats[0],
+        show_default=True,
+        help=f"{', '.join(formats[:-1])} or {formats[-1]}; see above.",
+    )
 
 
 def overlap_option(*choices: str) -> Callable[[Any], Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -35,22 +35,14 @@ _FILE = re.compile(
     re.IGNORECASE,
 )
 
+T = TypeVar("T")
+
 
 class Choice(click.Choice[str]):
     """One of several words; of another one, what was meant."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        """Return the word.
-
-        Parameters
-        ----------
-        value, param, ctx
-            As click passes them.
-
-        Returns
-        -------
-        str
-        """
+        """Return the word; arguments are those of :meth:`click.ParamType.convert`."""
         from mtfast.errors import nearest
 
         if value in self.choices:
@@ -61,70 +53,72 @@ class Choice(click.Choice[str]):
         raise BadUsageError(f"{found}; expected one of: {', '.join(self.choices)}; {advice}", ctx)
 
 
+class Images(Choice):
+    """Whether image files are kept; ``jpeg`` is an older name of ``keep``."""
+
+    def __init__(self) -> None:
+        super().__init__(["keep", "none"])
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Return "keep" or "none"; arguments are those of :meth:`click.ParamType.convert`."""
+        return super().convert("keep" if value == "jpeg" else value, param, ctx)
+
+
+class Pixels(click.FloatRange):
+    """A number of pixels, 0 or more; whole numbers stay so in reports."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return an int where nothing is lost by it; see :meth:`click.ParamType.convert`."""
+        number: float = super().convert(value, param, ctx)
+        return int(number) if number.is_integer() else number
+
+
 class AnyPath(click.ParamType[str]):
     """A path, or SPLIT=PATH, as it was typed; shells complete it as a path."""
 
     name = "path"
 
     def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
-        """Let the shell complete a path.
-
-        Parameters
-        ----------
-        ctx, param, incomplete
-            As click passes them.
-
-        Returns
-        -------
-        list of CompletionItem
-        """
+        """Let the shell complete a path; see :meth:`click.ParamType.shell_complete`."""
         from click.shell_completion import CompletionItem
 
         return [CompletionItem(incomplete, type="file")]
 
 
-class LocalPath(click.ParamType["Path"]):
-    """A path on this machine; addresses such as s3://bucket/set are refused."""
+class Location(click.ParamType[T]):
+    """A path or an address; what it has to be is said by the classes of it.
+
+    Modules are imported where they are needed, as pathlib alone takes longer to import than --help
+    to print.
+    """
 
     name = "path"
     shell_complete = AnyPath.shell_complete
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
-        """Return the path, as given.
+    def convert(self, value: Any, param: Any, ctx: Any) -> T:
+        """Return it as commands take it; arguments are those of :meth:`click.ParamType.convert`."""
+        return self._located(value, ctx)
 
-        Parameters
-        ----------
-        value, param, ctx
-            As click passes them.
+    def _located(self, value: Any, ctx: Any) -> T:
+        raise NotImplementedError
 
-        Returns
-        -------
-        Path
-        """
-        # Here, as pathlib takes longer to import than --help to print.
+
+class LocalPath(Location["Path"]):
+    """A path on this machine, as given; addresses such as s3://bucket/set are refused."""
+
+    def _located(self, value: Any, ctx: Any) -> Path:
         from mtfast.paths import local_path
 
         return local_path(value)
 
 
-class SourceLocation(click.ParamType["Path | str"]):
-    """A path on this machine, or an address that datasets are read from."""
+class SourceLocation(Location["Path | str"]):
+    """A path on this machine, as given, or the text of an address that datasets are read from."""
 
-    name = "path"
-    shell_complete = AnyPath.shell_complete
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Path | str:
-        """Return a path, as given, or the text of an address.
-
-        Parameters
-        ----------
-        value, param, ctx
-            As click passes them.
-
-        Returns
-        -------
-        Path or str
-        """
+    def _located(self, value: Any, ctx: Any) -> Path | str:
         from mtfast.addresses import Address, locate
 
         at = locate(value)
@@ -134,49 +128,24 @@ class SourceLocation(click.ParamType["Path | str"]):
 class NewFolder(LocalPath):
     """A folder to be made; the name of a file is a mistake."""
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
-        """Return the path, as given.
-
-        Parameters
-        ----------
-        value, param, ctx
-            As click passes them.
-
-        Returns
-        -------
-        Path
-        """
-        path = super().convert(value, param, ctx)
+    def _located(self, value: Any, ctx: Any) -> Path:
+        path = super()._located(value, ctx)
         if not path.is_dir():
             _refuse_file_name(str(path), path.name, ctx)
         return path
 
 
-class NewStore(click.ParamType["Path | Address"]):
+class NewStore(Location["Path | Address"]):
     """A store to be made: a folder, or an address in object storage."""
 
-    name = "path"
-    shell_complete = AnyPath.shell_complete
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Path | Address:
-        """Return the path, as given, or the address.
-
-        Parameters
-        ----------
-        value, param, ctx
-            As click passes them.
-
-        Returns
-        -------
-        Path or Address
-        """
+    def _located(self, value: Any, ctx: Any) -> Path | Address:
         from mtfast.addresses import Address, locate
 
         found = locate(value)
         if isinstance(found, Address):
             _refuse_file_name(str(found), found.name, ctx)
             return found
-        return NewFolder().convert(found, param, ctx)
+        return NewFolder()._located(found, ctx)
 
 
 def _refuse_file_name(shown: str, name: str, ctx: Any) -> None:
@@ -189,121 +158,64 @@ def _refuse_file_name(shown: str, name: str, ctx: Any) -> None:
         )
 
 
-class Pixels(click.FloatRange):
-    """A number of pixels, 0 or more; whole numbers stay so in reports."""
+class Written(click.ParamType[T]):
+    """What is written in one form; a value that is no text is the default.
 
-    def __init__(self) -> None:
-        super().__init__(min=0)
+    Attributes
+    ----------
+    name : str
+        The form, as help shows it.
+    form : pattern
+    what, expected : str
+        For the error.
+    """
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        """Return an int where nothing is lost by it.
+    form: re.Pattern[str]
+    what: str
+    expected: str
 
-        Parameters
-        ----------
-        value, param, ctx
-            As click passes them.
+    def convert(self, value: Any, param: Any, ctx: Any) -> T:
+        """Return what it says; arguments are those of :meth:`click.ParamType.convert`."""
+        if not isinstance(value, str):
+            default: T = value
+            return default
+        match = self.form.fullmatch(value)
+        if match is None:
+            self.fail(f"{value!r} is no {self.what}; expected {self.expected}", param, ctx)
+        return self._read(match)
 
-        Returns
-        -------
-        int or float
-        """
-        number: float = super().convert(value, param, ctx)
-        return int(number) if number.is_integer() else number
-
-
-class Images(Choice):
-    """Whether image files are kept; ``jpeg`` is an older name of ``keep``."""
-
-    def __init__(self) -> None:
-        super().__init__(["keep", "none"])
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        """Return "keep" or "none".
-
-        Parameters
-        ----------
-        value, param, ctx
-            As click passes them.
-
-        Returns
-        -------
-        str
-        """
-        return super().convert("keep" if value == "jpeg" else value, param, ctx)
+    def _read(self, match: re.Match[str]) -> T:
+        raise NotImplementedError
 
 
-class Size(click.ParamType[tuple[int, int]]):
+class Size(Written[tuple[int, int]]):
     """HEIGHTxWIDTH, a pair of numbers."""
 
     name = "HxW"
+    form = re.compile(r"(\d+)x(\d+)")
+    what, expected = "size", "HEIGHTxWIDTH such as 1200x1920"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
-        """Return (height, width).
-
-        Parameters
-        ----------
-        value, param, ctx
-            As click passes them.
-
-        Returns
-        -------
-        (int, int)
-        """
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"(\d+)x(\d+)", str(value))
-        if match is None:
-            self.fail(f"{value!r} is no size; expected HEIGHTxWIDTH such as 1200x1920", param, ctx)
+    def _read(self, match: re.Match[str]) -> tuple[int, int]:
         return int(match[1]), int(match[2])
 
 
-class ClassPair(click.ParamType[tuple[int, int]]):
+class ClassPair(Written[tuple[int, int]]):
     """FROM=TO, a pair of class numbers."""
 
     name = "FROM=TO"
+    form = re.compile(r"(-?\d+)=(-?\d+)")
+    what, expected = "pair of classes", "FROM=TO such as 5=4"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
-        """Return (from, to).
-
-        Parameters
-        ----------
-        value, param, ctx
-            As click passes them.
-
-        Returns
-        -------
-        (int, int)
-        """
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"(-?\d+)=(-?\d+)", str(value))
-        if match is None:
-            self.fail(f"{value!r} is no pair of classes; expected FROM=TO such as 5=4", param, ctx)
+    def _read(self, match: re.Match[str]) -> tuple[int, int]:
         return int(match[1]), int(match[2])
 
 
-class PixelSize(click.ParamType[float]):
+class PixelSize(Written[float]):
     """A length such as 0.1um, in micrometres."""
 
     name = "LENGTH"
+    form = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(nm|um|µm|μm|mm)")
+    what, expected = "length", "one such as 0.1um or 65nm"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        """Return micrometres.
-
-        Parameters
-        ----------
-        value, param, ctx
-            As click passes them.
-
-        Returns
-        -------
-        float
-        """
-        match = re.fullmatch(r"([\d.]+(?:[eE][-+]?\d+)?)\s*(nm|um|µm|μm|mm)", str(value))
-        try:
-            number = float(match[1]) if match else None
-        except ValueError:
-            number = None
-        if match is None or number is None:
-            self.fail(f"{value!r} is no length; expected one such as 0.1um or 65nm", param, ctx)
-        return number * {"nm": 1e-3, "mm": 1e3}.get(match[2], 1)
+    def _read(self, match: re.Match[str]) -> float:
+        return float(match[1]) * {"nm": 1e-3, "mm": 1e3}.get(match[2], 1)
