@@ -25,7 +25,7 @@ def test_docstring_examples(tiny_set, tmp_path, monkeypatch):
     )
     needs_torch = ("mtfast.gpu", *(f"mtfast.loaders.{name}" for name in adapters))
 
-    needs_frames = ("mtfast.table", "mtfast.tabular.data_frames")
+    needs_frames = ("mtfast.table.run_table", "mtfast.tabular.data_frames")
 
     def expect_torch(package):
         """Packages are imported to be walked; without PyTorch some raise."""

@@ -257,7 +257,7 @@ def test_given_arrays_stay_writable_and_columns_are_not():
 
 def test_scratch_holds_the_longest_text(monkeypatch):
     """Kernels write as many counts as the longest text has characters, in whichever block it is."""
-    monkeypatch.setattr("mtfast.table._BLOCK", 2)
+    monkeypatch.setattr("mtfast.table.run_table._BLOCK", 2)
     texts = [b"6", b"132", b"6", b"015", b"11112", b"6", b"6"]
     for k in range(len(texts)):
         table = RunTable.of_texts((1, 6), [[*texts[k:], *texts[:k]]])

@@ -19,17 +19,27 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtfast.caching import cached_property
-from mtfast.errors import MtfastError, RLEError, counted, no_such, printable, shown
-from mtfast.indexing import Selector, is_scalar, picked, place_of
-from mtfast.ragged import Strings, as_strings, gather_texts, offsets_of
+from mtfast.errors import RLEError, counted, printable
+from mtfast.indexing import Selector
+from mtfast.ragged import Strings, as_strings, offsets_of
+from mtfast.table.columns import (
+    DTYPES,
+    Category,
+    all_equal,
+    as_column,
+    check_columns,
+    one_size,
+)
+from mtfast.table.malformed import explain
+from mtfast.table.selection import of_image, of_images, of_instances
 
 if TYPE_CHECKING:
     import pandas
@@ -38,56 +48,15 @@ if TYPE_CHECKING:
     from mtfast.sources.bad_records import Policy
     from mtfast.tabular.coco import CocoDict
 
-__all__ = [
-    "MAX_PIXELS",
-    "Category",
-    "RunTable",
-    "explain",
-    "one_size",
-]
+__all__ = ["RunTable"]
 
-MAX_PIXELS = 2**40
+Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
 
 _BLOCK = 1 << 16
 # Classes that a repr lists, and characters of their names.
 _LISTED = 4
 _NAME_LENGTH = 24
-
-Int64 = NDArray[np.int64]
-Float64 = NDArray[np.float64]
-
-
-class Category(NamedTuple):
-    """A class of instances: its id in the annotations and its name."""
-
-    id: int
-    name: str
-
-
-_DTYPES: dict[str, Any] = {
-    "names": np.dtypes.StringDType(),
-    "image_ids": np.int64,
-    "heights": np.int64,
-    "widths": np.int64,
-    "image_offsets": np.int64,
-    "instance_ids": np.int64,
-    "category_ids": np.int64,
-    "iscrowd": np.uint8,
-    "positions": np.int64,
-    "stated_area": np.float64,
-    "stated_bbox": np.float64,
-    "rle": np.uint8,
-    "rle_offsets": np.int64,
-}
-PER_IMAGE = ("names", "image_ids", "heights", "widths")
-PER_INSTANCE = (
-    "instance_ids",
-    "category_ids",
-    "iscrowd",
-    "positions",
-    "stated_area",
-    "stated_bbox",
-)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -154,33 +123,10 @@ class RunTable:
     categories: tuple[Category, ...]
 
     def __post_init__(self) -> None:
-        for name, dtype in _DTYPES.items():
-            given = np.asarray(getattr(self, name))
-            column = np.ascontiguousarray(given, dtype=dtype)
-            if column.flags.writeable:
-                # A view leaves the caller's own array writable.
-                column = column.view()
-                column.flags.writeable = False
-            object.__setattr__(self, name, column)
+        for name, dtype in DTYPES.items():
+            object.__setattr__(self, name, as_column(getattr(self, name), dtype))
         object.__setattr__(self, "categories", tuple(Category(*c) for c in self.categories))
-        n_images, n_instances = len(self.image_ids), len(self.instance_ids)
-        for name in PER_IMAGE:
-            _expect_shape(name, getattr(self, name), (n_images,), "n_images")
-        for name in PER_INSTANCE:
-            shape = (n_instances, 4) if name == "stated_bbox" else (n_instances,)
-            _expect_shape(name, getattr(self, name), shape, "n_instances")
-        _expect_offsets("image_offsets", self.image_offsets, n_images, n_instances)
-        _expect_offsets("rle_offsets", self.rle_offsets, n_instances, self.rle.size)
-        if n_images and (
-            min(self.heights.min(), self.widths.min()) < 0
-            or max(self.heights.max(), self.widths.max()) > MAX_PIXELS
-            or (self.heights.astype(float) * self.widths).max() > MAX_PIXELS
-        ):
-            bad = int(np.argmax(_bad_frame(self.heights, self.widths)))
-            raise MtfastError(
-                f"image {self.names[bad]!r} is {self.heights[bad]} x {self.widths[bad]} pixels; "
-                f"expected sides of at least 0 and at most 2**40 pixels in all; correct its size"
-            )
+        check_columns(self)
 
     @classmethod
     def of_texts(
@@ -346,54 +292,7 @@ class RunTable:
         >>> table[[1, 0]].instance_ids
         array([2, 1])
         """
-        if isinstance(instances, slice) and instances.step in (None, 1):
-            start, stop, _ = instances.indices(self.n_instances)
-            stop = max(start, stop)
-            offsets = np.clip(self.image_offsets - start, 0, stop - start)
-            return self._between(slice(None), start, stop, offsets)
-        _refuse_ambiguous(instances)
-        self._refuse_mask_of_images(instances)
-        return self._of_instances(picked(instances, self.n_instances, "instance"))
-
-    def _of_instances(self, chosen: Int64) -> RunTable:
-        if np.any(chosen[1:] <= chosen[:-1]) and np.unique(chosen).size < chosen.size:
-            raise MtfastError(
-                "a selection with an instance twice; expected each once, as ids are; a column of "
-                "0 and 1 selects as a mask where it is compared: table[table.iscrowd == 1]"
-            )
-        image = self.image_of_instance[chosen]
-        if np.any(image[1:] < image[:-1]):
-            raise MtfastError(
-                "a selection that jumps back to an earlier image; expected instances grouped by "
-                "image; sort the indices first, as with np.sort"
-            )
-        return self._gathered(
-            chosen,
-            {name: getattr(self, name) for name in PER_IMAGE},
-            np.searchsorted(image, np.arange(self.n_images + 1)),
-        )
-
-    def _gathered(
-        self, chosen: Int64, per_image: Mapping[str, NDArray[Any]], image_offsets: Int64
-    ) -> RunTable:
-        """Copy instances; ``image_offsets`` are those of the images given."""
-        rle, rle_offsets = gather_texts(self.rle, self.rle_offsets, chosen)
-        columns = {name: getattr(self, name)[chosen] for name in PER_INSTANCE}
-        columns |= {"image_offsets": image_offsets, "rle": rle, "rle_offsets": rle_offsets}
-        for column in columns.values():
-            column.flags.writeable = False
-        return RunTable.unchecked(**per_image, **columns, categories=self.categories)
-
-    def _refuse_mask_of_images(self, selector: Selector) -> None:
-        size = getattr(selector, "size", None)
-        if (
-            getattr(selector, "dtype", None) == np.bool_
-            and size == self.n_images != self.n_instances
-        ):
-            raise IndexError(
-                f"table[mask] with a mask of n_images = {size}; expected one of n_instances = "
-                f"{self.n_instances}; write table.images(mask) for these images"
-            )
+        return of_instances(self, instances)
 
     def image(self, image: int | str) -> RunTable:
         """Return the table of one image; nothing is copied.
@@ -426,11 +325,7 @@ class RunTable:
         0.jpg [3 3]
         1.jpg [0]
         """
-        if isinstance(image, str):
-            (start,) = self._places_of_names([image])
-        else:
-            start = place_of(image, self.n_images, "image")
-        return self._images_between(start, start + 1)
+        return of_image(self, image)
 
     def images(self, images: Selector | Sequence[str]) -> RunTable:
         """Return a table of some images and of all their instances.
@@ -465,23 +360,7 @@ class RunTable:
         >>> table.images(slice(2)).n_images
         2
         """
-        if isinstance(images, slice) and images.step in (None, 1):
-            start, stop, _ = images.indices(self.n_images)
-            return self._images_between(start, max(start, stop))
-        _refuse_one_image(images)
-        names = _as_names(images)
-        chosen = (
-            picked(cast("Selector", images), self.n_images, "image")
-            if names is None
-            else np.array(self._places_of_names(names), np.int64)
-        )
-        twice = np.bincount(chosen, minlength=1) > 1
-        if twice.any():
-            raise MtfastError(
-                f"image {printable(str(self.names[twice.argmax()]))!r} is selected twice; expected "
-                f"each image once; leave out the second, as np.unique does"
-            )
-        return self._of_images(chosen)
+        return of_images(self, images)
 
     def without_empty_images(self) -> RunTable:
         """Return a table of the images that have instances.
@@ -498,37 +377,6 @@ class RunTable:
         (2, 1)
         """
         return self.images(np.diff(self.image_offsets) > 0)
-
-    def _of_images(self, chosen: Int64) -> RunTable:
-        offsets = offsets_of(np.diff(self.image_offsets)[chosen])
-        shifts = np.repeat(self.image_offsets[chosen] - offsets[:-1], np.diff(offsets))
-        per_image = {name: _read_only(getattr(self, name)[chosen]) for name in PER_IMAGE}
-        return self._gathered(shifts + np.arange(offsets[-1]), per_image, offsets)
-
-    def _images_between(self, start: int, stop: int) -> RunTable:
-        first, last = int(self.image_offsets[start]), int(self.image_offsets[stop])
-        offsets = self.image_offsets[start : stop + 1] - first
-        return self._between(slice(start, stop), first, last, offsets)
-
-    def _between(self, images: slice, first: int, last: int, image_offsets: Int64) -> RunTable:
-        """Share the columns of adjacent images, and of instances first .. last - 1."""
-        begin, end = int(self.rle_offsets[first]), int(self.rle_offsets[last])
-        columns: dict[str, Any] = {name: getattr(self, name)[images] for name in PER_IMAGE}
-        columns |= {name: getattr(self, name)[first:last] for name in PER_INSTANCE}
-        return RunTable.unchecked(
-            **columns,
-            image_offsets=_read_only(image_offsets),
-            rle=self.rle[begin:end],
-            rle_offsets=_read_only(self.rle_offsets[first : last + 1] - begin),
-            categories=self.categories,
-        )
-
-    def _places_of_names(self, names: Sequence[str]) -> list[int]:
-        places = self._place_of_name
-        for name in names:
-            if name not in places:
-                raise MtfastError(no_such("image", name, places, "the table"))
-        return [places[name] for name in names]
 
     @cached_property
     def _place_of_name(self) -> dict[str, int]:
@@ -606,7 +454,7 @@ class RunTable:
                 np.array_equal(
                     getattr(self, name), getattr(other, name), equal_nan=name.startswith("stated")
                 )
-                for name in _DTYPES
+                for name in DTYPES
             )
         )
 
@@ -615,7 +463,7 @@ class RunTable:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # numpy makes arrays that are unpickled writable.
-        for name in _DTYPES:
+        for name in DTYPES:
             state[name].flags.writeable = False
         self.__dict__.update(state)
 
@@ -843,7 +691,7 @@ class RunTable:
         start, stop = self.rle_offsets[instance : instance + 2]
         return self.rle[start:stop].tobytes()
 
-    def digest(self, columns: Sequence[str] = tuple(_DTYPES)) -> str:
+    def digest(self, columns: Sequence[str] = tuple(DTYPES)) -> str:
         """Return what differs where a column does.
 
         Parameters
@@ -968,7 +816,7 @@ frame does; expected runs that add up to 1 x 6 = 6 pixels; correct or remove the
     @property
     def has_one_size(self) -> bool:
         """Whether all images share their size, as none do."""
-        return _all_equal(self.heights) and _all_equal(self.widths)
+        return all_equal(self.heights) and all_equal(self.widths)
 
     def common_size(self) -> tuple[int, int]:
         """Return the size that all images share; (0, 0) of no images.
@@ -1003,157 +851,6 @@ frame does; expected runs that add up to 1 x 6 = 6 pixels; correct or remove the
             )
 
 
-def _refuse_ambiguous(key: object) -> None:
-    """Refuse what could mean an image as well as an instance."""
-    if isinstance(key, tuple):
-        listed = ", ".join(map(shown, key))
-        raise TypeError(
-            f"table[{listed}] has {counted(len(key), 'index', 'indices')} side by side; expected "
-            f"one mask, list or slice; write table[[{listed}]] for these instances"
-        )
-    if is_scalar(key):
-        one = f"table.image({shown(key)})"
-        more = "" if isinstance(key, str | bytes) else f", or table[[{shown(key)}]] for an instance"
-        raise TypeError(
-            f"table[{shown(key)}] names one thing; expected a mask, indices or a slice of "
-            f"instances; write {one} for an image{more}"
-        )
-
-
-def _refuse_one_image(key: object) -> None:
-    if is_scalar(key):
-        raise TypeError(
-            f"images({shown(key)}) names one image; expected a mask, indices, a slice or names; "
-            f"write image({shown(key)}), or images([{shown(key)}])"
-        )
-
-
-def _as_names(selector: object) -> list[str] | None:
-    """Return a selection as names; None if it is none by names."""
-    if isinstance(selector, slice):
-        return None
-    dtype = getattr(selector, "dtype", None)
-    if dtype is None:
-        names = list(selector) if isinstance(selector, Iterable) else []
-    elif getattr(dtype, "kind", "") in "UTO":
-        names = np.asarray(selector, object).tolist()
-    else:
-        return None
-    return (
-        [str(name) for name in names] if names and all(isinstance(n, str) for n in names) else None
-    )
-
-
 def _shortened(name: str) -> str:
     text = printable(name)
     return text if len(text) <= _NAME_LENGTH else f"{text[: _NAME_LENGTH - 3]}..."
-
-
-def one_size(heights: Int64, widths: Int64, name: Callable[[int], str]) -> tuple[int, int]:
-    """Return the size that all frames share; (0, 0) of no frames.
-
-    Parameters
-    ----------
-    heights, widths : (n,) int64
-    name : callable
-        Names frame k, for the message.
-
-    Returns
-    -------
-    (height, width)
-
-    Raises
-    ------
-    MtfastError
-        If sizes differ.
-
-    Examples
-    --------
-    >>> one_size(np.array([2, 2]), np.array([3, 3]), "frame {}".format)
-    (2, 3)
-    """
-    if not heights.size:
-        return 0, 0
-    height, width = int(heights[0]), int(widths[0])
-    if not (_all_equal(heights) and _all_equal(widths)):
-        k = int(np.argmax((heights != height) | (widths != width)))
-        raise MtfastError(
-            f"{name(k)} is {heights[k]} x {widths[k]} pixels and {name(0)} is {height} x "
-            f"{width}; expected one size; pass those of each size on their own"
-        )
-    return height, width
-
-
-def _all_equal(values: Int64) -> bool:
-    # For few values this takes a fifth of the time of numpy's comparison.
-    return values.tobytes() == values[:1].tobytes() * values.size
-
-
-def explain(text: bytes, height: int, width: int) -> str:
-    """Describe what is wrong with an RLE text, for an error message.
-
-    Parameters
-    ----------
-    text : bytes
-    height, width : int
-        Of its frame.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> explain(b"13", 1, 6).partition(";")[0]
-    'runs that end before the frame does'
-    """
-    from mtfast.kernels.rle import coco_string
-
-    n_pixels = height * width
-    places = np.empty(len(text), np.int64)
-    data = np.frombuffer(text, np.uint8)
-    status = coco_string.decode_places(data, 0, data.size, n_pixels, places)
-    expected = f"expected runs that add up to {height} x {width} = {n_pixels} pixels"
-    found = {
-        coco_string.BAD_CHARACTER: "an RLE text with a character outside '0'..'o'",
-        coco_string.TRUNCATED: "an RLE text that ends inside a number",
-        coco_string.OVERLONG: "an RLE text with a number of more than 60 bits",
-        coco_string.NEGATIVE_RUN: "an RLE text with a run of negative length",
-        coco_string.TOO_LONG: "runs that go beyond the end of the frame",
-        coco_string.TOO_SHORT: "runs that end before the frame does",
-    }.get(status, "a sound RLE text")
-    if not text:
-        found = "an empty RLE text"
-    return f"{found}; {expected}; correct or remove the annotation"
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array
-
-
-def _bad_frame(heights: Int64, widths: Int64) -> NDArray[np.bool_]:
-    bad: NDArray[np.bool_] = (heights < 0) | (widths < 0)
-    return bad | (heights.astype(float) * widths > MAX_PIXELS)
-
-
-def _expect_shape(name: str, column: NDArray[Any], shape: Sequence[int], length: str) -> None:
-    if column.shape != tuple(shape):
-        wanted = f"({length}{', 4' if len(shape) == 2 else ''},)".replace("4,)", "4)")
-        raise MtfastError(
-            f"{name} has shape {column.shape}; expected {wanted} = {tuple(shape)}; "
-            f"give every column one entry for each"
-        )
-
-
-def _expect_offsets(name: str, offsets: Int64, n: int, total: int) -> None:
-    if offsets.shape != (n + 1,):
-        raise MtfastError(
-            f"{name} has shape {offsets.shape}; expected (n + 1,) = {(n + 1,)}; "
-            f"give one more offset than pieces"
-        )
-    if offsets[0] != 0 or offsets[-1] != total or np.any(offsets[1:] < offsets[:-1]):
-        raise MtfastError(
-            f"{name} runs from {offsets[0]} to {offsets[-1]}; expected ascending offsets from 0 "
-            f"to {total}; recompute them from the lengths"
-        )
