@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from mtfast.atomic import new_file
-from mtfast.work_folder import Made, sum_of_file
+from mtfast.work.folder_place import sum_of_file
+from mtfast.work.records import Made
 
 
 def write(job: tuple[Path, str]) -> Made:

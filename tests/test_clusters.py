@@ -31,7 +31,9 @@ from mtfast.export.masks import export_masks
 from mtfast.parallel import check_scheduler, run_jobs
 from mtfast.remote import objects_at
 from mtfast.store.shard import Shard
-from mtfast.work_folder import Plan, unfinished, working
+from mtfast.work.folder import working
+from mtfast.work.folder_state import unfinished
+from mtfast.work.records import Plan
 
 distributed = pytest.importorskip("distributed")
 pytestmark = [
@@ -400,7 +402,8 @@ def test_a_job_of_a_dead_client_writes_nowhere(cluster, tmp_path):
     os.mkfifo(go_on)
     script = (
         "from pathlib import Path; import cluster_jobs\n"
-        "from mtfast.work_folder import Plan, working\n"
+        "from mtfast.work.folder import working\n"
+        "from mtfast.work.records import Plan\n"
         f"out, begun, go_on = Path({str(out)!r}), Path({str(begun)!r}), Path({str(go_on)!r})\n"
         "with working(out, Plan('make', {}, {}), lambda: None) as work:\n"
         "    work.keep()\n"

@@ -16,7 +16,7 @@ from commands import run
 from folders import names_in
 from kill_commands import COMMANDS, SECONDS, digest, n_done, run_trials, start
 from mtfast.conversion import convert
-from mtfast.work_folder import unfinished
+from mtfast.work.folder_state import unfinished
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="sends signals, and looks at /proc"

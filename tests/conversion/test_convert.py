@@ -346,10 +346,10 @@ def test_an_image_that_vanishes(coco, tmp_path, monkeypatch):
 
 def test_a_store_is_complete_last(coco, tmp_path, monkeypatch):
     """Whoever finds it after a power cut finds all of its bytes."""
-    from mtfast import work_folder
+    from mtfast.work import folder
 
     seen = []
-    move = work_folder.move
+    move = folder.move
 
     def sync_tree(content):
         assert mtfast.open(content)["train"].n_images == 3
@@ -359,8 +359,8 @@ def test_a_store_is_complete_last(coco, tmp_path, monkeypatch):
         seen.append("in its place")
         move(content, target)
 
-    monkeypatch.setattr(work_folder, "sync_tree", sync_tree)
-    monkeypatch.setattr(work_folder, "move", look_and_move)
+    monkeypatch.setattr(folder, "sync_tree", sync_tree)
+    monkeypatch.setattr(folder, "move", look_and_move)
     mtfast.convert(coco, tmp_path / "store.zarr")
     assert seen == ["on the disk", "in its place"]
 
@@ -616,7 +616,7 @@ def test_a_full_disk(coco, tmp_path, monkeypatch):
     def no_room(path, parts):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mtfast.work_folder.write_parts", no_room)
+    monkeypatch.setattr("mtfast.work.folder_place.write_parts", no_room)
     with pytest.raises(StoreError, match="cannot be written: No space left on device"):
         mtfast.convert(coco, tmp_path / "store.zarr")
     assert_no_store(tmp_path)
@@ -626,15 +626,15 @@ SLOW = """
 import signal, sys, time
 # A shell that starts the tests in the background has told them to ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from mtfast import work_folder
-write = work_folder.write_parts
+from mtfast.work import folder_place
+write = folder_place.write_parts
 def slow(*args):
     # One write, as two threads may be here at once.
     sys.stdout.write("writing\\n")
     sys.stdout.flush()
     time.sleep(0.4)
     return write(*args)
-work_folder.write_parts = slow
+folder_place.write_parts = slow
 from mtfast.cli import main
 main(["convert", *sys.argv[1:], "--shard", "1", "--workers", "1"])
 """

@@ -27,8 +27,8 @@ from mtfast.store.reading.columns import read_column
 from mtfast.store.reading.files import LocalFiles
 from mtfast.store.reading.store import Split
 from mtfast.store.writing import crop_index
-from mtfast.work import Plan
-from mtfast.work_folder import working
+from mtfast.work.folder import working
+from mtfast.work.records import Plan
 from stores import reseal
 
 

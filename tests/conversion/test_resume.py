@@ -14,7 +14,7 @@ from folders import names_in
 from mtfast.atomic import PARTIAL
 from mtfast.conversion import convert as conversion
 from mtfast.errors import SourceError, StoreError
-from mtfast.work_folder import unfinished
+from mtfast.work.folder_state import unfinished
 
 SHARD = 4
 

@@ -1,4 +1,4 @@
-"""Stores in object storage, beside those on a disk; see also tests/test_work_bucket.py."""
+"""Stores in object storage, beside those on a disk; see also tests/work/test_bucket.py."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 import mtfast
-from mtfast import work_bucket
 from mtfast.addresses import Address
 from mtfast.cli import main
 from mtfast.conversion import convert as conversion
 from mtfast.errors import MtfastError, RemoteError, SourceError, StoreError
 from mtfast.remote import objects_at
 from mtfast.store.writing.target import store_target
+from mtfast.work import bucket
 from storage import settings
 
 
@@ -203,12 +203,12 @@ def test_masks_are_written_to_disks_alone(tiny_set, target):
 def test_a_store_is_replaced_and_no_file_left(tiny_set, target, tmp_path, monkeypatch):
     folders = []
 
-    class Watched(work_bucket.TemporaryDirectory):
+    class Watched(bucket.TemporaryDirectory):
         def __init__(self, **options):
             super().__init__(dir=tmp_path, **options)
             folders.append(self.name)
 
-    monkeypatch.setattr(work_bucket, "TemporaryDirectory", Watched)
+    monkeypatch.setattr(bucket, "TemporaryDirectory", Watched)
     options = {"splits": ["test"], "images": False}
     mtfast.convert(tiny_set, target, **options, shard=1)
     mtfast.convert(tiny_set, target, **options, overwrite=True)

@@ -25,7 +25,7 @@ from mtfast.store.reading.columns import StoredColumn, TextArray, read_column
 from mtfast.store.reading.files import LocalFiles
 from mtfast.store.reading.metadata import read_array, read_attributes
 from mtfast.store.shard import MISSING, index_bytes, shard_of, write_shard
-from mtfast.work import FileSum
+from mtfast.work.records import FileSum
 from stores import reseal
 
 

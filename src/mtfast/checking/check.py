@@ -18,8 +18,8 @@ from mtfast.errors import StoreError
 from mtfast.progress import Progress, shows_progress
 from mtfast.sources import Source, SourcePath
 from mtfast.store.reading.store import Store
-from mtfast.work import Plan
-from mtfast.work_folder import working
+from mtfast.work.folder import working
+from mtfast.work.records import Plan
 
 __all__ = ["StoreCheck", "check_store"]
 

@@ -37,7 +37,7 @@ from mtfast.store.writing.annotations import align, text_sums
 from mtfast.store.writing.arrays import shard_key, write_columns
 from mtfast.store.writing.crop_index import IndexShard
 from mtfast.store.writing.masks import mask_chunks
-from mtfast.work_folder import FolderPlace
+from mtfast.work.folder_place import FolderPlace
 
 __all__ = ["derive"]
 

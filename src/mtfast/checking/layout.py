@@ -17,8 +17,8 @@ from mtfast.store.reading.chunks import is_sharded
 from mtfast.store.reading.metadata import StoredArray, read_array
 from mtfast.store.reading.root import StoreRoot
 from mtfast.store.schema import replaced_path
-from mtfast.work_bucket import FOLDER
-from mtfast.work_folder import unfinished
+from mtfast.work.bucket_state import FOLDER
+from mtfast.work.folder_state import unfinished
 
 __all__ = [
     "MOST_FILES",

@@ -53,7 +53,8 @@ from mtfast.store import schema
 from mtfast.store.writing.arrays import StoreWriter
 from mtfast.store.writing.crop_index import write_rows
 from mtfast.store.writing.target import store_target
-from mtfast.work import Plan, Work
+from mtfast.work.jobs import Work
+from mtfast.work.records import Plan
 
 __all__ = ["Orientation", "convert"]
 

@@ -23,8 +23,10 @@ from mtfast.store.reading.store import Split, Store, open_store
 from mtfast.store.shard import plan
 from mtfast.store.writing.consolidated import consolidate
 from mtfast.store.writing.crop_index import IndexShard, declare, write_rows
-from mtfast.work import Made, Plan
-from mtfast.work_folder import FolderPlace, WorkFolder, remove_remains, sum_of_file, working
+from mtfast.work.folder import WorkFolder, working
+from mtfast.work.folder_place import FolderPlace, sum_of_file
+from mtfast.work.folder_state import remove_remains
+from mtfast.work.records import Made, Plan
 
 __all__ = ["IndexedSplit", "add_crop_index"]
 

@@ -19,7 +19,7 @@ from mtfast.parallel import run_jobs
 from mtfast.progress import Progress, track
 from mtfast.sources import Source
 from mtfast.store.writing.arrays import StoreWriter
-from mtfast.work_folder import FolderPlace
+from mtfast.work.folder_place import FolderPlace
 
 __all__ = ["PartsOfStore"]
 

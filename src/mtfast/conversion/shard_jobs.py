@@ -20,8 +20,9 @@ from mtfast.store.writing.arrays import file_chunk, shard_key
 from mtfast.store.writing.crop_index import IndexShard
 from mtfast.store.writing.masks import mask_chunks
 from mtfast.table import RunTable
-from mtfast.work import FileSum, Made, Place
-from mtfast.work_folder import expect_shared
+from mtfast.work.folder_place import expect_shared
+from mtfast.work.jobs import Place
+from mtfast.work.records import FileSum, Made
 
 __all__ = [
     "ALL_COLUMNS",

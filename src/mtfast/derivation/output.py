@@ -22,8 +22,10 @@ from mtfast.sources.coco.records import Records
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import FilePlace
 from mtfast.sources.variants import default_variant, is_n_shot
-from mtfast.work import Made, Plan
-from mtfast.work_folder import WorkFolder, refuse_taken, sum_of_file, working
+from mtfast.work.folder import WorkFolder, working
+from mtfast.work.folder_place import sum_of_file
+from mtfast.work.folder_state import refuse_taken
+from mtfast.work.records import Made, Plan
 
 _BLOCK = 1 << 20
 

@@ -39,8 +39,9 @@ from mtfast.progress import Progress, shows_progress, track
 from mtfast.store import schema
 from mtfast.store.shard import plan
 from mtfast.store.writing.replace import refuse_inside_store
-from mtfast.work import Plan
-from mtfast.work_folder import WorkFolder, has_work, is_free, working
+from mtfast.work.folder import WorkFolder, working
+from mtfast.work.folder_state import has_work, is_free
+from mtfast.work.records import Plan
 
 __all__ = ["FORMATS", "ExportedMasks", "export_masks", "find_format"]
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from mtfast.atomic import sync_tree
 from mtfast.errors import StoreError
 from mtfast.paths import open_regular, refuse_link
-from mtfast.work_folder import FolderPlace
+from mtfast.work.folder_place import FolderPlace
 
 __all__ = ["Stage", "move_into", "refuse_links"]
 

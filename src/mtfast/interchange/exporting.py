@@ -32,8 +32,9 @@ from mtfast.paths import target_path
 from mtfast.progress import Progress, shows_progress, track
 from mtfast.rles import Rles, union_areas, xor
 from mtfast.table import Category, RunTable
-from mtfast.work import Plan
-from mtfast.work_folder import WorkFolder, refuse_taken, working
+from mtfast.work.folder import WorkFolder, working
+from mtfast.work.folder_state import refuse_taken
+from mtfast.work.records import Plan
 
 __all__ = ["FORMATS", "ExportedAnnotations", "Loss", "export_annotations"]
 

@@ -39,7 +39,7 @@ from mtfast.sources.maskterial import ANNOTATION_FOLDERS, find_maskterial, no_an
 from mtfast.sources.source import SetNames, Source
 from mtfast.sources.trees.places import folder_at, place_of
 from mtfast.splits import SplitMapping
-from mtfast.work_bucket import RUN, refusal_of_unfinished
+from mtfast.work.bucket_state import RUN, refusal_of_unfinished
 
 __all__ = ["BadRecords", "SetNames", "Source", "SourcePath", "open_source", "refusal_of_store"]
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from mtfast.errors import StoreError
 from mtfast.store.file_frames import Piece
-from mtfast.work import FileSum
-from mtfast.work_folder import write_parts
+from mtfast.work.folder_place import write_parts
+from mtfast.work.records import FileSum
 
 __all__ = [
     "MISSING",

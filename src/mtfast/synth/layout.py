@@ -27,8 +27,9 @@ from mtfast.synth.palette import PALETTES
 from mtfast.synth.render import label_map, render
 from mtfast.synth.scene import FULL_FRAME, Frame, ToggleList, draw_flakes
 from mtfast.synth.write import ImageRecord, write_meta_data, write_split
-from mtfast.work import FileSum, Made, Plan
-from mtfast.work_folder import WorkFolder, refuse_taken, working
+from mtfast.work.folder import WorkFolder, working
+from mtfast.work.folder_state import refuse_taken
+from mtfast.work.records import FileSum, Made, Plan
 
 __all__ = ["make_set"]
 

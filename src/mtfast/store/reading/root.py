@@ -19,8 +19,8 @@ from mtfast.store.consolidated import CHECKSUM, metadata_checksum
 from mtfast.store.reading.files import LocalFiles, StoreFiles
 from mtfast.store.reading.metadata import read_nodes
 from mtfast.store.reading.remote_files import RemoteFiles
-from mtfast.work_bucket import is_unfinished, refusal_of_unfinished
-from mtfast.work_folder import unfinished
+from mtfast.work.bucket_state import is_unfinished, refusal_of_unfinished
+from mtfast.work.folder_state import unfinished
 
 __all__ = [
     "StoreRoot",

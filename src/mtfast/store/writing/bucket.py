@@ -14,8 +14,9 @@ from mtfast.addresses import BUCKETS, Address
 from mtfast.errors import StoreError
 from mtfast.remote import Objects, objects_at
 from mtfast.store.writing.replace import refuse_others
-from mtfast.work import DAMAGED, Plan
-from mtfast.work_bucket import FOLDER, BucketWork, plan_at, remove_remains, working_at
+from mtfast.work.bucket import BucketWork, working_at
+from mtfast.work.bucket_state import FOLDER, plan_at, remove_remains
+from mtfast.work.records import DAMAGED, Plan
 
 __all__ = ["BucketTarget"]
 

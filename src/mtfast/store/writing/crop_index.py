@@ -24,7 +24,8 @@ from mtfast.store import schema
 from mtfast.store.file_frames import seal, sum_of
 from mtfast.store.shard import shard_parts
 from mtfast.store.writing.arrays import declare_crop_index, shard_key, write_columns
-from mtfast.work import FileSum, Place
+from mtfast.work.jobs import Place
+from mtfast.work.records import FileSum
 
 if TYPE_CHECKING:
     import zarr

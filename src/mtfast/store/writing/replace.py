@@ -17,8 +17,9 @@ from mtfast.errors import StoreError
 from mtfast.store.reading.files import LocalFiles
 from mtfast.store.reading.metadata import read_attributes
 from mtfast.store.schema import replaced_path
-from mtfast.work import Plan
-from mtfast.work_folder import WorkFolder, is_free, is_moving, remove_remains, working
+from mtfast.work.folder import WorkFolder, working
+from mtfast.work.folder_state import is_free, is_moving, remove_remains
+from mtfast.work.records import Plan
 
 __all__ = ["FolderTarget", "refuse_inside_store", "refuse_others"]
 

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from mtfast.addresses import Address, locate
 from mtfast.paths import target_path
 from mtfast.store.writing.replace import FolderTarget
-from mtfast.work import Plan, Work
+from mtfast.work.jobs import Work
+from mtfast.work.records import Plan
 
 __all__ = ["StoreTarget", "store_target"]
 

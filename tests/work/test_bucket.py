@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from mtfast import work_bucket
 from mtfast.addresses import Address
 from mtfast.errors import MtfastError, RemoteError, StoreError
 from mtfast.remote import objects_at, settings
-from mtfast.work import FileSum, Made, Plan
-from mtfast.work_bucket import BucketPlace, working_at
+from mtfast.work import bucket, bucket_place, bucket_state
+from mtfast.work.bucket import working_at
+from mtfast.work.bucket_place import BucketPlace
+from mtfast.work.records import FileSum, Made, Plan
 
 PLAN = Plan("make", {"n": 3, "kind": "plain"}, {"a.jpg": [10, 20], "b.jpg": [30, 40]})
 OTHER = Plan("make", {"n": 4, "kind": "plain"}, {})
@@ -190,7 +191,7 @@ def test_what_is_replaced_is_removed_first(target, watched, n):
 def test_a_run_that_was_stopped_while_it_removed_the_old_one(target, monkeypatch):
     run(target, ["a", "old"])
     with monkeypatch.context() as patch:
-        patch.setattr(work_bucket, "_remove", raising(KeyboardInterrupt))
+        patch.setattr(bucket_state, "remove", raising(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run(target, ["a"], afresh=True)
     assert "old" in contents(target)
@@ -207,11 +208,11 @@ def raising(error):
 
 def test_a_whole_that_was_not_tidied_up(target, monkeypatch, caplog):
     with monkeypatch.context() as patch:
-        patch.setattr(work_bucket, "_remove", raising(RemoteError("gone")))
+        patch.setattr(bucket, "remove", raising(RemoteError("gone")))
         run(target, ["a"])
     assert f"{target} is whole; what is left in .mtfast: gone" in caplog.text
     assert contents(target).keys() > whole(["a"]).keys()
-    work_bucket.remove_remains(objects_at(target))
+    bucket_state.remove_remains(objects_at(target))
     assert contents(target) == whole(["a"])
 
 
@@ -219,24 +220,24 @@ def test_the_end_of_an_older_run_removes_no_claim(target, monkeypatch):
     """Of a run that has begun to replace what is whole."""
     run(target, ["a"])
     with monkeypatch.context() as patch:
-        patch.setattr(work_bucket, "_clear", raising(KeyboardInterrupt))
+        patch.setattr(bucket, "clear", raising(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run(target, ["a"], afresh=True)
-    work_bucket.remove_remains(objects_at(target))
+    bucket_state.remove_remains(objects_at(target))
     assert ".mtfast/run.json" in contents(target)
 
 
 def test_the_end_of_a_run_removes_no_claim(target, monkeypatch):
     """Of one that has begun to replace what this one has just completed."""
-    put = work_bucket.BucketWork.put
+    put = bucket.BucketWork.put
 
     def put_and_lose(work, last):
         put(work, last)
         objects = work.place.objects
-        _, stamp = work_bucket._read_run(objects)
-        work_bucket._claim(target, objects, work_bucket._Run("x", "x", clearing=True), stamp)
+        _, stamp = bucket_state.read_run(objects)
+        bucket_state.claim(target, objects, bucket_state.Run("x", "x", clearing=True), stamp)
 
-    monkeypatch.setattr(work_bucket.BucketWork, "put", put_and_lose)
+    monkeypatch.setattr(bucket.BucketWork, "put", put_and_lose)
     run(target, ["a"])
     assert ".mtfast/run.json" in contents(target)
 
@@ -245,17 +246,17 @@ def test_the_end_of_a_run_removes_no_claim(target, monkeypatch):
 
 
 def test_of_two_runs_that_begin_at_once_one_is_refused(target, monkeypatch):
-    claim = work_bucket._claim
+    claim = bucket.claim
 
     def late(address, objects, run, stamp):
         # Another has looked before, and says first that it is at work.
-        monkeypatch.setattr(work_bucket, "_claim", claim)
-        claim(address, objects, work_bucket._Run("other", f"other than {run.run}"), stamp)
+        monkeypatch.setattr(bucket, "claim", claim)
+        claim(address, objects, bucket_state.Run("other", f"other than {run.run}"), stamp)
         return claim(address, objects, run, stamp)
 
     for _ in range(2):
         # When there was nothing, and when there was work.
-        monkeypatch.setattr(work_bucket, "_claim", late)
+        monkeypatch.setattr(bucket, "claim", late)
         with pytest.raises(StoreError, match="by another run, which has begun since; expected"):
             run(target, ["a"])
     assert "a" not in contents(target)
@@ -294,15 +295,15 @@ def test_a_run_that_has_done_nothing_leaves_the_work_of_the_next_alone(target):
 def test_a_run_that_is_late_completes_nothing(target, monkeypatch, when):
     """Another has begun when all its jobs were done."""
 
-    expect_whole = work_bucket.BucketWork._expect_whole
+    expect_whole = bucket.BucketWork._expect_whole
 
     def begin(*_):
-        monkeypatch.setattr(work_bucket.BucketWork, "_expect_whole", expect_whole)
+        monkeypatch.setattr(bucket.BucketWork, "_expect_whole", expect_whole)
         stop(target, ["b"], plan=OTHER, afresh=True)
 
     options = {"after": begin}
     if when == "in the end":
-        monkeypatch.setattr(work_bucket.BucketWork, "_expect_whole", begin)
+        monkeypatch.setattr(bucket.BucketWork, "_expect_whole", begin)
         options = {}
     with pytest.raises(StoreError, match="by another run"):
         run(target, ["a"], **options)
@@ -403,7 +404,7 @@ def test_errors_that_stay_are_one_line(target, watched, fault, monkeypatch):
 
 
 def test_long_objects_are_sent_in_parts(target, monkeypatch):
-    monkeypatch.setattr(work_bucket, "_IN_MEMORY", 8)
+    monkeypatch.setattr(bucket_place, "_IN_MEMORY", 8)
     assert run(target, ["a"]) == ["a"]
     assert contents(target) == whole(["a"])
     # S3 makes a stamp of parts with their number.

@@ -13,21 +13,20 @@ import google_crc32c
 import pytest
 
 from folders import names_in
-from mtfast import work_folder
 from mtfast.atomic import locked
 from mtfast.errors import MtfastError, SourceError, StoreError
-from mtfast.work import FileSum, Made, Plan
-from mtfast.work_folder import (
-    FolderPlace,
+from mtfast.work import folder_state
+from mtfast.work.folder import working
+from mtfast.work.folder_place import FolderPlace, sum_of_file
+from mtfast.work.folder_state import (
     has_work,
     is_free,
     is_moving,
     refuse_taken,
     remove_remains,
-    sum_of_file,
     unfinished,
-    working,
 )
+from mtfast.work.records import FileSum, Made, Plan
 
 PLAN = Plan("make", {"n": 3, "kind": "plain"}, {"a.jpg": [10, 20], "b.jpg": [30, 40]})
 
@@ -256,7 +255,7 @@ def test_options_that_an_error_advised_begin_again(tmp_path):
 def test_what_was_killed_at_its_very_end(tmp_path, monkeypatch):
     """The target is whole: what is left beside it goes when the next run is refused."""
     with monkeypatch.context() as patch:
-        patch.setattr(work_folder.shutil, "rmtree", lambda *_, **__: None)
+        patch.setattr(folder_state.shutil, "rmtree", lambda *_, **__: None)
         run(tmp_path / "set", ["a"])
     assert len(unfinished(tmp_path / "set")) == 1
     with pytest.raises(MtfastError, match="is not empty"):
@@ -343,7 +342,7 @@ def test_a_kill_while_what_is_whole_is_moved(tmp_path, monkeypatch):
     """Into an empty folder, file by file: the next run finishes that, whatever it is to do."""
     target = tmp_path / "set"
     target.mkdir()
-    move = work_folder.move
+    move = folder_state.move
 
     def stop_at_b(source, to):
         if source.name == "b":
@@ -351,7 +350,7 @@ def test_a_kill_while_what_is_whole_is_moved(tmp_path, monkeypatch):
         move(source, to)
 
     with monkeypatch.context() as patch:
-        patch.setattr(work_folder, "move", stop_at_b)
+        patch.setattr(folder_state, "move", stop_at_b)
         with pytest.raises(KeyboardInterrupt):
             run(target, ["last", "b", "a"])
     assert (target / "a").exists()
@@ -387,9 +386,9 @@ def test_folders_of_others_are_left_alone(tmp_path):
 KILLED = """
 import os, signal, sys
 from functools import partial
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], os.path.dirname(sys.argv[1])]
 from pathlib import Path
-import test_work_folder as tests
+import test_folder as tests
 def job(content, name):
     if name == "c":
         os.kill(os.getpid(), signal.SIGKILL)
