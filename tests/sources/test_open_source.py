@@ -16,7 +16,7 @@ from mtfast.errors import SourceError
 from mtfast.sources import Source
 from mtfast.sources.files import Folder
 from mtfast.sources.image_folder import ImageFolder
-from mtfast.sources.source import chosen_splits
+from mtfast.sources.split_names import chosen_splits
 
 EMPTY = '{"images": [], "annotations": [], "categories": []}'
 

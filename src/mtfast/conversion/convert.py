@@ -48,7 +48,7 @@ from mtfast.progress import Progress, shows_progress, track
 from mtfast.rles.rasterizers import Rasterizer
 from mtfast.sources import Source, SourcePath, open_source
 from mtfast.sources.bad_records import Policy
-from mtfast.sources.source import chosen_splits
+from mtfast.sources.split_names import chosen_splits
 from mtfast.store import schema
 from mtfast.store.writing.arrays import StoreWriter
 from mtfast.store.writing.crop_index import write_rows

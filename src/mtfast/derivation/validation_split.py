@@ -21,7 +21,7 @@ from mtfast.paths import local_path, stem_of
 from mtfast.progress import Progress, shows_progress, track
 from mtfast.sources import Source
 from mtfast.sources.coco.records import Records
-from mtfast.sources.source import expect_one_of
+from mtfast.sources.split_names import expect_one_of
 from mtfast.sources.variants import is_n_shot
 
 __all__ = ["choose_runs", "derive_validation"]

@@ -26,7 +26,7 @@ from mtfast.paths import local_path
 from mtfast.progress import Progress, shows_progress, step, track
 from mtfast.sources import Source
 from mtfast.sources.coco.records import Records
-from mtfast.sources.source import chosen_splits, expect_one_of
+from mtfast.sources.split_names import chosen_splits, expect_one_of
 from mtfast.sources.variants import default_variant, has_classes, is_n_shot, without_classes
 
 __all__ = ["derive_variants"]

@@ -22,7 +22,7 @@ from mtfast.parallel import run_jobs
 from mtfast.progress import Progress, shows_progress, track
 from mtfast.rles import Rles
 from mtfast.sources import Source
-from mtfast.sources.source import chosen_splits
+from mtfast.sources.split_names import chosen_splits
 from mtfast.sources.variants import default_variant, is_n_shot, taken_from
 from mtfast.table import RunTable
 

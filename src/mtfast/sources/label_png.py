@@ -38,7 +38,8 @@ from mtfast.sources.coco.read import Reading
 from mtfast.sources.coco.records import Records, records_of
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import ImageFolder
-from mtfast.sources.source import Source, in_order
+from mtfast.sources.source import Source
+from mtfast.sources.split_names import in_order
 from mtfast.table import Category, RunTable
 
 __all__ = ["IMAGES", "MASKS", "LabelPng", "by_stem", "decode_labels", "find_label_png"]

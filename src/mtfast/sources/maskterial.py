@@ -31,7 +31,8 @@ from mtfast.paths import stem_of
 from mtfast.sources.coco.stream import BAD_INPUT
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import ImageFolder
-from mtfast.sources.source import SetNames, Source, in_order
+from mtfast.sources.source import SetNames, Source
+from mtfast.sources.split_names import in_order
 
 __all__ = ["ANNOTATION_FOLDERS", "MaskTerial", "find_maskterial", "no_annotation_file"]
 

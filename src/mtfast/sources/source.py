@@ -5,36 +5,29 @@ A layout is a subclass of :class:`Source` that says where its files are.
 
 from __future__ import annotations
 
-import gzip
-import os
-import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, ClassVar, Literal, NamedTuple, TypeVar
+from typing import BinaryIO, ClassVar, Literal, NamedTuple
 
 from mtfast.addresses import Address
-from mtfast.errors import SourceError, SourceNameError, no_such
-from mtfast.limits import MAX_JSON_BYTES, max_unpacked_bytes
+from mtfast.errors import SourceError
 from mtfast.rles.rasterizers import Rasterizer
+from mtfast.sources.annotation_file import open_annotations
 from mtfast.sources.bad_records import BadRecords, Ledger, LedgerPolicy, Policy
 from mtfast.sources.coco.read import Reading, read_coco
 from mtfast.sources.coco.records import Records, without_left_out
-from mtfast.sources.files import FileTree, expect_length
+from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import FilePlace, ImageFolder, find_first, read_first
+from mtfast.sources.image_places import leave_to_one, look_at, tell_matches
 from mtfast.sources.image_size import read_size
 from mtfast.sources.split import SourceSplit, describe
+from mtfast.sources.split_names import expect_one_of
 from mtfast.splits import SplitMapping
 from mtfast.table import RunTable
 
-__all__ = ["SetNames", "Source", "chosen_splits", "expect_one_of", "in_order"]
-
-T = TypeVar("T")
-
-_FIRST_SPLITS = ("train", "test")
-_BLOCK = 1 << 20
+__all__ = ["SetNames", "Source"]
 
 
 class SetNames(NamedTuple):
@@ -273,13 +266,7 @@ class Source(SplitMapping[SourceSplit], ABC):
             If there is no such split.
         """
         ledger = Ledger(split, self.bad)
-        found = self.find_places(split, names)
-        spelled = {n: place.name for n, place in found.items() if not _is_exact(place, n)}
-        words = [f"{name!r} is {path}" for name, path in spelled.items()]
-        ledger.say("file of another spelling", list(spelled), words)
-        pages = {n: place for n, place in found.items() if place.page is not None}
-        words = [f"page {place.page} of {place.path}" for place in pages.values()]
-        ledger.say("page of a TIFF stack", list(pages), words)
+        tell_matches(self.find_places(split, names), ledger)
         return ledger.found()
 
     def find_images(self, split: str, names: Sequence[str]) -> dict[str, str]:
@@ -329,20 +316,15 @@ class Source(SplitMapping[SourceSplit], ABC):
         folder = self._image_folder(split)
         if folder is not None and not folder.files.lists:
             folder.files.look_at(folder.places(name)[0].path for name in names)
-        taken: dict[tuple[str, int | None], dict[str, FilePlace]] = {}
+        found: dict[str, FilePlace] = {}
         for name in dict.fromkeys(names):
             # What is listed needs no look at the disk.
             here = folder is not None and name in listed
             place = folder.places(name)[0] if folder and here else self._find(split, name)
             if place is not None:
-                at = place.where(), place.page
-                taken.setdefault(at, {})[name] = place
-        found: dict[str, FilePlace] = {}
-        for claims in taken.values():
-            exact = {name: place for name, place in claims.items() if _is_exact(place, name)}
-            if len(only := exact or claims) == 1:
-                found |= only
-        return {name: found[name] for name in names if name in found}
+                found[name] = place
+        own = leave_to_one(found)
+        return {name: own[name] for name in names if name in own}
 
     def image_stamps(self, split: str, names: Sequence[str]) -> dict[str, list[int | str]]:
         """Return what changes when the files of images do, without reading them.
@@ -367,7 +349,7 @@ class Source(SplitMapping[SourceSplit], ABC):
             If a file cannot be looked at.
         """
         places = self.find_places(split, names).values()
-        _look_at(places)
+        look_at(places)
         return {place.where(): place.files.stamp(place.path) for place in places}
 
     def has_images(self, split: str, names: Iterable[str]) -> bool:
@@ -430,7 +412,7 @@ class Source(SplitMapping[SourceSplit], ABC):
             If there is no such split, or a page of a stack cannot be read.
         """
         places = self.find_places(split, names).values()
-        _look_at(places)
+        look_at(places)
         return max(
             int(place.files.stamp(place.path)[0]) if place.page is None else len(place.read())
             for place in places
@@ -781,109 +763,4 @@ class Source(SplitMapping[SourceSplit], ABC):
 
     def _open(self, file: str) -> BinaryIO:
         """Open a file that was there when the dataset was opened."""
-        try:
-            stream = self.files.whole(file)
-        except FileNotFoundError as error:
-            raise SourceError(
-                f"{file} is missing in {self.files.name}; expected it where it was when the "
-                f"dataset was opened; put it back or open the dataset again"
-            ) from error
-        try:
-            expect_length(stream, file, MAX_JSON_BYTES)
-            return _unpacked(stream, file) if file.lower().endswith(".gz") else stream
-        except SourceError:
-            stream.close()
-            raise
-
-
-def in_order(found: dict[str, T]) -> dict[str, T]:
-    """Return what was found of each split, "train" and "test" before others.
-
-    Parameters
-    ----------
-    found : dict
-
-    Returns
-    -------
-    dict
-    """
-    first = [split for split in _FIRST_SPLITS if split in found]
-    return {split: found[split] for split in (*first, *sorted(found.keys() - set(first)))}
-
-
-def _look_at(places: Iterable[FilePlace]) -> None:
-    """Let the trees of files that are asked for one after another look at all of them at once."""
-    paths: dict[FileTree, list[str]] = {}
-    for place in places:
-        paths.setdefault(place.files, []).append(place.path)
-    for files, some in paths.items():
-        files.look_at(some)
-
-
-def _unpacked(stream: BinaryIO, file: str) -> BinaryIO:
-    text = BytesIO()
-    most = max_unpacked_bytes(stream.seek(0, os.SEEK_END))
-    stream.seek(0)
-    try:
-        with stream, gzip.open(stream) as unpacked:
-            while block := unpacked.read(_BLOCK):
-                text.write(block)
-                if text.tell() > most:
-                    raise SourceError(
-                        f"{file} has more than {most:,} bytes unpacked, which annotations do not "
-                        f"have; expected a packed COCO file; unpack it yourself if it is one"
-                    )
-    except (OSError, EOFError, zlib.error) as error:
-        raise SourceError(
-            f"{file} cannot be unpacked ({error}); expected a whole gzip file; copy it again"
-        ) from error
-    text.seek(0)
-    return text
-
-
-def _is_exact(place: FilePlace, name: str) -> bool:
-    """Whether a file is called as it is listed."""
-    return f"/{place.name}".endswith(f"/{name}")
-
-
-def chosen_splits(source: Source, wanted: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the splits to work on.
-
-    Parameters
-    ----------
-    source : Source
-    wanted : sequence of str or None
-        None or nothing stands for all.
-
-    Returns
-    -------
-    tuple of str
-        Each once, in the order in which they are wanted.
-
-    Raises
-    ------
-    SourceError
-        If one of them is not there.
-    """
-    for split in wanted or ():
-        expect_one_of(split, source.splits, "split", source.name)
-    return tuple(dict.fromkeys(wanted)) if wanted else source.splits
-
-
-def expect_one_of(given: str, known: Collection[str], what: str, where: str) -> None:
-    """Check that a name is one of those that are there.
-
-    Parameters
-    ----------
-    given : str
-    known : collection of str
-    what, where : str
-        What has such names and where they were looked for, for the message.
-
-    Raises
-    ------
-    SourceError
-        Also a KeyError: if it is not among them; the message lists those that are, and the nearest.
-    """
-    if given not in known:
-        raise SourceNameError(no_such(what, given, known, where))
+        return open_annotations(self.files, file)

@@ -20,7 +20,7 @@ from mtfast.painting.overlap import Overlap
 from mtfast.pictures.sheet import picture_path
 from mtfast.progress import Progress, shows_progress
 from mtfast.sources import Source
-from mtfast.sources.source import chosen_splits, expect_one_of
+from mtfast.sources.split_names import chosen_splits, expect_one_of
 from mtfast.sources.stated import area_differs, bbox_differs, describe_area, describe_bbox
 from mtfast.sources.variants import default_variant, has_classes, is_n_shot
 from mtfast.verification.compare import ClassPixels, MaskFinding, Tally, class_pixels, compare_masks

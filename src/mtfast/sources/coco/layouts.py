@@ -25,7 +25,7 @@ from mtfast.sources.coco.peek import COCO, peek
 from mtfast.sources.coco.source import CocoFiles, coco_split
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import ImageFolder
-from mtfast.sources.source import in_order
+from mtfast.sources.split_names import in_order
 
 __all__ = ["find_coco"]
 

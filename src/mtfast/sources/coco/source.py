@@ -15,7 +15,8 @@ from mtfast.sources.bad_records import NAME_FOLDER
 from mtfast.sources.coco.names import split_named, stem_of_json
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import FilePlace, ImageFolder
-from mtfast.sources.source import Source, in_order
+from mtfast.sources.source import Source
+from mtfast.sources.split_names import in_order
 
 __all__ = ["CocoFiles", "CocoSplit", "coco_split", "open_coco", "open_coco_files"]
 

@@ -59,7 +59,7 @@ from mtfast.sources.drawn.table import (
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import ImageFolder
 from mtfast.sources.image_size import read_size
-from mtfast.sources.source import in_order
+from mtfast.sources.split_names import in_order
 
 __all__ = ["FORMAT", "LabelStudio", "find_label_studio", "open_label_studio"]
 

@@ -64,7 +64,7 @@ from mtfast.sources.files import FileTree
 from mtfast.sources.foreign import BESIDE_IMAGES
 from mtfast.sources.image_folder import FilePlace, ImageFolder
 from mtfast.sources.image_size import read_size
-from mtfast.sources.source import in_order
+from mtfast.sources.split_names import in_order
 
 __all__ = ["CROWD", "FORMAT", "Labelme", "find_labelme", "open_labelme"]
 

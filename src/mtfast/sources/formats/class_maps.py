@@ -41,7 +41,7 @@ from mtfast.sources.formats.panoptic import decode_ids
 from mtfast.sources.image_folder import ImageFolder
 from mtfast.sources.label_png import MASKS as INSTANCE_MASKS
 from mtfast.sources.label_png import by_stem, decode_labels
-from mtfast.sources.source import in_order
+from mtfast.sources.split_names import in_order
 
 __all__ = ["ClassMaps", "find_class_maps", "find_listed_maps"]
 

@@ -35,7 +35,7 @@ from mtfast.sources.coco.source import CocoFiles, CocoSplit, coco_split
 from mtfast.sources.coco.stream import BAD_INPUT
 from mtfast.sources.files import FileTree
 from mtfast.sources.formats.as_coco import AsCoco, CocoText, each_in_order
-from mtfast.sources.source import in_order
+from mtfast.sources.split_names import in_order
 
 __all__ = ["Panoptic", "decode_ids", "find_panoptic", "open_panoptic"]
 

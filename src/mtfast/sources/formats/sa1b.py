@@ -30,7 +30,7 @@ from mtfast.sources.coco.stream import BAD_INPUT
 from mtfast.sources.files import FileTree
 from mtfast.sources.formats.as_coco import AsCoco, CocoText, each_in_order
 from mtfast.sources.image_folder import ImageFolder
-from mtfast.sources.source import in_order
+from mtfast.sources.split_names import in_order
 from mtfast.table import Category
 
 __all__ = ["Sa1b", "find_sa1b", "find_sa1b_folders", "open_sa1b"]

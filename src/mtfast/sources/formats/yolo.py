@@ -44,7 +44,7 @@ from mtfast.sources.formats.yolo_yaml import (
     read_yaml,
 )
 from mtfast.sources.image_folder import ImageFolder
-from mtfast.sources.source import in_order
+from mtfast.sources.split_names import in_order
 from mtfast.table import Category
 
 __all__ = ["Yolo", "find_yolo", "open_yolo"]

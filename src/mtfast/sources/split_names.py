@@ -1,0 +1,75 @@
+"""Names of the splits of a dataset: in which order, and which of them are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from mtfast.errors import SourceNameError, no_such
+
+if TYPE_CHECKING:
+    from mtfast.sources.source import Source
+
+__all__ = ["chosen_splits", "expect_one_of", "in_order"]
+
+T = TypeVar("T")
+
+_FIRST_SPLITS = ("train", "test")
+
+
+def in_order(found: dict[str, T]) -> dict[str, T]:
+    """Return what was found of each split, "train" and "test" before others.
+
+    Parameters
+    ----------
+    found : dict
+
+    Returns
+    -------
+    dict
+    """
+    first = [split for split in _FIRST_SPLITS if split in found]
+    return {split: found[split] for split in (*first, *sorted(found.keys() - set(first)))}
+
+
+def chosen_splits(source: Source, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the splits to work on.
+
+    Parameters
+    ----------
+    source : Source
+    wanted : sequence of str or None
+        None or nothing stands for all.
+
+    Returns
+    -------
+    tuple of str
+        Each once, in the order in which they are wanted.
+
+    Raises
+    ------
+    SourceError
+        If one of them is not there.
+    """
+    for split in wanted or ():
+        expect_one_of(split, source.splits, "split", source.name)
+    return tuple(dict.fromkeys(wanted)) if wanted else source.splits
+
+
+def expect_one_of(given: str, known: Collection[str], what: str, where: str) -> None:
+    """Check that a name is one of those that are there.
+
+    Parameters
+    ----------
+    given : str
+    known : collection of str
+    what, where : str
+        What has such names and where they were looked for, for the message.
+
+    Raises
+    ------
+    SourceError
+        Also a KeyError: if it is not among them; the message lists those that are, and the nearest.
+    """
+    if given not in known:
+        raise SourceNameError(no_such(what, given, known, where))
