@@ -471,9 +471,9 @@ def test_nothing_left_is_an_error(tmp_path):
 
 
 def test_what_is_wrong_in_many_blocks_is_found_once(tmp_path, monkeypatch):
-    from mtfast.sources.coco import mend
+    from mtfast.sources.coco.mending import annotations
 
-    monkeypatch.setattr(mend, "_BLOCK", 3)
+    monkeypatch.setattr(annotations, "_BLOCK", 3)
 
     def spoil(whole: Content) -> None:
         whole["annotations"] = [whole["annotations"][0] | {"id": k} for k in range(1, 30)]

@@ -11,7 +11,8 @@ import pytest
 
 from mtfast.errors import MtfastError
 from mtfast.sources.bad_records import Ledger
-from mtfast.sources.coco import mend, read, sift
+from mtfast.sources.coco import read, sift
+from mtfast.sources.coco.mending import annotations
 from mtfast.sources.coco.read import read_coco
 
 HEIGHT, WIDTH = 6, 10
@@ -25,7 +26,7 @@ Content = dict[str, Any]
 def short_pieces(monkeypatch):
     """Cut files into pieces of few records, which are not those of the blocks of mending."""
     monkeypatch.setattr(sift, "CHUNK", 5)
-    monkeypatch.setattr(mend, "_BLOCK", 7)
+    monkeypatch.setattr(annotations, "_BLOCK", 7)
 
 
 def content(n: int = 40) -> Content:
@@ -180,13 +181,13 @@ def test_what_is_mended_as_a_whole(change, monkeypatch):
 
 def test_only_what_is_not_sound_is_mended(monkeypatch):
     mended = []
-    one = mend.Annotations._one
+    one = annotations.Annotations._one
 
     def note(self, record, number):
         mended.append(number)
         return one(self, record, number)
 
-    monkeypatch.setattr(mend.Annotations, "_one", note)
+    monkeypatch.setattr(annotations.Annotations, "_one", note)
     whole = content()
     whole["annotations"][17]["segmentation"] = TRIANGLE
     assert is_sifted(json.dumps(whole).encode())

@@ -7,8 +7,8 @@ import re
 import zlib
 from typing import Any
 
+from mtfast.sources.coco.any_json import load_json
 from mtfast.sources.coco.foreign import PANOPTIC, RESULTS, SA1B, format_name
-from mtfast.sources.coco.mend import load_json
 from mtfast.sources.coco.names import ROBOFLOW, is_json
 from mtfast.sources.coco.stream import BOM
 from mtfast.sources.files import FileTree

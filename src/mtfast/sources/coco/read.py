@@ -11,8 +11,10 @@ from mtfast.errors import MtfastError, SourceError
 from mtfast.rles.rasterizers import Rasterizer
 from mtfast.sources.bad_records import READ_AS_BOX, BadRecords, Ledger, LedgerPolicy, refusal
 from mtfast.sources.categories import settle_categories
+from mtfast.sources.coco.any_json import load_json
 from mtfast.sources.coco.foreign import name_foreign
-from mtfast.sources.coco.mend import SizeOf, load_json, mend
+from mtfast.sources.coco.mending.listed import SizeOf
+from mtfast.sources.coco.mending.mend import mend
 from mtfast.sources.coco.parse import NotTextError, parse_coco, read_sound
 from mtfast.sources.coco.sift import sift
 from mtfast.sources.coco.stream import UnreadableError

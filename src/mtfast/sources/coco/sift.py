@@ -7,7 +7,7 @@
 
 An annotation is sound if mending it would change nothing and say nothing. That holds for itself, so
 it is asked of each alone; only ids that are there twice concern several. What is set aside goes
-through :mod:`mtfast.sources.coco.mend` in file order, and so makes the same findings as if all did.
+through :mod:`mtfast.sources.coco.mending` in file order, and so makes the findings that all would.
 
 Measured on 400,000 annotations in 176 MB, one of them bad: 1.8 to 2.7 s, by where it is;
 mending all takes 22.7 s, and a file that is all sound 1.4 s.
@@ -28,14 +28,9 @@ from mtfast.errors import MtfastError
 from mtfast.rles.rasterizers import Rasterizer
 from mtfast.sources.bad_records import Ledger
 from mtfast.sources.coco.foreign import name_foreign
-from mtfast.sources.coco.mend import (
-    Annotations,
-    Categories,
-    Images,
-    Record,
-    SizeOf,
-    numbers_of,
-)
+from mtfast.sources.coco.mending.annotations import Annotations
+from mtfast.sources.coco.mending.ids import numbers_of
+from mtfast.sources.coco.mending.listed import Categories, Images, Record, SizeOf
 from mtfast.sources.coco.parse import (
     ANNOTATIONS,
     CATEGORIES,

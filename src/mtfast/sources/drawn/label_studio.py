@@ -37,7 +37,7 @@ from mtfast.errors import SourceError
 from mtfast.image_files import shown_size
 from mtfast.limits import check_pixels
 from mtfast.sources.bad_records import TOO_MANY_PIXELS, Ledger
-from mtfast.sources.coco.mend import load_json
+from mtfast.sources.coco.any_json import load_json
 from mtfast.sources.coco.names import is_json, split_named
 from mtfast.sources.coco.peek import peek
 from mtfast.sources.coco.stream import BAD_INPUT, BOM

@@ -46,7 +46,7 @@ from mtfast.sources.bad_records import (
     BadRecords,
     Ledger,
 )
-from mtfast.sources.coco.mend import load_json
+from mtfast.sources.coco.any_json import load_json
 from mtfast.sources.coco.names import split_named
 from mtfast.sources.coco.parse import Id
 from mtfast.sources.coco.peek import peek
