@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtfast.errors import MtfastError
-from mtfast.loaders.sampler import EpochOrder, Sampler, random_words
+from mtfast.loaders.epoch_order import EpochOrder
+from mtfast.loaders.random_numbers import random_words
+from mtfast.loaders.sampler import Sampler
 
 images = st.lists(st.integers(0, 60), max_size=40, unique=True)
 

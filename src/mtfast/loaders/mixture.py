@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError, shown
 from mtfast.loaders.classes import ClassTable
+from mtfast.loaders.epoch_order import EpochOrder, Int64, checked_weights
 from mtfast.loaders.reader import Reader, TrainingSample, checked_position
-from mtfast.loaders.sampler import EpochOrder, Int64, SampleKey, checked_weights
+from mtfast.loaders.sampler import SampleKey
 
 __all__ = ["Mixture"]
 

@@ -18,7 +18,8 @@ from mtfast.arguments import ImagesOption, as_integer, check_flag, check_size, w
 from mtfast.caching import cached_property
 from mtfast.errors import MtfastError, StoreError, no_such, one_of, shown
 from mtfast.loaders.classes import AGNOSTIC, ClassTable, number_classes
-from mtfast.loaders.sampler import EpochOrder, Int64, SampleKey
+from mtfast.loaders.epoch_order import EpochOrder, Int64
+from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.views import Augment, View, allowed_turns, check_fits, choose_view
 from mtfast.painting.crop import crop_table, pad_table
 from mtfast.painting.instance_targets import InstanceTargets, instance_targets, measure_masks

@@ -10,7 +10,7 @@ from threading import RLock
 import numpy as np
 import torch
 
-from mtfast.loaders.sampler import random_words
+from mtfast.loaders.random_numbers import random_words
 
 __all__ = ["seeded"]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mtfast.arguments import check_factors, check_flag, check_share
 from mtfast.errors import MtfastError
-from mtfast.loaders.sampler import uniform
+from mtfast.loaders.random_numbers import uniform
 from mtfast.painting.frame import check_out
 from mtfast.table import RunTable
 

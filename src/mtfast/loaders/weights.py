@@ -1,7 +1,7 @@
 """How often images come, for sets in which some classes are rare.
 
 What matters in these sets is rare: few flakes have few layers. Weights say how often an image
-comes, relative to the others; :class:`mtfast.loaders.sampler.EpochOrder` draws by them.
+comes, relative to the others; :class:`mtfast.loaders.epoch_order.EpochOrder` draws by them.
 """
 
 from __future__ import annotations
