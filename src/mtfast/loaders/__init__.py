@@ -4,10 +4,10 @@
     (order,     (before    (pixels    (tensors, worker
     progress)   pixels)    of one)    processes)
 
-``epoch_order`` orders the samples of an epoch, and ``sampler`` counts those that were handed out; ``views`` chooses
-the window of an image and how it is mirrored and turned; ``reader`` reads that view of the image
-and of its masks; ``batches`` says how samples travel between processes and ``forms`` what a model
-is given. ``torch`` is the door: its Dataset and Loader.
+``epoch_order`` orders the samples of an epoch, and ``sampler`` counts those that were handed out;
+``views`` chooses the window of an image and how it is mirrored and turned; ``reader`` reads that
+view of the image and of its masks; ``batches`` says how samples travel between processes and
+``forms`` what a model is given. ``torch`` is the door: its Dataset and Loader.
 
 Only ``torch``, ``batches``, ``forms`` and ``gpu`` import PyTorch.
 """

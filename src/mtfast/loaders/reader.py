@@ -2,51 +2,47 @@
 
 from __future__ import annotations
 
-import logging
 import operator
-import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtfast.addresses import Address, locate
+from mtfast.addresses import Address
 from mtfast.arguments import ImagesOption, as_integer, check_flag, check_size, wants_images
 from mtfast.caching import cached_property
-from mtfast.errors import MtfastError, StoreError, no_such, one_of, shown
+from mtfast.errors import MtfastError, StoreError, no_such, one_of
 from mtfast.loaders.classes import AGNOSTIC, ClassTable, number_classes
+from mtfast.loaders.cutting import (
+    Inside,
+    cut_instances,
+    inside_of,
+    pad_pixels,
+    paint_labels,
+    sample_pixels,
+    transform_instances,
+)
 from mtfast.loaders.epoch_order import EpochOrder, Int64
+from mtfast.loaders.reader_arguments import (
+    CROWDS,
+    TARGETS,
+    Crowds,
+    StoreLike,
+    checked_augment,
+    checked_intensity,
+    checked_targets,
+    place_of,
+)
+from mtfast.loaders.reader_log import log_choices
 from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.views import Augment, View, allowed_turns, check_fits, choose_view
-from mtfast.painting.crop import crop_table, pad_table
-from mtfast.painting.instance_targets import InstanceTargets, instance_targets, measure_masks
-from mtfast.painting.paint import semantic
+from mtfast.painting.instance_targets import InstanceTargets, instance_targets
 from mtfast.store.reading.store import Split, Store, open_store
 from mtfast.table import RunTable
 
-__all__ = [
-    "CROWDS",
-    "TARGETS",
-    "Crowds",
-    "Reader",
-    "StoreLike",
-    "TrainingSample",
-    "boxes_of",
-    "checked_position",
-]
-
-logger = logging.getLogger(__name__)
-
-StoreLike = str | os.PathLike[str] | Store
-
-TARGETS = ("semantic", "instances")
-
-Crowds = Literal["drop", "ignore", "keep"]
-CROWDS: tuple[Crowds, ...] = ("drop", "ignore", "keep")
-"""What becomes of annotations that are marked as crowds, see :class:`Reader`."""
+__all__ = ["Reader", "TrainingSample", "checked_position"]
 
 
 @dataclass(frozen=True)
@@ -78,19 +74,6 @@ class TrainingSample:
     member: int | None = None
 
 
-class _Inside(NamedTuple):
-    """The part of a window that is inside the image: first row and column in it, and its size."""
-
-    y: int
-    x: int
-    h: int
-    w: int
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        return slice(self.y, self.y + self.h), slice(self.x, self.x + self.w)
-
-
 class Reader:
     """Reads the samples of one split of a store. Pickles as what it was made with.
 
@@ -99,35 +82,10 @@ class Reader:
     store : path-like or Store
         A folder, an address such as ``s3://bucket/set.zarr``, or an opened store.
     split : str
-    variant : str, optional
-        Any annotation file of the split, n-shot subsets too; by default the one that the store's
-        semantic masks were painted from. The images that it lists are the set.
-    crop : int or (height, width), optional
-        Size of the samples in pixels, one integer for squares; whole images without it.
-    augment : Augment, optional
-        How views vary; without it they are the middle of the images.
-    targets : collection of str
-        Any of "semantic" and "instances".
-    images : bool, "keep" or "none"
-        Whether images are read, not only masks.
-    class_agnostic : bool
-        Number all classes 1.
-    classes : sequence of str or int, optional
-        Names or category ids of the classes, in the order of their numbers; instances of others
-        are left out. By default all that any split of the store lists, in the order of their ids.
-    crowds : {"drop", "ignore", "keep"}
-        What becomes of annotations with ``iscrowd`` 1, regions in which objects were not told
-        apart. "drop" leaves them out, as detectron2, mmdetection and Mask2Former do. "ignore" gives
-        their pixels in the semantic mask the ignore value, where no other instance is: 255, or
-        65535 in a mask of uint16. "keep" takes them as ordinary instances.
-    intensity : (low, high), optional
-        Images of 16 bits become 8 bits: values up to ``low`` are 0 and those from ``high`` on 255.
-        Without it they stay uint16. Images of 8 bits are left alone.
-    seed : int
-        Order and views of every epoch follow from it; not negative.
-    cache_bytes : int
-        A set whose decoded images fit into this many bytes is decoded only once, in each process
-        that reads from it; of a set that does not fit nothing is kept.
+    variant, crop, augment, targets, images, class_agnostic, classes, crowds, intensity
+        As for :class:`mtfast.loaders.torch.Dataset`.
+    seed, cache_bytes : int
+        As there.
 
     Attributes
     ----------
@@ -171,17 +129,17 @@ class Reader:
         cache_bytes: int = 0,
     ) -> None:
         self._given = store if isinstance(store, Store) else None
-        self.store = _place_of(store)
+        self.store = place_of(store)
         self.split_name = split
         self.crop = None if crop is None else check_size(crop, "crop")
-        self.augment = _checked_augment(augment)
-        self.targets = _checked_targets(targets)
+        self.augment = checked_augment(augment)
+        self.targets = checked_targets(targets)
         self.images = wants_images(images)
         check_flag("class_agnostic", class_agnostic)
         self.class_agnostic = bool(class_agnostic)
         one_of("crowds", crowds, CROWDS)
         self.crowds = crowds
-        self.intensity = _checked_intensity(intensity)
+        self.intensity = checked_intensity(intensity)
         self.seed = as_integer("seed", seed, 0)
         self.cache_bytes = as_integer("cache_bytes", cache_bytes, 0)
         # Opened now, so that errors are raised where the reader is made.
@@ -200,7 +158,7 @@ class Reader:
         if self.crop:
             self._check_crop(self.crop)
         self.classes = self._class_table(classes)
-        self._log_choices()
+        log_choices(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k not in ("_opened", "split", "_cache")}
@@ -236,15 +194,15 @@ class Reader:
     def _check_crop(self, crop: tuple[int, int]) -> None:
         """Refuse a crop that is larger than every image, however it is turned."""
         turned = bool(self.augment and self.augment.turn)
-        sizes = np.unique(self._sizes, axis=0)
+        sizes = np.unique(self.sizes, axis=0)
         fits = [
             bool(allowed_turns(crop, (h, w))) if turned else h >= crop[0] and w >= crop[1]
             for h, w in sizes.tolist()
         ]
         if not any(fits):
             if len(sizes) == 1:
-                check_fits(crop, self._frame, turned)
-            height, width = self._frame
+                check_fits(crop, self.frame, turned)
+            height, width = self.frame
             raise MtfastError(
                 f"a crop of {crop[0]} x {crop[1]} from images of up to {height} rows and {width} "
                 f"columns, into none of which it fits; expected one that fits into some, as only "
@@ -252,30 +210,30 @@ class Reader:
             )
 
     @property
-    def _sizes(self) -> Int64:
+    def sizes(self) -> Int64:
         """Height and width of each image of the set, (n, 2) int64."""
         return np.stack([self.split.heights, self.split.widths], axis=1)[self.indices]
 
     @property
     def has_one_size(self) -> bool:
         """Whether samples have one size, as those of a batch need."""
-        return self.crop is not None or len(np.unique(self._sizes, axis=0)) == 1
+        return self.crop is not None or len(np.unique(self.sizes, axis=0)) == 1
 
     @property
-    def _frame(self) -> tuple[int, int]:
+    def frame(self) -> tuple[int, int]:
         """Rows of the image that has most of them, and columns."""
-        height, width = self._sizes.max(axis=0).tolist()
+        height, width = self.sizes.max(axis=0).tolist()
         return height, width
 
     @property
-    def _decoded_bytes(self) -> int:
+    def decoded_bytes(self) -> int:
         """What the images of the set take when they are decoded."""
-        return int(3 * self._sizes.prod(axis=1).sum())
+        return int(3 * self.sizes.prod(axis=1).sum())
 
     @property
     def is_cached(self) -> bool:
         """Whether images are kept once they are decoded."""
-        return self.images and self._decoded_bytes <= self.cache_bytes
+        return self.images and self.decoded_bytes <= self.cache_bytes
 
     def _class_table(self, classes: Sequence[str | int] | None) -> ClassTable:
         if self.class_agnostic and classes is None:
@@ -352,7 +310,7 @@ class Reader:
     @property
     def sample_size(self) -> tuple[int, int]:
         """Height and width of the samples."""
-        return self.crop or self._frame
+        return self.crop or self.frame
 
     def position(self, position: Any) -> int:
         """Return a position in the set as a number from 0 on.
@@ -429,18 +387,16 @@ class Reader:
             If the store is damaged.
         """
         index, table, view = self.view_of(key)
-        cut, inside = self._cut(table, view)
-        instances = self.without_ignored(cut)
-        return TrainingSample(
-            index,
-            str(self.split.names[index]),
-            view,
-            view.apply_to_image(self._pixels(index, view, inside)) if self.images else None,
-            view.apply_to_labels(self._semantic(cut, inside))
-            if "semantic" in self.targets
-            else None,
-            _apply(view, instance_targets(instances)) if "instances" in self.targets else None,
-        )
+        cut, inside = cut_instances(table, view)
+        image = labels = instances = None
+        if self.images:
+            image = view.apply_to_image(self._pixels(index, view, inside))
+        if "semantic" in self.targets:
+            painted = paint_labels(cut, inside, self.semantic_dtype, self.ignore_value)
+            labels = view.apply_to_labels(painted)
+        if "instances" in self.targets:
+            instances = transform_instances(view, instance_targets(self.without_ignored(cut)))
+        return TrainingSample(index, str(self.split.names[index]), view, image, labels, instances)
 
     def pixels(self, key: SampleKey | int) -> NDArray[Any]:
         """Read the image of a sample alone.
@@ -461,24 +417,7 @@ class Reader:
             As :meth:`read`.
         """
         index, table, view = self.view_of(key)
-        return view.apply_to_image(self._pixels(index, view, _inside(view, table)))
-
-    def _cut(self, table: RunTable, view: View) -> tuple[RunTable, _Inside]:
-        """Cut the instances to a window, and pad them where it goes beyond the image."""
-        y, x, h, w = view[:4]
-        inside = _inside(view, table)
-        cut = crop_table(table, (inside.y + y, inside.x + x, inside.h, inside.w))
-        return pad_table(cut, h, w, inside.y, inside.x), inside
-
-    def _semantic(self, table: RunTable, inside: _Inside) -> NDArray[Any]:
-        frame = np.empty((1, *table.common_size()), self.semantic_dtype)
-        semantic(table, out=frame)
-        pixels: NDArray[Any] = frame[0]
-        if inside[2:] == pixels.shape:
-            return pixels
-        padded = np.full_like(pixels, self.ignore_value)
-        padded[inside.slices] = pixels[inside.slices]
-        return padded
+        return view.apply_to_image(self._pixels(index, view, inside_of(view, table)))
 
     def fetch_ahead(self, position: int) -> None:
         """Ask the system for the bytes of an image that will be read soon; returns at once.
@@ -498,7 +437,7 @@ class Reader:
             for index in self.indices.tolist():
                 self._whole(index)
 
-    def _pixels(self, index: int, view: View, inside: _Inside) -> NDArray[Any]:
+    def _pixels(self, index: int, view: View, inside: Inside) -> NDArray[Any]:
         y, x, h, w = view[:4]
         top, left = max(y, 0), max(x, 0)
         if self.is_cached:
@@ -508,25 +447,7 @@ class Reader:
             pixels = self.split.image(index)
         else:
             pixels = self.split.crop_image(index, top, left, inside.h, inside.w)
-        pixels = self._as_sample(pixels)
-        if inside[2:] == (h, w):
-            return pixels
-        padded = np.zeros((h, w, pixels.shape[2]), pixels.dtype)
-        padded[inside.slices] = pixels
-        return padded
-
-    def _as_sample(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """Give pixels of 16 bits a channel axis and, if that was asked for, 8 bits."""
-        if pixels.dtype == np.uint8:
-            return pixels
-        if pixels.ndim == 2:
-            pixels = pixels[:, :, np.newaxis]
-        if self.intensity is None:
-            return pixels
-        low, high = self.intensity
-        scaled = (pixels.astype(np.float32) - low) * (255 / (high - low))
-        narrow = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-        return np.repeat(narrow, 3, axis=2) if narrow.shape[2] == 1 else narrow
+        return pad_pixels(sample_pixels(pixels, self.intensity), inside, h, w)
 
     def _whole(self, index: int) -> NDArray[Any]:
         image = self._cache.get(index)
@@ -584,72 +505,6 @@ class Reader:
             return table
         return table[table.iscrowd == 0]
 
-    def _log_choices(self) -> None:
-        where = f"split {self.split_name} of {self.store}"
-        logger.info("%s: variant %s, %s images", where, self.variant, f"{len(self):,}")
-        logger.info("%s: %s", where, self._decoding())
-        n_crowds = int(np.count_nonzero(self.split.crowds(self.variant)))
-        if n_crowds and self.crowds != "keep":
-            logger.warning(
-                "%s: %s of %s annotations are crowds and are %s; crowds='keep' takes them as "
-                "ordinary instances",
-                where,
-                f"{n_crowds:,}",
-                f"{len(self.split.labels(self.variant)[0]):,}",
-                "left out" if self.crowds == "drop" else "ignored",
-            )
-        if self.images and self.cache_bytes and not self.is_cached:
-            logger.warning(
-                "%s: nothing is cached; cache_bytes is %s, the decoded images take %s",
-                where,
-                f"{self.cache_bytes:,}",
-                f"{self._decoded_bytes:,}",
-            )
-        crop = self.crop or self._frame
-        small = self._sizes < crop
-        if self.crop and np.any(small):
-            logger.warning(
-                "%s: %s of %s images are smaller than the crop and are padded; padding has the "
-                "value %d in semantic masks",
-                where,
-                f"{np.count_nonzero(small.any(axis=1)):,}",
-                f"{len(self):,}",
-                self.ignore_value,
-            )
-        if self.augment and self.augment.turn and len(allowed_turns(crop, self._frame)) < 4:
-            logger.info("%s: two of four turns, as the window fits one way only", where)
-
-    def _decoding(self) -> str:
-        """How images are decoded, and why, for the log."""
-        if not self.images:
-            return "masks only, no image is decoded"
-        if self.is_cached:
-            return f"each image is decoded once and kept, {self._decoded_bytes:,} bytes in all"
-        scaled = self.augment is not None and self.augment.scale != (1, 1)
-        if self.crop in (None, self._frame) and not scaled:
-            return "whole images are decoded, as samples are whole images"
-        if self.split.has_crop_index:
-            return "windows are decoded with the crop index"
-        return (
-            "whole images are decoded for each window, as the store has no crop index; "
-            "'mtfast index' adds one"
-        )
-
-
-def _inside(view: View, table: RunTable) -> _Inside:
-    """Return the part of a view that is inside the image of a table."""
-    y, x, h, w = view[:4]
-    height, width = table.common_size()
-    top, left = max(y, 0), max(x, 0)
-    return _Inside(top - y, left - x, min(y + h, height) - top, min(x + w, width) - left)
-
-
-def _place_of(store: StoreLike) -> Path | Address:
-    if isinstance(store, Store):
-        return store.path
-    place = locate(store)
-    return place if isinstance(place, Address) else place.absolute()
-
 
 def checked_position(position: Any, n: int) -> int:
     """Return a position in a set as a number from 0 on.
@@ -681,88 +536,7 @@ def checked_position(position: Any, n: int) -> int:
     return number % n
 
 
-def _checked_augment(augment: Any) -> Augment | None:
-    if augment is not None and not isinstance(augment, Augment):
-        raise MtfastError(
-            f"augment is {shown(augment)}; expected an mtfast.loaders.Augment; make one"
-        )
-    return augment
-
-
-def _checked_intensity(intensity: Any) -> tuple[float, float] | None:
-    if intensity is None:
-        return None
-    try:
-        low, high = map(float, intensity)
-    except (TypeError, ValueError):
-        low = high = 0.0
-    if not low < high < float("inf"):
-        raise MtfastError(
-            f"intensity is {shown(intensity)}; expected (low, high), two numbers of which the "
-            f"second is larger; correct it"
-        )
-    return low, high
-
-
-def _checked_targets(targets: Any) -> tuple[str, ...]:
-    """Return the targets in the order of TARGETS."""
-    several = isinstance(targets, Collection) and not isinstance(targets, str)
-    if not several or any(target not in TARGETS for target in targets):
-        raise MtfastError(f"targets {shown(targets)}; expected some of {TARGETS}; give a list")
-    return tuple(t for t in TARGETS if t in targets)
-
-
 def _with_category_ids(table: RunTable, category_ids: Int64) -> RunTable:
     category_ids.flags.writeable = False
     kept: dict[str, Any] = {name: getattr(table, name) for name in table.__dataclass_fields__}
     return RunTable.unchecked(**kept | {"category_ids": category_ids})
-
-
-def _apply(view: View, targets: InstanceTargets) -> InstanceTargets:
-    """Transform the instances of a window; those of which resizing leaves nothing are dropped."""
-    masks = view.apply_to_labels(targets.masks)
-    if not view.resized:
-        return targets._replace(masks=masks, boxes=view.apply_to_boxes(targets.boxes))
-    areas, boxes = measure_masks(masks)
-    labels, ids = targets.labels, targets.ids
-    if not areas.all():
-        kept = areas > 0
-        masks, boxes, labels, areas, ids = (
-            masks[kept],
-            boxes[kept],
-            labels[kept],
-            areas[kept],
-            ids[kept],
-        )
-    return InstanceTargets(masks, boxes, labels, areas, ids)
-
-
-def boxes_of(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Measure the bounding boxes of masks.
-
-    Parameters
-    ----------
-    masks : (n, h, w) bool
-        None of them empty.
-
-    Returns
-    -------
-    (n, 4) float32
-        [left, top, right, bottom] in pixels; right and bottom are those after the last pixel.
-
-    Examples
-    --------
-    >>> boxes_of(np.array([[[False, True], [False, True]]]))
-    array([[1., 0., 2., 2.]], dtype=float32)
-    """
-    columns: NDArray[np.bool_] = np.any(masks, axis=1)
-    rows: NDArray[np.bool_] = np.any(masks, axis=2)
-    return np.stack(
-        [
-            columns.argmax(axis=1),
-            rows.argmax(axis=1),
-            columns.shape[1] - columns[:, ::-1].argmax(axis=1),
-            rows.shape[1] - rows[:, ::-1].argmax(axis=1),
-        ],
-        axis=1,
-    ).astype(np.float32)

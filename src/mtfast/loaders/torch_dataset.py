@@ -21,7 +21,8 @@ from mtfast.loaders.forms import (
     check_image_format,
 )
 from mtfast.loaders.mixture import Mixture
-from mtfast.loaders.reader import TARGETS, Crowds, Reader, StoreLike
+from mtfast.loaders.reader import Reader
+from mtfast.loaders.reader_arguments import TARGETS, Crowds, StoreLike
 from mtfast.loaders.reads import MOST_EPOCHS, ReadCounts
 from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.seeding import seeded
@@ -66,9 +67,10 @@ class Dataset(torch.utils.data.Dataset[Any]):  # type: ignore[misc]
         Names or category ids of the classes, in the order of their numbers; instances of others
         are left out. By default all that any split of the store lists, in the order of their ids.
     crowds : {"drop", "ignore", "keep"}
-        What becomes of annotations with ``iscrowd`` 1: left out, as most training code does;
-        pixels of the ignore value (255, or 65535 in a mask of uint16) in the semantic mask where
-        no other instance is; or instances like others.
+        What becomes of annotations with ``iscrowd`` 1, regions in which objects were not told
+        apart: left out, as detectron2, mmdetection and Mask2Former do; pixels of the ignore value
+        (255, or 65535 in a mask of uint16) in the semantic mask where no other instance is; or
+        instances like others.
     intensity : (low, high), optional
         Images of 16 bits become 8 bits: values up to ``low`` are 0 and those from ``high`` on 255.
         Without it they stay uint16, (3, h, w) or (1, h, w).

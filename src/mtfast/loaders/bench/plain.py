@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtfast import image_files
-from mtfast.loaders.reader import Reader, TrainingSample, boxes_of
+from mtfast.loaders.cutting import sample_pixels
+from mtfast.loaders.reader import Reader, TrainingSample
 from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.views import View
 from mtfast.painting.instance_targets import InstanceTargets
@@ -124,7 +125,7 @@ class PlainReader(Reader):
             index,
             str(self.split.names[index]),
             view,
-            None if pixels is None else cut_window(self._as_sample(pixels), view),
+            None if pixels is None else cut_window(sample_pixels(pixels, self.intensity), view),
             semantic if "semantic" in self.targets else None,
             instances if "instances" in self.targets else None,
         )
@@ -147,7 +148,7 @@ class PlainReader(Reader):
         stacked = np.array(masks, bool).reshape(-1, *shape)
         return semantic, InstanceTargets(
             stacked,
-            boxes_of(stacked),
+            _boxes_of(stacked),
             np.array(labels, np.int64),
             stacked.sum((1, 2)),
             np.array(ids, np.int64),
@@ -212,3 +213,18 @@ def decode_file(file: Path) -> NDArray[Any]:
 
     with Image.open(file) as image:
         return np.asarray(image.convert("RGB"))
+
+
+def _boxes_of(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Measure boxes of masks that are not empty: left, top, and the first pixels beyond them."""
+    columns: NDArray[np.bool_] = np.any(masks, axis=1)
+    rows: NDArray[np.bool_] = np.any(masks, axis=2)
+    return np.stack(
+        [
+            columns.argmax(axis=1),
+            rows.argmax(axis=1),
+            columns.shape[1] - columns[:, ::-1].argmax(axis=1),
+            rows.shape[1] - rows[:, ::-1].argmax(axis=1),
+        ],
+        axis=1,
+    ).astype(np.float32)
