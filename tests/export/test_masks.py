@@ -29,7 +29,7 @@ from mtfast.cli.masks import masks as command
 from mtfast.errors import MtfastError, SourceError, StoreError
 from mtfast.export import image_files, inputs, manifest, tiff_pages
 from mtfast.export.tiff_pages import PageInfo, write_pages
-from mtfast.painting.mask_kinds import Selection
+from mtfast.painting.mask_kinds import MaskSpec
 from mtfast.pictures.palette import class_colour
 from tables import make_table, random_masks
 
@@ -99,7 +99,7 @@ def test_masks_are_the_selection_painted(small_set, tmp_path, form, options, few
         options["mapping"] = tuple(options["mapping"].items())
     for split in source.splits:
         table = source.table(split, variant)
-        expected = mtfast.semantic(Selection(**options).select(table))
+        expected = mtfast.semantic(MaskSpec(**options).select(table))
         kind = options.get("kind", "semantic")
         found = read(tmp_path / "masks", form, split, table.names.tolist(), kind)
         assert found.dtype == expected.dtype
@@ -722,16 +722,16 @@ def test_the_range_of_values_is_that_of_all_blocks(rng, monkeypatch, block):
     for ids in ([300, 1, 2, 3, 4], [1, 2, 3, 4, 300], [-7, 1, 2, 3, 4], [1, 2, -7, 3, 4]):
         known = [mtfast.Category(k, "x") for k in sorted(ids)]
         one = replace(table, category_ids=np.array(ids), categories=tuple(known))
-        found = inputs._range_of_values(one, Selection())
+        found = inputs._range_of_values(one, MaskSpec())
         assert found == (min(0, *ids), max(ids))
 
 
 def test_more_instances_than_pixels_can_number():
     full = mtfast.RunTable.of_texts((4, 6), [[b"0h0"] * 65536])
     fits = full[:65535]
-    assert inputs._range_of_values(fits, Selection(kind="instance")) == (0, 65535)
+    assert inputs._range_of_values(fits, MaskSpec(kind="instance")) == (0, 65535)
     with pytest.raises(MtfastError, match="65536 instances; expected at most 65535 in one mask"):
-        inputs._range_of_values(full, Selection(kind="instance"))
+        inputs._range_of_values(full, MaskSpec(kind="instance"))
 
 
 def test_wide_values(tmp_path):

@@ -1,4 +1,4 @@
-"""Selections against painting pixel by pixel with pycocotools."""
+"""Specs of masks against painting pixel by pixel with pycocotools."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import mtfast
 import naive
 from mtfast import MtfastError, RLEError, RunTable, mask
-from mtfast.painting.mask_kinds import KINDS, Selection, known_categories, rename
+from mtfast.painting.mask_kinds import KINDS, MaskSpec, known_categories, rename
 from mtfast.painting.overlap import OVERLAPS
 from tables import make_table, random_masks
 
@@ -67,25 +67,25 @@ def test_masks_are_those_of_the_loop(seed, counts, min_area, categories, mapping
     if kind in ("instance", "binary"):
         mapping = {}
     pairs = tuple(mapping.items())
-    selection = Selection(min_area, categories, pairs, kind, overlap)
+    spec = MaskSpec(min_area, categories, pairs, kind, overlap)
     expected = [
         painted(image, min_area, categories, mapping, kind, overlap)
         for image in map(table.image, range(table.n_images))
     ]
     if any(frame is None for frame in expected):
         with pytest.raises(MtfastError, match="overlap; expected masks that share no pixel"):
-            selection.select(table)
+            spec.select(table)
         return
-    chosen = selection.select(table)
+    chosen = spec.select(table)
     np.testing.assert_array_equal(mtfast.semantic(chosen), expected)
     # Image by image it is the same.
     for i, frame in enumerate(expected):
-        np.testing.assert_array_equal(mtfast.semantic(selection.select(table.image(i)))[0], frame)
+        np.testing.assert_array_equal(mtfast.semantic(spec.select(table.image(i)))[0], frame)
 
 
 def test_nothing_to_select_copies_nothing(rng):
     table = make_table([random_masks(rng, SHAPE, 3)], SHAPE)
-    assert Selection().select(table) is table
+    assert MaskSpec().select(table) is table
 
 
 def test_a_limit_means_more_pixels():
@@ -93,15 +93,15 @@ def test_a_limit_means_more_pixels():
     dot = np.zeros(SHAPE, np.uint8)
     dot[3, 3:7] = 1
     table = make_table([[dot]], SHAPE)
-    assert Selection(min_area=3).select(table).n_instances == 1
-    assert Selection(min_area=4).select(table).n_instances == 0
+    assert MaskSpec(min_area=3).select(table).n_instances == 1
+    assert MaskSpec(min_area=4).select(table).n_instances == 0
 
 
 def test_a_limit_of_zero_drops_empty_instances():
     dot, empty = np.eye(*SHAPE, dtype=np.uint8), np.zeros(SHAPE, np.uint8)
     table = make_table([[empty, dot]], SHAPE)
-    assert Selection().select(table).n_instances == 2
-    chosen = Selection(min_area=0, kind="instance").select(table)
+    assert MaskSpec().select(table).n_instances == 2
+    chosen = MaskSpec(min_area=0, kind="instance").select(table)
     assert chosen.instance_ids.tolist() == [2]
     assert chosen.category_ids.tolist() == [1]
 
@@ -115,7 +115,7 @@ def test_known_categories_are_those_listed_and_those_in_use():
 
 def test_outlines_state_nothing():
     table = make_table([[np.ones(SHAPE, np.uint8)]], SHAPE)
-    edges = Selection(kind="boundary").select(table)
+    edges = MaskSpec(kind="boundary").select(table)
     assert edges.area().tolist() == [2 * sum(SHAPE) - 4]
     assert np.isnan(edges.stated_area).all()
     assert np.isnan(edges.stated_bbox).all()
@@ -126,7 +126,7 @@ def test_variants_of_a_set_are_selections(small_set):
     full = source.table("train", "annotations_with_class_full")
     for area in (200, 300):
         variant = source.table("train", f"annotations_with_class_{area}")
-        chosen = Selection(min_area=area).select(full)
+        chosen = MaskSpec(min_area=area).select(full)
         assert chosen.instance_ids.tolist() == variant.instance_ids.tolist()
 
 
@@ -181,4 +181,4 @@ def test_a_malformed_text_is_found_before_an_overlap(rng):
 )
 def test_bad_selections(options, words):
     with pytest.raises(MtfastError, match=words):
-        Selection(**options)
+        MaskSpec(**options)

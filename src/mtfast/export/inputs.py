@@ -11,7 +11,7 @@ import numpy as np
 from mtfast.dataset import DatasetView, SplitView
 from mtfast.errors import MtfastError
 from mtfast.export.mask_format import MaskFormat, MaskSplit
-from mtfast.painting.mask_kinds import Selection, known_categories
+from mtfast.painting.mask_kinds import MaskSpec, known_categories
 from mtfast.painting.paint import semantic_dtype
 from mtfast.progress import Progress, step
 from mtfast.table import RunTable
@@ -28,7 +28,7 @@ def read_splits(
     dataset: DatasetView,
     splits: Sequence[str] | None,
     variant: str | None,
-    selection: Selection,
+    spec: MaskSpec,
     mask_format: MaskFormat,
     progress: Progress | None,
 ) -> list[MaskSplit]:
@@ -41,7 +41,7 @@ def read_splits(
         All by default.
     variant : str, optional
         By default the one that the semantic masks of a split are painted from.
-    selection : Selection
+    spec : MaskSpec
         Which instances show, and as what.
     mask_format : MaskFormat
     progress : callable or None
@@ -56,21 +56,21 @@ def read_splits(
     SourceError, RLEError, StoreError
         If there is no such split or variant, or its annotations are malformed.
     MtfastError
-        If a split has no images, the selection names categories that do not exist, instances
+        If a split has no images, categories are chosen that do not exist, instances
         overlap that must not, or the format cannot hold the masks.
     """
     names = tuple(dict.fromkeys(splits)) if splits else tuple(dataset.splits)
     views = [dataset.split(name) for name in names]
     chosen = {view.name: variant or view.semantic_variant for view in views}
     tables = {view.name: _read(view, chosen[view.name], progress) for view in views}
-    selection.expect_known(known_categories(b for t in tables.values() for b in _blocks(t)))
+    spec.expect_known(known_categories(b for t in tables.values() for b in _blocks(t)))
     found = []
     for name, table in tables.items():
-        low, high = _range_of_values(table, selection)
+        low, high = _range_of_values(table, spec)
         dtype = semantic_dtype(np.array([low, high]))
         split = MaskSplit(name, chosen[name], table, dtype, largest=high)
         mask_format.check(split)
-        logger.info("%s masks of %s are made from %s", selection.kind, name, chosen[name])
+        logger.info("%s masks of %s are made from %s", spec.kind, name, chosen[name])
         found.append(split)
     return found
 
@@ -99,16 +99,16 @@ def _blocks(table: RunTable) -> Iterator[RunTable]:
     )
 
 
-def _range_of_values(table: RunTable, selection: Selection) -> tuple[int, int]:
-    """Find the smallest and largest value of all masks; refuse what :class:`Selection` refuses."""
+def _range_of_values(table: RunTable, spec: MaskSpec) -> tuple[int, int]:
+    """Find the smallest and largest value of all masks; refuse what :class:`MaskSpec` refuses."""
     low = high = 0
     for whole in _blocks(table):
-        block = selection.values(whole)
+        block = spec.values(whole)
         low = min(low, int(block.category_ids.min(initial=0)))
         high = max(high, int(block.category_ids.max(initial=0)))
-        if selection.overlap == "error":
-            selection.arrange(block)
-    if selection.kind == "instance" and high > 65535:
+        if spec.overlap == "error":
+            spec.arrange(block)
+    if spec.kind == "instance" and high > 65535:
         raise MtfastError(
             f"an image with {high} instances; expected at most 65535 in one mask; "
             f"leave small ones out with a minimum area"

@@ -12,7 +12,7 @@ import numpy as np
 
 from mtfast.export.staging import Stage
 from mtfast.painting.encode import MaskEncoder, encode_masks
-from mtfast.painting.mask_kinds import Kind, Selection
+from mtfast.painting.mask_kinds import Kind, MaskSpec
 from mtfast.table import RunTable
 
 __all__ = ["MaskBatch", "MaskFormat", "MaskSplit"]
@@ -55,7 +55,7 @@ class MaskBatch:
         Of the split. Only the batch's own images are sent to another process.
     start, stop : int
         Its images are start .. stop - 1.
-    selection : Selection
+    spec : MaskSpec
         Which instances show, and as what.
     dtype : str
         Of the masks, "uint8" or "uint16".
@@ -69,7 +69,7 @@ class MaskBatch:
     table: RunTable
     start: int
     stop: int
-    selection: Selection
+    spec: MaskSpec
     dtype: str
     largest: int
 
@@ -103,7 +103,7 @@ class MaskBatch:
         RLEError, MtfastError
             As :func:`mtfast.painting.encode.encode_masks` does.
         """
-        table = self.selection.select(self.images)
+        table = self.spec.select(self.images)
         return encode_masks(table, self.dtype, make_encoder(self.largest))
 
 

@@ -2,7 +2,7 @@
 
 ::
 
-    source or store -> RunTable -> MaskBatch: Selection, then runs -> zstd, PNG or TIFF -> its own
+    source or store -> RunTable -> MaskBatch: MaskSpec, then runs -> zstd, PNG or TIFF -> its own
                                               files, unless they are there and whole already
 
 What a folder holds is recorded before the first mask is written, and a later run goes on with it
@@ -31,7 +31,7 @@ from mtfast.export.mask_format import MaskBatch, MaskFormat, MaskSplit
 from mtfast.export.staging import Stage, move_into, refuse_links
 from mtfast.export.tiff_stack import TiffStack
 from mtfast.export.zarr_arrays import ZarrArrays
-from mtfast.painting.mask_kinds import Kind, Selection
+from mtfast.painting.mask_kinds import Kind, MaskSpec
 from mtfast.painting.overlap import Overlap
 from mtfast.parallel import Scheduler, check_scheduler, run_jobs
 from mtfast.paths import refuse_link, target_path
@@ -164,7 +164,7 @@ def export_masks(
     >>> done.n_written, done.n_images
     (14, {'train': 10, 'test': 4})
     """
-    selection = Selection(
+    spec = MaskSpec(
         min_area=min_area,
         categories=None if categories is None else tuple(sorted(set(categories))),
         mapping=tuple(sorted((mapping or {}).items())),
@@ -180,8 +180,8 @@ def export_masks(
     if not target.exists():
         check_new_folder(target, StoreError)
     opened = open_dataset(dataset)
-    found = read_splits(opened, splits, variant, selection, mask_format, progress)
-    settings = {"format": format, **asdict(selection), "palette": palette}
+    found = read_splits(opened, splits, variant, spec, mask_format, progress)
+    settings = {"format": format, **asdict(spec), "palette": palette}
     settings |= {"file_per_image": file_per_image, "pixel_size": pixel_size}
     record = describe(opened.name, settings, found)
 
@@ -193,7 +193,7 @@ def export_masks(
             record = expect_same(before, record, target)
         stage = Stage(None if before and overwrite else target, work.place)
         mask_format.begin(work.content, record, found)
-        n_written = _write(work, stage, found, selection, mask_format, scheduler, workers, progress)
+        n_written = _write(work, stage, found, spec, mask_format, scheduler, workers, progress)
         refuse_links(work.content, target)
         if before and overwrite:
             _set_aside(target, before, work.folder)
@@ -298,7 +298,7 @@ def _write(
     work: WorkFolder,
     stage: Stage,
     splits: Sequence[MaskSplit],
-    selection: Selection,
+    spec: MaskSpec,
     mask_format: MaskFormat,
     scheduler: Scheduler,
     workers: int | None,
@@ -318,7 +318,7 @@ def _write(
             table=split.table,
             start=shard.start,
             stop=shard.stop,
-            selection=selection,
+            spec=spec,
             dtype=split.dtype.name,
             largest=split.largest,
         )

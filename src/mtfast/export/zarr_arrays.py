@@ -81,7 +81,7 @@ class ZarrArrays(MaskFormat):
         """
         content, array = batch.stage.place.content, f"{batch.split}/{self.kind}"
         grid = declared_grid(content / array)
-        table = batch.selection.select(batch.images)
+        table = batch.spec.select(batch.images)
         chunks = chain.from_iterable(mask_chunks(table, batch.dtype, grid))
         name = shard_key(array, batch.number, 3)
         data = shard_of(chunks, schema.SHARD * grid.n_chunks)

@@ -18,7 +18,7 @@ from mtfast.painting.overlap import OVERLAPS, Overlap, paint_order
 from mtfast.rles import Rles, boundary
 from mtfast.table import Category, RunTable
 
-__all__ = ["KINDS", "Kind", "Selection", "keep", "known_categories", "number", "outline", "rename"]
+__all__ = ["KINDS", "Kind", "MaskSpec", "keep", "known_categories", "number", "outline", "rename"]
 
 Kind = Literal["semantic", "instance", "binary", "boundary"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -179,7 +179,7 @@ def known_categories(tables: Iterable[RunTable]) -> set[int]:
 
 
 @dataclass(frozen=True)
-class Selection:
+class MaskSpec:
     """Which instances masks show, as which values, and which of them is on top.
 
     Attributes
@@ -206,7 +206,7 @@ class Selection:
     --------
     >>> import mtfast
     >>> table = RunTable.of_texts((1, 6), [[b"132", b"222"]], [1, 2])      # .###.. ..##..
-    >>> mtfast.semantic(Selection(min_area=2, mapping=((1, 9),)).select(table))
+    >>> mtfast.semantic(MaskSpec(min_area=2, mapping=((1, 9),)).select(table))
     array([[[0, 9, 9, 9, 0, 0]]], dtype=uint8)
     """
 
@@ -251,7 +251,7 @@ class Selection:
 
         Examples
         --------
-        >>> Selection(categories=(7,)).expect_known({1, 2})
+        >>> MaskSpec(categories=(7,)).expect_known({1, 2})
         Traceback (most recent call last):
         mtfast.errors.MtfastError: no category '7' in the annotations; expected one of: 1, 2; \
 pick one of them
