@@ -31,7 +31,7 @@ import msgspec
 
 from mtfast.addresses import Address
 from mtfast.atomic import explain_errors
-from mtfast.errors import MtfastError, RemoteError, StoreError, counted
+from mtfast.errors import RemoteError, StoreError, counted
 from mtfast.parallel import map_threads
 from mtfast.work.bucket_place import BucketPlace, opened
 from mtfast.work.bucket_state import (
@@ -48,7 +48,7 @@ from mtfast.work.bucket_state import (
     remove,
     write_plan,
 )
-from mtfast.work.jobs import Work
+from mtfast.work.jobs import Work, say_what_is_kept
 from mtfast.work.records import FileSum, Made, Plan, difference, first_that_differs
 
 __all__ = ["BucketWork", "working_at"]
@@ -191,13 +191,7 @@ def working_at(
             remove(work.place.objects, work.place.objects.walk(FOLDER))
     except RemoteError as error:
         logger.warning("%s is whole; what is left in %s: %s", address, FOLDER, error)
-    if work.n_there:
-        logger.warning(
-            "%s: %d of %d parts had been made by a run that was stopped",
-            address,
-            work.n_there,
-            len(work.done),
-        )
+    work.log_what_was_there(address)
 
 
 def _stop(work: BucketWork, stopped: BaseException) -> None:
@@ -216,13 +210,8 @@ def _stop(work: BucketWork, stopped: BaseException) -> None:
         has_done = has_done or any(not key.startswith(f"{FOLDER}/") for key, _ in objects.walk())
         if not has_done:
             remove(objects, objects.walk(FOLDER))
-    if not has_done:
-        return
-    kept = f"what is done is kept below {address / FOLDER}; run the same again to go on"
-    if isinstance(stopped, MtfastError):
-        stopped.args = (f"{stopped}; {kept}",)
-    elif isinstance(stopped, KeyboardInterrupt):
-        stopped.args = (kept,)
+    if has_done:
+        say_what_is_kept(stopped, f"below {address / FOLDER}")
 
 
 def _take_up(address: Address, plan: Plan, last: str, afresh: bool, folder: Path) -> BucketWork:

@@ -17,7 +17,6 @@ that still goes on, in a process that was frozen or on another machine, has no p
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import secrets
 import shutil
@@ -51,7 +50,7 @@ from mtfast.work.folder_state import (
     read_file,
     unfinished,
 )
-from mtfast.work.jobs import Work
+from mtfast.work.jobs import Work, say_what_is_kept
 from mtfast.work.records import (
     Made,
     Plan,
@@ -63,8 +62,6 @@ from mtfast.work.records import (
 )
 
 __all__ = ["WorkFolder", "working"]
-
-logger = logging.getLogger(__name__)
 
 # A folder that is not empty, or a file, is where a folder is to be moved.
 _TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EACCES}
@@ -205,13 +202,7 @@ def working(
             with suppress(FileNotFoundError):
                 work.content.rename(work.folder / _FINISHED)
             shutil.rmtree(work.folder, ignore_errors=True)
-            if work.n_there:
-                logger.warning(
-                    "%s: %d of %d parts had been made by a run that was stopped",
-                    target,
-                    work.n_there,
-                    len(work.done),
-                )
+            work.log_what_was_there(target)
 
 
 def _stop(work: WorkFolder, stopped: BaseException) -> None:
@@ -219,11 +210,7 @@ def _stop(work: WorkFolder, stopped: BaseException) -> None:
     if not work.done and not work.place.before:
         shutil.rmtree(work.folder, ignore_errors=True)
         return
-    kept = f"what is done is kept in {work.folder}; run the same again to go on"
-    if isinstance(stopped, MtfastError):
-        stopped.args = (f"{stopped}; {kept}",)
-    elif isinstance(stopped, KeyboardInterrupt):
-        stopped.args = (kept,)
+    say_what_is_kept(stopped, f"in {work.folder}")
 
 
 def _take_up(

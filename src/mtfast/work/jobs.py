@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,10 +13,14 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from mtfast.addresses import Address
+from mtfast.errors import MtfastError
 from mtfast.parallel import Scheduler, run_jobs
 from mtfast.work.records import FileSum, Made, Plan
 
-__all__ = ["Place", "Work"]
+__all__ = ["Place", "Work", "say_what_is_kept"]
+
+logger = logging.getLogger(__name__)
 
 Job = TypeVar("Job")
 
@@ -142,6 +147,21 @@ class Work(ABC, Generic[PlaceT]):
         self.done.add(key)
         self.n_there += made.was_there
 
+    def log_what_was_there(self, target: Path | Address) -> None:
+        """Log how much of what is whole now an earlier run had made.
+
+        Parameters
+        ----------
+        target : Path or Address
+        """
+        if self.n_there:
+            logger.warning(
+                "%s: %d of %d parts had been made by a run that was stopped",
+                target,
+                self.n_there,
+                len(self.done),
+            )
+
     def keep(self) -> None:
         """Note that something is done which the next run finds by itself."""
         self.done.add("")
@@ -200,6 +220,23 @@ class Work(ABC, Generic[PlaceT]):
         for number, made in results:
             self.record(keys[number], made)
             yield number, made.result
+
+
+def say_what_is_kept(stopped: BaseException, place: str) -> None:
+    """Let an error that stops a run say where what is done is kept.
+
+    Parameters
+    ----------
+    stopped : BaseException
+        Left as it is, unless it is an error of mtfast or a Ctrl-C.
+    place : str
+        Such as "in /data/.set.partial-1".
+    """
+    kept = f"what is done is kept {place}; run the same again to go on"
+    if isinstance(stopped, MtfastError):
+        stopped.args = (f"{stopped}; {kept}",)
+    elif isinstance(stopped, KeyboardInterrupt):
+        stopped.args = (kept,)
 
 
 def _resume(
