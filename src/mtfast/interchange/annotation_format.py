@@ -45,6 +45,8 @@ class ImageFile(NamedTuple):
 class AnnotationFormat(ABC):
     """Writes annotations for other tools.
 
+    What its methods are given and return is said here once; a format says what it makes of it.
+
     Parameters
     ----------
     categories : sequence of Category

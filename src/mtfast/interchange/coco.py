@@ -27,29 +27,11 @@ class Coco(AnnotationFormat):
     holds_scores = True
 
     def image_folder(self, split: str) -> str:
-        """Return the folder of the images of a split: where Datumaro looks, too.
-
-        Parameters
-        ----------
-        split : str
-
-        Returns
-        -------
-        str
-        """
+        """Return the folder of the images of a split: where Datumaro looks, too."""
         return f"images/{split}"
 
     def whole_files(self, splits: Sequence[SplitInput]) -> dict[str, bytes]:
-        """Write a file for each split.
-
-        Parameters
-        ----------
-        splits : sequence of SplitInput
-
-        Returns
-        -------
-        dict
-        """
+        """Write a file for each split."""
         return {
             f"annotations/instances_{split.name}.json": _content(split, _records(split))
             for split in splits

@@ -36,26 +36,11 @@ class GeoJson(FormatOfImages):
         self._scores: dict[int, float] = {}
 
     def begin_split(self, split: SplitInput) -> None:
-        """Read the scores of predictions, by the ids of instances.
-
-        Parameters
-        ----------
-        split : SplitInput
-        """
+        """Read the scores of predictions, by the ids of instances."""
         self._scores = scores_of(split)
 
     def write_image(self, table: RunTable, file: str) -> ImageFile:
-        """Write the features of an image.
-
-        Parameters
-        ----------
-        table : RunTable
-        file : str
-
-        Returns
-        -------
-        ImageFile
-        """
+        """Write the features of an image."""
         columns = (table.instance_ids, table.category_ids, table.iscrowd)
         features, kept = [], []
         for k, (parts, id_, category_id, iscrowd) in enumerate(

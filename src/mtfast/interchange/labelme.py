@@ -51,17 +51,7 @@ class Labelme(FormatOfImages):
         self.as_polygons = as_polygons
 
     def write_image(self, table: RunTable, file: str) -> ImageFile:
-        """Write the shapes of an image.
-
-        Parameters
-        ----------
-        table : RunTable
-        file : str
-
-        Returns
-        -------
-        ImageFile
-        """
+        """Write the shapes of an image."""
         shapes, kept, again = (self._polygons if self.as_polygons else self._masks)(table)
         content: dict[str, Any] = {
             "version": _VERSION,
@@ -93,16 +83,7 @@ class Labelme(FormatOfImages):
         return {"labels.txt": "".join(f"{name}\n" for name in names).encode()}
 
     def notes(self, splits: Sequence[SplitInput]) -> list[str]:
-        """Say also which classes are read again as one, or with other numbers.
-
-        Parameters
-        ----------
-        splits : sequence of SplitInput
-
-        Returns
-        -------
-        list of str
-        """
+        """Say also which classes are read again as one, or with other numbers."""
         names = dict.fromkeys(self.names.values())
         number_of = {name: k for k, name in enumerate(names, 1)}
         read = {id_: number_of[name] for id_, name in self.names.items()}

@@ -41,43 +41,15 @@ class Yolo(FormatOfImages):
         self.number_of = {category.id: k for k, category in enumerate(categories)}
 
     def image_folder(self, split: str) -> str:
-        """Return the folder of the images of a split.
-
-        Parameters
-        ----------
-        split : str
-
-        Returns
-        -------
-        str
-        """
+        """Return the folder of the images of a split."""
         return f"images/{split}"
 
     def annotation_file(self, split: str, file: str) -> str:
-        """Return where Ultralytics looks for the annotations of an image.
-
-        Parameters
-        ----------
-        split, file : str
-
-        Returns
-        -------
-        str
-        """
+        """Return where Ultralytics looks for the annotations of an image."""
         return labels_of(f"{self.image_folder(split)}/{file}", self.ending)
 
     def write_image(self, table: RunTable, file: str) -> ImageFile:
-        """Write the lines of an image.
-
-        Parameters
-        ----------
-        table : RunTable
-        file : str
-
-        Returns
-        -------
-        ImageFile
-        """
+        """Write the lines of an image."""
         size = np.array([table.widths[0], table.heights[0]])
         # A hundredth of a pixel: pycocotools rounds to tenths.
         digits = max(_DIGITS, len(str(size.max())) + 2)
@@ -92,16 +64,7 @@ class Yolo(FormatOfImages):
         return ImageFile("".join(lines).encode("ascii"), np.array(kept, np.int64), again)
 
     def whole_files(self, splits: Sequence[SplitInput]) -> dict[str, bytes]:
-        """Write data.yaml, with paths relative to itself.
-
-        Parameters
-        ----------
-        splits : sequence of SplitInput
-
-        Returns
-        -------
-        dict
-        """
+        """Write data.yaml, with paths relative to itself."""
         folders = _splits_of(splits)
         # Strings of JSON are strings of YAML.
         lines = [
@@ -112,16 +75,7 @@ class Yolo(FormatOfImages):
         return {"data.yaml": "\n".join([*lines, ""]).encode("ascii")}
 
     def notes(self, splits: Sequence[SplitInput]) -> list[str]:
-        """Say what stands for a split that is not there, and which classes have got new numbers.
-
-        Parameters
-        ----------
-        splits : sequence of SplitInput
-
-        Returns
-        -------
-        list of str
-        """
+        """Say what stands for a split that is not there, and which classes have got new numbers."""
         said = super().notes(splits)
         said += [
             f"there is no split {key!r}, which Ultralytics asks for: in data.yaml it is {split!r}"
