@@ -207,10 +207,10 @@ def test_splits_to_work_on(tmp_path):
         (tmp_path / f"{split}.json").write_text(EMPTY)
     src = Pages(Folder(tmp_path))
     for wanted in (None, (), []):
-        assert chosen_splits(src, wanted) == ("a", "b", "c")
-    assert chosen_splits(src, ["c", "a", "c"]) == ("c", "a")
+        assert chosen_splits(src.splits, wanted, src.name) == ("a", "b", "c")
+    assert chosen_splits(src.splits, ["c", "a", "c"], src.name) == ("c", "a")
     with pytest.raises(SourceError, match=r"^no split 'd' in .*; expected one of: a, b, c; pick"):
-        chosen_splits(src, ["a", "d"])
+        chosen_splits(src.splits, ["a", "d"], src.name)
 
 
 def test_instance_masks_beside_other_annotations(tmp_path):

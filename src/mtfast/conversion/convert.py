@@ -190,7 +190,7 @@ def convert(
     opened = source
     options = replace(options, checks=_with_frame(options.checks, opened))
     checks = options.checks if options.images else None
-    names = chosen_splits(opened, splits) if splits else None
+    names = chosen_splits(opened.splits, splits, opened.name) if splits else None
     inputs = read_splits(opened, names, variant or semantic, checks, workers, progress)
 
     with target.writing(_plan(opened, inputs, options), overwrite) as work:

@@ -75,7 +75,7 @@ def derive_variants(
     8
     """
     out, source = local_path(out), expect_source(source)
-    chosen = chosen_splits(source, splits)
+    chosen = chosen_splits(source.splits, splits, source.name)
     draw = _draw_by(source, chosen, n_shot, before, seed)
     plans = {
         split: plan_rules(

@@ -155,7 +155,7 @@ def diagnose(
     """
     with_images = wants_images(images)
     opened = expect_source(source)
-    names = chosen_splits(opened, splits)
+    names = chosen_splits(opened.splits, splits, opened.name)
     collector = _Collector()
     all_facts = []
     for name in names:

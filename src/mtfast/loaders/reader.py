@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import operator
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,6 @@ from mtfast.loaders.reader_arguments import (
     checked_targets,
     place_of,
 )
-from mtfast.loaders.reader_log import log_choices
 from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.views import Augment, View, allowed_turns, check_fits, choose_view
 from mtfast.painting.instance_targets import InstanceTargets, instance_targets
@@ -43,6 +43,8 @@ from mtfast.store.reading.store import Split, Store, open_store
 from mtfast.table import RunTable
 
 __all__ = ["Reader", "TrainingSample", "checked_position"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ class Reader:
         if self.crop:
             self._check_crop(self.crop)
         self.classes = self._class_table(classes)
-        log_choices(self)
+        self._log_choices()
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k not in ("_opened", "split", "_cache")}
@@ -194,15 +196,15 @@ class Reader:
     def _check_crop(self, crop: tuple[int, int]) -> None:
         """Refuse a crop that is larger than every image, however it is turned."""
         turned = bool(self.augment and self.augment.turn)
-        sizes = np.unique(self.sizes, axis=0)
+        sizes = np.unique(self._sizes, axis=0)
         fits = [
             bool(allowed_turns(crop, (h, w))) if turned else h >= crop[0] and w >= crop[1]
             for h, w in sizes.tolist()
         ]
         if not any(fits):
             if len(sizes) == 1:
-                check_fits(crop, self.frame, turned)
-            height, width = self.frame
+                check_fits(crop, self._frame, turned)
+            height, width = self._frame
             raise MtfastError(
                 f"a crop of {crop[0]} x {crop[1]} from images of up to {height} rows and {width} "
                 f"columns, into none of which it fits; expected one that fits into some, as only "
@@ -210,30 +212,30 @@ class Reader:
             )
 
     @property
-    def sizes(self) -> Int64:
+    def _sizes(self) -> Int64:
         """Height and width of each image of the set, (n, 2) int64."""
         return np.stack([self.split.heights, self.split.widths], axis=1)[self.indices]
 
     @property
     def has_one_size(self) -> bool:
         """Whether samples have one size, as those of a batch need."""
-        return self.crop is not None or len(np.unique(self.sizes, axis=0)) == 1
+        return self.crop is not None or len(np.unique(self._sizes, axis=0)) == 1
 
     @property
-    def frame(self) -> tuple[int, int]:
+    def _frame(self) -> tuple[int, int]:
         """Rows of the image that has most of them, and columns."""
-        height, width = self.sizes.max(axis=0).tolist()
+        height, width = self._sizes.max(axis=0).tolist()
         return height, width
 
     @property
-    def decoded_bytes(self) -> int:
+    def _decoded_bytes(self) -> int:
         """What the images of the set take when they are decoded."""
-        return int(3 * self.sizes.prod(axis=1).sum())
+        return int(3 * self._sizes.prod(axis=1).sum())
 
     @property
     def is_cached(self) -> bool:
         """Whether images are kept once they are decoded."""
-        return self.images and self.decoded_bytes <= self.cache_bytes
+        return self.images and self._decoded_bytes <= self.cache_bytes
 
     def _class_table(self, classes: Sequence[str | int] | None) -> ClassTable:
         if self.class_agnostic and classes is None:
@@ -310,7 +312,7 @@ class Reader:
     @property
     def sample_size(self) -> tuple[int, int]:
         """Height and width of the samples."""
-        return self.crop or self.frame
+        return self.crop or self._frame
 
     def position(self, position: Any) -> int:
         """Return a position in the set as a number from 0 on.
@@ -504,6 +506,57 @@ class Reader:
         if self.crowds != "ignore" or not np.any(table.iscrowd):
             return table
         return table[table.iscrowd == 0]
+
+    def _log_choices(self) -> None:
+        where = f"split {self.split_name} of {self.store}"
+        logger.info("%s: variant %s, %s images", where, self.variant, f"{len(self):,}")
+        logger.info("%s: %s", where, self._decoding())
+        n_crowds = int(np.count_nonzero(self.split.crowds(self.variant)))
+        if n_crowds and self.crowds != "keep":
+            logger.warning(
+                "%s: %s of %s annotations are crowds and are %s; crowds='keep' takes them as "
+                "ordinary instances",
+                where,
+                f"{n_crowds:,}",
+                f"{len(self.split.labels(self.variant)[0]):,}",
+                "left out" if self.crowds == "drop" else "ignored",
+            )
+        if self.images and self.cache_bytes and not self.is_cached:
+            logger.warning(
+                "%s: nothing is cached; cache_bytes is %s, the decoded images take %s",
+                where,
+                f"{self.cache_bytes:,}",
+                f"{self._decoded_bytes:,}",
+            )
+        crop = self.sample_size
+        small = self._sizes < crop
+        if self.crop and np.any(small):
+            logger.warning(
+                "%s: %s of %s images are smaller than the crop and are padded; padding has the "
+                "value %d in semantic masks",
+                where,
+                f"{np.count_nonzero(small.any(axis=1)):,}",
+                f"{len(self):,}",
+                self.ignore_value,
+            )
+        if self.augment and self.augment.turn and len(allowed_turns(crop, self._frame)) < 4:
+            logger.info("%s: two of four turns, as the window fits one way only", where)
+
+    def _decoding(self) -> str:
+        """How images are decoded, and why, for the log."""
+        if not self.images:
+            return "masks only, no image is decoded"
+        if self.is_cached:
+            return f"each image is decoded once and kept, {self._decoded_bytes:,} bytes in all"
+        scaled = self.augment is not None and self.augment.scale != (1, 1)
+        if self.crop in (None, self._frame) and not scaled:
+            return "whole images are decoded, as samples are whole images"
+        if self.split.has_crop_index:
+            return "windows are decoded with the crop index"
+        return (
+            "whole images are decoded for each window, as the store has no crop index; "
+            "'mtfast index' adds one"
+        )
 
 
 def checked_position(position: Any, n: int) -> int:

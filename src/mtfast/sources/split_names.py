@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from mtfast.errors import SourceNameError, no_such
-
-if TYPE_CHECKING:
-    from mtfast.sources.source import Source
 
 __all__ = ["chosen_splits", "expect_one_of", "in_order"]
 
@@ -32,14 +29,19 @@ def in_order(found: dict[str, T]) -> dict[str, T]:
     return {split: found[split] for split in (*first, *sorted(found.keys() - set(first)))}
 
 
-def chosen_splits(source: Source, wanted: Sequence[str] | None) -> tuple[str, ...]:
+def chosen_splits(
+    known: Sequence[str], wanted: Sequence[str] | None, where: str
+) -> tuple[str, ...]:
     """Return the splits to work on.
 
     Parameters
     ----------
-    source : Source
+    known : sequence of str
+        Those that are there.
     wanted : sequence of str or None
         None or nothing stands for all.
+    where : str
+        Name of the dataset, for the message.
 
     Returns
     -------
@@ -50,10 +52,15 @@ def chosen_splits(source: Source, wanted: Sequence[str] | None) -> tuple[str, ..
     ------
     SourceError
         If one of them is not there.
+
+    Examples
+    --------
+    >>> chosen_splits(["train", "test"], ["test", "test"], "Graphene")
+    ('test',)
     """
     for split in wanted or ():
-        expect_one_of(split, source.splits, "split", source.name)
-    return tuple(dict.fromkeys(wanted)) if wanted else source.splits
+        expect_one_of(split, known, "split", where)
+    return tuple(dict.fromkeys(wanted or known))
 
 
 def expect_one_of(given: str, known: Collection[str], what: str, where: str) -> None:

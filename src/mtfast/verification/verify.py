@@ -199,7 +199,7 @@ def verify(
     """
     target = None if picture is None else picture_path(picture)
     opened = expect_source(source)
-    names = chosen_splits(opened, splits)
+    names = chosen_splits(opened.splits, splits, opened.name)
     if all(opened.mask_names(name) is None for name in names):
         raise SourceError(
             f"no semantic masks in {opened.name}; expected a folder of PNGs such as "
