@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 
@@ -19,6 +21,7 @@ from mtfast.kernels.device.change_words import changes_of_four_bytes as kernel
 from mtfast.kernels.device.twice import DeviceCode, DeviceKernel
 
 DEVICE = torch.device("cuda", 0)
+CONTEXT = 7
 
 
 class Libraries:
@@ -27,6 +30,15 @@ class Libraries:
     def __init__(self) -> None:
         self.n_compiled, self.launches, self.status = 0, [], 0
         self.current = 0
+        # Each thread has a context of its own, at first none.
+        self.contexts = threading.local()
+
+    def context(self):
+        return 0, getattr(self.contexts, "entered", 0)
+
+    def enter(self, context):
+        self.contexts.entered = context
+        return (0,)
 
     @contextmanager
     def made_current(self, device):
@@ -43,6 +55,7 @@ class Libraries:
         addresses = (ctypes.c_uint64 * len(kernel.types)).from_address(parameters)
         given = [ctypes.c_int64.from_address(address).value for address in addresses]
         assert self.current == DEVICE.index
+        assert self.context() == (0, CONTEXT)
         self.launches.append((handle, grid, given))
         return (self.status,)
 
@@ -55,10 +68,15 @@ class Libraries:
             ),
         )
         core, bindings = ModuleType("cuda.core"), ModuleType("cuda.bindings")
-        core.Device = lambda index: SimpleNamespace(set_current=lambda: None)
+        core.Device = lambda index: SimpleNamespace(set_current=lambda: self.enter(CONTEXT))
         core.ObjectCode, core.LinkerOptions = code, lambda arch: arch
         core.Linker = lambda ptx, options: link
-        bindings.driver = SimpleNamespace(CUfunction=int, cuLaunchKernel=self.launch)
+        bindings.driver = SimpleNamespace(
+            CUfunction=int,
+            cuLaunchKernel=self.launch,
+            cuCtxGetCurrent=self.context,
+            cuCtxSetCurrent=self.enter,
+        )
         cuda = ModuleType("cuda")
         cuda.core, cuda.bindings = core, bindings
         return {"cuda": cuda, "cuda.core": core, "cuda.bindings": bindings}
@@ -109,6 +127,15 @@ def test_a_device_that_is_not_the_current_one(libraries):
     libraries.current = 3
     launching.launch(kernel, (1, 1), 0, 8, 4, 16, 0)
     assert (len(libraries.launches), libraries.current) == (1, 3)
+
+
+def test_a_thread_that_has_not_worked_with_cuda(libraries):
+    """As one that encodes masks beside the training, in memory that PyTorch has at hand."""
+    launching = driver.Driver(DEVICE)
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(2):
+            pool.submit(launching.launch, kernel, (1, 1), 0, 8, 4, 16, 0).result()
+    assert len(libraries.launches) == 2
 
 
 def test_kernels_of_one_name_are_two(libraries):

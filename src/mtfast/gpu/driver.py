@@ -60,6 +60,7 @@ class Driver:
             # PyTorch's context, in which the kernels are loaded.
             torch.cuda.current_stream().synchronize()
             cuda.core.Device(device.index).set_current()
+            _, self._context = driver.cuCtxGetCurrent()
         self._loaded: dict[DeviceKernel, _Loaded] = {}
         self._codes: list[Any] = []
         # The memory of the arguments is written before each launch.
@@ -91,6 +92,7 @@ class Driver:
             return
         stream = torch.cuda.current_stream(self.device).cuda_stream
         with self._lock, self._current():
+            self._enter_context()
             loaded = self._loaded.get(kernel) or self._load(kernel)
             loaded.values[:] = [a if isinstance(a, int) else a.data_ptr() for a in arguments]
             (status,) = self._driver.cuLaunchKernel(
@@ -110,6 +112,13 @@ class Driver:
             nullcontext() if is_current else torch.cuda.device(self.device)
         )
         return current
+
+    def _enter_context(self) -> None:
+        """Let a thread that has no context launch, as one that has not worked with CUDA yet."""
+        # CUDA's runtime does this itself, for PyTorch; the driver, which launches, does not.
+        _, context = self._driver.cuCtxGetCurrent()
+        if not int(context):
+            self._driver.cuCtxSetCurrent(self._context)
 
     def _load(self, kernel: DeviceKernel) -> _Loaded:
         entry, cubin = self._code_of(kernel)
