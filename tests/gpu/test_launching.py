@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from mtfast.errors import MtfastError
 from mtfast.gpu import driver
 from mtfast.gpu.launching import HostLauncher, launcher_of
 from mtfast.kernels.device.twice import device_kernel
-from mtfast.loaders.gpu.memory import choose_memory
+from mtfast.loaders.gpu.memory import Memory, choose_memory
 
 
 @device_kernel("u32[] u8[] i64", threads=4)
@@ -87,3 +89,52 @@ def test_memory_that_is_not_there():
     ) as error:
         choose_memory("device", torch.device("cpu"), 0).words(2**60)
     assert len(str(error.value).splitlines()) == 1
+
+
+class Runtime:
+    """CUDA's runtime, as far as memory of the host is locked with it; it keeps the last error."""
+
+    def __init__(self, monkeypatch, status=0):
+        self.status, self.error, self.locked = status, 0, []
+        calls = {"cudaHostRegister": self.register, "cudaHostUnregister": self.locked.remove}
+        monkeypatch.setattr(torch.cuda, "cudart", lambda: SimpleNamespace(**calls))
+        monkeypatch.setattr(torch.cuda, "check_error", self.check)
+        monkeypatch.setattr(torch, "zeros", self.launch)
+
+    def register(self, address, n_bytes, flags):
+        assert (n_bytes, flags) == (40, 0)
+        self.error = self.status
+        if not self.status:
+            self.locked.append(address)
+        return self.status
+
+    def check(self, status):
+        if status:
+            raise RuntimeError(f"operation not supported ({status})")
+
+    def launch(self, n, device):
+        """Raise the error that is kept, as PyTorch does after a launch, and clear it."""
+        found, self.error = self.error, 0
+        self.check(found)
+
+
+def test_memory_of_the_host_is_locked_until_it_is_freed(monkeypatch):
+    runtime = Runtime(monkeypatch)
+    words = Memory("host", torch.device("cuda", 1)).words(10)
+    part = words[3:].numpy()
+    assert runtime.locked == [words.data_ptr()]
+    del words
+    gc.collect()
+    assert len(runtime.locked) == 1
+    del part
+    gc.collect()
+    assert runtime.locked == []
+
+
+def test_memory_of_the_host_that_cannot_be_locked(monkeypatch):
+    """CUDA's error is not left for the next kernel, with which it has nothing to do."""
+    runtime = Runtime(monkeypatch, status=801)
+    expected = r"cpu has no memory \(operation not supported \(801\)\); .*; give memory='disk'$"
+    with pytest.raises(MtfastError, match=expected):
+        Memory("host", torch.device("cuda", 1)).words(10)
+    assert (runtime.error, runtime.locked) == (0, [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import weakref
+from contextlib import suppress
 from typing import Literal, get_args
 
 import torch
@@ -60,18 +61,19 @@ class Memory:
         try:
             words = torch.empty(n, dtype=torch.int32, device=where)
             if self.kind == "host" and self.device.type == "cuda":
-                _pin(words)
+                _pin(words, self.device)
         except RuntimeError as error:
+            others = "'disk'" if self.kind == "host" else "'host' or 'disk'"
             raise MtfastError(
                 f"files of {4 * n:,} bytes, for which {where} has no memory "
                 f"({' '.join(str(error).split())[:100]}); expected room for them; "
-                f"give memory='host' or 'disk'"
+                f"give memory={others}"
             ) from error
         return words
 
 
-def _pin(words: torch.Tensor) -> None:
-    """Lock the pages of a tensor: kernels read them through the bus.
+def _pin(words: torch.Tensor, device: torch.device) -> None:
+    """Lock the pages of a tensor: kernels of a device read them through the bus.
 
     PyTorch's own pinned memory comes in powers of two, up to twice as much as was asked for.
     """
@@ -79,8 +81,20 @@ def _pin(words: torch.Tensor) -> None:
         return
     runtime = torch.cuda.cudart()
     address = words.data_ptr()
-    torch.cuda.check_error(int(runtime.cudaHostRegister(address, 4 * words.numel(), 0)))
+    status = int(runtime.cudaHostRegister(address, 4 * words.numel(), 0))
+    if status:
+        _clear_error(device)
+    torch.cuda.check_error(status)
     weakref.finalize(words.untyped_storage(), runtime.cudaHostUnregister, address).atexit = False
+
+
+def _clear_error(device: torch.device) -> None:
+    """Take the error of a call that failed from CUDA, which keeps it for each thread.
+
+    PyTorch would raise it for the next kernel that it launches, so here it launches one.
+    """
+    with suppress(RuntimeError):
+        torch.zeros(1, device=device)
 
 
 def choose_memory(kind: str, device: torch.device, n_bytes: int) -> Memory:
