@@ -295,11 +295,19 @@ def checked_device(device: torch.device | str) -> torch.device:
         found = torch.device(device)
     except RuntimeError:
         found = torch.device("meta")
-    if found.type == "cuda" and torch.cuda.is_available() and found.index is None:
-        return torch.device("cuda", torch.cuda.current_device())
-    if found.type == "cpu" or (found.type == "cuda" and torch.cuda.is_available()):
+    if found.type == "cpu":
         return found
-    raise MtfastError(
-        f"device {shown(device)}; expected a CUDA device that PyTorch sees; without one "
-        f"use mtfast.loaders.torch.Loader and image()"
-    )
+    if found.type != "cuda" or not torch.cuda.is_available():
+        raise MtfastError(
+            f"device {shown(device)}; expected a CUDA device that PyTorch sees; without one "
+            f"use mtfast.loaders.torch.Loader and image()"
+        )
+    if found.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    n = torch.cuda.device_count()
+    if found.index >= n:
+        raise MtfastError(
+            f"device {shown(device)}; expected one of those that PyTorch "
+            f"sees, 0 to {n - 1}; give another one, or name more in CUDA_VISIBLE_DEVICES"
+        )
+    return found

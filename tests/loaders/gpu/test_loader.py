@@ -27,6 +27,7 @@ import mtfast
 from coded_sets import EMPTY, KINDS, N_ON_CPU, make_coded_set
 from gpu_ways import DEVICE
 from mtfast.errors import MtfastError, StoreError
+from mtfast.gpu.windows import checked_device
 from mtfast.kernels.device import window_table as fields
 from mtfast.loaders import Augment, gpu
 from mtfast.loaders import torch as on_cpu
@@ -522,6 +523,15 @@ def test_bad_loaders(store, tiny_store, monkeypatch):
         with pytest.raises(MtfastError, match=message) as error:
             call()
         assert len(str(error.value).splitlines()) == 1
+
+
+def test_devices_of_cuda_are_counted(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    assert checked_device("cuda") == checked_device("cuda:1") == torch.device("cuda", 1)
+    with pytest.raises(MtfastError, match="^device 'cuda:2'; expected .*sees, 0 to 1; give an"):
+        checked_device("cuda:2")
 
 
 def flipped(path: Path, target: Path, name: str, rng: np.random.Generator):
