@@ -73,6 +73,16 @@ def test_logits(way, shape, dtype, threshold, seed):
         assert gpu.encode(logits.to(device), threshold=threshold) == expected
 
 
+@ways
+def test_another_default_device(way):
+    logits = torch.from_numpy(random_masks((3, 9, 8), 0.5, 0)).float() - 0.5
+    with device_of(way) as device:
+        masks = logits.to(device)
+        expected = gpu.encode(masks, threshold=0)
+        with torch.device("meta"):
+            assert gpu.encode(masks, threshold=0) == expected
+
+
 @given(st.floats(width=32), st.floats(width=32))
 def test_order_numbers_ascend(a, b):
     if not math.isnan(a) and not math.isnan(b) and a != b:

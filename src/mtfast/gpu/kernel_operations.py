@@ -186,7 +186,7 @@ def _grid(n_threads: int) -> tuple[int, int]:
 def _order_numbers(threshold: float, dtype: torch.dtype) -> tuple[int, int]:
     """Return the order numbers of a threshold and of infinity; equal ones if it is no number."""
     # Adding 0 makes the negative zero the other one, to which it is equal.
-    bounds = torch.tensor([threshold, math.inf], dtype=dtype) + 0
+    bounds = torch.tensor([threshold, math.inf], dtype=dtype, device="cpu") + 0
     low, high = bounds.view(_INTEGERS[dtype.itemsize]).tolist()
     high = int(change_words.order_number(high))
     return (high if math.isnan(threshold) else int(change_words.order_number(low))), high

@@ -200,4 +200,4 @@ def _as_masks(masks: Any, threshold: float | None) -> torch.Tensor:
 def _rounded(threshold: float, dtype: torch.dtype) -> float:
     if not dtype.is_floating_point:
         return threshold
-    return float(torch.tensor(threshold, dtype=dtype))
+    return float(torch.tensor(threshold, dtype=dtype, device="cpu"))

@@ -128,7 +128,9 @@ def send(arrays: dict[str, NDArray[Any]], device: torch.device) -> dict[str, tor
         Of the same shapes; they may still be on their way, on the current stream.
     """
     starts = np.cumsum([0] + [-(-a.nbytes // _ALIGNMENT) * _ALIGNMENT for a in arrays.values()])
-    packed = torch.empty(int(starts[-1]), dtype=torch.uint8, pin_memory=device.type == "cuda")
+    packed = torch.empty(
+        int(starts[-1]), dtype=torch.uint8, device="cpu", pin_memory=device.type == "cuda"
+    )
     for start, array in zip(starts, arrays.values(), strict=False):
         flat = array.reshape(-1).view(np.uint8)
         packed.numpy()[start : start + flat.size] = flat

@@ -148,6 +148,22 @@ def test_crops_that_are_larger_than_images(padded_store, data):
         assert_same_epochs(padded_store, 5, data, memory=memory)
 
 
+def test_another_default_device(store):
+    """As set by torch.set_default_device: what lies on the host is made there all the same."""
+    data = {"crop": 32, "augment": EVERYTHING}
+    windows = [(k, 3, 2, 16, 30) for k in range(4)]
+    split = mtfast.open(store)["train"]
+    expected = split.crops_gpu(windows, device=DEVICE)
+    with torch.device("meta"):
+        assert_same(split.crops_gpu(windows, device=DEVICE), expected)
+    expected = list(on_cpu.Loader(Dataset(store, **data), 5))
+    for memory in ("device", "host", "disk"):
+        with torch.device("meta"):
+            loader = gpu.Loader(Dataset(store, **data), 5, device=DEVICE, memory=memory)
+            found = [loader._maker.make(list(keys)).batch(0) for keys in loader.sampler]
+        assert_same(found, expected)
+
+
 def test_masks_of_16_bits(store):
     """With more than 254 classes, and fewer."""
     (batch,) = gpu.Loader(Dataset(store), 12, device=DEVICE)

@@ -92,7 +92,7 @@ class WindowFiles:
         room = sum(len(image.words) for _, image in others if image is not None)
         if not numbers.size:
             return self._memory(room)
-        words = torch.empty(0, dtype=torch.int32)
+        words = torch.empty(0, dtype=torch.int32, device="cpu")
 
         def words_of(n: int) -> NDArray[np.uint32]:
             nonlocal words
@@ -108,7 +108,7 @@ class WindowFiles:
         return words
 
     def _memory(self, n_words: int) -> torch.Tensor:
-        return torch.empty(n_words, dtype=torch.int32, pin_memory=self._is_pinned)
+        return torch.empty(n_words, dtype=torch.int32, device="cpu", pin_memory=self._is_pinned)
 
     def _read_whole(self, position: int, window: Window) -> CodedImage | None:
         """Read an image without an index; None if kernels cannot decode it."""
