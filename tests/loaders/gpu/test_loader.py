@@ -461,6 +461,25 @@ def test_a_loader_that_is_dropped_waits_for_its_kernels(store):
     assert (found, words()) == ([True], None)
 
 
+def test_memory_of_batches_is_used_on_every_stream_that_asks_for_one(store, monkeypatch):
+    """Batches that are made together are one memory, which is handed out again after all of them.
+
+    PyTorch knows only the stream on which it was taken, and those that are recorded.
+    """
+    loader = gpu.Loader(Dataset(store, crop=16), 2, device="cpu")
+    (first, second, *_) = loader.sampler
+    recorded = []
+    monkeypatch.setattr(torch.Tensor, "record_stream", lambda _, stream: recorded.append(stream))
+    made = loader._maker.make(first + second, [2, 2])
+    made._done = SimpleNamespace(query=lambda: True)
+    for number, stream in enumerate("ab"):
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda device, stream=stream: stream)
+        for _ in range(2):
+            made.batch(number)
+    # Index, view, image, semantic and five of the instances.
+    assert recorded == ["a"] * 9 + ["b"] * 9
+
+
 def test_pickled_loaders(store):
     """As the one for the CPU: what was loaded is left behind."""
     data = {"crop": 16, "augment": EVERYTHING}

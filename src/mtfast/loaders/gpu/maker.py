@@ -61,8 +61,10 @@ class MadeBatches:
         self._parts = {key: tensor.split(list(sizes)) for key, tensor in tensors.items()}
         # Statuses of the windows, then their numbers of instances.
         self._numbers = numbers
-        self._is_damaged = False
+        self._is_made = self._is_damaged = False
         self._done: torch.cuda.Event | None = None
+        # That on which the last batch was asked for.
+        self._stream: torch.cuda.Stream | None = None
         if numbers.is_pinned():
             # The processor does other things while it waits.
             self._done = torch.cuda.Event(blocking=True)
@@ -86,6 +88,7 @@ class MadeBatches:
             If the coded data of an image is damaged.
         """
         self._wait()
+        self._record_stream()
         start, end = self._starts[number : number + 2]
         if self._is_damaged:
             self._refuse_damage(start, end)
@@ -100,18 +103,22 @@ class MadeBatches:
 
     def _wait(self) -> None:
         """Wait for the kernels, when the first batch is asked for."""
-        memory, self._memory = self._memory, ()
-        if not memory:
+        if self._is_made:
             return
-        done, self._done = self._done, None
-        if done is not None:
-            if not done.query():
-                done.synchronize()
-            stream = torch.cuda.current_stream(memory[0].device)
-            for tensor in memory:
-                # The memory was taken on another stream.
-                tensor.record_stream(stream)
+        if self._done is not None and not self._done.query():
+            self._done.synchronize()
         self._is_damaged = bool(self._statuses.any())
+        self._is_made = True
+
+    def _record_stream(self) -> None:
+        """Let the memory of the batches, taken on another stream, be used on the current one."""
+        if self._done is None:
+            return
+        stream = torch.cuda.current_stream(self._memory[0].device)
+        if stream != self._stream:
+            self._stream = stream
+            for tensor in self._memory:
+                tensor.record_stream(stream)
 
     @property
     def _statuses(self) -> NDArray[np.int32]:
