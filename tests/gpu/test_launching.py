@@ -15,6 +15,7 @@ from mtfast.errors import MtfastError
 from mtfast.gpu import driver
 from mtfast.gpu.launching import HostLauncher, launcher_of
 from mtfast.kernels.device.twice import device_kernel
+from mtfast.loaders.gpu import memory
 from mtfast.loaders.gpu.memory import Memory, choose_memory
 
 
@@ -81,6 +82,21 @@ def test_memory_that_is_free(monkeypatch, n_bytes, free, kind):
     assert choose_memory("auto", torch.device("cpu"), n_bytes).kind == "device"
     with pytest.raises(MtfastError, match="memory"):
         choose_memory("gpu", torch.device("cpu"), n_bytes)
+
+
+@pytest.mark.parametrize(
+    ("processes", "kind"),
+    [(None, "host"), ("1", "host"), ("8", "disk"), ("0", "host"), ("", "host")],
+)
+def test_memory_that_several_processes_share(monkeypatch, processes, kind):
+    """Each rank of a machine loads the whole set, as its samples are drawn anew each epoch."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10, 10))
+    sizes = {"SC_AVPHYS_PAGES": 4000, "SC_PAGE_SIZE": 10}
+    monkeypatch.setattr(memory.os, "sysconf", sizes.get)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    if processes is not None:
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+    assert choose_memory("auto", torch.device("cuda", 0), 10_000).kind == kind
 
 
 def test_memory_that_is_not_there():

@@ -145,8 +145,15 @@ def room_for_indexes() -> int:
 
 
 def _free_host() -> int:
-    """Return the free bytes of the machine; 0 where the system does not tell."""
+    """Return this process's share of the free bytes of the machine; 0 if that does not tell."""
     try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        n_bytes = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         return 0
+    return n_bytes // _processes()
+
+
+def _processes() -> int:
+    """Return how many processes torchrun has started on this machine, each for a set of its own."""
+    stated = os.environ.get("LOCAL_WORLD_SIZE", "")
+    return max(int(stated), 1) if stated.isdecimal() else 1
