@@ -74,6 +74,32 @@ def test_logits(way, shape, dtype, threshold, seed):
 
 
 @ways
+@pytest.mark.parametrize(
+    "name", ["uint16", "uint32", "float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu"]
+)
+def test_thresholds_of_dtypes_that_pytorch_hardly_compares(way, name):
+    """They have values above those of the signed numbers of their size."""
+    if not hasattr(torch, name):
+        pytest.skip(f"a PyTorch without {name}")
+    dtype = getattr(torch, name)
+    pixels = random_masks((3, 40, 9), 0.5, 0)
+    low, high = (1, 2**16 - 1) if name.startswith("u") else (1.0, 256.0)
+    values = np.where(pixels, high, low)
+    with device_of(way) as device:
+        masks = torch.from_numpy(values).to(device).to(dtype)
+        for threshold in (low, int(low), high - 1 if name.startswith("u") else 128):
+            assert gpu.encode(masks, threshold=threshold) == coco_rles(pixels)
+        assert gpu.encode(masks, threshold=high) == coco_rles(pixels * 0)
+
+
+def test_masks_of_64_bits_without_a_sign():
+    masks = torch.ones((1, 2, 2), dtype=torch.uint64)
+    assert gpu.encode(masks) == coco_rles(np.ones((1, 2, 2)))
+    with pytest.raises(MtfastError, match="uint64 with a threshold; expected .*; convert them"):
+        gpu.encode(masks, threshold=3)
+
+
+@ways
 def test_another_default_device(way):
     logits = torch.from_numpy(random_masks((3, 9, 8), 0.5, 0)).float() - 0.5
     with device_of(way) as device:

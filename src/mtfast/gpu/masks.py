@@ -85,6 +85,7 @@ def encode_rles(masks: torch.Tensor, *, threshold: float | None = None) -> Rles:
         return _without_pixels(n, height, width)
     if threshold is not None:
         threshold = _rounded(threshold, masks.dtype)
+        masks = masks.to(_comparable(masks.dtype))
     operations = operations_for(masks.device, height * width)
     step = operations.most_frames(height, width)
     parts = []
@@ -194,6 +195,10 @@ def _as_masks(masks: Any, threshold: float | None) -> torch.Tensor:
             f"masks of {masks.dtype}; expected integers or bool; compare them "
             f"with a threshold, or pass it"
         )
+    if threshold is not None and masks.dtype == torch.uint64:
+        raise MtfastError(
+            "masks of torch.uint64 with a threshold; expected integers below 2**63; convert them"
+        )
     return masks.detach().contiguous()
 
 
@@ -201,3 +206,10 @@ def _rounded(threshold: float, dtype: torch.dtype) -> float:
     if not dtype.is_floating_point:
         return threshold
     return float(torch.tensor(threshold, dtype=dtype, device="cpu"))
+
+
+def _comparable(dtype: torch.dtype) -> torch.dtype:
+    """Return a dtype that holds the same values and that PyTorch compares with numbers."""
+    if dtype.is_floating_point and dtype.itemsize == 1:
+        return torch.float32
+    return {torch.uint16: torch.int32, torch.uint32: torch.int64}.get(dtype, dtype)
