@@ -27,10 +27,12 @@ import mtfast
 from coded_sets import EMPTY, KINDS, N_ON_CPU, make_coded_set
 from gpu_ways import DEVICE
 from mtfast.errors import MtfastError, StoreError
+from mtfast.gpu import driver
 from mtfast.gpu.windows import checked_device
 from mtfast.kernels.device import window_table as fields
 from mtfast.loaders import Augment, gpu
 from mtfast.loaders import torch as on_cpu
+from mtfast.loaders.reader import Reader
 from mtfast.loaders.torch import Dataset
 
 SHOT = "1_shot/run_0/annotations_with_class_300"
@@ -567,6 +569,16 @@ def test_devices_of_cuda_are_counted(monkeypatch):
     assert checked_device("cuda") == checked_device("cuda:1") == torch.device("cuda", 1)
     with pytest.raises(MtfastError, match="^device 'cuda:2'; expected .*sees, 0 to 1; give an"):
         checked_device("cuda:2")
+
+
+def test_a_library_that_is_missing_is_said_before_the_set_is_read(store, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 9)
+    monkeypatch.setattr(driver, "find_spec", lambda name: None)
+    monkeypatch.setattr(Reader, "with_class_numbers", lambda *_: pytest.fail("the set is read"))
+    loader = gpu.Loader(Dataset(store, crop=16), 5, device="cuda:8", memory="device")
+    with pytest.raises(MtfastError, match=r"no 'numba_cuda'; .*; run: pip install 'mtfast\[gpu\]'"):
+        next(iter(loader))
 
 
 def flipped(path: Path, target: Path, name: str, rng: np.random.Generator):

@@ -17,6 +17,7 @@ from mtfast.arguments import as_integer
 from mtfast.caching import cached_property
 from mtfast.errors import MtfastError
 from mtfast.gpu.files import CodedFiles
+from mtfast.gpu.launching import launcher_of
 from mtfast.gpu.windows import checked_device
 from mtfast.loaders import torch as on_cpu
 from mtfast.loaders.batches import SampleDict
@@ -144,6 +145,8 @@ class Loader(on_cpu.Loader):
     @cached_property
     def _maker(self) -> BatchMaker:
         """What makes the batches; the set is read when it is first asked for."""
+        # A library that is missing is said before a set is read for minutes.
+        launcher_of(self.device)
         reader = self.dataset.reader
         members = Members(reader)
         runs = read_runs(members, self.device)
