@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -145,6 +147,30 @@ def test_memory_of_the_host_is_locked_until_it_is_freed(monkeypatch):
     del part
     gc.collect()
     assert runtime.locked == []
+
+
+def is_mapped(address):
+    """Whether this process has memory at an address."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    ranges = [[int(end, 16) for end in line.split()[0].split("-")] for line in lines]
+    return any(start <= address < end for start, end in ranges)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux copies locked pages when it forks")
+def test_memory_of_the_host_is_not_copied_for_forked_processes(monkeypatch):
+    Runtime(monkeypatch)
+    words = Memory("host", torch.device("cuda", 1)).words(10)
+    words[:] = torch.arange(10)
+    assert is_mapped(words.data_ptr())
+    context = multiprocessing.get_context("fork")
+    reader, writer = context.Pipe(duplex=False)
+    process = context.Process(target=lambda: writer.send(is_mapped(words.data_ptr())))
+    process.start()
+    assert reader.poll(60)
+    assert reader.recv() is False
+    process.join(60)
+    assert process.exitcode == 0
+    assert words.tolist() == [*range(10)]
 
 
 def test_memory_of_the_host_that_cannot_be_locked(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import weakref
 from contextlib import suppress
@@ -59,10 +60,12 @@ class Memory:
         """
         where = torch.device("cpu") if self.kind == "host" else self.device
         try:
-            words = torch.empty(n, dtype=torch.int32, device=where)
             if self.kind == "host" and self.device.type == "cuda":
+                words = _empty_unless_forked(n)
                 _pin(words, self.device)
-        except RuntimeError as error:
+            else:
+                words = torch.empty(n, dtype=torch.int32, device=where)
+        except (RuntimeError, OSError) as error:
             others = "'disk'" if self.kind == "host" else "'host' or 'disk'"
             raise MtfastError(
                 f"files of {4 * n:,} bytes, for which {where} has no memory "
@@ -70,6 +73,18 @@ class Memory:
                 f"give memory={others}"
             ) from error
         return words
+
+
+def _empty_unless_forked(n: int) -> torch.Tensor:
+    """Allocate words that a forked process does not have.
+
+    Linux copies locked pages for it at once: a whole set, for each worker of another loader.
+    """
+    if not n or not hasattr(mmap, "MADV_DONTFORK"):
+        return torch.empty(n, dtype=torch.int32, device="cpu")
+    memory = mmap.mmap(-1, 4 * n, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_DONTFORK)
+    return torch.frombuffer(memory, dtype=torch.int32)
 
 
 def _pin(words: torch.Tensor, device: torch.device) -> None:
