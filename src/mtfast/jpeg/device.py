@@ -35,6 +35,8 @@ _LONGEST = 16
 _PLACES = sorted(
     range(64), key=lambda i: (i // 8 + i % 8, (i // 8, i % 8)[(i // 8 + i % 8 + 1) % 2])
 )
+# Entries count the bits of the coded data with 32 bits.
+_MOST_BYTES = 2**29
 # Decoders upsample the chroma of narrower images without mixing.
 _LEAST_CHROMA = 3
 
@@ -189,6 +191,11 @@ def read_coded(data: bytes, step: int) -> CodedImage:
     layout = read_layout(data)
     kind = _kind_of(layout)
     walk = walk_scan(data, step, layout)
+    if walk.n_bytes >= _MOST_BYTES:
+        raise CannotCutError(
+            f"a JPEG with {walk.n_bytes:,} bytes of coded data; expected fewer than "
+            f"{_MOST_BYTES:,}, to decode it on a GPU; decode it on the CPU"
+        )
     n_words = -(-walk.n_bytes // 4)
     words = walk.plain[: 4 * n_words].view(">u4").astype(np.uint32)
     entries = walk.positions.astype(np.uint32), np.ascontiguousarray(walk.dcs.T)

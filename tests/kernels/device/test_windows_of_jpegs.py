@@ -12,8 +12,10 @@ import fuzzing
 from coded_windows import code_files, expected_window, make_windows
 from image_samples import pixels
 from jpegs import CASES, decoded, encoded, photograph
+from mtfast.jpeg import device
 from mtfast.jpeg.device import read_coded
-from mtfast.jpeg.layout import CannotCutError
+from mtfast.jpeg.index import walk_scan
+from mtfast.jpeg.layout import CannotCutError, read_layout
 from mtfast.kernels.device import jpeg_blocks, plan
 from mtfast.kernels.device import window_table as fields
 from mtfast.loaders.views import View
@@ -78,6 +80,16 @@ def test_what_is_decoded_on_the_cpu():
     ):
         with pytest.raises(CannotCutError, match=found):
             read_coded(encoded(pixels(), kind, **options), 2)
+
+
+def test_coded_data_whose_bits_32_bits_do_not_count(monkeypatch):
+    data = encoded(pixels(), "420")
+    n_bytes = walk_scan(data, 2, read_layout(data)).n_bytes
+    monkeypatch.setattr(device, "_MOST_BYTES", n_bytes + 1)
+    assert read_coded(data, 2).words.size == -(-n_bytes // 4)
+    monkeypatch.setattr(device, "_MOST_BYTES", n_bytes)
+    with pytest.raises(CannotCutError, match=f"{n_bytes:,} bytes of coded data; .* on the CPU$"):
+        read_coded(data, 2)
 
 
 def test_every_window_of_an_image():
