@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
 
 import numpy as np
@@ -13,8 +14,11 @@ torch = pytest.importorskip("torch", reason="PyTorch is the extra 'torch'")
 
 import fuzz_windows
 import fuzzing
+import mtfast.gpu
 from gpu_ways import run_on_gpu
 from mtfast.loaders import gpu
+from mtfast.loaders.gpu import memory
+from mtfast.loaders.gpu.memory import Memory
 from mtfast.loaders.sampler import SampleKey
 from mtfast.loaders.torch import Dataset
 
@@ -40,6 +44,23 @@ def test_damage_is_found_as_on_the_host():
             assert np.array_equal(found != 0, expected != 0), number
             n_damaged += bool(expected.any())
     assert n_damaged > 20
+
+
+def test_masks_encoded_in_a_thread_that_has_not_worked_with_cuda():
+    """Its memory is at hand, so that nothing but the launch of a kernel calls CUDA."""
+    masks = torch.ones((2, 40, 30), dtype=torch.bool, device="cuda")
+    expected = mtfast.gpu.encode(masks)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(mtfast.gpu.encode, masks).result() == expected
+
+
+def test_memory_that_cannot_be_locked_leaves_no_error():
+    """It is locked already; PyTorch asks for the error of the next kernel."""
+    device = torch.device("cuda", torch.cuda.current_device())
+    words = Memory("host", device).words(1000)
+    with pytest.raises(RuntimeError):
+        memory._pin(words, device)
+    assert torch.ones(3, device=device).sum().item() == 3
 
 
 def test_a_loader_that_is_dropped_waits_for_its_kernels(tiny_store):
