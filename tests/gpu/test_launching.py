@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import mmap
 import multiprocessing
 import sys
 from pathlib import Path
@@ -171,6 +173,39 @@ def test_memory_of_the_host_is_not_copied_for_forked_processes(monkeypatch):
     process.join(60)
     assert process.exitcode == 0
     assert words.tolist() == [*range(10)]
+
+
+def is_kept_when_dropped(held, n_bytes):
+    """Whether a process that drops memory which it does not have keeps its own at that address."""
+    address = held[0].data_ptr()
+    map_ = ctypes.CDLL(None).mmap
+    map_.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    # MAP_FIXED_NOREPLACE: there, unless something of its own lies there already.
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x100000
+    map_(address, n_bytes, mmap.PROT_READ, flags, -1, 0)
+    before = is_mapped(address)
+    held.clear()
+    gc.collect()
+    return before, is_mapped(address)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there is memory kept from forks")
+def test_a_forked_process_unmaps_nothing_of_its_own():
+    n_bytes = 1 << 24
+    held = [memory._empty_unless_forked(n_bytes // 4)]
+    context = multiprocessing.get_context("fork")
+    reader, writer = context.Pipe(duplex=False)
+    process = context.Process(target=lambda: writer.send(is_kept_when_dropped(held, n_bytes)))
+    process.start()
+    assert reader.poll(60)
+    assert reader.recv() == (True, True)
+    process.join(60)
+    assert process.exitcode == 0
+    # Here it is given back.
+    address = held[0].data_ptr()
+    held.clear()
+    gc.collect()
+    assert not is_mapped(address)
 
 
 def test_memory_of_the_host_that_cannot_be_locked(monkeypatch):

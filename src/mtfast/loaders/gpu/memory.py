@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import mmap
 import os
@@ -84,7 +85,24 @@ def _empty_unless_forked(n: int) -> torch.Tensor:
         return torch.empty(n, dtype=torch.int32, device="cpu")
     memory = mmap.mmap(-1, 4 * n, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_DONTFORK)
+    _NOT_FORKED.add(memory)
     return torch.frombuffer(memory, dtype=torch.int32)
+
+
+_NOT_FORKED: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+
+
+def _never_unmap() -> None:
+    """Keep a forked process from unmapping what it does not have.
+
+    Something else of its own may lie at that address by then.
+    """
+    for memory in _NOT_FORKED:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_never_unmap)
 
 
 def _pin(words: torch.Tensor, device: torch.device) -> None:
