@@ -19,7 +19,7 @@ from mtfast.errors import MtfastError
 from mtfast.gpu import driver
 from mtfast.gpu.launching import HostLauncher, launcher_of
 from mtfast.kernels.device.twice import device_kernel
-from mtfast.loaders.gpu import memory
+from mtfast.loaders.gpu import free_memory, memory
 from mtfast.loaders.gpu.memory import Memory, choose_memory
 
 
@@ -95,8 +95,7 @@ def test_memory_that_is_free(monkeypatch, n_bytes, free, kind):
 def test_memory_that_several_processes_share(monkeypatch, processes, kind):
     """Each rank of a machine loads the whole set, as its samples are drawn anew each epoch."""
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10, 10))
-    sizes = {"SC_AVPHYS_PAGES": 4000, "SC_PAGE_SIZE": 10}
-    monkeypatch.setattr(memory.os, "sysconf", sizes.get)
+    monkeypatch.setattr(free_memory, "_free_of_machine", lambda: 40_000)
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
     if processes is not None:
         monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)

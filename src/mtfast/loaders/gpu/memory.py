@@ -13,6 +13,7 @@ from typing import Literal, get_args
 import torch
 
 from mtfast.errors import MtfastError, one_of
+from mtfast.loaders.gpu.free_memory import free_host_bytes
 
 __all__ = ["MEMORIES", "Memory", "MemoryKind", "choose_memory", "room_for_indexes"]
 
@@ -162,7 +163,7 @@ def _free_kind(device: torch.device, n_bytes: int) -> str:
         return "device"
     if n_bytes < _OF_DEVICE * torch.cuda.mem_get_info(device)[0]:
         return "device"
-    return "host" if n_bytes < _OF_HOST * _free_host() else "disk"
+    return "host" if n_bytes < _OF_HOST * free_host_bytes() else "disk"
 
 
 def room_for_indexes() -> int:
@@ -172,21 +173,6 @@ def room_for_indexes() -> int:
     -------
     int
     """
-    n_bytes = max(int(_OF_HOST_FOR_INDEXES * _free_host()), _LEAST_FOR_INDEXES)
+    n_bytes = max(int(_OF_HOST_FOR_INDEXES * free_host_bytes()), _LEAST_FOR_INDEXES)
     logger.info("crop indexes are kept in up to %s bytes", f"{n_bytes:,}")
     return n_bytes
-
-
-def _free_host() -> int:
-    """Return this process's share of the free bytes of the machine; 0 if that does not tell."""
-    try:
-        n_bytes = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return 0
-    return n_bytes // _processes()
-
-
-def _processes() -> int:
-    """Return how many processes torchrun has started on this machine, each for a set of its own."""
-    stated = os.environ.get("LOCAL_WORLD_SIZE", "")
-    return max(int(stated), 1) if stated.isdecimal() else 1
