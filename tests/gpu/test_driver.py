@@ -164,7 +164,11 @@ def test_a_compiler_that_does_not_go_with_numpy(libraries, monkeypatch):
 
 def test_a_launch_that_fails(libraries):
     libraries.status = SimpleNamespace(name="CUDA_ERROR_OUT_OF_MEMORY")
-    with pytest.raises(MtfastError, match=r"3 x 1 blocks \(CUDA_ERROR_OUT_OF_MEMORY\); expected"):
+    refused = r"3 x 1 blocks \(CUDA_ERROR_OUT_OF_MEMORY\); expected .*smaller batch_size$"
+    with pytest.raises(MtfastError, match=refused):
+        driver.Driver(DEVICE).launch(kernel, (3, 1), 0, 8, 4, 16, 0)
+    libraries.status = SimpleNamespace(name="CUDA_ERROR_ILLEGAL_ADDRESS")
+    with pytest.raises(MtfastError, match=r"\(CUDA_ERROR_ILLEGAL_ADDRESS\).*an earlier kernel"):
         driver.Driver(DEVICE).launch(kernel, (3, 1), 0, 8, 4, 16, 0)
 
 

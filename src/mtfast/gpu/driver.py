@@ -27,6 +27,13 @@ __all__ = ["Driver", "driver_of", "missing_module"]
 
 logger = logging.getLogger(__name__)
 
+# Refusals of which a smaller launch is none.
+_TOO_MUCH = (
+    "CUDA_ERROR_INVALID_VALUE",
+    "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES",
+    "CUDA_ERROR_OUT_OF_MEMORY",
+)
+
 Argument: TypeAlias = torch.Tensor | int
 
 
@@ -99,9 +106,15 @@ class Driver:
                 loaded.handle, *grid, 1, kernel.threads, 1, 1, 0, stream, loaded.parameters, 0
             )
         if status:
+            advice = "give fewer masks or a smaller batch_size"
+            if status.name not in _TOO_MUCH:
+                advice = (
+                    "it may be the error of an earlier kernel: start the process again, with "
+                    "CUDA_LAUNCH_BLOCKING=1 to see of which"
+                )
             raise MtfastError(
                 f"a GPU that does not run the kernel {kernel.name} on {grid[0]} x {grid[1]} blocks "
-                f"({status.name}); expected it to; give a smaller batch_size"
+                f"({status.name}); expected it to; {advice}"
             )
 
     def _current(self) -> AbstractContextManager[object]:
