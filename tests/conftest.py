@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+import kernel_cache
 from storage import make_bucket, s3_server, settings
 
 if TYPE_CHECKING:
@@ -26,6 +28,17 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 for _name in ("COLUMNS", "LINES"):
     os.environ.pop(_name, None)
     os.unsetenv(_name)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile kernels that are not on disk, before workers of pytest-xdist start to do so."""
+    if session.config.getoption("numprocesses", None) and kernel_cache.is_empty():
+        kernel_cache.fill(os.cpu_count() or 1)
+
+
+def pytest_collection_finish() -> None:
+    """Let no collection of garbage look at the tests again: it took 0.25 s each time."""
+    gc.freeze()
 
 
 @pytest.fixture

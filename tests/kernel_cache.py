@@ -1,0 +1,55 @@
+"""Compile all kernels before the tests begin: each once, on all cores.
+
+Workers of pytest-xdist import the kernels side by side, so that on an empty cache each of them
+compiles all of them: 50 s of processor time in every worker, measured on a Xeon at 2.9 GHz.
+"""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from graphlib import TopologicalSorter
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+
+import mtfast.kernels
+
+KERNELS = Path(mtfast.kernels.__file__).parent
+
+
+def is_empty() -> bool:
+    """Whether kernels are kept on disk, and none is there."""
+    from mtfast.kernels.code_folder import CODE_FOLDER
+
+    return CODE_FOLDER.path is not None and not any(CODE_FOLDER.path.iterdir())
+
+
+def load(name: str) -> None:
+    import_module(name)
+
+
+def imports() -> dict[str, set[str]]:
+    """Return the modules of kernels, each with those that it imports."""
+    texts = {
+        ".".join(("mtfast.kernels", *file.relative_to(KERNELS).with_suffix("").parts)): file
+        for file in KERNELS.rglob("*.py")
+        if file.name != "__init__.py"
+    }
+    pattern = re.compile(r"^ *from (mtfast\.kernels\.[\w.]+) import", re.MULTILINE)
+    return {
+        name: texts.keys() & set(pattern.findall(file.read_text())) for name, file in texts.items()
+    }
+
+
+def fill(n_processes: int) -> None:
+    """Import modules after those that they import, as an import compiles what is not on disk."""
+    order = TopologicalSorter(imports())
+    order.prepare()
+    running: dict[Future[None], str] = {}
+    with ProcessPoolExecutor(n_processes, get_context("spawn")) as pool:
+        while order.is_active():
+            running |= {pool.submit(load, name): name for name in order.get_ready()}
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                future.result()
+                order.done(running.pop(future))
