@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import chdir
 
 import click
 from click.testing import CliRunner
@@ -24,5 +25,12 @@ def run(*arguments, cwd=None, **environment) -> subprocess.CompletedProcess[str]
 
 def invoke(*arguments: str) -> tuple[int, str, str]:
     """Run a command in this process: its status, standard output and standard error."""
-    done = CliRunner().invoke(click.Command("run", callback=lambda: main([*arguments])), [])
+    command = click.Command("run", callback=lambda: main([*arguments]))
+    done = CliRunner().invoke(command, [], catch_exceptions=False)
     return done.exit_code, done.stdout, done.stderr
+
+
+def call(*arguments, cwd=".") -> subprocess.CompletedProcess[str]:
+    """Run a command in this process, where that is not what is tested: it takes 0.5 s less."""
+    with chdir(cwd):
+        return subprocess.CompletedProcess(arguments, *invoke(*map(str, arguments)))

@@ -24,7 +24,7 @@ from PIL import Image
 import fuzz_strangers
 import fuzzing
 import mtfast
-from commands import run
+from commands import call, run
 from mtfast.atomic import locked, write_file
 from mtfast.conversion.crop_index import add_crop_index
 from mtfast.diagnosis.diagnose import diagnose
@@ -335,10 +335,10 @@ def test_names_in_output_command_no_terminal_and_no_browser(tmp_path):
         ["doctor", coco],
         ["info", coco, "--plots", tmp_path / "p.html"],
     ):
-        done = run(*arguments)
+        done = call(*arguments)
         assert done.returncode in (0, 1), done.stderr
         assert "\x1b" not in done.stdout + done.stderr
-    assert "[red]" in run("info", coco).stdout
+    assert "[red]" in call("info", coco).stdout
     page = (tmp_path / "p.html").read_text()
     assert "<script>x" not in page
     assert "&lt;script&gt;x" in page

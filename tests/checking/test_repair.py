@@ -11,7 +11,7 @@ import pytest
 import mtfast
 from checking.damages import both, cut, exchange, flip, remove, set_attribute
 from checking.test_check import BITS, FILES, HEIGHT, MASKS, ONE_FILE, TEXTS
-from commands import run
+from commands import call
 from folders import names_in
 from kill_commands import digest
 from mtfast.atomic import locked
@@ -230,11 +230,11 @@ def test_what_is_no_store_is_not_written_to(tiny_set, tmp_path):
 
 def test_the_command(store, expected, tiny_set):
     both(flip(MASKS, 0.1), flip(FILES))(store)
-    done = run("check", store, "--repair")
+    done = call("check", store, "--repair")
     assert done.returncode == 1
     assert f"1 file was made again: {MASKS}" in done.stdout
     assert f"{FILES} could not be made again" in done.stdout
-    done = run("check", store, "--json", "--repair", tiny_set)
+    done = call("check", store, "--json", "--repair", tiny_set)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     validate(said, "check.schema.json")

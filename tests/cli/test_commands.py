@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import mtfast
-from commands import run
+from commands import call, run
 from mtfast.cli import main
 
 
@@ -44,42 +44,42 @@ def test_the_whole_way(tmp_path):
 
 
 def test_a_random_preview_can_be_drawn_again(tiny_set, tmp_path):
-    done = run("preview", tiny_set, "a.png", "-n", "2", "--zoom", "--random", cwd=tmp_path)
+    done = call("preview", tiny_set, "a.png", "-n", "2", "--zoom", "--random", cwd=tmp_path)
     found = re.fullmatch(r"a\.png: images picked with --seed (\d+)\n", done.stdout)
     assert found, done.stderr
     for name, seed in (("b.png", found[1]), ("c.png", str(int(found[1]) + 1))):
-        run("preview", tiny_set, name, "-n", "2", "--zoom", "--seed", seed, cwd=tmp_path)
+        call("preview", tiny_set, name, "-n", "2", "--zoom", "--seed", seed, cwd=tmp_path)
     a, b, c = ((tmp_path / name).read_bytes() for name in ("a.png", "b.png", "c.png"))
     assert a == b != c
 
 
 def test_index(tiny_set, tmp_path):
-    done = run("convert", tiny_set, "a.zarr", "--crop-index", cwd=tmp_path)
+    done = call("convert", tiny_set, "a.zarr", "--crop-index", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    done = run("index", "a.zarr", cwd=tmp_path)
+    done = call("index", "a.zarr", cwd=tmp_path)
     assert done.stdout == "a.zarr: no images without an index; --overwrite makes one again\n"
-    done = run("convert", tiny_set, "b.zarr", "--split", "test", cwd=tmp_path)
-    done = run("index", "b.zarr", cwd=tmp_path)
+    done = call("convert", tiny_set, "b.zarr", "--split", "test", cwd=tmp_path)
+    done = call("index", "b.zarr", cwd=tmp_path)
     assert done.stdout == "test: 4 of 4 images indexed, 0.0 MB\n", done.stderr
     assert mtfast.open(tmp_path / "a.zarr")["test"].has_crop_index
     assert mtfast.open(tmp_path / "b.zarr")["test"].has_crop_index
 
 
 def test_derive(small_set, tmp_path):
-    done = run("derive", small_set, "a", "--min-area", "400", "--split", "train", cwd=tmp_path)
+    done = call("derive", small_set, "a", "--min-area", "400", "--split", "train", cwd=tmp_path)
     assert done.stdout == (
         "a: 1 annotation file made, 110 carried over, 26 images and 26 masks linked\n"
         "note: train: --variant annotations_with_class_400 reads what was made; without it "
         "commands read annotations_with_class_200\n"
     ), done.stderr
-    done = run("derive", "a", "b", "--validation", "0.2", "--no-images", cwd=tmp_path)
+    done = call("derive", "a", "b", "--validation", "0.2", "--no-images", cwd=tmp_path)
     assert done.stdout.startswith("b: 14 annotation files made, 4 carried over, 0 images and 0 ")
     assert "\nnote: n-shot subsets were left out; draw new ones" in done.stdout
 
 
 def test_areas_and_plots(small_set, tmp_path):
     arguments = ("--areas", "a.csv", "--plots", "a.html", "--um2-per-px", "0.5")
-    done = run("info", small_set, *arguments, cwd=tmp_path)
+    done = call("info", small_set, *arguments, cwd=tmp_path)
     assert done.stdout == "a.csv\na.html\n", done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.html"]
 
@@ -223,7 +223,7 @@ def test_demo_notices_a_difference(small_set, tmp_path, monkeypatch):
 def test_bad_usage_is_one_line_and_status_2(tmp_path, arguments, line):
     import re
 
-    done = run(*arguments, cwd=tmp_path)
+    done = call(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
@@ -261,7 +261,7 @@ def test_names_are_not_markup(tmp_path):
         "categories": [{"id": 1, "name": "[/x] [red]mono[/red] :smile:"}],
     }
     (tmp_path / "[b].json").write_text(json.dumps(content))
-    done = run("info", "[b].json", cwd=tmp_path)
+    done = call("info", "[b].json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "1 [/x] [red]mono[/red] :smile: (0)" in done.stdout
     assert done.stdout.startswith("[b].json  coco")
@@ -270,7 +270,7 @@ def test_names_are_not_markup(tmp_path):
 def test_info_of_a_store_painted_from_few(small_set, tmp_path):
     variant = "5_shot/run_0/annotations_with_class_300"
     mtfast.convert(small_set, tmp_path / "s.zarr", variant=variant, images="none", splits=["train"])
-    done = run("info", tmp_path / "s.zarr")
+    done = call("info", tmp_path / "s.zarr")
     assert f"{variant} *" in done.stdout, done.stderr
 
 
@@ -305,17 +305,17 @@ COMMANDS = (
 
 
 def test_help_and_version():
-    done = run("--help")
+    done = call("--help")
     assert done.returncode == 0
     for command in COMMANDS:
         assert f"\n  {command} " in done.stdout
-        page = run(command, "--help")
+        page = call(command, "--help")
         assert page.returncode == 0
         assert page.stdout.startswith(f"Usage: mtfast {command} ")
-    versions = run("--version").stdout.splitlines()
+    versions = call("--version").stdout.splitlines()
     assert versions[0] == f"mtfast {mtfast.__version__}"
     assert f"numpy {np.__version__}" in versions
-    assert run("-h").stdout == done.stdout
+    assert call("-h").stdout == done.stdout
 
 
 LIGHT = """

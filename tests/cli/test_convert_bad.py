@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import mtfast
-from commands import invoke, run
+from commands import call, invoke
 
 
 def write(path: Path, *, category: int = 1, name: str = "a.jpg") -> Path:
@@ -32,7 +32,7 @@ def write(path: Path, *, category: int = 1, name: str = "a.jpg") -> Path:
 
 def test_bad_records(tmp_path):
     path = write(tmp_path / "coco.json")
-    done = run("convert", path, tmp_path / "s.zarr", "--images", "none")
+    done = call("convert", path, tmp_path / "s.zarr", "--images", "none")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
         "mtfast: error: coco.json: 1 bad record: 1 x no segmentation (annotation 2 (number 1)); "
@@ -41,7 +41,7 @@ def test_bad_records(tmp_path):
     )
     for bad, n, done_ in (("skip", 1, "skipped"), ("repair", 2, "repaired")):
         store = tmp_path / f"{bad}.zarr"
-        done = run("convert", path, store, "--images", "none", "--bad", bad)
+        done = call("convert", path, store, "--images", "none", "--bad", bad)
         assert done.returncode == 0, done.stderr
         said = f"coco.json: 1 x no segmentation (annotation 2 (number 1)): {done_}"
         assert said in done.stdout
@@ -73,12 +73,12 @@ def test_four_numbers_are_said_to_be_a_box(tmp_path, caplog):
 def test_classes_are_mapped(tmp_path):
     path = write(tmp_path / "coco.json", category=0)
     arguments = ("convert", path, tmp_path / "s.zarr", "--images", "none", "--bad", "skip")
-    done = run(*arguments, "--map", "0=3", "--map", "1=4")
+    done = call(*arguments, "--map", "0=3", "--map", "1=4")
     assert done.returncode == 0, done.stderr
     assert "1 x category mapped (0 to 3): mapped" in done.stdout
     train = mtfast.open(tmp_path / "s.zarr")["train"]
     assert set(train.semantic(0).ravel().tolist()) == {0, 3}
-    done = run(*arguments, "--map", "flake=3")
+    done = call(*arguments, "--map", "flake=3")
     assert done.returncode == 2
     assert (
         "'flake=3' is no pair of classes; expected FROM=TO such as 5=4; correct it" in done.stderr
@@ -88,11 +88,11 @@ def test_classes_are_mapped(tmp_path):
 def test_several_files(tmp_path):
     one, two = write(tmp_path / "one.json"), write(tmp_path / "two.json", name="b.jpg")
     store = tmp_path / "s.zarr"
-    done = run("convert", f"val={two}", f"train={one}", store, "--images=none", "--bad=skip")
+    done = call("convert", f"val={two}", f"train={one}", store, "--images=none", "--bad=skip")
     assert done.returncode == 0, done.stderr
     opened = mtfast.open(store)
     assert {name: opened[name].names for name in opened}.keys() == {"train", "val"}
-    done = run("convert", one, two, store, "--images=none")
+    done = call("convert", one, two, store, "--images=none")
     assert done.returncode == 2
     assert "2 sources: " in done.stderr
     assert (
@@ -107,7 +107,7 @@ def test_a_folder_of_images_is_named(tmp_path, there):
     folder = tmp_path / "elsewhere"
     if there:
         folder.mkdir()
-    done = run("doctor", path, "--image-folder", folder)
+    done = call("doctor", path, "--image-folder", folder)
     assert done.returncode == (1 if there else 2)
     assert ("image without file" in done.stdout) == there
     assert ("no folder " in done.stderr) != there

@@ -12,7 +12,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 import mtfast
-from commands import run
+from commands import call
 from image_samples import deep_pixels, exif, pages
 from mtfast.errors import SourceError
 
@@ -223,7 +223,7 @@ def test_an_unclear_orientation_is_never_left_out(tmp_path):
 
 def test_the_command_says_what_was_left_out(tmp_path):
     path = write_set(tmp_path, [*SOUND, "cut.jpg", "gone.jpg"])
-    done = run("convert", path, tmp_path / "s.zarr", "--bad", "skip")
+    done = call("convert", path, tmp_path / "s.zarr", "--bad", "skip")
     assert done.returncode == 0, done.stderr
     assert "train: 1 x image without file ('gone.jpg'): skipped" in done.stdout
     assert "train: 1 x unreadable image (cut.jpg is a JPEG that is cut off" in done.stdout

@@ -14,7 +14,7 @@ from PIL import Image
 
 import mtfast
 import naive
-from commands import run
+from commands import call, run
 from image_samples import HEIGHT, WIDTH, an_image, exif, saved
 from mtfast.diagnosis import diagnose
 from mtfast.diagnosis.checks import CHECKS, annotation_twice, sizes_differ
@@ -223,7 +223,7 @@ def test_all_faults_at_once_are_found_once_each(damaged):
     edit(damaged, "test_annotations_with_class_full", break_text)
     replace_jpeg(damaged)
     images_of(damaged)[5].unlink()
-    done = run("doctor", damaged, "--json")
+    done = call("doctor", damaged, "--json")
     assert done.returncode == 1, done.stderr
     said = json.loads(done.stdout)
     validate(said, "doctor.schema.json")
@@ -560,7 +560,7 @@ def test_the_command_for_people(damaged):
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("0 errors, 0 warnings, ")
     edit(damaged, ALONE, first_annotation(id=0, area=7))
-    done = run("doctor", damaged, "--decode-check")
+    done = call("doctor", damaged, "--decode-check")
     assert done.returncode == 1, done.stderr
     assert "error" in done.stdout
     assert "annotation id 0 in test" in done.stdout
@@ -750,7 +750,7 @@ def test_the_command_takes_several_files(tmp_path):
     train, val = coco(tmp_path / "one"), coco(tmp_path / "two", {"segmentation": []})
     put(tmp_path / "images" / "a.png")
     given = (f"train={train}", f"val={val}", "--image-folder", tmp_path / "images")
-    done = run("doctor", *given, "--json")
+    done = call("doctor", *given, "--json")
     said = json.loads(done.stdout)
     assert said["splits"] == ["train", "val"]
     found = {(f["check"], f["split"]) for f in said["findings"] if f["severity"] == "error"}

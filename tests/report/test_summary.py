@@ -12,7 +12,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 import mtfast
-from commands import run
+from commands import call
 from mtfast.dataset import count_categories, open_dataset
 from mtfast.report.summary import summarise
 from tables import make_table
@@ -151,7 +151,7 @@ def test_bad_records_are_counted_and_the_rest_is_shown(tmp_path):
     ]
     doctor = {f.check: f.count for f in mtfast.diagnose(path).findings}
     assert all(doctor[bad.kind] == bad.n for bad in split.bad_records)
-    done = run("info", path)
+    done = call("info", path)
     assert done.returncode == 0, done.stderr
     said = "train.json: 1 x flat polygon (annotation 2 (number 1)): repaired here"
     assert said in done.stdout.splitlines()
@@ -174,12 +174,12 @@ def test_what_can_be_read_is_shown_beside_what_cannot(damaged):
     (_, test) = summarise(damaged).splits
     assert list(test.unreadable) == ["annotations_with_class_200"]
     assert len(test.variants) == 3
-    done = run("info", damaged)
+    done = call("info", damaged)
     assert done.returncode == 2
     assert "annotations_with_class_300" in done.stdout
     (line,) = [line for line in done.stderr.splitlines() if "error" in line]
     assert "test_annotations_with_class_200.json is cut off" in line
-    assert run("info", path).returncode == 2
+    assert call("info", path).returncode == 2
 
 
 def test_commands_that_are_told_what_becomes_of_bad_records(tmp_path):
@@ -190,7 +190,7 @@ def test_commands_that_are_told_what_becomes_of_bad_records(tmp_path):
         ("info", path, "--areas", tmp_path / "a.csv"),
     ):
         for bad, status in (("refuse", 2), ("repair", 2), ("skip", 0)):
-            done = run(*line, "--bad", bad)
+            done = call(*line, "--bad", bad)
             assert done.returncode == status, done.stderr
             assert ("3 bad records" in done.stderr) == (bad == "refuse")
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 2
@@ -202,10 +202,10 @@ def test_class_0_gets_another_number_in_masks(tmp_path):
     content["categories"] = [{"id": 0, "name": "mono"}]
     content["annotations"] = [content["annotations"][0] | {"category_id": 0}]
     path.write_text(json.dumps(content))
-    done = run("masks", path, tmp_path / "masks", "--format", "png")
+    done = call("masks", path, tmp_path / "masks", "--format", "png")
     assert done.returncode == 2
     assert "--map 0=" in done.stderr
-    done = run("masks", path, tmp_path / "masks", "--format", "png", "--map", "0=5")
+    done = call("masks", path, tmp_path / "masks", "--format", "png", "--map", "0=5")
     assert done.returncode == 0, done.stderr
     with Image.open(tmp_path / "masks" / "train_semantic_masks" / "a.png") as mask:
         assert np.bincount(np.asarray(mask).ravel()).tolist() == [12, 0, 0, 0, 0, 12]

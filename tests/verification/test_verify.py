@@ -13,7 +13,7 @@ from PIL import Image
 
 import mtfast
 import naive
-from commands import run
+from commands import call, run
 from mixed_sets import MixedSet
 from mtfast.arguments import Window
 from mtfast.pictures.palette import DIFFERENCES, PALETTE
@@ -62,7 +62,7 @@ def test_exactly_the_damaged_masks_are_named(damaged, tmp_path):
     deleted.unlink()
     write(cut, read(cut)[:-1])
 
-    done = run("verify", damaged, "--json", "--picture", tmp_path / "worst.png")
+    done = call("verify", damaged, "--json", "--picture", tmp_path / "worst.png")
     assert done.returncode == 1, done.stderr
     found = json.loads(done.stdout)
     validate(found, "verify.schema.json")
@@ -364,7 +364,7 @@ def test_stated_areas_and_boxes(damaged):
     assert f"annotation {first['id']} of" in area
     assert f"area {first['area']}, {first['area'] - 1} px by its RLE" in area
     assert f"annotation {second['id']} of" in bbox
-    done = run("verify", damaged)
+    done = call("verify", damaged)
     assert done.returncode == 1
     assert "1 areas and 1 boxes disagree with the RLE" in done.stdout
     first["area"] -= 1
@@ -479,7 +479,7 @@ def test_a_split_without_masks_is_named(damaged):
     assert found.n_findings == 0
     assert found.splits[1].n_masks is None
     validate(found.as_dict(), "verify.schema.json")
-    done = run("verify", damaged)
+    done = call("verify", damaged)
     assert done.returncode == 0, done.stderr
     assert "ships no masks" in done.stdout
     with pytest.raises(mtfast.SourceError, match="no semantic masks in Graphene; expected"):
@@ -488,7 +488,7 @@ def test_a_split_without_masks_is_named(damaged):
 
 def test_what_cannot_be_verified(tiny_set, tmp_path):
     store = mtfast.convert(tiny_set, tmp_path / "s.zarr", images="none", splits=["test"])
-    done = run("verify", store)
+    done = call("verify", store)
     assert done.returncode == 2
     assert "is a store; expected a dataset as it was published" in done.stderr
     assert "pass the source" in done.stderr
@@ -515,7 +515,7 @@ def test_the_command_for_people(damaged):
     assert done.stdout.endswith("no mask differs: no picture drawn\n")
     for mask in masks_of(damaged):
         write(mask, 1 - np.minimum(read(mask), 1))
-    done = run("verify", damaged, "--split", "train", "--picture", "x.png", cwd=damaged)
+    done = call("verify", damaged, "--split", "train", "--picture", "x.png", cwd=damaged)
     assert done.returncode == 1, done.stderr
     assert done.stdout.count("different") == 10
     assert " px: 1 instead of 0" in done.stdout
