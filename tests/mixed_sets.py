@@ -73,7 +73,7 @@ def make_mixed_set(folder: Path, *, outlier: bool = False, deep: bool = True) ->
         image = Image.fromarray(noise(48, 64, 3))
         made.with_pillow(name, image, turned=turned, exif=exif(6))
     if outlier:
-        made.with_pillow("large.png", Image.fromarray(noise(700, 900, 3)))
+        made.with_pillow("large.png", Image.fromarray(noise(350, 450, 3)))
     return made.finish()
 
 

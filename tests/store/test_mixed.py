@@ -107,7 +107,7 @@ def test_masks_of_the_outlier_have_several_chunks(with_outlier):
     (split,) = mtfast.open(path).splits
     array = zarr.open_array(path / split / "semantic", mode="r")
     shape = array.shape[1:]
-    assert shape == (700, 900)
+    assert shape == (350, 450)
     assert max(array.chunks[1:]) < 450
     group = mtfast.open(path)[split]
     assert group.mask_chunk == array.chunks[1:]
