@@ -86,7 +86,7 @@ def load(store: Path) -> None:
     from mtfast.loaders.torch import Dataset, Loader
 
     with_workers, without = (
-        list(Loader(Dataset(store, "train"), batch_size=2, workers=workers)) for workers in (2, 0)
+        list(Loader(Dataset(store, "train"), batch_size=2, workers=workers)) for workers in (1, 0)
     )
     assert len(with_workers) == len(without)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 import shutil
 from importlib.util import find_spec
@@ -44,9 +45,11 @@ def test_docstring_examples(tiny_set, tmp_path, monkeypatch):
             if find_spec("torchvision") is None:
                 continue
             import_torchvision()
-        result = doctest.testmod(
-            importlib.import_module(module.name), extraglobs={"mtfast": mtfast}
-        )
+        imported = importlib.import_module(module.name)
+        # To look for docstrings takes 0.05 s in each module.
+        if ">>>" not in inspect.getsource(imported):
+            continue
+        result = doctest.testmod(imported, extraglobs={"mtfast": mtfast})
         assert result.failed == 0, module.name
         n += result.attempted
     assert n > 5

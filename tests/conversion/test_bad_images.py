@@ -125,17 +125,19 @@ def counts(findings: list[dict]) -> dict[str, int]:
 def test_one_bad_image(tmp_path, fault, scheduler):
     path = write_set(tmp_path, [*SOUND, fault])
     store = tmp_path / "s.zarr"
+    # Each process takes a second to start.
+    options = {"shard": 2, "scheduler": scheduler, "workers": 1}
     for bad in ("refuse", "repair"):
         what = "" if bad == "refuse" else " that cannot be repaired"
         with pytest.raises(SourceError) as caught:
-            mtfast.convert(path, store, bad=bad, shard=2, scheduler=scheduler)
+            mtfast.convert(path, store, bad=bad, **options)
         words = str(caught.value)
         assert words.startswith(f"train: 1 bad record{what}: 1 x {FAULTS[fault]} (")
         assert fault in words
         assert "--bad skip" in words
         assert ", or convert with --images none" in words
         assert not store.exists()
-    mtfast.convert(path, store, bad="skip", shard=2, scheduler=scheduler)
+    mtfast.convert(path, store, bad="skip", **options)
     expect_sound(path, store, "train")
     (found,) = mtfast.open(store).attributes["findings"]["train"]
     assert (found["kind"], found["n"], found["done"]) == (FAULTS[fault], 1, "skipped")

@@ -34,13 +34,15 @@ def files_of(target: str | Path) -> dict[str, bytes]:
     return {key: objects.read(key) for key, _ in objects.walk()}
 
 
-def test_the_objects_are_the_files_of_a_disk(tiny_set, tiny_store, target, watched):
-    made = mtfast.convert(tiny_set, target, shard=4, crop_index=True, workers=2)
+def test_the_objects_are_the_files_of_a_disk(tiny_set, target, watched, tmp_path):
+    options = {"splits": ["test"], "shard": 2, "crop_index": True, "workers": 2}
+    on_disk = mtfast.convert(tiny_set, tmp_path / "s.zarr", **options)
+    made = mtfast.convert(tiny_set, target, **options)
     assert str(made) == target
-    assert files_of(target) == files_of(tiny_store)
+    assert files_of(target) == files_of(on_disk)
     put = watched.keys("PUT")
     # Each once, and what makes it a store last.
-    assert sorted(put) == sorted(f"{made.host}/{made.key}/{key}" for key in files_of(tiny_store))
+    assert sorted(put) == sorted(f"{made.host}/{made.key}/{key}" for key in files_of(on_disk))
     assert put[-1].endswith("graphene.zarr/zarr.json")
     assert mtfast.check_store(target).is_whole
     with pytest.raises(StoreError, match=r"is a complete store; .* pass --overwrite, which remov"):

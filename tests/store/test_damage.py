@@ -25,11 +25,11 @@ from stores import exchange_slots
 
 def test_a_short_run_of_the_fuzzer(monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    report = fuzzing.fuzz(fuzz_store.make_trial, seed=0, n_trials=80, limit=60)
+    report = fuzzing.fuzz(fuzz_store.make_trial, seed=0, n_trials=50, limit=60)
     assert report.problems == {}
-    assert report.n_calls == 80
+    assert report.n_calls == 50
     for kind in ("in_metadata", "in_shards", "in_columns", "in_texts"):
-        assert report.outcomes[kind, "refused"] >= 8
+        assert report.outcomes[kind, "refused"] >= 5
 
 
 def test_the_fuzzer_tells_other_values(monkeypatch, tmp_path):
@@ -37,7 +37,7 @@ def test_the_fuzzer_tells_other_values(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     trials = [fuzz_store.make_trial(1, number) for number in range(80)]
     monkeypatch.setattr(mtfast, "open", partial(mtfast.open, verify=False))
-    problems = [fuzzing.judge(trial)[1] for trial in trials]
+    problems = (fuzzing.judge(trial)[1] for trial in trials)
     assert any("OtherValuesError" in problem for problem in problems if problem)
     fuzz_store.stores.cache_clear()
     fuzz_store.expected.cache_clear()

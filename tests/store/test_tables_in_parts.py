@@ -21,7 +21,8 @@ def store(small_set, tmp_path_factory):
 @pytest.mark.parametrize("verify", [True, False])
 def test_parts_together_are_the_table(store, images, verify):
     train = mtfast.open(store, verify=verify)["train"]
-    for variant in train.variants:
+    # Of the ten runs of each n-shot subset one.
+    for variant in (name for name in train.variants if "run_" not in name or "run_3" in name):
         whole, parts = train.table(variant), list(train.tables(images, variant))
         assert len(parts) == -(-whole.n_images // images)
         for number, part in enumerate(parts):
