@@ -33,6 +33,7 @@ for _name in ("COLUMNS", "LINES"):
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Compile kernels that are not on disk, before workers of pytest-xdist start to do so."""
     if session.config.getoption("numprocesses", None) and kernel_cache.is_empty():
+        session.config.get_terminal_writer().line("compiling kernels, as none is on disk")
         kernel_cache.fill(os.cpu_count() or 1)
 
 

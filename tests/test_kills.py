@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import run
+from commands import call
 from folders import names_in
 from kill_commands import COMMANDS, SECONDS, digest, n_done, run_trials, start
 from mtfast.conversion import convert
@@ -60,7 +60,8 @@ def test_a_disk_that_is_full(small_set, tmp_path, command):
         "masks": ["masks", small_set, out, "--format", "tiff", "--workers", "1"],
     }[command]
     undisturbed = tmp_path / "undisturbed" / "out"
-    run(*[undisturbed if word == out else word for word in arguments])
+    done = call(*[undisturbed if word == out else word for word in arguments])
+    assert done.returncode == 0, done.stderr
     expected = digest(undisturbed)
     sizes = sorted(path.stat().st_size for path in undisturbed.rglob("*") if path.is_file())
     limit = str(sizes[-1] - 1)
@@ -71,7 +72,8 @@ def test_a_disk_that_is_full(small_set, tmp_path, command):
     assert "cannot be written: File too large" in said
     (kept,) = unfinished(out)
     assert said.endswith(f"what is done is kept in {kept}; run the same again to go on")
-    run(*arguments)
+    done = call(*arguments)
+    assert done.returncode == 0, done.stderr
     assert digest(out) == expected
     assert names_in(tmp_path) == ["out", "undisturbed"]
 
