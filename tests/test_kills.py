@@ -40,11 +40,11 @@ main(sys.argv[2:])
 
 
 @pytest.mark.parametrize("command", ["convert", "synth", "masks"])
-def test_a_disk_that_is_full(small_set, tmp_path, command):
+def test_a_disk_that_is_full(tiny_set, tmp_path, command):
     """A limit on the size of files stands for it: some are written, and the next is not."""
     out = tmp_path / "out"
     arguments = {
-        "convert": ["convert", small_set, out, "--shard", "1", "--workers", "1"],
+        "convert": ["convert", tiny_set, out, "--shard", "1", "--workers", "1"],
         "synth": [
             "synth",
             out,
@@ -57,7 +57,7 @@ def test_a_disk_that_is_full(small_set, tmp_path, command):
             "--workers",
             "1",
         ],
-        "masks": ["masks", small_set, out, "--format", "tiff", "--workers", "1"],
+        "masks": ["masks", tiny_set, out, "--format", "tiff", "--workers", "1"],
     }[command]
     undisturbed = tmp_path / "undisturbed" / "out"
     done = call(*[undisturbed if word == out else word for word in arguments])

@@ -7,14 +7,11 @@ from pathlib import Path
 
 import pytest
 
-import mtfast
-
 
 @pytest.fixture(scope="session")
-def whole_store(tiny_set, tmp_path_factory) -> Path:
+def whole_store(tiny_store) -> Path:
     """Two splits of several shards, several annotation files, images and a crop index."""
-    path = tmp_path_factory.mktemp("checking") / "flakes.zarr"
-    return mtfast.convert(tiny_set, path, shard=4, crop_index=True)
+    return tiny_store
 
 
 @pytest.fixture

@@ -59,10 +59,17 @@ def broken(several_chunks, tmp_path) -> Path:
     return Path(shutil.copytree(several_chunks, tmp_path / "broken.zarr"))
 
 
-@pytest.fixture
-def flakes(tiny_set, tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def whole_flakes(tiny_set, tmp_path_factory) -> Path:
     """A store of two splits, of several shards each."""
-    return mtfast.convert(tiny_set, tmp_path / "flakes.zarr", shard=3, crop_index=True)
+    path = tmp_path_factory.mktemp("flakes") / "flakes.zarr"
+    return mtfast.convert(tiny_set, path, shard=3, crop_index=True)
+
+
+@pytest.fixture
+def flakes(whole_flakes, tmp_path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(whole_flakes, tmp_path / "flakes.zarr"))
 
 
 def exchange(first: Path, second: Path) -> None:

@@ -33,17 +33,16 @@ def mixed(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def flakes(tiny_set, tmp_path_factory):
+def flakes(tiny_set, tiny_store, tmp_path_factory):
     """A store as MaskTerial's sets become; and what is expected."""
     folder = tmp_path_factory.mktemp("flakes")
-    store = mtfast.convert(tiny_set, folder / "set.zarr", shard=4, crop_index=True)
-    variant = mtfast.open(store)["train"].semantic_variant
+    variant = mtfast.open(tiny_store)["train"].semantic_variant
     table = mtfast.open_source(tiny_set).table("train", variant)
     names = [str(name) for name in table.names]
     files = [tiny_set / "train_images" / name for name in names]
     pixels = [np.asarray(Image.open(file)) for file in files]
     masks = map(paint_with_pycocotools, map(table.image, range(table.n_images)))
-    return store, save(folder, names, masks, pixels, [file.read_bytes() for file in files])
+    return tiny_store, save(folder, names, masks, pixels, [file.read_bytes() for file in files])
 
 
 def save(folder, names, masks, pixels, files) -> Path:
