@@ -6,7 +6,6 @@ import doctest
 import importlib
 import inspect
 import pkgutil
-import shutil
 from importlib.util import find_spec
 
 import mtfast
@@ -14,10 +13,10 @@ from mtfast.synth import make_set
 from torchvision_ops import import_torchvision
 
 
-def test_docstring_examples(tiny_set, tmp_path, monkeypatch):
+def test_docstring_examples(tmp_path, monkeypatch):
     """In a folder with a set, Graphene, its store, graphene.zarr, and another set, GrapheneL."""
-    shutil.copytree(tiny_set, tmp_path / "Graphene")
     monkeypatch.chdir(tmp_path)
+    make_set("Graphene", train=10, test=4, size=(96, 128), seed=3, workers=1)
     make_set("GrapheneL", train=8, test=2, size=(96, 128), seed=4, workers=1)
     mtfast.convert("Graphene", "graphene.zarr")
     adapters = (
