@@ -126,7 +126,8 @@ def test_one_bad_image(tmp_path, fault, scheduler):
     path = write_set(tmp_path, [*SOUND, fault])
     store = tmp_path / "s.zarr"
     # Each process takes a second to start.
-    options = {"shard": 2, "scheduler": scheduler, "workers": 1}
+    workers = 1 if scheduler == "processes" else None
+    options = {"shard": 2, "scheduler": scheduler, "workers": workers}
     for bad in ("refuse", "repair"):
         what = "" if bad == "refuse" else " that cannot be repaired"
         with pytest.raises(SourceError) as caught:

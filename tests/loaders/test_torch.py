@@ -67,7 +67,7 @@ def test_epochs_differ_and_are_whole(epochs):
 
 
 @pytest.mark.parametrize(
-    ("workers", "start_method"), [(1, "fork"), (2, "fork"), (4, "fork"), (1, "spawn")]
+    ("workers", "start_method"), [(1, "fork"), (2, "fork"), (4, "fork"), (2, "spawn")]
 )
 def test_workers_change_nothing(store, epochs, workers, start_method):
     options = {"workers": workers, "start_method": start_method}
