@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from mtfast.errors import RemoteError
 from mtfast.remote.connections import open_pool, proxy_for, reason_of
+from mtfast.remote.waiting import waiting_for
 from mtfast.version import installed_version
 
 if TYPE_CHECKING:
@@ -155,7 +156,8 @@ class Web:
 
         while True:
             try:
-                data = answer.read1(CHUNK)
+                with waiting_for(_host(url)):
+                    data = answer.read1(CHUNK)
             except (HTTPError, OSError) as error:
                 raise StoppedError if self._stopped.is_set() else _failure(url, error) from error
             if self._stopped.is_set():
@@ -244,19 +246,17 @@ class Web:
             raise_on_status=False,
             respect_retry_after_header=False,
         )
+        ours = {"User-Agent": self._agent, "Accept-Encoding": "identity"}
         try:
-            answer: BaseHTTPResponse = self._pool(url).request(
-                "GET",
-                url,
-                headers={
-                    "User-Agent": self._agent,
-                    "Accept-Encoding": "identity",
-                    **headers,
-                },
-                retries=follow,
-                preload_content=False,
-                decode_content=False,
-            )
+            with waiting_for(_host(url)):
+                answer: BaseHTTPResponse = self._pool(url).request(
+                    "GET",
+                    url,
+                    headers={**ours, **headers},
+                    retries=follow,
+                    preload_content=False,
+                    decode_content=False,
+                )
         except HTTPError as error:
             raise _failure(url, error) from error
         return answer

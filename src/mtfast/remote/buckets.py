@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from typing import Any, BinaryIO
 
@@ -31,6 +31,7 @@ from mtfast.remote.settings import (
     n_retries,
     silence,
 )
+from mtfast.remote.waiting import waiting_for, watched
 from mtfast.version import installed_version
 
 __all__ = ["BucketObjects"]
@@ -38,6 +39,8 @@ __all__ = ["BucketObjects"]
 # Beyond this an object is sent in parts, of which so many are in memory.
 ONE_PUT = 64 << 20
 PART, PARTS_AT_ONCE = 16 << 20, 4
+# Up to this an object is sent in a moment: 8 s are enough at 32 kB/s.
+SHORT = 1 << 18
 # Beyond this an object is not read into memory.
 MOST_AT_ONCE = 1 << 31
 REQUEST = timedelta(seconds=300)
@@ -67,6 +70,7 @@ class BucketObjects:
     def __reduce__(self) -> tuple[Callable[[Address], BucketObjects], tuple[Address]]:
         return BucketObjects, (self.address,)
 
+    @watched
     @relayed
     def stat(self, key: str) -> Stat:
         """Look at an object; FileNotFoundError if there is none."""
@@ -76,12 +80,14 @@ class BucketObjects:
         with self._explained(key):
             return _stat(self._opened().head(self._path(key)))
 
+    @watched
     @relayed
     def read(self, key: str) -> bytes:
         """Read an object whole; FileNotFoundError if there is none."""
         with self._explained(key):
             return bytes(self._opened().get(self._path(key)).bytes())
 
+    @watched
     @relayed
     def read_range(self, key: str, start: int, length: int) -> bytes:
         """Read a range of an object with one request."""
@@ -89,6 +95,7 @@ class BucketObjects:
             data = self._opened().get_range(self._path(key), start=start, length=length)
         return self._whole(key, data, start, length)
 
+    @watched
     @relayed
     def read_ranges(self, key: str, starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
         """Read ranges of an object, neighbouring ones with one request."""
@@ -99,6 +106,7 @@ class BucketObjects:
             for data, start, length in zip(read, starts, lengths, strict=True)
         ]
 
+    @watched
     @relayed
     def read_part(
         self, key: str, start: int | None = None, length: int | None = None
@@ -121,6 +129,7 @@ class BucketObjects:
             length = min(length or found.n_bytes, found.n_bytes)
         return self._whole(key, data, begin, length), found
 
+    @watched
     @relayed
     def list(self, key: str = "") -> tuple[list[tuple[str, Stat]], list[str]]:
         """List what is in a folder."""
@@ -138,10 +147,15 @@ class BucketObjects:
         """Iterate over all objects below a folder."""
         skipped = len(self.address.key) + 1 if self.address.key else 0
         with self._explained(key):
-            for chunk in self._opened().list(self._path(key) or None):
+            chunks = iter(self._opened().list(self._path(key) or None))
+            while chunk := self._next_of(chunks):
                 # An object that stands for the folder itself is not below it.
                 found = ((meta["path"][skipped:], meta) for meta in chunk)
                 yield from ((name, _stat(meta)) for name, meta in found if name)
+
+    def _next_of(self, chunks: Iterator[Any]) -> Any:
+        with waiting_for(self.address.root):
+            return next(chunks, None)
 
     @relayed
     def write(
@@ -151,7 +165,9 @@ class BucketObjects:
         whole = isinstance(data, bytes)
         n_bytes = len(data) if isinstance(data, bytes) else _n_bytes(data)
         conditional = new or over is not None
-        with self._explained(key):
+        # What is long is sent for longer than anything is waited for.
+        is_short = n_bytes <= SHORT
+        with self._explained(key), waiting_for(self.address.root) if is_short else nullcontext():
             made = self._opened_to_send().put(
                 self._path(key),
                 data,
@@ -171,6 +187,7 @@ class BucketObjects:
         # Google goes by the version, others by the tag.
         return {name: meta[name] for name in ("e_tag", "version") if meta[name]}
 
+    @watched
     @relayed
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects."""

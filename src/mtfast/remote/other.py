@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from mtfast.addresses import Address, without_secrets
 from mtfast.errors import MtfastError, RefusedError, RemoteError
 from mtfast.remote.objects import Stat
+from mtfast.remote.waiting import watched
 
 __all__ = ["OtherObjects", "is_known"]
 
@@ -54,6 +55,7 @@ class OtherObjects:
     def __reduce__(self) -> tuple[Callable[[Address], OtherObjects], tuple[Address]]:
         return OtherObjects, (self.address,)
 
+    @watched
     def stat(self, key: str) -> Stat:
         """Look at an object; FileNotFoundError if there is none."""
         with self._explained(key) as (files, path):
@@ -62,11 +64,13 @@ class OtherObjects:
             raise FileNotFoundError(str(self.address / key))
         return _stat(found)
 
+    @watched
     def read(self, key: str) -> bytes:
         """Read an object whole; FileNotFoundError if there is none."""
         with self._explained(key) as (files, path):
             return bytes(files.cat_file(path))
 
+    @watched
     def read_range(self, key: str, start: int, length: int) -> bytes:
         """Read a range of an object."""
         with self._explained(key) as (files, path):
@@ -95,6 +99,7 @@ class OtherObjects:
         pairs = zip(starts, lengths, strict=True)
         return [self.read_range(key, start, length) for start, length in pairs]
 
+    @watched
     def list(self, key: str = "") -> tuple[list[tuple[str, Stat]], list[str]]:
         """List what is in a folder."""
         try:

@@ -12,6 +12,7 @@ from mtfast.addresses import Address, without_secrets
 from mtfast.errors import RefusedError, RemoteError
 from mtfast.remote.connections import header_of, open_pool, proxy_for, reason_of
 from mtfast.remote.settings import CONNECT_SECONDS, n_retries, silence
+from mtfast.remote.waiting import waiting_for
 from mtfast.version import installed_version
 
 __all__ = ["read_page"]
@@ -49,13 +50,14 @@ def read_page(folder: Address) -> bytes | None:
     pool = open_pool(proxy_for(url), CONNECT_SECONDS, silence() or None)
     headers = {"User-Agent": f"mtfast/{installed_version()}", "Accept-Encoding": "identity"}
     try:
-        answer = pool.request(
-            "GET",
-            url,
-            headers=headers | header_of(user),
-            retries=_retries(),
-            preload_content=False,
-        )
+        with waiting_for(folder.root):
+            answer = pool.request(
+                "GET",
+                url,
+                headers=headers | header_of(user),
+                retries=_retries(),
+                preload_content=False,
+            )
         try:
             _expect_page(folder, answer)
             return _body(answer) if "html" in answer.headers.get("Content-Type", "") else None

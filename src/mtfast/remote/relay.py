@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import logging
 import os
 import pickle
 import signal
@@ -221,6 +222,8 @@ def serve(descriptor: int) -> None:
     """
     # A terminal sends Ctrl-C to all its processes; this one ends with the one that it helps.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Warnings are those of the process that asks, which knows where to.
+    logging.getLogger("mtfast").setLevel(logging.ERROR)
     connection = socket.socket(fileno=descriptor)
     sending = threading.Lock()
 

@@ -1,0 +1,138 @@
+"""Says that a server has not answered yet: a request that is tried again takes a minute to fail.
+
+One thread looks at all requests that are under way. It ends when there are none.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+__all__ = ["waiting_for", "watched"]
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# A progress bar that stands still for less makes nobody wonder.
+QUIET_SECONDS = 8.0
+POLLS = 8
+# Between two lines about one server: many requests may wait for it at once.
+SECONDS_BETWEEN_LINES = 60.0
+
+
+class _Watch:
+    """The requests that are under way, and the thread that looks at them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pending: dict[object, tuple[str, float]] = {}
+        self._told: dict[str, float] = {}
+        self._thread: threading.Thread | None = None
+
+    def begin(self, server: str) -> object:
+        """Note a request, and return what it is taken off by."""
+        token = object()
+        with self._lock:
+            self._pending[token] = (server, time.monotonic())
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._look, name="mtfast-waiting", daemon=True
+                )
+                self._thread.start()
+        return token
+
+    def end(self, token: object) -> None:
+        """Take a request off."""
+        with self._lock:
+            del self._pending[token]
+
+    def _look(self) -> None:
+        pause = threading.Event()
+        while True:
+            pause.wait(QUIET_SECONDS / POLLS)
+            with self._lock:
+                if not self._pending:
+                    self._thread = None
+                    return
+                late = self._late()
+            for server, seconds in late.items():
+                logger.warning(
+                    "no complete answer from %s for %.0f s; still waiting, and trying again",
+                    server,
+                    seconds,
+                )
+
+    def _late(self) -> dict[str, float]:
+        """Return the servers that are to be named now, and for how long each has not answered."""
+        now, late = time.monotonic(), dict[str, float]()
+        for server, began in self._pending.values():
+            told = now - self._told.get(server, -SECONDS_BETWEEN_LINES) < SECONDS_BETWEEN_LINES
+            if now - began >= QUIET_SECONDS and not told:
+                late[server] = max(now - began, late.get(server, 0.0))
+        self._told.update(dict.fromkeys(late, now))
+        return late
+
+
+_watch = _Watch()
+
+
+def _after_fork() -> None:
+    global _watch
+    # The thread is not there, and another may have held the lock.
+    _watch = _Watch()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+@contextmanager
+def waiting_for(server: object) -> Iterator[None]:
+    """Log a warning if the body of a ``with`` block, a request, has no answer for some seconds.
+
+    Parameters
+    ----------
+    server : Address or str
+        What the line calls it.
+
+    Examples
+    --------
+    >>> with waiting_for("storage.example.org"):
+    ...     answer = b"#.#"
+    """
+    watch = _watch
+    token = watch.begin(str(server))
+    try:
+        yield
+    finally:
+        watch.end(token)
+
+
+def watched(method: Callable[P, R]) -> Callable[P, R]:
+    """Make a method of Objects that says when its storage does not answer.
+
+    Parameters
+    ----------
+    method : callable
+        Of an object with an ``address``.
+
+    Returns
+    -------
+    callable
+    """
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        objects: Any = args[0]
+        with waiting_for(objects.address.root):
+            return method(*args, **kwargs)
+
+    return call
