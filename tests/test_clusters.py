@@ -122,6 +122,17 @@ def test_an_asynchronous_client(in_process):
         in_process.sync(check)
 
 
+@pytest.mark.parametrize("command", [convert, export_masks, add_crop_index])
+def test_an_address_where_none_answers_is_refused_before_anything_is_read(
+    command, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(mtfast.cluster, "CONNECT_SECONDS", 0.2)
+    places = [tmp_path / "none", tmp_path / "out"][: 1 if command is add_crop_index else 2]
+    with pytest.raises(MtfastError, match=r"no Dask scheduler answers at tcp://127.0.0.1:1; "):
+        command(*places, scheduler="tcp://127.0.0.1:1")
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- stores
 
 

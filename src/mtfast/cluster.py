@@ -22,7 +22,7 @@ from uuid import uuid4
 from mtfast.errors import MtfastError, counted, shown
 from mtfast.version import installed_version
 
-__all__ = ["Cluster", "DaskClient", "Scheduler", "check_cluster", "is_address"]
+__all__ = ["Cluster", "DaskClient", "Scheduler", "check_cluster", "expect_answer", "is_address"]
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +113,21 @@ def check_cluster(scheduler: Scheduler) -> None:
             "a Dask scheduler's address, but no 'distributed'; expected it to be installed; "
             "run: pip install 'mtfast[distributed]'"
         )
+
+
+def expect_answer(address: str) -> None:
+    """Raise MtfastError unless a scheduler answers at an address.
+
+    Parameters
+    ----------
+    address : str
+
+    Raises
+    ------
+    MtfastError
+        If none does within some seconds, or certificates are missing.
+    """
+    _connect(address).close()
 
 
 def _check_client(client: DaskClient) -> None:

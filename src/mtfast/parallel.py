@@ -26,7 +26,15 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
-from mtfast.cluster import AHEAD, POLL_SECONDS, Cluster, Scheduler, check_cluster
+from mtfast.cluster import (
+    AHEAD,
+    POLL_SECONDS,
+    Cluster,
+    Scheduler,
+    check_cluster,
+    expect_answer,
+    is_address,
+)
 from mtfast.errors import MtfastError
 
 __all__ = ["Scheduler", "check_scheduler", "map_threads", "n_cores", "run_jobs", "worker_processes"]
@@ -103,7 +111,9 @@ def map_threads(
 
 
 def check_scheduler(scheduler: Scheduler) -> None:
-    """Raise MtfastError unless jobs can be run on this scheduler.
+    """Raise MtfastError unless jobs can be run on this scheduler, before their input is read.
+
+    At an address a scheduler has to answer.
 
     Parameters
     ----------
@@ -114,13 +124,19 @@ def check_scheduler(scheduler: Scheduler) -> None:
     Raises
     ------
     MtfastError
-        If it is none of these; an address and ``distributed`` is not installed; or a client that is
-        closed or asynchronous.
+        If it is none of these; an address at which none answers, or ``distributed`` is not
+        installed; or a client that is closed or asynchronous.
 
     Examples
     --------
     >>> check_scheduler("threads")
     """
+    _check_kind(scheduler)
+    if isinstance(scheduler, str) and is_address(scheduler):
+        expect_answer(scheduler)
+
+
+def _check_kind(scheduler: Scheduler) -> None:
     if not (isinstance(scheduler, str) and scheduler in LOCAL):
         check_cluster(scheduler)
 
@@ -177,7 +193,7 @@ def run_jobs(
     """
     if workers is not None and workers < 1:
         raise MtfastError(f"{workers} workers; expected at least 1; leave it out for all cores")
-    check_scheduler(scheduler)
+    _check_kind(scheduler)
     open_pool = partial(_pool, scheduler, workers, len(jobs))
     with closing(_results(function, jobs, open_pool, partial(_key, name, title))) as results:
         yield results

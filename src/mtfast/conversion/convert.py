@@ -170,9 +170,9 @@ def convert(
         raise MtfastError(
             "a crop index without images; expected images to index; leave out one of the two"
         )
-    check_scheduler(scheduler)
     target = store_target(store)
     target.refuse_existing(overwrite)
+    check_scheduler(scheduler)
     if not isinstance(source, Source):
         source = open_source(
             source,

@@ -174,11 +174,11 @@ def export_masks(
     mask_format = find_format(
         format, kind, palette=palette, file_per_image=file_per_image, pixel_size=pixel_size
     )
-    check_scheduler(scheduler)
     target = target_path(out)
     _refuse_other(target)
     if not target.exists():
         check_new_folder(target, StoreError)
+    check_scheduler(scheduler)
     opened = open_dataset(dataset)
     found = read_splits(opened, splits, variant, spec, mask_format, progress)
     settings = {"format": format, **asdict(spec), "palette": palette}
