@@ -125,7 +125,7 @@ def literals(annotation) -> set[str]:
 
 OF_COMMANDS_ONLY = ("as_json", "at_random", "older_out")
 # Functions that take no such thing take a source that was opened with it.
-OF_SOURCES = ("image_folder", "ground_truth", "bad", "mapping", "rasterizer")
+OF_SOURCES = ("image_folder", "ground_truth", "bad", "mapping", "rasterizer", "orientation")
 RENAMED = {"samples": "n_samples", "batch": "batch_size"}
 # A command says less than its function, or says it for people.
 DIFFERS = {
@@ -171,6 +171,7 @@ def test_a_command_has_the_defaults_and_choices_of_its_function(command):
 
 
 READS_SETS = {"rasterizer", "bad", "ground_truth"}
+READS_IMAGES = {"convert", "export", "info", "preview"}
 # It compares masks that a set ships, and results ship none.
 WITHOUT_RESULTS = {"verify"}
 
@@ -183,6 +184,8 @@ def test_what_reads_annotations_takes_all_that_says_how():
             lacking -= {"ground_truth"}
         if "bad" in options:
             assert not lacking, name
+        if name in READS_IMAGES:
+            assert {"image_folder", "orientation"} <= options, name
 
 
 def test_every_option_says_what_it_does():
@@ -384,7 +387,9 @@ def test_an_interrupted_conversion_leaves_nothing(tiny_set, tmp_path, monkeypatc
     assert not names_in(tmp_path)
 
 
-@pytest.mark.parametrize("option", ["--map 1=4", "--rasterizer pil", "--ground-truth a.json"])
+@pytest.mark.parametrize(
+    "option", ["--map 1=4", "--rasterizer pil", "--ground-truth a.json", "--orientation shown"]
+)
 @pytest.mark.parametrize("command", ["info {} --areas a.csv", "preview {} a.png", "export {} out"])
 def test_a_store_is_not_read_in_another_way_than_it_was_made(tiny_store, command, option, tmp_path):
     line = [*command.format(tiny_store).split(), *option.split()]

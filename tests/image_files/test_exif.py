@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image, ImageOps
 
 from image_samples import deep_pixels, exif, pixels, saved, tiff
 from mtfast import MtfastError
-from mtfast.image_files import decode, read_header, turn
+from mtfast.image_files import decode, read_header, turn, without_orientation
 from mtfast.image_files.exif import read_orientation
 
 
@@ -48,8 +49,6 @@ def test_arrays_of_any_layout_and_type(orientation):
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
 def test_files_are_shown_as_pillow_shows_them(orientation, kind):
-    import io
-
     image = Image.fromarray(pixels())
     data = saved(image, kind, exif=exif(orientation))
     with Image.open(io.BytesIO(data)) as opened:
@@ -60,12 +59,48 @@ def test_files_are_shown_as_pillow_shows_them(orientation, kind):
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_tiffs_are_shown_as_pillow_shows_them(orientation):
     """Pillow turns them itself."""
-    import io
-
     data = tiff(pixels(), photometric="rgb", extratags=[(274, 3, 1, orientation, True)])
     with Image.open(io.BytesIO(data)) as opened:
         expected = np.asarray(opened.convert("RGB"))
     np.testing.assert_array_equal(turn(decode(data), read_header(data).orientation), expected)
+
+
+def upright_and_stored(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """What Pillow shows of a file without its orientation, and what it reads of the file."""
+    made = without_orientation(data)
+    assert len(made) == len(data)
+    assert sum(a != b for a, b in zip(made, data, strict=True)) <= 5, "a value, and a checksum"
+    with Image.open(io.BytesIO(made)) as opened:
+        opened.verify()
+    with Image.open(io.BytesIO(made)) as opened, Image.open(io.BytesIO(data)) as before:
+        return (
+            np.asarray(ImageOps.exif_transpose(opened).convert("RGB")),
+            np.asarray(before.convert("RGB")),
+        )
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
+def test_a_file_without_its_orientation_is_shown_as_stored(orientation, kind):
+    data = saved(Image.fromarray(pixels()), kind, exif=exif(orientation))
+    assert np.array_equal(*upright_and_stored(data))
+
+
+# Pillow reads no BigTIFF of the other order.
+@pytest.mark.parametrize(("order", "is_big"), [("<", False), (">", False), ("<", True)])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_without_its_orientation_is_shown_as_stored(orientation, order, is_big):
+    tag = [(274, 3, 1, orientation, True)]
+    data = tiff(pixels(), photometric="rgb", byteorder=order, bigtiff=is_big, extratags=tag)
+    made = without_orientation(data)
+    with Image.open(io.BytesIO(made)) as opened:
+        np.testing.assert_array_equal(np.asarray(opened.convert("RGB")), pixels())
+
+
+def test_a_file_that_states_no_orientation_stays():
+    for kind in ("jpeg", "png", "webp", "tiff", "bmp"):
+        data = saved(Image.fromarray(pixels()), kind)
+        assert without_orientation(data) == data
 
 
 @pytest.mark.parametrize("orientation", [0, 9, -1, 6.0, None, "6", True])

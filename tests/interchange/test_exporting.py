@@ -13,7 +13,7 @@ import numpy as np
 import pycocotools.mask as coco
 import pytest
 import yaml
-from PIL import Image
+from PIL import Image, ImageOps
 
 import mtfast
 from commands import invoke
@@ -347,22 +347,80 @@ def test_a_file_is_put_for_one_image_alone(tmp_path):
     assert any("2 images of train without a file of its own" in note for note in done.notes)
 
 
-@pytest.mark.parametrize("form", ["yolo", "labelme", "coco"])
-@pytest.mark.parametrize("is_store", [False, True])
-@pytest.mark.parametrize("ending", ["jpg", "png"])
-def test_masks_on_pixels_as_stored_are_said(tmp_path, form, is_store, ending):
+def turned_set(folder: Path, ending: str = "jpg", orientation: int = 6) -> Path:
+    """Image a has an EXIF orientation and masks on pixels as stored, image b none."""
     exif = Image.Exif()
-    exif[0x112] = 6
-    path = small_set(tmp_path / "set", "train", names=(f"a.{ending}", f"b.{ending}"), exif=exif)
+    exif[0x112] = orientation
+    path = small_set(folder, "train", names=(f"a.{ending}", f"b.{ending}"), exif=exif)
     Image.new("RGB", (8, 6)).save(path / f"train/b.{ending}")
-    if is_store:
-        mtfast.convert(path, tmp_path / "set.zarr")
-        path = tmp_path / "set.zarr"
+    return path
+
+
+def size_as_shown(file: Path) -> tuple[int, int]:
+    with Image.open(file) as image:
+        return ImageOps.exif_transpose(image).size
+
+
+@pytest.mark.parametrize("form", ["yolo", "labelme", "coco", "geojson"])
+@pytest.mark.parametrize("kind", ["source", "store", "zip"])
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif", "webp"])
+def test_images_with_masks_on_pixels_as_stored_are_written_upright(tmp_path, form, kind, ending):
+    path = turned_set(tmp_path / "set", ending)
+    was = (path / f"train/a.{ending}").read_bytes()
+    if kind == "store":
+        path = mtfast.convert(path, tmp_path / "set.zarr")
+    if kind == "zip":
+        path = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "set"))
     done = mtfast.export_annotations(path, tmp_path / "out", format=form)
-    said = [note for note in done.notes if "EXIF" in note]
-    (note,) = said
-    assert note.startswith("1 image of train with")
-    assert f"such as a.{ending}:" in note
+    (turned,) = (tmp_path / "out").rglob(f"a.{ending}")
+    assert size_as_shown(turned) == (8, 6)
+    with Image.open(turned) as image, Image.open(tmp_path / f"set/train/a.{ending}") as before:
+        if ending != "tif":  # Which Pillow turns.
+            assert np.array_equal(np.asarray(image), np.asarray(before))
+    assert (tmp_path / f"set/train/a.{ending}").read_bytes() == was, "a link would change it"
+    assert [note for note in done.notes if "EXIF" in note] == [
+        f"1 image of train with an EXIF orientation and masks on pixels as stored, such as "
+        f"a.{ending}: written without it, so that all programs show masks where they lie"
+    ]
+
+
+def test_other_images_are_still_links(tmp_path):
+    path = turned_set(tmp_path / "set")
+    mtfast.export_annotations(path, tmp_path / "out")
+    assert (tmp_path / "out/images/train/b.jpg").samefile(path / "train/b.jpg")
+    assert not (tmp_path / "out/images/train/a.jpg").samefile(path / "train/a.jpg")
+
+
+def test_without_images_those_that_are_turned_are_said(tmp_path):
+    done = mtfast.export_annotations(turned_set(tmp_path / "set"), tmp_path / "out", images="none")
+    assert [note for note in done.notes if "EXIF" in note] == [
+        "1 image of train with an EXIF orientation and masks on pixels as stored, such as a.jpg: "
+        "programs that turn images show masks apart from them"
+    ]
+
+
+@pytest.mark.parametrize("images", ["link", "none"])
+def test_images_of_one_size_both_ways_stay_until_it_is_said(tmp_path, images):
+    path = turned_set(tmp_path / "set", orientation=3)
+    done = mtfast.export_annotations(path, tmp_path / "out", images=images)
+    assert [note for note in done.notes if "EXIF" in note] == [
+        "1 image of train with an EXIF orientation and one size both ways, such as a.jpg: left as "
+        "they are; say by orientation whether masks lie on them as stored or shown"
+    ]
+    for name in ("a.jpg", "b.jpg") if images == "link" else ():
+        assert (tmp_path / f"out/images/train/{name}").samefile(path / "train" / name)
+
+
+@pytest.mark.parametrize(("orientation", "is_same"), [("stored", False), ("shown", True)])
+def test_images_of_one_size_both_ways_are_as_a_user_says(tmp_path, orientation, is_same):
+    path = turned_set(tmp_path / "set", orientation=3)
+    said = invoke("export", str(path), str(tmp_path / "out"), "--orientation", orientation)
+    assert said[0] == 0
+    file = tmp_path / "out/images/train/a.jpg"
+    assert file.samefile(path / "train/a.jpg") is is_same
+    with Image.open(file) as image:
+        assert image.getexif()[0x112] == (3 if is_same else 1)
+    assert "one size both ways" not in said[1]
 
 
 @pytest.mark.parametrize("is_store", [False, True])

@@ -111,8 +111,9 @@ def test_an_image_of_a_source_can_be_the_first_thing_asked_of_it(mixed_set):
     np.testing.assert_array_equal(view.image("shown.jpg"), mixed_set.pixels["shown.jpg"])
 
 
-def test_an_image_that_fits_its_masks_is_not_turned(tmp_path):
-    """Although its EXIF orientation, half of a turn, would fit too: convert asks which is right."""
+@pytest.mark.parametrize("orientation", [None, "stored", "shown"])
+def test_an_image_that_fits_its_masks_is_not_turned(tmp_path, orientation):
+    """Although its EXIF orientation, half of a turn, would fit too, unless a user says so."""
     content = {
         "images": [{"id": 1, "file_name": "a.png", "height": HEIGHT, "width": WIDTH}],
         "annotations": [],
@@ -122,8 +123,9 @@ def test_an_image_that_fits_its_masks_is_not_turned(tmp_path):
     (tmp_path / "images").mkdir()
     data = saved(an_image("RGB"), "PNG", exif=exif(3))
     (tmp_path / "images" / "a.png").write_bytes(data)
-    view = open_dataset(tmp_path / "set.json").split()
-    np.testing.assert_array_equal(view.image("a.png"), pixels())
+    source = mtfast.open_source(tmp_path / "set.json", orientation=orientation)
+    expected = pixels()[::-1, ::-1] if orientation == "shown" else pixels()
+    np.testing.assert_array_equal(open_dataset(source).split().image("a.png"), expected)
 
 
 def test_16_bits_are_scaled_and_said(mixed_set):

@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from mtfast.checking.examine import Examined
 from mtfast.checking.metadata import file_of
 from mtfast.checking.readers import SplitReaders, lengths_stored, sum_stored
-from mtfast.conversion.image_checks import BadImageError, ImageChecks, Orientation, check_image
+from mtfast.conversion.image_checks import BadImageError, ImageChecks, check_image
 from mtfast.errors import StoreError
 from mtfast.parallel import run_jobs
 from mtfast.progress import Progress, track
 from mtfast.ragged import as_strings, offsets_of
+from mtfast.sources import Orientation
 from mtfast.store import schema
 from mtfast.store.consolidated import metadata_text
 from mtfast.store.file_frames import CHECKSUM_BYTES, frame_bytes

@@ -14,6 +14,7 @@ from mtfast.cli.options import (
     images_option,
     map_option,
     number_option,
+    orientation_option,
     overwrite_option,
     path_or_files,
     rasterizer_option,
@@ -23,7 +24,7 @@ from mtfast.cli.options import (
     workers_option,
 )
 from mtfast.cli.output import show_progress, tell
-from mtfast.cli.values import AnyPath, Choice, NewStore
+from mtfast.cli.values import AnyPath, NewStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,12 +50,7 @@ if TYPE_CHECKING:
 @click.option(
     "--crop-index", is_flag=True, help="Index the images, so that windows of them decode alone."
 )
-@click.option(
-    "--orientation",
-    type=Choice(["stored", "shown"]),
-    show_default="by their size",
-    help="Frame of the masks, for images that EXIF turns.",
-)
+@orientation_option
 @scheduler_option
 @workers_option
 @overwrite_option

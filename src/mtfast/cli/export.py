@@ -14,6 +14,7 @@ from mtfast.cli.options import (
     ground_truth_option,
     image_folder_option,
     map_option,
+    orientation_option,
     rasterizer_option,
     splits_option,
     variant_option,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from mtfast.interchange import ExportedAnnotations
     from mtfast.rles.rasterizers import Rasterizer
+    from mtfast.sources import Orientation
     from mtfast.sources.bad_records import Policy
 
 
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
 @map_option
 @image_folder_option
 @ground_truth_option
+@orientation_option
 def export(
     dataset: Path | str,
     out: Path,
@@ -68,6 +71,7 @@ def export(
     mapping: tuple[tuple[int, int], ...],
     image_folder: Path | str | None,
     ground_truth: Path | str | None,
+    orientation: Orientation | None,
 ) -> None:
     """Write annotations for other tools.
 
@@ -84,7 +88,7 @@ def export(
 
     with show_progress() as progress:
         done = export_annotations(
-            dataset_of(dataset, image_folder, bad, mapping, rasterizer, ground_truth),
+            dataset_of(dataset, image_folder, bad, mapping, rasterizer, ground_truth, orientation),
             out,
             format=format,
             splits=splits or None,

@@ -14,6 +14,7 @@ from mtfast.cli.options import (
     image_folder_option,
     json_option,
     map_option,
+    orientation_option,
     rasterizer_option,
 )
 from mtfast.cli.output import echo, echo_json, show_progress, tell
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from mtfast.report.summary import DatasetSummary, SplitSummary
     from mtfast.rles.rasterizers import Rasterizer
-    from mtfast.sources import Source
+    from mtfast.sources import Orientation, Source
     from mtfast.sources.bad_records import Policy
 
 
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 @map_option
 @image_folder_option
 @ground_truth_option
+@orientation_option
 def info(
     dataset: Path | str,
     as_json: bool,
@@ -68,6 +70,7 @@ def info(
     mapping: tuple[tuple[int, int], ...],
     image_folder: Path | str | None,
     ground_truth: Path | str | None,
+    orientation: Orientation | None,
 ) -> int:
     """Show the splits, annotation files and classes of a dataset.
 
@@ -80,7 +83,7 @@ def info(
                 "--json with --areas or --plots; expected one or the other; leave one out"
             )
         _write_report(
-            dataset_of(dataset, image_folder, bad, mapping, rasterizer, ground_truth),
+            dataset_of(dataset, image_folder, bad, mapping, rasterizer, ground_truth, orientation),
             _name_of(dataset),
             areas,
             plots,

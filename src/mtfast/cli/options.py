@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mtfast.rles.rasterizers import Rasterizer
-    from mtfast.sources import Source
+    from mtfast.sources import Orientation, Source
     from mtfast.sources.bad_records import Policy
 
 
@@ -34,6 +34,7 @@ __all__ = [
     "map_option",
     "min_area_option",
     "number_option",
+    "orientation_option",
     "overlap_option",
     "overwrite_option",
     "path_or_files",
@@ -46,7 +47,7 @@ __all__ = [
 ]
 
 _SPLIT_FILE = re.compile(r"([\w.-]+)=(.+)")
-_NOT_ASKED = ("refuse", None, (), "pycocotools", None)
+_NOT_ASKED = ("refuse", None, (), "pycocotools", None, None)
 DATASET = "SRC|STORE"
 """How help shows an argument that is a source or a store."""
 
@@ -94,6 +95,7 @@ def source_of(
     mapping: Sequence[tuple[int, int]] = (),
     rasterizer: Rasterizer = "pycocotools",
     ground_truth: Path | str | None = None,
+    orientation: Orientation | None = None,
 ) -> str | Source:
     """Open what a command is given, unless a path is all there is to it.
 
@@ -101,7 +103,7 @@ def source_of(
     ----------
     given : sequence of str
         One path, or several files as SPLIT=FILE.
-    image_folder, bad, mapping, rasterizer, ground_truth
+    image_folder, bad, mapping, rasterizer, ground_truth, orientation
         As for :func:`mtfast.open_source`.
 
     Returns
@@ -114,7 +116,7 @@ def source_of(
         If there are several that do not all name a split.
     """
     path = path_or_files(given)
-    asked = (bad, image_folder, tuple(mapping), rasterizer, ground_truth)
+    asked = (bad, image_folder, tuple(mapping), rasterizer, ground_truth, orientation)
     if isinstance(path, str) and asked == _NOT_ASKED:
         return path
     from mtfast.sources import open_source
@@ -126,6 +128,7 @@ def source_of(
         bad=bad,
         mapping=dict(mapping),
         rasterizer=rasterizer,
+        orientation=orientation,
     )
 
 
@@ -136,6 +139,7 @@ def dataset_of(
     mapping: Sequence[tuple[int, int]] = (),
     rasterizer: Rasterizer = "pycocotools",
     ground_truth: Path | str | None = None,
+    orientation: Orientation | None = None,
 ) -> Path | str | Source:
     """Open what a command is given as a source or a store.
 
@@ -143,7 +147,7 @@ def dataset_of(
     ----------
     dataset : Path or str
         A path, or an address.
-    image_folder, bad, mapping, rasterizer, ground_truth
+    image_folder, bad, mapping, rasterizer, ground_truth, orientation
         As for :func:`mtfast.open_source`. A store has no bad records; it takes none of the others,
         as its records were settled when it was made.
 
@@ -156,7 +160,7 @@ def dataset_of(
     click.UsageError
         If a store is to be read in another way.
     """
-    asked = (bad, image_folder, tuple(mapping), rasterizer, ground_truth)
+    asked = (bad, image_folder, tuple(mapping), rasterizer, ground_truth, orientation)
     if asked == _NOT_ASKED:
         return dataset
     from mtfast.addresses import locate
@@ -169,6 +173,7 @@ def dataset_of(
             "--map": mapping,
             "--rasterizer": rasterizer != "pycocotools",
             "--ground-truth": ground_truth,
+            "--orientation": orientation,
         }
         given = " and ".join(name for name, value in settled.items() if value)
         if given:
@@ -184,6 +189,7 @@ def dataset_of(
         bad=bad,
         mapping=dict(mapping),
         rasterizer=rasterizer,
+        orientation=orientation,
     )
 
 
@@ -286,6 +292,12 @@ rasterizer_option = click.option(
     default="pycocotools",
     show_default=True,
     help="How polygons are drawn.",
+)
+orientation_option = click.option(
+    "--orientation",
+    type=Choice(["stored", "shown"]),
+    show_default="by their size",
+    help="Frame of the masks, for images that EXIF turns.",
 )
 ground_truth_option = click.option(
     "--ground-truth",

@@ -13,6 +13,7 @@ from mtfast.cli.options import (
     ground_truth_option,
     image_folder_option,
     map_option,
+    orientation_option,
     rasterizer_option,
     variant_option,
 )
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mtfast.rles.rasterizers import Rasterizer
+    from mtfast.sources import Orientation
     from mtfast.sources.bad_records import Policy
 
 
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 @map_option
 @image_folder_option
 @ground_truth_option
+@orientation_option
 def preview(
     dataset: Path | str,
     out: Path | None,
@@ -69,6 +72,7 @@ def preview(
     mapping: tuple[tuple[int, int], ...],
     image_folder: Path | str | None,
     ground_truth: Path | str | None,
+    orientation: Orientation | None,
 ) -> None:
     """Draw images of a dataset with outlines of all instances.
 
@@ -85,7 +89,9 @@ def preview(
     if at_random and seed is None:
         seed = secrets.randbelow(100_000)
     with show_progress() as progress:
-        source = dataset_of(dataset, image_folder, bad, mapping, rasterizer, ground_truth)
+        source = dataset_of(
+            dataset, image_folder, bad, mapping, rasterizer, ground_truth, orientation
+        )
         made = draw_preview(
             source,
             picture,

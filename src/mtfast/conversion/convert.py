@@ -23,7 +23,7 @@ import numpy as np
 
 from mtfast.addresses import Address, locate
 from mtfast.arguments import ImagesOption, as_integer, wants_images
-from mtfast.conversion.image_checks import BadImageError, ImageChecks, Orientation
+from mtfast.conversion.image_checks import BadImageError, ImageChecks
 from mtfast.conversion.inputs import SplitInput, read_splits, refusal_of_files
 from mtfast.conversion.metadata import (
     attributes_of,
@@ -46,7 +46,7 @@ from mtfast.limits import max_file_bytes
 from mtfast.parallel import Scheduler, check_scheduler
 from mtfast.progress import Progress, shows_progress, track
 from mtfast.rles.rasterizers import Rasterizer
-from mtfast.sources import Source, SourcePath, open_source
+from mtfast.sources import Orientation, Source, SourcePath, open_source
 from mtfast.sources.bad_records import Policy
 from mtfast.sources.split_names import chosen_splits
 from mtfast.store import schema

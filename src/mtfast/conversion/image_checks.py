@@ -10,14 +10,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from mtfast import image_files
 from mtfast.errors import MtfastError, RemoteError, SourceError
 from mtfast.image_files import ImageHeader, read_header, shown_size
 from mtfast.parallel import run_jobs
 from mtfast.progress import Progress, track
-from mtfast.sources import Source
+from mtfast.sources import Orientation, Source
 from mtfast.sources.bad_records import UNCLEAR
 
 __all__ = [
@@ -25,15 +25,11 @@ __all__ = [
     "Checked",
     "ImageChecks",
     "ImageFault",
-    "Orientation",
     "check_image",
     "find_faults",
     "read_image",
     "read_images",
 ]
-
-Orientation = Literal["stored", "shown"]
-"""Which frame masks are in, of images that EXIF turns without changing their size."""
 
 _IMAGES_PER_JOB = 16
 # Files that each worker asks for before it needs them, where they are elsewhere.

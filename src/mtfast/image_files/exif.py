@@ -18,14 +18,18 @@ from numpy.typing import NDArray
 
 from mtfast.arguments import as_integer
 
-__all__ = ["read_orientation", "shown_size", "turn"]
+__all__ = ["FORMATS", "ORIENTATION", "find_orientation", "read_orientation", "shown_size", "turn"]
+
+ORIENTATION = 0x0112
+"""The tag, in EXIF data and in TIFF files."""
+
+FORMATS = {1: "B", 3: "H", 4: "I"}
+"""Formats of one value by type: BYTE, SHORT and LONG. Cameras write SHORT."""
+
 
 _PREFIX = b"Exif\0\0"
-_ORIENTATION = 0x0112
 # Orientations from this one on exchange height and width.
 _SIDEWAYS = 5
-# Formats of one value by type: BYTE, SHORT and LONG. Cameras write SHORT.
-_FORMATS = {1: "B", 3: "H", 4: "I"}
 
 
 def read_orientation(exif: bytes) -> int:
@@ -46,26 +50,51 @@ def read_orientation(exif: bytes) -> int:
     >>> read_orientation(b"II*\0" + bytes.fromhex("08000000 0100 1201 0300 01000000 06000000"))
     6
     """
-    while exif.startswith(_PREFIX):
-        exif = exif[len(_PREFIX) :]
-    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    place = find_orientation(exif)
+    if place is None:
+        return 1
+    at, form = place
+    (value,) = struct.unpack_from(form, exif, at)
+    return int(value) if 1 <= value <= 8 else 1
+
+
+def find_orientation(exif: bytes) -> tuple[int, str] | None:
+    """Find where EXIF data state the orientation.
+
+    Parameters
+    ----------
+    exif : bytes
+        With or without the prefix that JPEG files give it.
+
+    Returns
+    -------
+    (at, form) or None
+        The byte of the value, and its format, as :mod:`struct` has it; None where it is missing or
+        damaged.
+    """
+    start = 0
+    while exif.startswith(_PREFIX, start):
+        start += len(_PREFIX)
+    order = {b"II": "<", b"MM": ">"}.get(exif[start : start + 2])
     if order is None:
-        return 1
+        return None
     try:
-        (first,) = struct.unpack_from(f"{order}I", exif, 4)
-        (n,) = struct.unpack_from(f"{order}H", exif, first)
-        value = _find(exif, order, range(first + 2, first + 2 + 12 * n, 12))
+        (first,) = struct.unpack_from(f"{order}I", exif, start + 4)
+        (n,) = struct.unpack_from(f"{order}H", exif, start + first)
+        begin = start + first + 2
+        return _find(exif, order, range(begin, begin + 12 * n, 12))
     except struct.error:
-        return 1
-    return value if 1 <= value <= 8 else 1
+        return None
 
 
-def _find(exif: bytes, order: str, entries: range) -> int:
+def _find(exif: bytes, order: str, entries: range) -> tuple[int, str] | None:
     for at in entries:
         tag, type_ = struct.unpack_from(f"{order}HH", exif, at)
-        if tag == _ORIENTATION and type_ in _FORMATS:
-            return int(struct.unpack_from(order + _FORMATS[type_], exif, at + 8)[0])
-    return 1
+        if tag == ORIENTATION and type_ in FORMATS:
+            form = order + FORMATS[type_]
+            struct.unpack_from(form, exif, at + 8)
+            return at + 8, form
+    return None
 
 
 def shown_size(height: int, width: int, orientation: int) -> tuple[int, int]:

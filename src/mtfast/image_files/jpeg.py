@@ -33,6 +33,7 @@ from mtfast.jpeg.header import (
 
 __all__ = [
     "decode",
+    "find_exif",
     "read_header",
     "read_shown_size",
     "read_size",
@@ -222,6 +223,23 @@ def read_stored_size(head: bytes) -> tuple[int, int, int] | None:
     except MtfastError:
         return None
     return None
+
+
+def find_exif(data: bytes) -> slice | None:
+    """Find the EXIF data of a JPEG file.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Returns
+    -------
+    slice or None
+        Its bytes in the file, of the first segment that has some.
+    """
+    found = (s for s in segments(data) if s.marker == _APP1 and s.content.startswith(b"Exif\0\0"))
+    first = next(found, None)
+    return None if first is None else slice(first.stop - len(first.content), first.stop)
 
 
 def _read_start(data: bytes) -> _Start:

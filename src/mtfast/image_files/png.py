@@ -25,7 +25,7 @@ from mtfast.image_files.header import (
 )
 from mtfast.image_files.pixels import fill
 
-__all__ = ["decode", "read_header", "recognises"]
+__all__ = ["decode", "find_exif", "read_header", "recognises"]
 
 _WHAT = "a PNG image"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -107,7 +107,7 @@ def read_header(data: bytes, page: int | None = None) -> ImageHeader:
     n_stored = sum(c.stop - 12 - c.start + 8 for c in chunks if c.name == b"IDAT")
     _check_fields(fields, n_stored)
     names = {c.name: c for c in chunks}
-    exif = names.get(b"eXIf")
+    exif = find_exif(data)
     is_deep = fields.depth == 16
     return ImageHeader(
         "png",
@@ -115,7 +115,7 @@ def read_header(data: bytes, page: int | None = None) -> ImageHeader:
         fields.width,
         UINT16 if is_deep else UINT8,
         1 if is_deep and fields.colour in (_GREY, _GREY_ALPHA) else 3,
-        read_orientation(data[exif.start : exif.stop - 4]) if exif else 1,
+        read_orientation(data[exif]) if exif else 1,
         fields.colour in (_GREY_ALPHA, _RGBA) or b"tRNS" in names,
     )
 
@@ -155,6 +155,22 @@ def decode(data: bytes, header: ImageHeader, out: NDArray[Any]) -> None:
             imagecodecs.png_decode(bare, out=out)
         else:
             fill(out, imagecodecs.png_decode(bare))
+
+
+def find_exif(data: bytes) -> slice | None:
+    """Find the EXIF data of a PNG file.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Returns
+    -------
+    slice or None
+        Its bytes in the file, between the name of a chunk and its checksum.
+    """
+    found = [c for c in _read_chunks(data) if c.name == b"eXIf"]
+    return slice(found[-1].start, found[-1].stop - 4) if found else None
 
 
 def _read_chunks(data: bytes) -> list[_Chunk]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mtfast.errors import MtfastError
 from mtfast.image_files import jpeg, png, webp
+from mtfast.image_files.exif import ORIENTATION
 from mtfast.image_files.header import (
     UINT8,
     UINT16,
@@ -31,19 +32,24 @@ from mtfast.image_files.header import (
     decoding,
 )
 from mtfast.image_files.pixels import fill, fill_from_cmyk, fill_from_palette
-from mtfast.image_files.tiff_directories import Directory, check_parts, read_directories
+from mtfast.image_files.tiff_directories import (
+    Directory,
+    check_parts,
+    find_value,
+    read_directories,
+)
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
-__all__ = ["decode", "read_header", "recognises"]
+__all__ = ["decode", "find_orientation", "read_header", "recognises"]
 
 # tifffile reports what is odd about a file there, which otherwise appears on standard error.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _WHAT = "a TIFF"
 
-_SUB_DIRECTORIES, _ORIENTATION, _UIC2, _DNG_VERSION = 330, 274, 33629, 50706
+_SUB_DIRECTORIES, _UIC2, _DNG_VERSION = 330, 33629, 50706
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _CFA, _LINEAR_RAW = 32803, 34892
@@ -141,7 +147,7 @@ def read_header(data: bytes, page: int | None = None) -> ImageHeader:
         layout = _read_layout(found)
         _check_segments(found, len(data))
         _check_inner_sizes(found, data)
-        tag = found.tags.get(_ORIENTATION)
+        tag = found.tags.get(ORIENTATION)
         orientation = tag.value if tag is not None and tag.count == 1 else 1
     is_deep = layout.bits > 8
     return ImageHeader(
@@ -225,6 +231,22 @@ def _opened(data: bytes, directory: Directory) -> Iterator[TiffPage]:
     check_parts(lambda at, n: data[at : at + n], directory)
     with decoding(_WHAT), TiffFile(io.BytesIO(data)) as file:
         yield file.pages[directory.number].aspage()
+
+
+def find_orientation(data: bytes) -> tuple[int, str] | None:
+    """Find where the first page states its orientation.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+
+    Returns
+    -------
+    (at, form) or None
+        The byte of the value, and its format, as :mod:`struct` has it; None where it is missing.
+    """
+    return find_value(lambda at, n: data[at : at + n], _read_directories(data)[0], ORIENTATION)
 
 
 def _read_directories(data: bytes) -> list[Directory]:

@@ -7,10 +7,11 @@ Source: TIFF 6.0, section 2; BigTIFF.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from mtfast.errors import MtfastError
+from mtfast.image_files.exif import FORMATS
 from mtfast.image_files.header import cut_off
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Layout",
     "Reader",
     "check_parts",
+    "find_value",
     "read_directories",
     "read_layout",
 ]
@@ -155,14 +157,42 @@ def check_parts(read: Reader, directory: Directory) -> None:
     ------
     MtfastError
     """
-    tag = read_layout(read(0, 4)).tag
-    raw = read(directory.tags, directory.n_tags * tag.size)
-    for code, _, n, _ in tag.iter_unpack(raw[: len(raw) // tag.size * tag.size]):
+    for code, _, n, _ in _tags(read, directory, read_layout(read(0, 4))):
         if code in _TABLES and n > MAX_PARTS:
             raise MtfastError(
                 f"a TIFF of {n:,} strips or tiles; expected at most {MAX_PARTS:,}; save it with "
                 f"larger ones"
             )
+
+
+def find_value(read: Reader, directory: Directory, wanted: int) -> tuple[int, str] | None:
+    """Find where the value of a tag is that has one integer.
+
+    Parameters
+    ----------
+    read : callable
+    directory : Directory
+        Of the page.
+    wanted : int
+        The code of the tag.
+
+    Returns
+    -------
+    (at, form) or None
+        The byte of the value, and its format, as :mod:`struct` has it; None if there is none.
+    """
+    layout = read_layout(read(0, 4))
+    link = struct.calcsize("=" + layout.links)
+    for k, (code, type_, n, _) in enumerate(_tags(read, directory, layout), 1):
+        if code == wanted and n == 1 and type_ in FORMATS:
+            return directory.tags + k * layout.tag.size - link, layout.order + FORMATS[type_]
+    return None
+
+
+def _tags(read: Reader, directory: Directory, layout: Layout) -> Iterator[tuple[Any, ...]]:
+    tag = layout.tag
+    raw = read(directory.tags, directory.n_tags * tag.size)
+    return tag.iter_unpack(raw[: len(raw) // tag.size * tag.size])
 
 
 def _read_subfile_type(read: Reader, tags: int, n: int, layout: Layout) -> int:

@@ -14,7 +14,7 @@ from mtfast.errors import MtfastError
 from mtfast.image_files.exif import read_orientation
 from mtfast.image_files.header import ImageHeader, check_page, check_size, cut_off, decoding
 
-__all__ = ["decode", "read_header", "recognises"]
+__all__ = ["decode", "find_exif", "read_header", "recognises"]
 
 _WHAT = "a WebP image"
 _ALPHA, _ANIMATION = 0x10, 0x02
@@ -67,15 +67,17 @@ def read_header(data: bytes, page: int | None = None) -> ImageHeader:
     (120, 192, 3)
     """
     check_page(_WHAT, page, 1)
-    chunks = _read_chunks(data)
-    height, width, has_alpha = _read_first(*next(iter(chunks.items())))
+    chunks = _find_chunks(data)
+    name, content = next(iter(chunks.items()))
+    height, width, has_alpha = _read_first(name, data[content])
     check_size(_WHAT, height, width)
     if max(height, width) > _MOST:
         raise MtfastError(
             f"a WebP image of {height} x {width} pixels; expected at most {_MOST} a side; "
             f"copy the file again or remove it"
         )
-    orientation = read_orientation(chunks.get(b"EXIF", b""))
+    exif = chunks.get(b"EXIF")
+    orientation = read_orientation(data[exif]) if exif else 1
     return ImageHeader("webp", height, width, orientation=orientation, has_alpha=has_alpha)
 
 
@@ -110,18 +112,33 @@ def decode(data: bytes, header: ImageHeader, out: NDArray[Any]) -> None:
         imagecodecs.webp_decode(data, hasalpha=False, out=out)
 
 
-def _read_chunks(data: bytes) -> dict[bytes, bytes]:
-    """Return the contents of the chunks by name; the first of a name counts."""
+def find_exif(data: bytes) -> slice | None:
+    """Find the EXIF data of a WebP file.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Returns
+    -------
+    slice or None
+        Its bytes in the file.
+    """
+    return _find_chunks(data).get(b"EXIF")
+
+
+def _find_chunks(data: bytes) -> dict[bytes, slice]:
+    """Return where the contents of the chunks are by name; the first of a name counts."""
     stop = 8 + int.from_bytes(data[4:8], "little")
     if stop > len(data) or stop < 20:
         raise cut_off(_WHAT, len(data), f"{stop:,} of them")
-    chunks: dict[bytes, bytes] = {}
+    chunks: dict[bytes, slice] = {}
     at = 12
     while at + 8 <= stop:
         n = int.from_bytes(data[at + 4 : at + 8], "little")
         if at + 8 + n > stop:
             raise cut_off(_WHAT, len(data), "whole chunks")
-        chunks.setdefault(data[at : at + 4], data[at + 8 : at + 8 + n])
+        chunks.setdefault(data[at : at + 4], slice(at + 8, at + 8 + n))
         at += 8 + n + n % 2
     return chunks
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,10 +18,12 @@ from mtfast.interchange.annotation_format import AnnotationFormat, FormatOfImage
 from mtfast.interchange.coco import Coco
 from mtfast.interchange.geojson import GeoJson
 from mtfast.interchange.images import (
+    Frame,
     ImagesChoice,
     create,
     find_files,
-    lies_as_stored,
+    frame_of,
+    make_upright,
     put_image,
 )
 from mtfast.interchange.inputs import SplitInput, all_categories, read_splits
@@ -165,7 +167,8 @@ def export_annotations(
     images : {"link", "copy", "none"}
         Whether image files are put there too, in OUT/SPLIT or OUT/images/SPLIT. A link takes no
         space, and shares later edits with the dataset. Files of a store and pages of stacks are
-        written anew.
+        written anew. So are those with an EXIF orientation whose masks lie on the pixels as they
+        are stored: without it, as some programs turn images and some do not.
     shapes : {"mask", "polygon"}, optional
         "labelme" only: what instances are, masks by default.
     progress : bool or callable, optional
@@ -215,7 +218,9 @@ def export_annotations(
     with working(target, Plan("export", options, inputs), partial(refuse_taken, target)) as work:
         for split in found:
             _write_split(work, writer, split, done, progress)
-            if images != "none":
+            if images == "none":
+                _look_at_images(split, done, progress)
+            else:
                 _put_images(work, writer, split, images, done, progress)
         for name, data in writer.whole_files(found).items():
             create(work.content / name, data)
@@ -283,24 +288,59 @@ def _put_images(
     progress: Progress | None,
 ) -> None:
     folder = work.content / writer.image_folder(split.name)
-    missing: list[str] = []
-    unturned: list[str] = []
+    seen: dict[str, list[str]] = {reason: [] for reason in _OF_IMAGES}
     found = find_files(split)
     for k, file in enumerate(track(split.files, f"adding images of {split.name}", progress)):
-        name = str(split.table.names[k])
-        if not put_image(split, k, found, folder / file, images):
-            missing.append(name)
-            continue
-        done.n_image_files += 1
-        if lies_as_stored(split, k, folder / file):
-            unturned.append(name)
-    if missing:
-        done.notes.append(
-            f"{counted(len(missing), 'image')} of {split.name} without a file of its own in the "
-            f"dataset, such as {missing[0]}"
-        )
-    if unturned:
-        done.notes.append(
-            f"{counted(len(unturned), 'image')} of {split.name} with an EXIF orientation and masks "
-            f"on pixels as stored, such as {unturned[0]}: programs that turn images show them apart"
-        )
+        target = folder / file
+        if put_image(split, k, found, target, images):
+            done.n_image_files += 1
+            reason = _turned(frame_of(split, k, target), target)
+        else:
+            reason = "missing"
+        seen.get(reason, []).append(str(split.table.names[k]))
+    done.notes += _notes_of(seen, split.name)
+
+
+def _turned(frame: Frame | None, file: Path) -> str:
+    """Put what an EXIF orientation turns so that programs agree; return what is said of it."""
+    if frame == "stored":
+        return "upright" if make_upright(file) else "apart"
+    return frame or ""
+
+
+def _look_at_images(
+    split: SplitInput, done: ExportedAnnotations, progress: Progress | None
+) -> None:
+    """Note images on the disk that programs show apart from their masks; these are not put."""
+    seen: dict[str, list[str]] = {"apart": [], "either": []}
+    found = find_files(split)
+    names = split.table.names.tolist()
+    for k, name in enumerate(track(names, f"looking at images of {split.name}", progress)):
+        place = found.get(name)
+        file = place.files.local(place.path) if place and place.page is None else None
+        frame = frame_of(split, k, file) if file else None
+        seen.get("apart" if frame == "stored" else frame or "", []).append(name)
+    done.notes += _notes_of(seen, split.name)
+
+
+_OF_IMAGES = {
+    "missing": "without a file of its own in the dataset",
+    "upright": "with an EXIF orientation and masks on pixels as stored",
+    "apart": "with an EXIF orientation and masks on pixels as stored",
+    "either": "with an EXIF orientation and one size both ways",
+}
+_THEREFORE = {
+    "missing": "",
+    "upright": ": written without it, so that all programs show masks where they lie",
+    "apart": ": programs that turn images show masks apart from them",
+    "either": ": left as they are; say by orientation whether masks lie on them as stored or shown",
+}
+
+
+def _notes_of(seen: Mapping[str, Sequence[str]], split: str) -> list[str]:
+    return [
+        f"{counted(len(names), 'image')} of {split} {_OF_IMAGES[reason]}, such as "
+        f"{names[0]}{_THEREFORE[reason]}"
+        for reason, names in seen.items()
+        if names
+    ]

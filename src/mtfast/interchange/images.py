@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Literal
 
 from mtfast.errors import MtfastError
-from mtfast.image_files import jpeg, read_header, shown_size
+from mtfast.image_files import jpeg, read_header, shown_size, without_orientation
 from mtfast.interchange.inputs import SplitInput
+from mtfast.sources import Orientation
 from mtfast.sources.image_folder import FilePlace
 from mtfast.sources.split import SourceSplit
 from mtfast.store.reading.split import Split
 
-__all__ = ["ImagesChoice", "create", "find_files", "lies_as_stored", "put_image"]
+__all__ = ["ImagesChoice", "create", "find_files", "frame_of", "make_upright", "put_image"]
 
 ImagesChoice = Literal["link", "copy", "none"]
+Frame = Orientation | Literal["either"]
 
 
 # The size of nearly every JPEG, and how it is turned, are in its first bytes.
@@ -88,8 +90,8 @@ def put_image(
     return True
 
 
-def lies_as_stored(split: SplitInput, k: int, file: Path) -> bool:
-    """Whether programs that turn an image by its EXIF orientation show it apart from its masks.
+def frame_of(split: SplitInput, k: int, file: Path) -> Frame | None:
+    """Return what the masks of an image lie on, which its EXIF orientation turns.
 
     Parameters
     ----------
@@ -101,8 +103,9 @@ def lies_as_stored(split: SplitInput, k: int, file: Path) -> bool:
 
     Returns
     -------
-    bool
-        Also True where masks would fit both ways, and nothing says which way they lie.
+    {"stored", "shown", "either"} or None
+        "either" where masks fit both ways, and nothing says which way they lie; None where nothing
+        is turned, or masks do not fit.
     """
     with file.open("rb") as stream:
         found = jpeg.read_stored_size(stream.read(_HEAD))
@@ -110,19 +113,47 @@ def lies_as_stored(split: SplitInput, k: int, file: Path) -> bool:
         try:
             header = read_header(file.read_bytes())
         except MtfastError:
-            return False
+            return None
         found = header.height, header.width, header.orientation
     height, width, orientation = found
+    if orientation == 1:
+        return None
     size = int(split.table.heights[k]), int(split.table.widths[k])
-    fits_shown_alone = size == shown_size(*found) != (height, width)
-    return orientation > 1 and not (fits_shown_alone or _is_shown(split, k))
+    fits_stored, fits_shown = size == (height, width), size == shown_size(*found)
+    if fits_stored and fits_shown:
+        return _settled(split, k) or "either"
+    return "stored" if fits_stored else "shown" if fits_shown else None
 
 
-def _is_shown(split: SplitInput, k: int) -> bool:
-    """Whether masks are known to lie on an image as viewers show it."""
+def _settled(split: SplitInput, k: int) -> Orientation | None:
+    """Return what a source says of its masks, or a store, for which it was settled."""
     if isinstance(split.view, SourceSplit):
-        return split.view.source.frame == "shown"
-    return isinstance(split.view, Split) and bool(split.view.orientations[k] > 1)
+        return split.view.source.frame
+    if isinstance(split.view, Split):
+        return "shown" if split.view.orientations[k] > 1 else "stored"
+    return None
+
+
+def make_upright(file: Path) -> bool:
+    """Replace an image file by a copy that every program shows as it is stored.
+
+    Parameters
+    ----------
+    file : Path
+        A copy, or a link to a file that stays as it is.
+
+    Returns
+    -------
+    bool
+        Whether that can be done.
+    """
+    try:
+        data = without_orientation(file.read_bytes())
+    except MtfastError:
+        return False
+    file.unlink()
+    create(file, data)
+    return True
 
 
 def create(target: Path, data: bytes) -> None:

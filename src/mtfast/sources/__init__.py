@@ -36,12 +36,20 @@ from mtfast.sources.formats.yolo import find_yolo, open_yolo
 from mtfast.sources.images_only import find_images
 from mtfast.sources.label_png import IMAGES, MASKS, find_label_png
 from mtfast.sources.maskterial import ANNOTATION_FOLDERS, find_maskterial, no_annotation_file
-from mtfast.sources.source import SetNames, Source
+from mtfast.sources.source import Orientation, SetNames, Source
 from mtfast.sources.trees.places import folder_at, place_of
 from mtfast.splits import SplitMapping
 from mtfast.work.bucket_state import RUN, refusal_of_unfinished
 
-__all__ = ["BadRecords", "SetNames", "Source", "SourcePath", "open_source", "refusal_of_store"]
+__all__ = [
+    "BadRecords",
+    "Orientation",
+    "SetNames",
+    "Source",
+    "SourcePath",
+    "open_source",
+    "refusal_of_store",
+]
 
 SourcePath = str | os.PathLike[str] | Address | Mapping[str, str | os.PathLike[str] | Address]
 """A path or an address, or the COCO file of each split."""
@@ -72,6 +80,7 @@ def open_source(
     bad: Policy = "refuse",
     mapping: Mapping[int, int] | None = None,
     rasterizer: Rasterizer = "pycocotools",
+    orientation: Orientation | None = None,
 ) -> Source:
     """Open a dataset for reading.
 
@@ -108,6 +117,9 @@ def open_source(
         Whose pixels polygons become: those of pycocotools, as in COCO's own masks; of Pillow, as
         labelme draws them; or of OpenCV's ``fillPoly`` with rounded points. Masks that are pixels
         already stay as they are.
+    orientation : {"stored", "shown"}, optional
+        The frame that the masks are in, of images that have an EXIF orientation and one size as
+        stored and as shown. Where the sizes differ that of the masks decides.
 
     Returns
     -------
@@ -135,6 +147,8 @@ def open_source(
     """
     one_of("bad", bad, ("refuse", "skip", "repair"))
     expect_rasterizer(rasterizer)
+    if orientation is not None:
+        one_of("orientation", orientation, ("stored", "shown"))
     pairs = tuple(
         (as_integer("a class", old, 0), as_integer("a class", new, 1))
         for old, new in (mapping or {}).items()
@@ -151,7 +165,7 @@ def open_source(
                 f"{source.name} has a split called {split!r}; expected a name that can be a "
                 f"folder on any system; rename its folder or files"
             )
-    return replace(source, bad=bad, mapping=pairs, rasterizer=rasterizer)
+    return replace(source, bad=bad, mapping=pairs, rasterizer=rasterizer, orientation=orientation)
 
 
 def _open(given: SourcePath, images: FileTree | None, truth: tuple[FileTree, str] | None) -> Source:

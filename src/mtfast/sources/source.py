@@ -27,7 +27,10 @@ from mtfast.sources.split_names import expect_one_of
 from mtfast.splits import SplitMapping
 from mtfast.table import RunTable
 
-__all__ = ["SetNames", "Source"]
+__all__ = ["Orientation", "SetNames", "Source"]
+
+Orientation = Literal["stored", "shown"]
+"""What masks lie on: images as they are stored, or as their EXIF orientation shows them."""
 
 
 class SetNames(NamedTuple):
@@ -66,9 +69,11 @@ class Source(SplitMapping[SourceSplit], ABC):
         Whether the categories of its one variant are classes; names of variants say it otherwise.
     takes_image_folder : bool
         Whether the folder of the images can be named, see :func:`mtfast.open_source`.
-    frame : {"stored", "shown"} or None
-        Whether masks lie on images as they are stored, or as their EXIF orientation shows them;
-        None where the layout does not say, and the size of the masks does.
+    drawn_on : {"stored", "shown"} or None
+        Whether a layout has masks on images as they are stored, or as their EXIF orientation shows
+        them; None where it does not say, and the size of the masks does.
+    orientation : {"stored", "shown"} or None
+        What a user says of it; see :func:`mtfast.open_source`.
     bad : {"refuse", "skip", "repair"}
         What becomes of bad records; see :func:`mtfast.open_source`.
     mapping : tuple of (old, new)
@@ -87,9 +92,10 @@ class Source(SplitMapping[SourceSplit], ABC):
     bad: Policy = field(default="refuse", kw_only=True)
     mapping: tuple[tuple[int, int], ...] = field(default=(), kw_only=True)
     rasterizer: Rasterizer = field(default="pycocotools", kw_only=True)
+    orientation: Orientation | None = field(default=None, kw_only=True)
     kind: ClassVar[str]
     takes_image_folder: ClassVar[bool] = False
-    frame: ClassVar[Literal["stored", "shown"] | None] = None
+    drawn_on: ClassVar[Orientation | None] = None
     has_classes: ClassVar[bool] = True
 
     def __repr__(self) -> str:
@@ -103,6 +109,11 @@ class Source(SplitMapping[SourceSplit], ABC):
     def path(self) -> Path | Address:
         """Absolute path of the folder or file, or its address."""
         return self.files.location
+
+    @property
+    def frame(self) -> Orientation | None:
+        """What masks of one size with an image both ways lie on; None where nothing says it."""
+        return self.orientation or self.drawn_on
 
     @property
     def choices(self) -> dict[str, str | int]:

@@ -28,7 +28,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
@@ -59,6 +59,7 @@ from mtfast.sources.drawn.table import (
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import ImageFolder
 from mtfast.sources.image_size import read_size
+from mtfast.sources.source import Orientation
 from mtfast.sources.split_names import in_order
 
 __all__ = ["FORMAT", "LabelStudio", "find_label_studio", "open_label_studio"]
@@ -165,7 +166,7 @@ class LabelStudio(DrawnSource):
     kind: ClassVar[str] = "label_studio"
     tool: ClassVar[str] = "Label Studio"
     takes_image_folder: ClassVar[bool] = True
-    frame: ClassVar[Literal["stored", "shown"] | None] = "shown"
+    drawn_on: ClassVar[Orientation | None] = "shown"
 
     @property
     def splits(self) -> tuple[str, ...]:

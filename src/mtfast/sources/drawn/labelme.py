@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple, TypeVar
+from typing import Any, BinaryIO, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 
@@ -64,6 +64,7 @@ from mtfast.sources.files import FileTree
 from mtfast.sources.foreign import BESIDE_IMAGES
 from mtfast.sources.image_folder import FilePlace, ImageFolder
 from mtfast.sources.image_size import read_size
+from mtfast.sources.source import Orientation
 from mtfast.sources.split_names import in_order
 
 __all__ = ["CROWD", "FORMAT", "Labelme", "find_labelme", "open_labelme"]
@@ -148,7 +149,7 @@ class Labelme(DrawnSource):
     file: str = ""
     kind: ClassVar[str] = "labelme"
     tool: ClassVar[str] = "labelme"
-    frame: ClassVar[Literal["stored", "shown"] | None] = "shown"
+    drawn_on: ClassVar[Orientation | None] = "shown"
 
     @property
     def splits(self) -> tuple[str, ...]:

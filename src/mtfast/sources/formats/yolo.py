@@ -19,7 +19,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from mtfast.addresses import Address
 from mtfast.errors import SourceError
@@ -44,6 +44,7 @@ from mtfast.sources.formats.yolo_yaml import (
     read_yaml,
 )
 from mtfast.sources.image_folder import ImageFolder
+from mtfast.sources.source import Orientation
 from mtfast.sources.split_names import in_order
 from mtfast.table import Category
 
@@ -102,7 +103,7 @@ class Yolo(AsCoco):
     file: str = ""
     missing: tuple[str, ...] = ()
     kind: ClassVar[str] = "yolo"
-    frame: ClassVar[Literal["stored", "shown"] | None] = "shown"
+    drawn_on: ClassVar[Orientation | None] = "shown"
 
     @property
     def path(self) -> Path | Address:
