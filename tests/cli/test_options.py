@@ -170,8 +170,10 @@ def test_a_command_has_the_defaults_and_choices_of_its_function(command):
     assert n
 
 
-READS_SETS = {"rasterizer", "bad", "ground_truth"}
-READS_IMAGES = {"convert", "export", "info", "preview"}
+READS_SETS = {"rasterizer", "bad", "ground_truth", "mapping", "variant"}
+SHOWS_IMAGES = {"convert", "export", "info", "preview"}
+# They show all annotation files.
+OF_ALL_VARIANTS = {"info"}
 # It compares masks that a set ships, and results ship none.
 WITHOUT_RESULTS = {"verify"}
 
@@ -182,9 +184,11 @@ def test_what_reads_annotations_takes_all_that_says_how():
         lacking = READS_SETS - options
         if name in WITHOUT_RESULTS:
             lacking -= {"ground_truth"}
+        if name in OF_ALL_VARIANTS:
+            lacking -= {"variant"}
         if "bad" in options:
             assert not lacking, name
-        if name in READS_IMAGES:
+        if name in SHOWS_IMAGES:
             assert {"image_folder", "orientation"} <= options, name
 
 

@@ -18,14 +18,17 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 import mtfast
+from commands import invoke
+from mtfast import MtfastError
 from mtfast.derivation import derive_merged, derive_validation, derive_variants
 from mtfast.derivation.merge_files import match_categories
 from mtfast.derivation.n_shot import UPSTREAM_SETS
 from mtfast.derivation.validation_split import choose_runs
 from mtfast.derivation.variant_rules import plan_rules
-from mtfast.sources.coco.records import records_of
+from mtfast.sources.coco.records import records_of, with_mapped_classes
 from mtfast.synth import make_set
 from naive import n_shot_subsets
+from tables import make_table
 
 FULL, CLASS_300 = "annotations_with_class_full", "annotations_with_class_300"
 
@@ -883,3 +886,87 @@ def test_bad_files_are_named(tmp_path, text, words):
 
     with pytest.raises(mtfast.MtfastError, match=words):
         read()
+
+
+# --- what is read in another way
+
+
+def test_classes_get_other_numbers_in_all_files(small_set, tmp_path):
+    mapping = {1: 7, 2: 1}
+    done = mtfast.derive_dataset(
+        mtfast.open_source(small_set, mapping=mapping), tmp_path / "out", min_areas=[500]
+    )
+    for split in ("train", "test"):
+        for variant in (CLASS_300, FULL):
+            before, after = (load(path, split, variant) for path in (small_set, tmp_path / "out"))
+            for annotation in before["annotations"]:
+                old = annotation["category_id"]
+                annotation["category_id"] = mapping.get(old, old)
+            assert before["annotations"] == after["annotations"]
+            names = {mapping.get(c["id"], c["id"]): c["name"] for c in before["categories"]}
+            assert {c["id"]: c["name"] for c in after["categories"]} == names
+    made = mtfast.open_source(tmp_path / "out").table("train", "annotations_with_class_500")
+    read = mtfast.open_source(small_set, mapping=mapping).table("train", CLASS_300)
+    large = read.area() > 500
+    assert made.category_ids.tolist() == read.category_ids[large].tolist()
+    assert not (tmp_path / "out/train_semantic_masks").exists(), "they show the old numbers"
+    assert "masks of train in small were left out: they show category ids that have changed" in [
+        note.replace(f" {small_set.name} ", " small ") for note in done.notes
+    ]
+
+
+def test_a_class_that_takes_the_number_of_another_takes_none_of_its_name(tmp_path):
+    table = make_table([[np.ones((4, 4), np.uint8)] * 4], (4, 4))
+    records = with_mapped_classes(records_of(table, "a"), {1: 2})
+    read = mtfast.open_source(write(tmp_path / "a.json", records_of(table, "a")), mapping={1: 2})
+    there = mtfast.open_source(write(tmp_path / "b.json", records))
+    for what in ("categories", "category_ids"):
+        assert np.array_equal(
+            *(getattr(s.table("train", "annotations"), what) for s in (read, there))
+        )
+
+
+def write(path: Path, records) -> Path:
+    path.write_bytes(records.encode())
+    return path
+
+
+def test_maps_alone_make_a_set(small_set, tmp_path):
+    assert invoke("derive", str(small_set), str(tmp_path / "out"), "--map", "1=9")[0] == 0
+    found = load(tmp_path / "out", "train", CLASS_300)
+    before = load(small_set, "train", CLASS_300)
+    assert [a["category_id"] for a in found["annotations"]] == [
+        9 if a["category_id"] == 1 else a["category_id"] for a in before["annotations"]
+    ]
+
+
+def test_one_variant_is_derived_from_and_carried_over(small_set, tmp_path):
+    mtfast.derive_dataset(small_set, tmp_path / "out", variant=FULL, min_areas=[400])
+    names = {p.name for p in (tmp_path / "out/RLE_annotations").rglob("*.json")}
+    assert names == {
+        f"{split}_{variant}.json"
+        for split in ("train", "test")
+        for variant in (FULL, "annotations_with_class_400")
+    }
+    table = mtfast.open_source(small_set).table("train", FULL)
+    made = mtfast.open_source(tmp_path / "out").table("train", "annotations_with_class_400")
+    kept = table.instance_ids[table.area() > 400]
+    assert made.instance_ids.tolist() == kept.tolist()
+
+
+def test_a_variant_that_is_not_there_is_said(small_set, tmp_path):
+    with pytest.raises(MtfastError, match="no variant of train 'full'"):
+        mtfast.derive_dataset(small_set, tmp_path / "out", variant="full")
+    assert not (tmp_path / "out").exists()
+
+
+def test_images_elsewhere_are_linked(tmp_path):
+    table = make_table([[np.ones((4, 4), np.uint8)]], (4, 4))
+    (tmp_path / "annotations").mkdir()
+    file = write(tmp_path / "annotations/a.json", records_of(table, "a"))
+    (tmp_path / "pictures").mkdir()
+    (name,) = table.names.tolist()
+    Image.new("RGB", (4, 4)).save(tmp_path / "pictures" / name)
+    line = ["derive", file, tmp_path / "out", "--image-folder", tmp_path / "pictures"]
+    assert invoke(*map(str, line), "--min-area", "3")[0] == 0
+    assert (tmp_path / "out/train_images" / name).samefile(tmp_path / "pictures" / name)

@@ -605,7 +605,7 @@ def test_bad_records_are_left_out_of_coco_and_classes_get_their_numbers(tmp_path
     found = json.loads((tmp_path / "out/annotations/instances_train.json").read_text())
     assert [(a["id"], a["category_id"]) for a in found["annotations"]] == [(0, 2), (1, 2)]
     assert [a.get("score") for a in found["annotations"]] == [None, 0.5]
-    assert found["categories"] == [{"id": 2, "name": "x"}]
+    assert found["categories"] == [{"id": 2, "name": "x", "note": 1}]
 
 
 def test_a_set_of_label_pngs_becomes_coco(tmp_path):

@@ -10,7 +10,10 @@ from mtfast.cli.options import (
     bad_option,
     dataset_of,
     ground_truth_option,
+    image_folder_option,
     images_option,
+    map_option,
+    only_variant_option,
     rasterizer_option,
     splits_option,
 )
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
     "train_annotations_with_class_300.json has; 0 if none.",
 )
 @splits_option
+@only_variant_option
 @click.option(
     "--validation",
     metavar="FRACTION",
@@ -87,6 +91,8 @@ if TYPE_CHECKING:
 @images_option
 @bad_option
 @rasterizer_option
+@map_option
+@image_folder_option
 @ground_truth_option
 def derive(
     src: Path | str,
@@ -97,12 +103,15 @@ def derive(
     n_shot: Literal["upstream", "seeded"] | None,
     before: tuple[str, ...],
     splits: tuple[str, ...],
+    variant: str | None,
     validation: float | None,
     merge: tuple[Path | str, ...],
     seed: int,
     images: str,
     bad: Policy,
     rasterizer: Rasterizer,
+    mapping: tuple[tuple[int, int], ...],
+    image_folder: Path | str | None,
     ground_truth: Path | str | None,
 ) -> None:
     """Make a new set from another: subsets, splits, merges.
@@ -113,15 +122,16 @@ def derive(
       a validation split     --validation
       several sets in one    --merge
 
-    What does not change is carried over; images and masks are linked, or copied from a zip, an
-    address or another disk. As published, n-shot subsets follow each other: GrapheneH, GrapheneL,
+    With --map or --variant alone classes get other numbers, or one annotation file is left. What
+    does not change is carried over; images and masks are linked, or copied from a zip, an address
+    or another disk. As published, n-shot subsets follow each other: GrapheneH, GrapheneL,
     GrapheneM, hBN_Thin, MoSe2, WS2, WSe2, WSe2L; name those before SRC by --before.
     """  # noqa: D301 - click reads the backspace
     from mtfast.derivation import derive_dataset
 
     with show_progress() as progress:
         done = derive_dataset(
-            dataset_of(src, None, bad, rasterizer=rasterizer, ground_truth=ground_truth),
+            dataset_of(src, image_folder, bad, mapping, rasterizer, ground_truth),
             out,
             min_areas=min_areas,
             max_categories=max_categories,
@@ -129,8 +139,9 @@ def derive(
             n_shot=n_shot,
             before=before,
             splits=splits,
+            variant=variant,
             validation=validation,
-            merge=[dataset_of(other, None, bad, rasterizer=rasterizer) for other in merge],
+            merge=[dataset_of(other, None, bad, mapping, rasterizer) for other in merge],
             seed=seed,
             images=images == "keep",
             progress=progress,

@@ -34,6 +34,7 @@ __all__ = [
     "map_option",
     "min_area_option",
     "number_option",
+    "only_variant_option",
     "orientation_option",
     "overlap_option",
     "overwrite_option",
@@ -315,14 +316,21 @@ splits_option = click.option(
     show_default="all",
     help="Only this split; repeatable.",
 )
-variant_option = click.option(
-    "--variant",
-    metavar="V",
-    cls=Option,
-    aliases={"--semantic": None},
-    show_default="marked * by info",
-    help="Annotation file to use, as info lists them.",
-)
+
+
+def _variant_option(default: str, about: str) -> Callable[[Any], Any]:
+    return click.option(
+        "--variant",
+        metavar="V",
+        cls=Option,
+        aliases={"--semantic": None},
+        show_default=default,
+        help=about,
+    )
+
+
+variant_option = _variant_option("marked * by info", "Annotation file to use, as info lists them.")
+only_variant_option = _variant_option("all", "Only this annotation file, as info lists them.")
 min_area_option = click.option(
     "--min-area",
     metavar="PX",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from mtfast.arguments import ImagesOption
+from mtfast.dataset import expect_source
 from mtfast.derivation.merging import derive_merged
 from mtfast.derivation.output import Derived
 from mtfast.derivation.validation_split import derive_validation
@@ -31,6 +33,7 @@ def derive_dataset(
     n_shot: Literal["upstream", "seeded"] | None = None,
     before: Sequence[int | str | os.PathLike[str]] = (),
     splits: Sequence[str] | None = None,
+    variant: str | None = None,
     validation: float | None = None,
     merge: Sequence[Source | str | os.PathLike[str]] = (),
     seed: int = 0,
@@ -42,7 +45,9 @@ def derive_dataset(
     One of three: more annotation files (``min_areas``, ``max_categories``, ``class_agnostic`` and
     ``n_shot``, in any combination), a validation split (``validation``), or several sets in one
     (``merge``). To do one after another, derive from the new set. What does not change is carried
-    over, with everything that the files of the source hold.
+    over, with everything that the files of the source hold. A source that was opened with a
+    ``mapping``, or ``variant`` alone, makes a set that has other numbers of classes, or one
+    annotation file, and else is the same.
 
     Parameters
     ----------
@@ -67,6 +72,9 @@ def derive_dataset(
         :data:`mtfast.derivation.n_shot.UPSTREAM_SETS`.
     splits : sequence of str, optional
         The splits to make annotation files for, all by default; the others are carried over.
+    variant : str, optional
+        The only annotation file of each split to derive from and to carry over; all by default, of
+        which layouts other than MaskTerial's have one.
     validation : float, optional
         Move about this share of the images of ``train`` to a new split ``val``, whole exfoliation
         runs at a time.
@@ -102,7 +110,9 @@ def derive_dataset(
     n-shot subsets: the MaskTerial data sets, https://zenodo.org/records/15765514.
     """
     makes_files = bool(min_areas or max_categories or class_agnostic or n_shot)
-    _expect_one_of_three(makes_files, validation is not None, bool(merge))
+    changes = bool(variant or (isinstance(source, Source) and source.mapping))
+    if not changes or makes_files or validation is not None or merge:
+        _expect_one_of_three(makes_files, validation is not None, bool(merge))
     if splits and not makes_files:
         raise MtfastError(
             "splits are named, but no annotation files are made; expected them with --min-area and "
@@ -115,6 +125,8 @@ def derive_dataset(
         )
     if not 0 <= seed <= _MAX_SEED:
         raise MtfastError(f"seed {seed}; expected 0 to {_MAX_SEED}; choose another one")
+    if variant:
+        source, *merge = (replace(expect_source(s), only=variant) for s in (source, *merge))
     if merge:
         return derive_merged([source, *merge], out, images=images, progress=progress)
     if validation is not None:

@@ -94,11 +94,6 @@ def derive_merged(
             for member, some_names, mapping in zip(some, names[split], ids, strict=True):
                 same = all(old == now for old, now in mapping.items())
                 new.link_pictures(member.source, split, some_names, masks=same)
-                if not same and member.source.mask_names(split):
-                    new.note(
-                        f"masks of {split} in {member.source.name} were left out: "
-                        f"they show category ids that have changed"
-                    )
             _note_what_is_left_out(new, split, some, variants[split])
     return new.done
 

@@ -93,8 +93,12 @@ def new_set(
     """
     path = local_path(out)
     target = target_path(path)
-    bad = [source.bad for source in sources]
-    chosen = {"images": wants_images(images), "bad": bad, **options}
+    read = {
+        "bad": [source.bad for source in sources],
+        "map": [source.mapping for source in sources],
+        "variant": [source.only for source in sources],
+    }
+    chosen = {"images": wants_images(images), **read, **options}
     inputs = {name: value for source in sources for name, value in _contents(source)}
     plan = Plan("derive", chosen, inputs)
     with working(target, plan, partial(refuse_taken, target)) as work:
@@ -243,7 +247,7 @@ class NewSet:
         to : str, optional
             The split of the new set, by default the same.
         masks : bool
-            Whether masks are linked, too.
+            Whether masks are linked, too. They are left out where classes have got other numbers.
 
         Raises
         ------
@@ -254,6 +258,11 @@ class NewSet:
             return
         to = to or split
         there = {stem_of(name): name for name in source.mask_names(split) or ()}
+        if there and not (masks := masks and not source.mapping):
+            self.note(
+                f"masks of {split} in {source.name} were left out: they show category ids that "
+                f"have changed"
+            )
         missing = []
         places = source.find_places(split, names)
         for name in track(names, f"adding images of {to}", self._progress):
@@ -286,13 +295,14 @@ class NewSet:
         self.link_pictures(source, split, listed_names(source, split))
 
     def note(self, text: str) -> None:
-        """Tell the user something that the files do not show.
+        """Tell the user something that the files do not show, once.
 
         Parameters
         ----------
         text : str
         """
-        self.done.notes.append(text)
+        if text not in self.done.notes:
+            self.done.notes.append(text)
 
     def _write(self, split: str, variant: str, text: bytes) -> None:
         path = self._file(split, variant)

@@ -17,7 +17,7 @@ from mtfast.rles.rasterizers import Rasterizer
 from mtfast.sources.annotation_file import open_annotations
 from mtfast.sources.bad_records import BadRecords, Ledger, LedgerPolicy, Policy
 from mtfast.sources.coco.read import Reading, read_coco
-from mtfast.sources.coco.records import Records, without_left_out
+from mtfast.sources.coco.records import Records, with_mapped_classes, without_left_out
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import FilePlace, ImageFolder, find_first, read_first
 from mtfast.sources.image_places import leave_to_one, look_at, tell_matches
@@ -74,6 +74,8 @@ class Source(SplitMapping[SourceSplit], ABC):
         them; None where it does not say, and the size of the masks does.
     orientation : {"stored", "shown"} or None
         What a user says of it; see :func:`mtfast.open_source`.
+    only : str or None
+        The one variant that is offered; None where all are.
     bad : {"refuse", "skip", "repair"}
         What becomes of bad records; see :func:`mtfast.open_source`.
     mapping : tuple of (old, new)
@@ -93,6 +95,7 @@ class Source(SplitMapping[SourceSplit], ABC):
     mapping: tuple[tuple[int, int], ...] = field(default=(), kw_only=True)
     rasterizer: Rasterizer = field(default="pycocotools", kw_only=True)
     orientation: Orientation | None = field(default=None, kw_only=True)
+    only: str | None = field(default=None, kw_only=True)
     kind: ClassVar[str]
     takes_image_folder: ClassVar[bool] = False
     drawn_on: ClassVar[Orientation | None] = None
@@ -145,10 +148,14 @@ class Source(SplitMapping[SourceSplit], ABC):
         Raises
         ------
         SourceError
-            If there is no such split.
+            If there is no such split, or it does not have :attr:`only`.
         """
         self._expect_split(split)
-        return self._variants(split)
+        found = self._variants(split)
+        if self.only is None:
+            return found
+        expect_one_of(self.only, found, f"variant of {split}", self.name)
+        return (self.only,)
 
     def variant_file(self, split: str, variant: str) -> str:
         """Return where the annotations of a variant are.
@@ -432,8 +439,8 @@ class Source(SplitMapping[SourceSplit], ABC):
     def records(self, split: str, variant: str) -> Records:
         """Read the annotations of a variant as JSON text, with all that a table leaves out.
 
-        With :attr:`bad` "skip" or "repair" it is the text of what is left in the table; classes are
-        those of the file, whatever :attr:`mapping` says.
+        With :attr:`bad` "skip" or "repair" it is the text of what is left in the table; classes
+        have the numbers that :attr:`mapping` gives them.
 
         Parameters
         ----------
@@ -730,6 +737,9 @@ class Source(SplitMapping[SourceSplit], ABC):
             )
 
     def _read_records(self, split: str, file: str) -> Records:
+        return with_mapped_classes(self._records_as_they_are(split, file), dict(self.mapping))
+
+    def _records_as_they_are(self, split: str, file: str) -> Records:
         if self.bad == "refuse":
             with self._open(file) as stream:
                 return Records(stream.read(), file)

@@ -6,6 +6,7 @@ them again, 0.6 s to give every one of them another category.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -24,6 +25,7 @@ __all__ = [
     "edited",
     "fields_of",
     "records_of",
+    "with_mapped_classes",
     "without_left_out",
 ]
 
@@ -232,6 +234,46 @@ def without_left_out(records: Records, table: RunTable) -> Records:
         return records
     kept = [records.annotations[k] for k in np.sort(table.positions).tolist()]
     return Records(records.encode(annotations=kept), records.file)
+
+
+def with_mapped_classes(records: Records, mapping: Mapping[int, int]) -> Records:
+    """Give classes other numbers, as :func:`mtfast.sources.categories.settle_categories` does.
+
+    Parameters
+    ----------
+    records : Records
+    mapping : mapping of int to int
+        New numbers by old ones; other classes stay.
+
+    Returns
+    -------
+    Records
+        A class that keeps its number keeps its record, too, where another gets the same number.
+
+    Examples
+    --------
+    >>> text = b'{"images": [], "annotations": [], "categories": [{"id": 5, "name": "bulk"}]}'
+    >>> with_mapped_classes(Records(text, "a.json"), {5: 4}).encode()
+    b'{"images":[],"annotations":[],"categories":[{"id":4,"name":"bulk"}]}'
+    """
+    if not mapping:
+        return records
+    found = dict(zip(map(_id_of, records.categories), records.categories, strict=True))
+    classes = {id_: record for id_, record in found.items() if id_ not in mapping}
+    for old, new in mapping.items():
+        if old in found:
+            classes.setdefault(new, edited(found[old], id=new))
+    numbers = records.annotation_keys.category_ids.tolist()
+    annotations = [
+        edited(record, category_id=mapping[number]) if number in mapping else record
+        for record, number in zip(records.annotations, numbers, strict=True)
+    ]
+    listed = [classes[id_] for id_ in sorted(classes)]
+    return Records(records.encode(annotations=annotations, categories=listed), records.file)
+
+
+def _id_of(category: msgspec.Raw) -> int:
+    return int(fields_of(category)["id"])
 
 
 def records_of(table: RunTable, file: str, **others: Any) -> Records:

@@ -23,7 +23,7 @@ from mtfast.image_files import jpeg, shown_size
 from mtfast.limits import max_file_bytes
 from mtfast.sources.bad_records import Ledger, LedgerPolicy, refusal
 from mtfast.sources.coco.read import Reading, read_coco
-from mtfast.sources.coco.records import Records, without_left_out
+from mtfast.sources.coco.records import Records, with_mapped_classes, without_left_out
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_size import read_size
 from mtfast.sources.source import Source
@@ -189,7 +189,8 @@ class AsCoco(Source):
 
     def _read_records(self, split: str, file: str) -> Records:
         reading = self._read_coco(split, file, self.bad, keep_text=True)
-        return without_left_out(Records(reading.text or b"", file), reading.table)
+        left = without_left_out(Records(reading.text or b"", file), reading.table)
+        return with_mapped_classes(left, dict(self.mapping))
 
 
 def each_in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
