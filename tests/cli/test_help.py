@@ -77,7 +77,7 @@ def test_one_name_has_one_meaning():
                 said.setdefault(option.opts[0], set()).add(f"{option.metavar} {option.help}")
     # A threshold is applied or makes files; the loader has processes of its own; one split is read;
     # a seed makes files, or repeats a choice; formats are of masks or of annotations; images are
-    # kept in a set, or linked beside an export.
+    # kept in a set, or linked beside an export; an annotation file is used, or the only one left.
     different = {
         "--min-area",
         "--workers",
@@ -86,5 +86,6 @@ def test_one_name_has_one_meaning():
         "--seed",
         "--format",
         "--images",
+        "--variant",
     }
     assert {name for name, texts in said.items() if len(texts) > 1} <= different

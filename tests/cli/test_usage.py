@@ -40,12 +40,13 @@ def error_of(*arguments: object) -> str:
         (["convert", ".", "a", "--split"], "Option '--split' requires an argument; "),
         (
             ["preview", "."],
-            "Missing argument 'OUT'; expected 'mtfast preview [OPTIONS] SRC|STORE OUT'",
+            "Missing argument 'OUT'; expected 'mtfast preview [OPTIONS] SRC|STORE... OUT'",
         ),
         (
-            ["info", "a", "b"],
-            "Got unexpected extra argument (b); expected 'mtfast info [OPTIONS] SRC",
+            ["bench", "a", "b"],
+            "Got unexpected extra argument (b); expected 'mtfast bench [OPTIONS] STORE",
         ),
+        (["info", "a", "b"], "2 sources: a b; expected one, or a COCO file for each split, "),
         (["masks", ".", "a", "--map", "1=2", "--map", "1=3"], "class 1 is mapped twice; "),
         (
             ["masks", ".", "a", "--map", "one=2"],

@@ -9,6 +9,7 @@ import click
 from mtfast.cli.options import (
     bad_option,
     decode_check_option,
+    expect_dataset,
     ground_truth_option,
     image_folder_option,
     images_option,
@@ -85,9 +86,7 @@ def convert(
     from mtfast.conversion.convert import convert as convert_dataset
     from mtfast.store.reading.store import open_store
 
-    if not src:
-        # The last argument is the store: with one alone, that is what was not given.
-        raise click.UsageError("Missing argument 'STORE'")
+    expect_dataset(src, "STORE")
     with show_progress() as progress:
         made = convert_dataset(
             path_or_files(src),

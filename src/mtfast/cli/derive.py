@@ -9,6 +9,7 @@ import click
 from mtfast.cli.options import (
     bad_option,
     dataset_of,
+    expect_dataset,
     ground_truth_option,
     image_folder_option,
     images_option,
@@ -18,7 +19,7 @@ from mtfast.cli.options import (
     splits_option,
 )
 from mtfast.cli.output import show_progress, tell
-from mtfast.cli.values import Choice, NewFolder, SourceLocation
+from mtfast.cli.values import AnyPath, Choice, NewFolder, SourceLocation
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("src", type=SourceLocation())
+@click.argument("src", metavar="SRC...", nargs=-1, type=AnyPath())
 @click.argument("out", type=NewFolder())
 @click.option(
     "--min-area",
@@ -56,14 +57,13 @@ if TYPE_CHECKING:
 @click.option(
     "--n-shot",
     type=Choice(["upstream", "seeded"]),
-    help="Draw n-shot subsets of train, as published or by --seed.",
+    help="Draw n-shot subsets: as published or by --seed.",
 )
 @click.option(
     "--before",
     multiple=True,
     metavar="SET|COUNT",
-    help="For --n-shot upstream: each set drawn before SRC, or how many annotations its "
-    "train_annotations_with_class_300.json has; 0 if none.",
+    help="With upstream: sets drawn before SRC, or the count in the ..._class_300 of each.",
 )
 @splits_option
 @only_variant_option
@@ -71,14 +71,14 @@ if TYPE_CHECKING:
     "--validation",
     metavar="FRACTION",
     type=float,
-    help="Move about this share of train, from 0 to 1, to a split val, by whole runs and --seed.",
+    help="Move this share of train, in whole runs, to val.",
 )
 @click.option(
     "--merge",
     multiple=True,
     metavar="OTHER",
     type=SourceLocation(),
-    help="Merge the set OTHER into it, ids renumbered; repeatable.",
+    help="Merge the set OTHER into it; repeatable.",
 )
 @click.option(
     "--seed",
@@ -95,7 +95,7 @@ if TYPE_CHECKING:
 @image_folder_option
 @ground_truth_option
 def derive(
-    src: Path | str,
+    src: tuple[str, ...],
     out: Path,
     min_areas: tuple[int, ...],
     max_categories: tuple[int, ...],
@@ -122,16 +122,16 @@ def derive(
       a validation split     --validation
       several sets in one    --merge
 
-    With --map or --variant alone classes get other numbers, or one annotation file is left. What
-    does not change is carried over; images and masks are linked, or copied from a zip, an address
-    or another disk. As published, n-shot subsets follow each other: GrapheneH, GrapheneL,
-    GrapheneM, hBN_Thin, MoSe2, WS2, WSe2, WSe2L; name those before SRC by --before.
+    --map or --variant alone will do, too. What does not change is carried over; images and masks
+    are linked, or copied from a zip, an address or another disk.
     """  # noqa: D301 - click reads the backspace
     from mtfast.derivation import derive_dataset
 
+    expect_dataset(src, "OUT")
+    read = {"bad": bad, "mapping": mapping, "rasterizer": rasterizer}
     with show_progress() as progress:
         done = derive_dataset(
-            dataset_of(src, image_folder, bad, mapping, rasterizer, ground_truth),
+            dataset_of(src, image_folder=image_folder, ground_truth=ground_truth, **read),
             out,
             min_areas=min_areas,
             max_categories=max_categories,
@@ -141,7 +141,7 @@ def derive(
             splits=splits,
             variant=variant,
             validation=validation,
-            merge=[dataset_of(other, None, bad, mapping, rasterizer) for other in merge],
+            merge=[dataset_of([str(other)], **read) for other in merge],
             seed=seed,
             images=images == "keep",
             progress=progress,

@@ -59,7 +59,9 @@ def doctor(
     """
     from mtfast.diagnosis.diagnose import diagnose
 
-    source = source_of(src, image_folder, rasterizer=rasterizer, ground_truth=ground_truth)
+    source = source_of(
+        src, image_folder=image_folder, rasterizer=rasterizer, ground_truth=ground_truth
+    )
     with show_progress() as progress:
         diagnosis = diagnose(
             source,

@@ -10,6 +10,7 @@ from mtfast.cli.options import (
     DATASET,
     bad_option,
     dataset_of,
+    expect_dataset,
     format_option,
     ground_truth_option,
     image_folder_option,
@@ -20,7 +21,7 @@ from mtfast.cli.options import (
     variant_option,
 )
 from mtfast.cli.output import show_progress, tell
-from mtfast.cli.values import Choice, NewFolder, SourceLocation
+from mtfast.cli.values import AnyPath, Choice, NewFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("dataset", metavar=DATASET, type=SourceLocation())
+@click.argument("dataset", metavar=DATASET, nargs=-1, type=AnyPath())
 @click.argument("out", type=NewFolder())
 @format_option("coco", "yolo", "geojson", "labelme")
 @splits_option
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 @ground_truth_option
 @orientation_option
 def export(
-    dataset: Path | str,
+    dataset: tuple[str, ...],
     out: Path,
     format: Any,  # noqa: A002 - named as the option
     splits: tuple[str, ...],
@@ -86,9 +87,18 @@ def export(
     """  # noqa: D301 - click reads the backspace
     from mtfast.interchange import export_annotations
 
+    expect_dataset(dataset, "OUT")
     with show_progress() as progress:
         done = export_annotations(
-            dataset_of(dataset, image_folder, bad, mapping, rasterizer, ground_truth, orientation),
+            dataset_of(
+                dataset,
+                image_folder=image_folder,
+                bad=bad,
+                mapping=mapping,
+                rasterizer=rasterizer,
+                ground_truth=ground_truth,
+                orientation=orientation,
+            ),
             out,
             format=format,
             splits=splits or None,

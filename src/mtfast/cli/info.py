@@ -20,7 +20,7 @@ from mtfast.cli.options import (
 from mtfast.cli.output import echo, echo_json, show_progress, tell
 from mtfast.cli.tables import NumberTable, make_console, show, text_of
 from mtfast.cli.usage import BadUsageError
-from mtfast.cli.values import LocalPath, SourceLocation
+from mtfast.cli.values import AnyPath, LocalPath
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("dataset", metavar=DATASET, type=SourceLocation())
+@click.argument("dataset", metavar=DATASET, nargs=-1, required=True, type=AnyPath())
 @json_option
 @click.option(
     "--areas",
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 @ground_truth_option
 @orientation_option
 def info(
-    dataset: Path | str,
+    dataset: tuple[str, ...],
     as_json: bool,
     areas: Path | None,
     plots: Path | None,
@@ -82,9 +82,18 @@ def info(
             raise BadUsageError(
                 "--json with --areas or --plots; expected one or the other; leave one out"
             )
+        opened = dataset_of(
+            dataset,
+            image_folder=image_folder,
+            bad=bad,
+            mapping=mapping,
+            rasterizer=rasterizer,
+            ground_truth=ground_truth,
+            orientation=orientation,
+        )
         _write_report(
-            dataset_of(dataset, image_folder, bad, mapping, rasterizer, ground_truth, orientation),
-            _name_of(dataset),
+            opened,
+            _name_of(opened),
             areas,
             plots,
             um2_per_px,
@@ -97,7 +106,9 @@ def info(
     from mtfast.report.summary import summarise
 
     with show_progress() as progress:
-        opened = dataset_of(dataset, image_folder, rasterizer=rasterizer, ground_truth=ground_truth)
+        opened = dataset_of(
+            dataset, image_folder=image_folder, rasterizer=rasterizer, ground_truth=ground_truth
+        )
         summary = summarise(opened, progress=progress)
     if as_json:
         echo_json(summary.as_dict())
@@ -109,15 +120,15 @@ def info(
     return 2 if unreadable else 0
 
 
-def _name_of(dataset: Path | str) -> str:
+def _name_of(dataset: str | Source) -> str:
     from mtfast.addresses import Address, locate
 
-    at = locate(dataset)
+    at = locate(dataset) if isinstance(dataset, str) else dataset.path
     return at.name if isinstance(at, Address) else at.resolve().name
 
 
 def _write_report(
-    dataset: Path | str | Source,
+    dataset: str | Source,
     title: str,
     areas: Path | None,
     plots: Path | None,

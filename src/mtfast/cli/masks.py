@@ -10,6 +10,7 @@ from mtfast.cli.options import (
     DATASET,
     bad_option,
     dataset_of,
+    expect_dataset,
     format_option,
     ground_truth_option,
     map_option,
@@ -23,7 +24,7 @@ from mtfast.cli.options import (
     workers_option,
 )
 from mtfast.cli.output import show_progress, tell
-from mtfast.cli.values import Choice, NewFolder, PixelSize, SourceLocation
+from mtfast.cli.values import AnyPath, Choice, NewFolder, PixelSize
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("dataset", metavar=DATASET, type=SourceLocation())
+@click.argument("dataset", metavar=DATASET, nargs=-1, type=AnyPath())
 @click.argument("out", type=NewFolder())
 @format_option("zarr", "png", "tiff")
 @splits_option
@@ -73,7 +74,7 @@ if TYPE_CHECKING:
 @workers_option
 @overwrite_option
 def masks(
-    dataset: Path | str,
+    dataset: tuple[str, ...],
     out: Path,
     format: Any,  # noqa: A002 - named as the option
     splits: tuple[str, ...],
@@ -106,10 +107,13 @@ def masks(
     from mtfast.errors import counted
     from mtfast.export import export_masks
 
+    expect_dataset(dataset, "OUT")
     # Class 0 has to get another number before it is read: it is background in masks.
     zero = [pair for pair in mapping if pair[0] == 0]
-    source = dataset_of(dataset, None, bad, zero, rasterizer, ground_truth)
-    others = mapping if source is dataset else [pair for pair in mapping if pair not in zero]
+    source = dataset_of(
+        dataset, bad=bad, mapping=zero, rasterizer=rasterizer, ground_truth=ground_truth
+    )
+    others = mapping if isinstance(source, str) else [pair for pair in mapping if pair not in zero]
     with show_progress() as progress:
         made = export_masks(
             source,

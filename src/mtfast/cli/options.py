@@ -13,11 +13,7 @@ from mtfast.cli.usage import BadUsageError
 from mtfast.cli.values import Choice, ClassPair, Images, Pixels, SourceLocation
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from mtfast.rles.rasterizers import Rasterizer
-    from mtfast.sources import Orientation, Source
-    from mtfast.sources.bad_records import Policy
+    from mtfast.sources import Source
 
 
 __all__ = [
@@ -26,6 +22,7 @@ __all__ = [
     "bad_option",
     "dataset_of",
     "decode_check_option",
+    "expect_dataset",
     "format_option",
     "ground_truth_option",
     "image_folder_option",
@@ -48,9 +45,10 @@ __all__ = [
 ]
 
 _SPLIT_FILE = re.compile(r"([\w.-]+)=(.+)")
-_NOT_ASKED = ("refuse", None, (), "pycocotools", None, None)
-DATASET = "SRC|STORE"
-"""How help shows an argument that is a source or a store."""
+_DEFAULTS = ("refuse", "pycocotools")
+_OPTIONS = {"mapping": "--map"}
+DATASET = "SRC|STORE..."
+"""How help shows an argument that is a source, a COCO file for each split, or a store."""
 
 
 class Option(click.Option):
@@ -89,23 +87,15 @@ class Option(click.Option):
             parser.add_option(self, [name], dest=self.name, action=action, const=value)
 
 
-def source_of(
-    given: Sequence[str],
-    image_folder: Path | str | None = None,
-    bad: Policy = "refuse",
-    mapping: Sequence[tuple[int, int]] = (),
-    rasterizer: Rasterizer = "pycocotools",
-    ground_truth: Path | str | None = None,
-    orientation: Orientation | None = None,
-) -> str | Source:
+def source_of(given: Sequence[str], **read: Any) -> str | Source:
     """Open what a command is given, unless a path is all there is to it.
 
     Parameters
     ----------
     given : sequence of str
         One path, or several files as SPLIT=FILE.
-    image_folder, bad, mapping, rasterizer, ground_truth, orientation
-        As for :func:`mtfast.open_source`.
+    **read
+        As for :func:`mtfast.open_source`, ``mapping`` as pairs.
 
     Returns
     -------
@@ -117,81 +107,72 @@ def source_of(
         If there are several that do not all name a split.
     """
     path = path_or_files(given)
-    asked = (bad, image_folder, tuple(mapping), rasterizer, ground_truth, orientation)
-    if isinstance(path, str) and asked == _NOT_ASKED:
+    asked = {name: value for name, value in read.items() if value and value not in _DEFAULTS}
+    if isinstance(path, str) and not asked:
         return path
     from mtfast.sources import open_source
 
-    return open_source(
-        path,
-        image_folder,
-        ground_truth=ground_truth,
-        bad=bad,
-        mapping=dict(mapping),
-        rasterizer=rasterizer,
-        orientation=orientation,
-    )
+    return open_source(path, **asked | {"mapping": dict(asked.get("mapping", ()))})
 
 
-def dataset_of(
-    dataset: Path | str,
-    image_folder: Path | str | None = None,
-    bad: Policy = "refuse",
-    mapping: Sequence[tuple[int, int]] = (),
-    rasterizer: Rasterizer = "pycocotools",
-    ground_truth: Path | str | None = None,
-    orientation: Orientation | None = None,
-) -> Path | str | Source:
+def dataset_of(given: Sequence[str], **read: Any) -> str | Source:
     """Open what a command is given as a source or a store.
 
     Parameters
     ----------
-    dataset : Path or str
-        A path, or an address.
-    image_folder, bad, mapping, rasterizer, ground_truth, orientation
-        As for :func:`mtfast.open_source`. A store has no bad records; it takes none of the others,
-        as its records were settled when it was made.
+    given : sequence of str
+        One path or address, or several files as SPLIT=FILE.
+    **read
+        As for :func:`source_of`. A store has no bad records; it takes none of the others, as its
+        records were settled when it was made.
 
     Returns
     -------
-    Path, str or Source
+    str or Source
 
     Raises
     ------
     click.UsageError
-        If a store is to be read in another way.
+        If there are several that do not all name a split, or a store is to be read in another way.
     """
-    asked = (bad, image_folder, tuple(mapping), rasterizer, ground_truth, orientation)
-    if asked == _NOT_ASKED:
-        return dataset
-    from mtfast.addresses import locate
-    from mtfast.dataset import is_store
-    from mtfast.sources import open_source
+    path = path_or_files(given)
+    asked = [name for name, value in read.items() if value and value not in _DEFAULTS]
+    if isinstance(path, str) and asked:
+        from mtfast.addresses import locate
+        from mtfast.dataset import is_store
 
-    if is_store(locate(dataset)):
-        settled = {
-            "--image-folder": image_folder,
-            "--map": mapping,
-            "--rasterizer": rasterizer != "pycocotools",
-            "--ground-truth": ground_truth,
-            "--orientation": orientation,
-        }
-        given = " and ".join(name for name, value in settled.items() if value)
-        if given:
-            raise BadUsageError(
-                f"{given} with the store {dataset}; expected a source, as a store keeps the masks "
-                f"and classes that it was made with; give the source, or leave out {given}"
-            )
-        return dataset
-    return open_source(
-        dataset,
-        image_folder,
-        ground_truth=ground_truth,
-        bad=bad,
-        mapping=dict(mapping),
-        rasterizer=rasterizer,
-        orientation=orientation,
-    )
+        if is_store(locate(path)):
+            _refuse_with_store(path, [name for name in asked if name != "bad"])
+            return path
+    return source_of(given, **read)
+
+
+def _refuse_with_store(store: str, asked: Sequence[str]) -> None:
+    if asked:
+        names = " and ".join(_OPTIONS.get(name, f"--{name.replace('_', '-')}") for name in asked)
+        raise BadUsageError(
+            f"{names} with the store {store}; expected a source, as a store keeps the masks "
+            f"and classes that it was made with; give the source, or leave out {names}"
+        )
+
+
+def expect_dataset(given: Sequence[str], last: str) -> None:
+    """Refuse a line with too few arguments: the last one is what is made.
+
+    Parameters
+    ----------
+    given : sequence of str
+        All before it.
+    last : str
+        What help calls it.
+
+    Raises
+    ------
+    click.UsageError
+        If there is nothing before it.
+    """
+    if not given:
+        raise click.UsageError(f"Missing argument '{last}'")
 
 
 def path_or_files(given: Sequence[str]) -> str | dict[str, str]:
@@ -330,7 +311,7 @@ def _variant_option(default: str, about: str) -> Callable[[Any], Any]:
 
 
 variant_option = _variant_option("marked * by info", "Annotation file to use, as info lists them.")
-only_variant_option = _variant_option("all", "Only this annotation file, as info lists them.")
+only_variant_option = _variant_option("all", "Only this annotation file.")
 min_area_option = click.option(
     "--min-area",
     metavar="PX",

@@ -10,6 +10,7 @@ from mtfast.cli.options import (
     DATASET,
     bad_option,
     dataset_of,
+    expect_dataset,
     ground_truth_option,
     image_folder_option,
     map_option,
@@ -18,7 +19,7 @@ from mtfast.cli.options import (
     variant_option,
 )
 from mtfast.cli.output import show_progress, tell
-from mtfast.cli.values import LocalPath, SourceLocation
+from mtfast.cli.values import AnyPath
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("dataset", metavar=DATASET, type=SourceLocation())
-@click.argument("out", metavar="OUT", type=LocalPath(), required=False)
-@click.option("-o", "--out", "older_out", type=LocalPath(), hidden=True)
+@click.argument("dataset", metavar=DATASET, nargs=-1, type=AnyPath())
+@click.argument("out", metavar="OUT", type=AnyPath(), required=False)
+@click.option("-o", "--out", "older_out", type=AnyPath(), hidden=True)
 @click.option("--split", metavar="S", show_default="the first", help="Split to draw.")
 @variant_option
 @click.option(
@@ -58,9 +59,9 @@ if TYPE_CHECKING:
 @ground_truth_option
 @orientation_option
 def preview(
-    dataset: Path | str,
-    out: Path | None,
-    older_out: Path | None,
+    dataset: tuple[str, ...],
+    out: str | None,
+    older_out: str | None,
     split: str | None,
     variant: str | None,
     n: int,
@@ -82,19 +83,25 @@ def preview(
 
     from mtfast.report.preview import preview as draw_preview
 
-    # OUT was an option once.
-    picture = out or older_out
-    if picture is None:
-        raise click.UsageError("Missing argument 'OUT'")
+    if older_out is not None and out is not None:
+        # OUT was an option once.
+        dataset, out = (*dataset, out), older_out
+    expect_dataset(dataset, "OUT")
     if at_random and seed is None:
         seed = secrets.randbelow(100_000)
     with show_progress() as progress:
         source = dataset_of(
-            dataset, image_folder, bad, mapping, rasterizer, ground_truth, orientation
+            dataset,
+            image_folder=image_folder,
+            bad=bad,
+            mapping=mapping,
+            rasterizer=rasterizer,
+            ground_truth=ground_truth,
+            orientation=orientation,
         )
         made = draw_preview(
             source,
-            picture,
+            out or "",
             split=split,
             variant=variant,
             n=n,

@@ -21,7 +21,7 @@ from mtfast.cli.options import (
 )
 from mtfast.cli.output import echo_json, show_progress, tell
 from mtfast.cli.tables import NumberTable, make_console, show, text_of
-from mtfast.cli.values import LocalPath, SourceLocation
+from mtfast.cli.values import AnyPath, LocalPath
 from mtfast.errors import counted
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ MOST_PAIRS = 3
 
 
 @click.command()
-@click.argument("src", type=SourceLocation())
+@click.argument("src", metavar="SRC...", nargs=-1, required=True, type=AnyPath())
 @splits_option
 @variant_option
 @min_area_option
@@ -58,7 +58,7 @@ MOST_PAIRS = 3
 @workers_option
 @json_option
 def verify(
-    src: Path | str,
+    src: tuple[str, ...],
     splits: tuple[str, ...],
     variant: str | None,
     min_area: float | None,
@@ -79,7 +79,7 @@ def verify(
 
     with show_progress() as progress:
         found = verify_masks(
-            dataset_of(src, None, bad, mapping, rasterizer),
+            dataset_of(src, bad=bad, mapping=mapping, rasterizer=rasterizer),
             splits=splits or None,
             variant=variant,
             min_area=min_area,

@@ -17,7 +17,7 @@ from mtfast.errors import MtfastError, SourceError, one_of
 from mtfast.paths import is_name
 from mtfast.rles.rasterizers import Rasterizer, expect_rasterizer
 from mtfast.sources.bad_records import BadRecords, Policy
-from mtfast.sources.coco.foreign import foreign_message
+from mtfast.sources.coco.foreign import advice_for_foreign, foreign_message
 from mtfast.sources.coco.layouts import find_coco
 from mtfast.sources.coco.names import is_json
 from mtfast.sources.coco.peek import COCO, PANOPTIC, RESULTS, SA1B, peek
@@ -251,7 +251,12 @@ def _json_files(
                 f"{files.location} of split {split!r} is a folder; expected a COCO .json file for "
                 f"each split; give the path of one"
             )
-        _expect_coco(_format_of(files, file), file)
+        what = _format_of(files, file)
+        if what not in (None, COCO):
+            raise SourceError(
+                f"{file} of split {split!r} is {what}; expected COCO files where splits are named, "
+                f"as {split}=FILE.json; {advice_for_foreign(what)}"
+            )
     return places
 
 

@@ -9,6 +9,7 @@ __all__ = [
     "READ_ELSEWHERE",
     "RESULTS",
     "SA1B",
+    "advice_for_foreign",
     "foreign_message",
     "format_name",
     "name_bytes",
@@ -87,6 +88,21 @@ def foreign_message(name: str, file: str) -> str:
         f"{file} is {name}; expected a COCO JSON file with images, annotations and categories; "
         f"{_WHAT_TO_DO[name]}"
     )
+
+
+def advice_for_foreign(name: str) -> str:
+    """Return what to do with a file of another format.
+
+    Parameters
+    ----------
+    name : str
+        As :func:`format_name` returns it.
+
+    Returns
+    -------
+    str
+    """
+    return _WHAT_TO_DO[name]
 
 
 def name_bytes(data: bytes) -> tuple[str, str] | None:
