@@ -178,6 +178,50 @@ def test_a_zip_at_a_signed_address(tmp_path, few_variants, expected):
     assert "Signature" not in str(caught.value)
 
 
+@pytest.fixture
+def two_in_a_zip(tmp_path, few_variants):
+    """A zip of two folders, of which one is a dataset."""
+    path = pack(few_variants, tmp_path / "sets.ZIP", inside="Graphene")
+    with zipfile.ZipFile(path, "a") as zipped:
+        zipped.writestr("other/notes.txt", "nothing")
+    return path
+
+
+@pytest.mark.parametrize("query", ["", "X-Amz-Signature=a%2Fb"])
+def test_a_folder_in_a_zip_on_a_server(tmp_path, two_in_a_zip, expected, query):
+    with faulty_server(tmp_path) as server:
+        server.query = query
+        signed = f"?{query}" if query else ""
+        at = f"{server.url}/sets.ZIP/Graphene{signed}"
+        assert files_in(mtfast.convert(at, tmp_path / "a.zarr")) == expected
+        source = mtfast.open_source(at)
+        assert source.name == "Graphene"
+        assert pickle.loads(pickle.dumps(source)) == source
+        with pytest.raises(SourceError, match=r"sets\.ZIP/none.*; check the path in the zip"):
+            mtfast.open_source(f"{server.url}/sets.ZIP/none{signed}")
+
+
+def test_files_and_images_in_a_zip_in_a_bucket(tmp_path, two_in_a_zip, few_variants, bucket):
+    objects_at(Address.parse(bucket)).write("in/sets.zip", two_in_a_zip.read_bytes())
+    inner = f"{bucket}/in/sets.zip/Graphene"
+    file = "RLE_annotations/train_annotations_300.json"
+    image = mtfast.open_source(few_variants).image_names("train")[0]
+    for source in (
+        mtfast.open_source(f"{inner}/{file}", image_folder=few_variants / "train_images"),
+        mtfast.open_source(few_variants / file, image_folder=f"{inner}/train_images"),
+        mtfast.open_source({"train": f"{inner}/{file}"}, image_folder=f"{inner}/train_images"),
+    ):
+        assert image in source["train"].table().names
+        data = (few_variants / "train_images" / image).read_bytes()
+        assert source.read_image("train", image) == data
+
+
+def test_a_folder_that_is_called_like_a_zip(tmp_path, few_variants, expected, bucket):
+    upload(few_variants, bucket, "sets.zip/Graphene")
+    store = mtfast.convert(f"{bucket}/sets.zip/Graphene", tmp_path / "a.zarr")
+    assert files_in(store) == expected
+
+
 def test_one_worker_asks_for_several_images_at_once(tmp_path, few_variants, expected):
     pack(few_variants, tmp_path / "Graphene.zip", inside="Graphene")
     with faulty_server(tmp_path) as server:

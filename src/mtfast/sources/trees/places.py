@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from mtfast.addresses import WEB, Address, locate
@@ -64,12 +65,12 @@ def folder_at(given: str | os.PathLike[str] | Address) -> FileTree:
     at = locate(given)
     if isinstance(at, Address):
         _expect_known(at)
-        tree = _zip_or_folder(at)
-        return _images_of(tree) if isinstance(tree.contents, ZipContents) else tree
-    at = at.absolute()
-    found = _in_zip(at)
+        found = _in_zip_at(at)
+    else:
+        at = at.absolute()
+        found = _in_zip(at)
     if found is None:
-        return Folder(at)
+        return _folder_of(at) if isinstance(at, Address) else Folder(at)
     contents, inner = found
     return ListedTree(contents, inner) if inner else _images_of(ListedTree(contents))
 
@@ -141,14 +142,15 @@ def _images_of(files: FileTree) -> FileTree:
 
 def _place_at(address: Address) -> tuple[FileTree, str]:
     _expect_known(address)
-    if is_json(address.name) and not address.query:
+    if (found := _in_zip_at(address)) is not None:
+        contents, inner = found
+        return _place_in(ListedTree(contents), inner, str(address))
+    if is_json(address.name):
         files = _folder_of(address.parent)
         if not files.exists(address.name):
             raise _missing(address)
         return files, address.name
-    tree = _zip_or_folder(address)
-    if isinstance(tree.contents, ZipContents):
-        return _entrance(tree), ""
+    tree = _folder_of(address)
     if tree.names() is None:
         if isinstance(tree.contents, WebContents) and not tree.contents.lists:
             raise _unlisted(address)
@@ -161,18 +163,24 @@ def _expect_known(address: Address) -> None:
     objects_at(address)
 
 
-def _zip_or_folder(address: Address) -> ListedTree:
-    if not address.name.lower().endswith(".zip"):
-        if address.query:
-            raise SourceError(
-                f"{address} has a query, which only the address of a zip may have; expected a "
-                f"folder or a COCO .json file without one; leave out what follows the '?'"
-            )
-        return _folder_of(address)
-    try:
-        return ListedTree(ZipContents(address))
-    except FileNotFoundError as error:
-        raise _missing(address) from error
+def _in_zip_at(address: Address) -> tuple[ZipContents, str] | None:
+    """Open the zip that an address leads to or into; None if there is none in it."""
+    parts = address.key.split("/")
+    n = next((k for k, part in enumerate(parts, 1) if part.lower().endswith(".zip")), 0)
+    if n:
+        inner = "/".join(parts[n:])
+        try:
+            return ZipContents(replace(address, key="/".join(parts[:n]))), inner
+        except FileNotFoundError as error:
+            # A folder may be called so, too.
+            if not inner:
+                raise _missing(address) from error
+    if address.query:
+        raise SourceError(
+            f"{address} has a query, which only the address of a zip may have; expected a "
+            f"folder or a COCO .json file without one; leave out what follows the '?'"
+        )
+    return None
 
 
 def _folder_of(address: Address) -> ListedTree:
