@@ -49,7 +49,7 @@ class FaultyServer:
         returns what goes wrong, or None:
 
         - "500": an error of the server;
-        - "403": the right to read is missing;
+        - "403": the right to read is missing; any other status as well;
         - "hang": no answer, until the server is stopped;
         - "cut": half of the body, then the connection ends;
         - "whole": the range is ignored, all of the file is sent with status 200;
@@ -133,10 +133,12 @@ class _Handler(BaseHTTPRequestHandler):
             if fault == "hang":
                 self.served.stopped.wait()
                 self.close_connection = True
-            elif refused or fault in ("500", "403"):
+            elif refused or (fault or "").isdigit():
                 self._send(403 if refused else int(fault or 0), {}, b"")
             elif size < 0:
                 self._send(404, {}, b"")
+            elif asked and start >= size and fault != "whole":
+                self._send(416, {"Content-Range": f"bytes */{size}"}, b"")
             else:
                 self._send_file(file, (start, stop, size), asked, fault)
 

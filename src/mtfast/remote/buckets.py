@@ -62,6 +62,7 @@ class BucketObjects:
         self.address = address
         self._store: Any = None
         self._sender: Any = None
+        self._refuses_head = False
         keep_in_forks(self)
 
     def __repr__(self) -> str:
@@ -74,11 +75,29 @@ class BucketObjects:
     @relayed
     def stat(self, key: str) -> Stat:
         """Look at an object; FileNotFoundError if there is none."""
-        if self.address.query:
-            # What is signed for reading is not signed for HEAD.
-            return self.read_part(key, 0, 1)[1]
+        # What is signed for reading is not signed for HEAD.
+        if not (self.address.query or self._refuses_head):
+            with self._explained(key):
+                try:
+                    return _stat(self._opened().head(self._path(key)))
+                except (BaseError, FileNotFoundError) as error:
+                    # obstore takes 405 for a missing file.
+                    if not _NO_HEAD.search(str(error)):
+                        raise
+            self._refuses_head = True
+        return self._stat_by_reading(key)
+
+    def _stat_by_reading(self, key: str) -> Stat:
+        """Ask for the first byte of an object: the answer has the size of all of it."""
         with self._explained(key):
-            return _stat(self._opened().head(self._path(key)))
+            try:
+                found = self._opened().get(self._path(key), options={"range": (0, 1)})
+            except BaseError as error:
+                # An empty object has no first byte; others are sent whole, and not read here.
+                if not (_NO_RANGE.search(str(error)) or _ignores_ranges(error)):
+                    raise
+                found = self._opened().get(self._path(key))
+            return _stat(found.meta)
 
     @watched
     @relayed
@@ -271,6 +290,10 @@ class BucketObjects:
 
 # Of a listing that is refused obstore makes an error of no kind.
 _REFUSED = re.compile(r"status code: 40[13]\b|<Code>AccessDenied")
+
+# Servers that have GET alone.
+_NO_HEAD = re.compile(r"status code: (405|501)\b")
+_NO_RANGE = re.compile(r"status code: 416\b")
 
 _OF_WEB = "the user and password, or the signature"
 _S3 = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile in ~/.aws, and AWS_REGION"
