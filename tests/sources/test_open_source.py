@@ -16,6 +16,7 @@ from mtfast.errors import SourceError
 from mtfast.sources import Source
 from mtfast.sources.files import Folder
 from mtfast.sources.image_folder import ImageFolder
+from mtfast.sources.known import KNOWN
 from mtfast.sources.split_names import chosen_splits
 
 EMPTY = '{"images": [], "annotations": [], "categories": []}'
@@ -99,13 +100,56 @@ def test_addresses_that_nothing_reads_are_refused(tmp_path):
             mtfast.open_source(*arguments)
 
 
+def kinds_of(cls: type[Source]) -> set[str]:
+    inner = set().union(*map(kinds_of, cls.__subclasses__()))
+    is_ours = cls.__module__.startswith("mtfast.") and "kind" in vars(cls)
+    return inner | ({cls.kind} if is_ours else set())
+
+
+def test_messages_know_all_formats_that_are_read():
+    assert kinds_of(Source) == KNOWN.keys()
+
+
+REFUSED = [
+    ("x.geojson", "{}"),
+    ("x.json", '{"type": "FeatureCollection", "features": []}'),
+    ("x.json", '{"_via_img_metadata": {}}'),
+    ("x.csv", ""),
+    ("x.xml", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), REFUSED)
+@pytest.mark.parametrize("format_", [k for k in KNOWN.values() if k.file])
+def test_a_refusal_names_the_files_that_are_read(tmp_path, name, text, format_):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(SourceError, match=f"; expected .*{format_.name}.*; ") as caught:
+        mtfast.open_source(tmp_path / name)
+    assert caught.value.args[0].startswith(f"{name} is ")
+
+
+@pytest.mark.parametrize("format_", ["png", "tiff"])
+def test_masks_that_were_written_are_called_by_their_name(tiny_set, tmp_path, format_):
+    mtfast.export_masks(tiny_set, tmp_path / "out", format=format_)
+    with pytest.raises(
+        SourceError, match=r"^masks\.json is the record of masks that 'mtfast masks'"
+    ):
+        mtfast.open_source(tmp_path / "out")["train"].table()
+
+
 def test_a_folder_without_a_dataset(tmp_path):
     (tmp_path / "images").mkdir()
     with pytest.raises(SourceError) as caught:
         mtfast.open_source(tmp_path)
     message = str(caught.value)
     assert message.startswith(f"no dataset in {tmp_path}; expected ")
-    for part in ("RLE_annotations/", "annotations/", "images/", "instance_masks/", ".json"):
+    for part in (
+        "RLE_annotations/",
+        "annotations/",
+        "images/",
+        "instance_masks/",
+        "a JSON file of COCO",
+    ):
         assert part in message
     (tmp_path / "coco.json").touch()
     assert mtfast.open_source(tmp_path).kind == "coco"

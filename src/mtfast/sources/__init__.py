@@ -34,6 +34,7 @@ from mtfast.sources.formats.results import open_results
 from mtfast.sources.formats.sa1b import find_sa1b, find_sa1b_folders, open_sa1b
 from mtfast.sources.formats.yolo import find_yolo, open_yolo
 from mtfast.sources.images_only import find_images
+from mtfast.sources.known import file_wanted
 from mtfast.sources.label_png import IMAGES, MASKS, find_label_png
 from mtfast.sources.maskterial import ANNOTATION_FOLDERS, find_maskterial, no_annotation_file
 from mtfast.sources.source import Orientation, SetNames, Source
@@ -224,7 +225,7 @@ def _format_of(files: FileTree, name: str) -> str | None:
     if not is_json(name):
         found, advice = name_file(name)
         raise SourceError(
-            f"{name} is {found}; expected a folder with a dataset or a COCO .json file; {advice}"
+            f"{name} is {found}; expected a folder with a dataset, or {file_wanted()}; {advice}"
         )
     return peek(files, name)
 
@@ -266,8 +267,8 @@ def _nothing_known(files: FileTree) -> str:
     names = files.names() or []
     expected = (
         f"expected {' or '.join(f'{folder}/' for folder in ANNOTATION_FOLDERS)} with annotation "
-        f"files (there or one folder further down), {IMAGES}/ and {MASKS}/, or the path of a COCO "
-        f".json file"
+        f"files (there or one folder further down), {IMAGES}/ and {MASKS}/, a folder of another "
+        f"format, or the path of {file_wanted()}"
     )
     if "zarr.json" in names:
         return refusal_of_store(files.location)

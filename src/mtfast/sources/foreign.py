@@ -13,13 +13,14 @@ from mtfast.sources.coco.names import is_json
 from mtfast.sources.coco.peek import COCO, peek
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import ImageFolder
+from mtfast.sources.known import dataset_wanted
 
 __all__ = ["BESIDE_IMAGES", "name_file", "name_folder"]
 
 _COCO = "export it as COCO, or write such a file (docs/how-to/convert.md)"
 # What a file is, by the end of its name.
 _FILES = (
-    ((".yaml", ".yml"), "a YAML file, as of a YOLO dataset", _COCO),
+    ((".yaml", ".yml"), "a YAML file that names no images and classes as YOLO's do", _COCO),
     ((".xml",), "an XML file, as of CVAT or Pascal VOC", _COCO),
     ((".geojson", ".ndjson", ".jsonl"), "GeoJSON or JSON lines", _COCO),
     ((".csv", ".tsv", ".txt"), "a table or a text", _COCO),
@@ -50,7 +51,7 @@ def name_file(name: str) -> tuple[str, str]:
     Examples
     --------
     >>> name_file("data.yaml")  # doctest: +NORMALIZE_WHITESPACE
-    ('a YAML file, as of a YOLO dataset',
+    ("a YAML file that names no images and classes as YOLO's do",
      'export it as COCO, or write such a file (docs/how-to/convert.md)')
     """
     for endings, found, advice in _FILES:
@@ -170,6 +171,6 @@ def _of_yolo(files: FileTree, place: str) -> str:
 
 def _of(files: FileTree, what: str, place: str) -> str:
     return (
-        f"{files.name} holds {what} ({place}); expected COCO JSON, MaskTerial's layout, or "
-        f"images alone; {_COCO}, or give the path of a folder of images alone"
+        f"{files.name} holds {what} ({place}); expected {dataset_wanted()}; {_COCO}, or give the "
+        f"path of a folder of images alone"
     )

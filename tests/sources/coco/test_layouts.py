@@ -450,7 +450,7 @@ def test_a_file_is_that_of_one_image(tmp_path):
 )
 def test_other_json_is_called_by_its_name(tmp_path, content, name):
     (tmp_path / "a.json").write_text(json.dumps(content))
-    with pytest.raises(SourceError, match=rf"^a\.json is {name}; expected a COCO JSON file"):
+    with pytest.raises(SourceError, match=rf"^a\.json is {name}; expected a JSON file of COCO, "):
         mtfast.open_source(tmp_path / "a.json").table("train", "annotations")
 
 

@@ -500,12 +500,13 @@ def test_what_is_wrong_in_many_blocks_is_found_once(tmp_path, monkeypatch):
 def test_other_json_is_called_by_its_name(tmp_path, whole, name):
     path = tmp_path / "a.json"
     path.write_text(json.dumps(whole))
+    said = rf"^a.json is {name}.*; expected a (COCO )?JSON file"
     for bad in ("refuse", "skip", "repair"):
         if name not in READ_ELSEWHERE:
-            with pytest.raises(SourceError, match=rf"^a.json is {name}.*; expected a COCO JSON"):
+            with pytest.raises(SourceError, match=said):
                 mtfast.open_source(path, bad=bad)
         # Read without a look at its first bytes, as a file in a folder is.
-        with pytest.raises(SourceError, match=rf"^a.json is {name}.*; expected a COCO JSON file"):
+        with pytest.raises(SourceError, match=said):
             read_coco(io.BytesIO(path.read_bytes()), "a.json", bad)
 
 

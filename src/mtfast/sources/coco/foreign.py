@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from mtfast.sources.known import file_wanted
+
 __all__ = [
+    "MASKS",
     "PANOPTIC",
     "READ_ELSEWHERE",
     "RESULTS",
@@ -19,8 +22,19 @@ __all__ = [
 RESULTS = "a list of COCO results"
 PANOPTIC = "a COCO panoptic file"
 SA1B = "a file of Segment Anything (SA-1B), one for each image"
+MASKS = "the record of masks that 'mtfast masks' has written"
 READ_ELSEWHERE = frozenset({"a labelme file", "a Label Studio export"})
 """Formats that layouts of their own read: no files of a COCO dataset."""
+
+# What is read otherwise, is not where it was found.
+_WANTS_COCO = {
+    RESULTS,
+    PANOPTIC,
+    SA1B,
+    "a COCO file of captions",
+    "a COCO file of images without annotations",
+    *READ_ELSEWHERE,
+}
 
 _SHOWN = "docs/how-to/convert.md"
 
@@ -42,6 +56,7 @@ _WHAT_TO_DO = {
     "a backup of a CVAT task": "export the task from CVAT as COCO 1.0",
     "a Datumaro dataset": "export it as COCO",
     "an empty list": "pass the annotation file",
+    MASKS: "give the path of the dataset that they were made from",
 }
 # fmt: on
 
@@ -84,10 +99,9 @@ def foreign_message(name: str, file: str) -> str:
     -------
     str
     """
-    return (
-        f"{file} is {name}; expected a COCO JSON file with images, annotations and categories; "
-        f"{_WHAT_TO_DO[name]}"
-    )
+    coco = "a COCO JSON file with images, annotations and categories"
+    expected = coco if name in _WANTS_COCO else file_wanted()
+    return f"{file} is {name}; expected {expected}; {_WHAT_TO_DO[name]}"
 
 
 def advice_for_foreign(name: str) -> str:
@@ -180,6 +194,7 @@ def format_name(content: Any) -> str | None:
         ({"objects", "size"}, "a Supervisely annotation"),
         ({"cells", "nbformat"}, "a notebook"),
         ({"items", "categories"}, "a Datumaro dataset"),
+        ({"settings", "source", "splits", "version"}, MASKS),
     ):
         if needed <= keys:
             return name

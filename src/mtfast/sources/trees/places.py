@@ -13,6 +13,7 @@ from mtfast.remote import objects_at
 from mtfast.sources.coco.names import is_json
 from mtfast.sources.files import FileTree, Folder
 from mtfast.sources.image_folder import ImageFolder
+from mtfast.sources.known import file_wanted
 from mtfast.sources.trees.bucket import BucketContents
 from mtfast.sources.trees.listed import ListedTree
 from mtfast.sources.trees.web import WebContents
@@ -20,7 +21,7 @@ from mtfast.sources.trees.zip_file import ZipContents
 
 __all__ = ["folder_at", "place_of"]
 
-_DATASET = "a folder with a dataset, a zip of one, or a COCO .json file"
+_DATASET = f"a folder with a dataset, a zip of one, or {file_wanted()}"
 # Folders that are part of a dataset, not the dataset itself.
 _PARTS = {"rle_annotations", "annotations", "images", "instance_masks"}
 
@@ -198,5 +199,5 @@ def _missing(address: Address) -> SourceError:
 def _unlisted(address: Address) -> SourceError:
     return SourceError(
         f"{address} is no folder that its server lists; expected a page of links, as Apache and "
-        f"nginx make it, or the address of a zip or a COCO .json file; give that of a zip or file"
+        f"nginx make it, or the address of a zip or a .json file; give that of a zip or file"
     )
