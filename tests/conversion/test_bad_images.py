@@ -135,8 +135,8 @@ def test_one_bad_image(tmp_path, fault, scheduler):
         words = str(caught.value)
         assert words.startswith(f"train: 1 bad record{what}: 1 x {FAULTS[fault]} (")
         assert fault in words
-        assert "--bad skip" in words
-        assert ", or convert with --images none" in words
+        assert "bad='skip'" in words
+        assert ", or convert with images='none'" in words
         assert not store.exists()
     mtfast.convert(path, store, bad="skip", **options)
     expect_sound(path, store, "train")
@@ -217,7 +217,7 @@ def test_an_unclear_orientation_is_never_left_out(tmp_path):
     for bad in ("refuse", "skip", "repair"):
         with pytest.raises(
             SourceError,
-            match=r"1 x EXIF orientation unclear \(0.jpg: orientation 3\); .* --orientation shown$",
+            match=r"1 x EXIF orientation unclear \(0.jpg: orientation 3\); .* orientation='shown'$",
         ):
             mtfast.convert(path, tmp_path / "s.zarr", bad=bad)
     mtfast.convert(path, tmp_path / "s.zarr", bad="skip", orientation="stored")

@@ -447,7 +447,7 @@ def test_a_target_is_left_alone(coco, tmp_path):
     target = tmp_path / "store.zarr"
     mtfast.convert(coco, target)
     before = (target / "zarr.json").stat().st_mtime_ns
-    with pytest.raises(StoreError, match="complete store.*--overwrite"):
+    with pytest.raises(StoreError, match="complete store.*overwrite=True"):
         mtfast.convert(coco, target)
     assert (target / "zarr.json").stat().st_mtime_ns == before
     metadata = json.loads((target / "zarr.json").read_text())

@@ -45,7 +45,9 @@ def test_the_objects_are_the_files_of_a_disk(tiny_set, target, watched, tmp_path
     assert sorted(put) == sorted(f"{made.host}/{made.key}/{key}" for key in files_of(on_disk))
     assert put[-1].endswith("graphene.zarr/zarr.json")
     assert mtfast.check_store(target).is_whole
-    with pytest.raises(StoreError, match=r"is a complete store; .* pass --overwrite, which remov"):
+    with pytest.raises(
+        StoreError, match=r"is a complete store; .* pass overwrite=True, which remov"
+    ):
         mtfast.convert(tiny_set, target)
 
 

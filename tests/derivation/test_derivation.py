@@ -343,7 +343,7 @@ def test_seeded_subsets_depend_on_ids_alone(small_set, tmp_path):
         (
             "WS2",
             {},
-            r"without the sets before WS2; expected these, .* give --before SET .* for each",
+            r"without the sets before WS2; expected these, .* give them as before=.* each or",
         ),
         ("WS2", {"before": []}, r"without the sets before"),
         (
@@ -354,7 +354,7 @@ def test_seeded_subsets_depend_on_ids_alone(small_set, tmp_path):
         (
             "GrapheneH",
             {"before": [3]},
-            r"1 sets before GrapheneH; expected 0, .* which is --before 0",
+            r"1 sets before GrapheneH; expected 0, .* which is before=\[0\]",
         ),
         ("WS2", {"before": [1, 2, 3, 4, "nowhere"]}, "no such file or folder: .*nowhere"),
     ],
@@ -389,7 +389,7 @@ def test_files_that_are_there_are_kept_unless_what_they_come_from_is_made_again(
         ([CLASS_300], {"min_areas": [299]}, "ask for a larger area"),
         ([f"{CLASS_300}_max_10"], {"min_areas": [900]}, "the most complete .* is none"),
         (["annotations_300"], {"class_agnostic": True}, "no annotation file with classes among an"),
-        (["annotations_300"], {"max_categories": [3]}, "leave out --max-category"),
+        (["annotations_300"], {"max_categories": [3]}, "leave out max_categories="),
     ],
 )
 def test_plans_that_cannot_be(variants, options, words):
@@ -688,12 +688,15 @@ def test_one_function_has_the_options_of_the_command(small_set, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "nothing to derive; expected one of --min-area and the like"),
-        ({"merge": ["x"], "validation": 0.5}, "--validation and --merge to derive; .* after anoth"),
-        ({"n_shot": "seeded", "merge": ["x"]}, "new annotation files and --merge to derive"),
-        ({"validation": 0.5, "splits": ["train"]}, "leave out --split"),
-        ({"min_areas": [3], "before": [1]}, "leave out --before"),
-        ({"n_shot": "seeded", "before": [1]}, "leave out --before"),
+        ({}, "nothing to derive; expected one of min_areas=.* and the like"),
+        (
+            {"merge": ["x"], "validation": 0.5},
+            r"validation=… and merge=\[…\] to derive; .* after anoth",
+        ),
+        ({"n_shot": "seeded", "merge": ["x"]}, "new annotation files and merge="),
+        ({"validation": 0.5, "splits": ["train"]}, "leave out splits="),
+        ({"min_areas": [3], "before": [1]}, "leave out before="),
+        ({"n_shot": "seeded", "before": [1]}, "leave out before="),
         ({"n_shot": "seeded", "seed": -1}, "seed -1; expected 0 to 4294967295"),
         ({"validation": 0.5, "seed": 2**32}, "seed 4294967296; expected"),
         ({"min_areas": [3], "splits": ["tran"]}, "no split 'tran' in Graphene; .* mean 'train'"),
@@ -796,8 +799,8 @@ def test_masks_come_over_without_images(small_set, tmp_path):
     done = derive_variants(src, tmp_path / "out", min_areas=[400])
     assert (done.n_images, done.n_masks) == (6, 26)
     assert done.notes == [
-        f"{split}: --variant annotations_with_class_400 reads what was made; without it commands "
-        f"read annotations_with_class_200"
+        f"{split}: variant='annotations_with_class_400' reads what was made; without it "
+        f"annotations_with_class_200 is read"
         for split in ("train", "test")
     ]
 
@@ -871,7 +874,7 @@ def test_a_table_becomes_the_records_that_it_was_read_from(small_set):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[]", "a.json is an empty list; expected a COCO JSON file"),
+        ("[]", "a.json is an empty list; expected a JSON file of COCO"),
         ('{"images": []}', "a.json: no annotations in the file; expected a COCO JSON file"),
         ('{"images": [{"id": "x"}], "annotations": []}', "a.json: Expected `int`"),
         ('{"images": [', "a.json: Input data was truncated"),

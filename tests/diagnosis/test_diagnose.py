@@ -308,7 +308,7 @@ def test_messages_name_what_is_wrong(damaged):
     (said,) = found.examples
     assert said.startswith(f"{ALONE.removeprefix('test_')}: annotation ")
     assert "(number 2): " in said
-    assert "--bad skip leaves them out" in found.advice
+    assert "bad='skip' leaves them out" in found.advice
     replace_jpeg(damaged)
     name = images_of(damaged)[0].name
     found = finding(mtfast.diagnose(damaged, splits=["train"]), "sizes disagree")
@@ -626,7 +626,7 @@ def test_all_bad_records_are_found_though_the_first_would_stop_a_reader(tmp_path
     assert finding(diagnosis, "iscrowd").severity == "note"
     assert "4 (number 3)" in finding(diagnosis, "RLE of another size").examples[0]
     assert finding(diagnosis, "no segmentation").advice.endswith(
-        "--bad skip leaves them out; --bad repair draws their boxes as rectangles"
+        "bad='skip' leaves them out; bad='repair' draws their boxes as rectangles"
     )
     # Once it is repaired nothing is left to say but of crowds.
     table = mtfast.open_source(path, bad="skip").table("train", "annotations")
@@ -699,7 +699,7 @@ def test_images_of_any_kind_are_read(tmp_path, name):
     assert (
         found.examples == (f"{name} is no image (cannot identify image file)",) or found.count == 1
     )
-    assert "--bad skip" in found.advice
+    assert "bad='skip'" in found.advice
 
 
 def test_jpegs_of_four_channels_are_sound(tmp_path):

@@ -405,7 +405,7 @@ def test_images_of_one_size_both_ways_stay_until_it_is_said(tmp_path, images):
     done = mtfast.export_annotations(path, tmp_path / "out", images=images)
     assert [note for note in done.notes if "EXIF" in note] == [
         "1 image of train with an EXIF orientation and one size both ways, such as a.jpg: left as "
-        "they are; say by orientation whether masks lie on them as stored or shown"
+        "they are; pass orientation='stored' or orientation='shown'"
     ]
     for name in ("a.jpg", "b.jpg") if images == "link" else ():
         assert (tmp_path / f"out/images/train/{name}").samefile(path / "train" / name)

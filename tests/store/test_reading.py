@@ -378,7 +378,7 @@ def test_open_refuses(broken, tmp_path):
     with pytest.raises(StoreError, match=r"no zarr\.json"):
         mtfast.open(tmp_path)
     set_attributes(broken, complete=False)
-    with pytest.raises(StoreError, match="incomplete.*--overwrite"):
+    with pytest.raises(StoreError, match="incomplete.*overwrite=True"):
         mtfast.open(broken)
     set_attributes(broken, complete=True)
     metadata = (broken / "zarr.json").read_text()

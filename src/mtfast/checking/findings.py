@@ -31,7 +31,7 @@ class Kind(NamedTuple):
     severity: Severity = "error"
 
 
-_REPAIR = "make it whole with --repair"
+_REPAIR = "make it whole with repair=True"
 _CONVERT = "its checksums fit, so nothing tells which of the two is right; convert the set again"
 
 # fmt: off

@@ -141,10 +141,13 @@ def _log_lines(flags: list[str]) -> Iterator[None]:
         return
     import logging
 
+    from mtfast.cli.spelling import as_options
+
     class Lines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             # A progress bar replaces sys.stderr while it is shown.
-            print("mtfast:", " ".join(record.getMessage().split()), file=sys.stderr, flush=True)
+            line = as_options(" ".join(record.getMessage().split()))
+            print("mtfast:", line, file=sys.stderr, flush=True)
 
     logger, lines = logging.getLogger("mtfast"), Lines()
     level = logger.level
@@ -170,9 +173,10 @@ def _line_of(error: Exception) -> str:
 
 
 def _fail(line: str) -> None:
+    from mtfast.cli.spelling import as_options
     from mtfast.errors import printable
 
-    print(f"mtfast: error: {printable(line)}", file=sys.stderr)
+    print(f"mtfast: error: {printable(as_options(line))}", file=sys.stderr)
 
 
 def _echo_versions(context: click.Context, _: click.Parameter, wanted: bool) -> None:

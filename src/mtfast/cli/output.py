@@ -55,9 +55,10 @@ def echo(line: str, err: bool = False) -> None:
     err : bool
         On standard error.
     """
+    from mtfast.cli.spelling import as_options
     from mtfast.errors import printable
 
-    click.echo(printable(line), err=err)
+    click.echo(printable(as_options(line)), err=err)
 
 
 def tell(line: str) -> None:
@@ -81,7 +82,21 @@ def echo_json(content: Any) -> None:
     """
     import json
 
-    click.echo(json.dumps(content, indent=2))
+    click.echo(json.dumps(_typed(content), indent=2))
+
+
+def _typed(content: Any) -> Any:
+    """Spell options in what is advised; all else is for machines as it is."""
+    from mtfast.cli.spelling import as_options
+
+    if isinstance(content, list | tuple):
+        return [_typed(value) for value in content]
+    if not isinstance(content, dict):
+        return content
+    return {
+        name: as_options(value) if name == "advice" and isinstance(value, str) else _typed(value)
+        for name, value in content.items()
+    }
 
 
 def program() -> str:

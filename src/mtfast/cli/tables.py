@@ -182,11 +182,12 @@ def text_of(*parts: str | tuple[str, str]) -> Text:
     """
     from rich.text import Text
 
+    from mtfast.cli.spelling import as_options
     from mtfast.errors import printable
 
     found = Text()
     for part in parts:
         words, style = (part, "") if isinstance(part, str) else part
         line = words.lstrip("\n")
-        found.append("\n" * (len(words) - len(line)) + printable(line), style)
+        found.append("\n" * (len(words) - len(line)) + printable(as_options(line)), style)
     return found

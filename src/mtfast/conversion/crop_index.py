@@ -91,7 +91,7 @@ def add_crop_index(
     if isinstance(opened.path, Address):
         raise StoreError(
             f"{opened.path} is elsewhere, where no crop index can be added; expected a folder of "
-            f"this machine; convert with --crop-index, or index a copy and copy it there"
+            f"this machine; convert with crop_index=True, or index a copy and copy it there"
         )
     path = target_path(opened.path)
     splits = [

@@ -84,7 +84,7 @@ class BadImageError(SourceError):
     def __str__(self) -> str:
         return (
             f"{self.kind}: {self.words}; expected a whole image file of the size in the "
-            f"annotations; correct it, or leave it out with --bad skip"
+            f"annotations; correct it, or leave it out with bad='skip'"
         )
 
 

@@ -319,7 +319,7 @@ def _no_images(source: Source, split: str, findings: Sequence[BadRecords]) -> st
     why = f"no image left ({lost})" if lost else "no images"
     return (
         f"split {split!r} of {source.path} has {why}; expected at least one; "
-        f"leave it out with --split"
+        f"leave it out with splits=[…]"
     )
 
 
@@ -376,5 +376,5 @@ def _require_folder(source: Source, split: str, names: Sequence[str]) -> None:
     raise SourceError(
         f"split {split!r} of {source.path} has no image folder; expected one with the images of "
         f"its annotations in {source.looked_for(split)}; "
-        f"add it, {named}or convert with --images none"
+        f"add it, {named}or convert with images='none'"
     )

@@ -115,13 +115,13 @@ def derive_dataset(
         _expect_one_of_three(makes_files, validation is not None, bool(merge))
     if splits and not makes_files:
         raise MtfastError(
-            "splits are named, but no annotation files are made; expected them with --min-area and "
-            "the like; leave out --split"
+            "splits are named, but no annotation files are made; expected them with min_areas=[…] "
+            "and the like; leave out splits=[…]"
         )
     if before and n_shot != "upstream":
         raise MtfastError(
             "sets before this one are named, but subsets are not drawn as upstream drew them; "
-            "expected both or neither; leave out --before, or add --n-shot upstream"
+            "expected both or neither; leave out before=[…], or add n_shot='upstream'"
         )
     if not 0 <= seed <= _MAX_SEED:
         raise MtfastError(f"seed {seed}; expected 0 to {_MAX_SEED}; choose another one")
@@ -149,10 +149,11 @@ def derive_dataset(
 
 
 def _expect_one_of_three(makes_files: bool, validation: bool, merge: bool) -> None:
-    kinds = {"new annotation files": makes_files, "--validation": validation, "--merge": merge}
+    kinds = {"new annotation files": makes_files, "validation=…": validation, "merge=[…]": merge}
     given = [kind for kind, wanted in kinds.items() if wanted]
     if len(given) != 1:
         raise MtfastError(
-            f"{' and '.join(given) or 'nothing'} to derive; expected one of --min-area and the "
-            f"like, --validation or --merge; {'derive one after another' if given else 'add one'}"
+            f"{' and '.join(given) or 'nothing'} to derive; expected one of min_areas=[…] and the "
+            f"like, validation=… or merge=[…]; "
+            f"{'derive one after another' if given else 'add one'}"
         )

@@ -134,7 +134,7 @@ def _note_what_is_left_out(
     if others:
         new.note(f"left out of {split}, as not all sets have it: {', '.join(sorted(others))}")
     if any(is_n_shot(v) for member in members for v in member.source.variants(split)):
-        new.note(f"left out of {split}: n-shot subsets; draw new ones with --n-shot seeded")
+        new.note(f"left out of {split}: n-shot subsets; draw new ones with n_shot='seeded'")
 
 
 def _common_variants(split: str, members: Sequence[_Member]) -> list[str]:
@@ -143,7 +143,7 @@ def _common_variants(split: str, members: Sequence[_Member]) -> list[str]:
         offered = "; ".join(f"{p.source.name}: {', '.join(p.variants) or 'none'}" for p in members)
         raise MtfastError(
             f"no annotation file of {split} is in all sets ({offered}); expected at least one; "
-            f"make it with mtfast derive --min-area first"
+            f"derive it with min_areas=[…] first"
         )
     return common
 

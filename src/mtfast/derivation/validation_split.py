@@ -105,7 +105,7 @@ def _note_what_is_special(new: NewSet, source: Source, sides: dict[str, list[str
             f"they were drawn one by one, and images of one run may be in both splits"
         )
     if any(map(is_n_shot, source.variants(TRAIN))):
-        new.note("n-shot subsets were left out; draw new ones with --n-shot seeded")
+        new.note("n-shot subsets were left out; draw new ones with n_shot='seeded'")
     new.note(f"{counted(n_images[TRAIN], 'image')} in train, {n_images[VALIDATION]:,} in val")
 
 

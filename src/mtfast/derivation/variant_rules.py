@@ -148,8 +148,8 @@ def plan_rules(
     if (max_categories or class_agnostic) and not classed:
         raise MtfastError(
             f"no annotation file with classes among {', '.join(there) or 'none'}; expected one to "
-            f"make files of some classes, or without classes, from; leave out --max-category and "
-            f"--class-agnostic"
+            f"make files of some classes, or without classes, from; leave out max_categories=[…] "
+            f"and class_agnostic=True"
         )
     made: dict[str, VariantRule] = {}
     for pixels in min_areas:

@@ -118,10 +118,8 @@ def _say_which_is_read(
     """Note what was made where commands go on reading another file, as they do without a word."""
     read = default_variant(sorted(there))
     if made and read not in made:
-        new.done.notes.append(
-            f"{split}: --variant {' or '.join(made)} reads what was made; without it commands "
-            f"read {read}"
-        )
+        named = " or ".join(f"variant='{name}'" for name in made)
+        new.note(f"{split}: {named} reads what was made; without it {read} is read")
 
 
 def _draw_by(
@@ -144,7 +142,7 @@ def _expect_n_shot_variant(source: Source, rules: Mapping[str, VariantRule]) -> 
     if N_SHOT_VARIANT not in {*layout_variants(source, N_SHOT_SPLIT), *rules}:
         raise MtfastError(
             f"no {N_SHOT_VARIANT} of {N_SHOT_SPLIT} in {source.name}; expected it, as n-shot "
-            f"subsets are drawn from it; have it made with --min-area 300"
+            f"subsets are drawn from it; have it made with min_areas=[300]"
         )
 
 
@@ -205,8 +203,8 @@ def _annotation_counts(source: Source, before: Sequence[int | str | os.PathLike[
     if not before:
         raise MtfastError(
             f"n-shot subsets as upstream drew them, without the sets before {source.name}; "
-            f"expected these, as one random generator drew {order} in turn; give --before SET "
-            f"(or the number of its {N_SHOT_VARIANT}) for each, --before 0 for the first"
+            f"expected these, as one random generator drew {order} in turn; give them as "
+            f"before=[…], each or the number of its {N_SHOT_VARIANT}; before=[0] for the first"
         )
     counts = [_annotation_count(one) for one in before]
     name = source.name.removeprefix("Real_")
@@ -215,8 +213,8 @@ def _annotation_counts(source: Source, before: Sequence[int | str | os.PathLike[
         if len(counts) != place and not (place == 0 and counts == [0]):
             raise MtfastError(
                 f"{len(counts)} sets before {source.name}; expected {place}, in this order: "
-                f"{', '.join(UPSTREAM_SETS[:place]) or 'none, which is --before 0'}; "
-                f"give --before for each of them"
+                f"{', '.join(UPSTREAM_SETS[:place]) or 'none, which is before=[0]'}; "
+                f"give them as before=[…]"
             )
     return counts
 

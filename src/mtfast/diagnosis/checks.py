@@ -364,7 +364,7 @@ def _of_kind(kind: str) -> Callable[[Sequence[BadRecords]], Found]:
 
 def _check_of(kind: Kind) -> Check:
     """Make the check for bad records of a kind."""
-    zero = ", or map the class to a free number with --map" * (kind.name == "category id 0")
+    zero = ", or map the class to a free number with mapping=…" * (kind.name == "category id 0")
     advice = f"expected records as COCO describes them; correct them{zero}, or convert: "
     return Check(kind.name, "error", "records", _of_kind(kind.name), advice + advice_on([kind]))
 
@@ -444,7 +444,7 @@ _LEFT_OUT = {
     "cancelled annotation": "it is left out; expected one that was submitted; annotate the image",
     "annotation that is not chosen":
         "of several the one marked as ground truth is read, otherwise the newest; choose that of "
-        "one person with --variant",
+        "one person with variant=…",
     "prediction": "it is not read: nobody has checked it; accept it as an annotation",
     "region of several labels": "the first label is its class; expected one; remove the others",
 }
@@ -485,7 +485,7 @@ CHECKS: tuple[Check, ...] = (
           "pycocotools has it; look at the masks, and correct those that were meant as two points"),
     Check(TOO_LARGE, "error", "file", large_category,
           "expected class numbers of 16 bits, as semantic masks hold them; map the class to a free "
-          "number with --map"),
+          "number with mapping=…"),
     Check("mostly crowds", "warning", "file", mostly_crowds,
           "expected crowds to be few, as training code drops them; some tools write every RLE as a "
           "crowd: export again as polygons, or mark single instances as such"),
@@ -497,11 +497,11 @@ CHECKS: tuple[Check, ...] = (
     Check("annotation twice", "warning", "file", annotation_twice,
           "expected every object once in an image; remove one of them"),
     Check("classes of one name", "warning", "painted file", classes_of_one_name,
-          "expected a name of its own for each class; map one to the other with --map, or rename "
-          "it"),
+          "expected a name of its own for each class; map one to the other with mapping=…, or "
+          "rename it"),
     Check("no annotations", "note", "painted file", no_annotations,
           "expected instances to train on, as all masks are empty; choose another file with "
-          "--variant"),
+          "variant=…"),
     Check("area disagrees", "warning", "file", area_disagrees,
           "expected the area of the mask, as evaluation groups instances by it; correct the area"),
     Check("bbox disagrees", "warning", "file", bbox_disagrees,
@@ -510,7 +510,7 @@ CHECKS: tuple[Check, ...] = (
           "expected at most 255 instances in an image, beyond which 8-bit instance masks wrap "
           "around; write instance masks of 16 bits"),
     Check("classes overlap", "note", "painted file", overlaps,
-          "a semantic mask has one class for each pixel; choose by --overlap which instance shows, "
+          "a semantic mask has one class for each pixel; choose by overlap=… which instance shows, "
           "by default the last"),
     Check("ids disagree", "warning", "split", ids_disagree,
           "expected the same annotation under one id in all files; derive the files again from "
@@ -520,18 +520,18 @@ CHECKS: tuple[Check, ...] = (
           "the image that the masks were drawn on"),
     Check("EXIF orientation unclear", "error", "split", unclear_orientation,
           "expected upright images, or sizes that say on which image masks lie; look at some, then "
-          "convert with --orientation stored or shown"),
+          "convert with orientation='stored' or orientation='shown'"),
     Check("EXIF orientation", "note", "split", turned_images,
           "images are read in the orientation that masks fit; other tools may turn them or not"),
     Check("several sizes", "note", "split", several_sizes,
           "a store holds them as they are; train on windows of one size"),
     Check("no image files", "error", "split", no_image_files,
-          "expected a folder of images; add it, name that of a COCO file with --image-folder DIR, "
-          "or check and convert a set that has none by design with --images none"),
+          "expected a folder of images; add it, name that of a COCO file with image_folder=…, "
+          "or check and convert a set that has none by design with images='none'"),
     Check("image without file", "error", "split", images_without_file,
           "expected a file for every image; add it, name the folder of a COCO file's images with "
-          "--image-folder DIR, or convert with --bad skip, which leaves the image out, or with "
-          "--images none"),
+          "image_folder=…, or convert with bad='skip', which leaves the image out, or with "
+          "images='none'"),
     Check("file of another spelling", "note", "split", other_spellings,
           "the file is found by its slashes, the end of its path, Unicode form or case; other "
           "tools may not find it"),
@@ -541,7 +541,7 @@ CHECKS: tuple[Check, ...] = (
           "the file is not used here; keep it if another annotation file lists it"),
     Check("unreadable image", "error", "split", unreadable_images,
           "expected an image file that decodes, as decoders fill missing pixels with grey or fail; "
-          "replace it by a whole copy, or convert with --bad skip, which leaves the image out"),
+          "replace it by a whole copy, or convert with bad='skip', which leaves the image out"),
     Check("identical images", "warning", "split", identical_images,
           "expected every image once, as duplicates count twice; keep one of them"),
     Check("classes of splits disagree", "error", "dataset", classes_differ,

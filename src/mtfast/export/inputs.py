@@ -80,7 +80,8 @@ def _read(view: SplitView, variant: str, progress: Progress | None) -> RunTable:
         table = view.table(variant)
     if not table.n_images:
         raise MtfastError(
-            f"split {view.name!r} has no images; expected at least one; leave it out with --split"
+            f"split {view.name!r} has no images; expected at least one; leave it out with "
+            f"splits=[…]"
         )
     return _without_stated(table)
 

@@ -125,7 +125,7 @@ def expect_same(found: Record, wanted: Record, out: Path) -> Record:
     StoreError
         If the two would write different masks.
     """
-    advice = "choose another folder or pass --overwrite"
+    advice = "choose another folder or pass overwrite=True"
     if found["version"] != VERSION:
         raise StoreError(
             f"{out} has a record of version {found['version']}; expected {VERSION}; {advice}"

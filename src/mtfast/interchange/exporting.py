@@ -333,7 +333,7 @@ _THEREFORE = {
     "missing": "",
     "upright": ": written without it, so that all programs show masks where they lie",
     "apart": ": programs that turn images show masks apart from them",
-    "either": ": left as they are; say by orientation whether masks lie on them as stored or shown",
+    "either": ": left as they are; pass orientation='stored' or orientation='shown'",
 }
 
 

@@ -111,7 +111,7 @@ def all_categories(splits: Sequence[SplitInput]) -> tuple[Category, ...]:
             if before != category.name:
                 raise MtfastError(
                     f"class {category.id} is {before!r} in split {where!r} and {category.name!r} "
-                    f"in {split.name!r}; expected one name; export one --split at a time"
+                    f"in {split.name!r}; expected one name; export one with splits=[…]"
                 )
     for split in splits:
         for id_ in split.table.category_counts():

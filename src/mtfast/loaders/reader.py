@@ -155,7 +155,7 @@ class Reader:
         if self.images and not self.split.has_images:
             raise StoreError(
                 f"{where} holds masks only; expected images; convert the set again with "
-                f"--images keep, or read with images=False"
+                f"images='keep', or read with images=False"
             )
         if self.crop:
             self._check_crop(self.crop)

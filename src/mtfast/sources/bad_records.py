@@ -85,7 +85,7 @@ TOO_MANY_PIXELS = "image of too many pixels"
 
 WITHOUT_FILE = "image without file"
 
-NAME_FOLDER = "name their folder with --image-folder DIR"
+NAME_FOLDER = "name their folder with image_folder=…"
 """What to do where images are not found that are elsewhere."""
 
 READ_AS_BOX = "four numbers read as a box"
@@ -434,27 +434,27 @@ def advice_on(kinds: Sequence[Kind]) -> str:
     refuses = f"{'and ' if mends else ''}refuses {hopeless}" if hopeless else ""
     repair = " ".join(part for part in (mends, refuses) if part)
     if skip == repair:
-        return f"--bad skip and --bad repair each {skip}"
-    return f"--bad skip {skip}; --bad repair {repair}"
+        return f"bad='skip' and bad='repair' each {skip}"
+    return f"bad='skip' {skip}; bad='repair' {repair}"
 
 
 def _advice(refused: Sequence[BadRecords], ledger: Ledger) -> str:
     kinds = {bad.kind for bad in refused}
-    told = "give --orientation stored or --orientation shown, " * (UNCLEAR in kinds)
+    told = "give orientation='stored' or orientation='shown', " * (UNCLEAR in kinds)
     if kinds == {UNCLEAR}:
         return told.removesuffix(", ")
     zero = (
-        f"map class 0 to a free number with 'convert --map 0={ledger.free_category}', "
+        f"map class 0 to a free number with mapping={{0: {ledger.free_category}}}, "
         if "category id 0" in kinds
         else ""
     )
-    large = "map such classes to free numbers with 'convert --map', " * (TOO_LARGE in kinds)
+    large = "map such classes to free numbers with mapping=…, " * (TOO_LARGE in kinds)
     large += f"set {MAX_PIXELS} to read larger images, " * (TOO_MANY_PIXELS in kinds)
     named = WITHOUT_FILE in kinds and ledger.takes_image_folder
     folder = f"{NAME_FOLDER}, " * named
-    without = ", or convert with --images none" if kinds <= {*OF_IMAGE_FILES} else ""
+    without = ", or convert with images='none'" if kinds <= {*OF_IMAGE_FILES} else ""
     if ledger.policy == "repair":
-        advice = f"{folder}{told}{zero}{large}or leave them out with --bad skip"
+        advice = f"{folder}{told}{zero}{large}or leave them out with bad='skip'"
         return f"correct them, {advice}{without}"
     others = [KINDS[bad.kind] for bad in refused if bad.kind != UNCLEAR]
     return f"correct them, {folder}{told}{zero}{large}or go on: {advice_on(others)}{without}"

@@ -156,7 +156,7 @@ def _of_coco(files: FileTree, path: str) -> str:
     root = files.location
     return (
         f"{root} holds images, and COCO where none is looked for ({path}); expected it beside "
-        f"the folder of its images or in annotations/; give its path, with --image-folder if the "
+        f"the folder of its images or in annotations/; give its path, with image_folder=… if the "
         f"images are elsewhere, or several as train=a.json val=b.json"
     )
 

@@ -249,6 +249,6 @@ def _is_same(address: Address, there: Plan, wanted: Plan, afresh: bool) -> bool:
     if reason and not afresh and changed not in there.advised:
         raise StoreError(
             f"{address / FOLDER} is unfinished work on {address} {reason}; expected the same as "
-            f"before, to go on with it; run it as before, or pass --overwrite to begin again"
+            f"before, to go on with it; run it as before, or pass overwrite=True to begin again"
         )
     return not reason

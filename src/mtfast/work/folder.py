@@ -230,7 +230,7 @@ def _take_up(
                 return _go_on(ours, plan, error)
             changed = first_that_differs(there.options, wanted.options)
             if not afresh and changed not in there.advised:
-                other = "remove that folder" if afresh is None else "pass --overwrite"
+                other = "remove that folder" if afresh is None else "pass overwrite=True"
                 raise error(
                     f"{folder} is unfinished work on {target} {reason}; expected the same as "
                     f"before, to go on with it; run it as before, or {other} to begin again"

@@ -167,7 +167,7 @@ def test_no_folder_of_images(tmp_path):
         SourceError, match=r"image 'a.jpg' of train.json is missing: no folder"
     ) as e:
         src.read_image("train", "a.jpg")
-    for part in ("train_images/", "train/", "images/", "open_source(path, image_folder=…)"):
+    for part in ("train_images/", "train/", "images/", "image_folder=…"):
         assert part in str(e.value)
 
 

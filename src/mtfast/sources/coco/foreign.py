@@ -40,7 +40,7 @@ _SHOWN = "docs/how-to/convert.md"
 
 # fmt: off
 _WHAT_TO_DO = {
-    RESULTS: "give its path alone, with --ground-truth FILE for its images and classes",
+    RESULTS: "give its path alone, with ground_truth=… for its images and classes",
     PANOPTIC: "give its path alone",
     "a COCO file of captions": "open instances_….json of the same images",
     "a labelme file": "give the path of its folder, or of this file alone",

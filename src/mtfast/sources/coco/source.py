@@ -112,7 +112,7 @@ class CocoFiles(Source):
         return SourceError(
             f"image {name!r} of {file} is missing: no folder of images; "
             f"expected one of {looked_for} beside it; "
-            f"{NAME_FOLDER} or with open_source(path, image_folder=…)"
+            f"{NAME_FOLDER}"
         )
 
 

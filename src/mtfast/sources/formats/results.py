@@ -141,5 +141,5 @@ def _truth_beside(files: FileTree, file: str) -> str:
     )
     raise SourceError(
         f"{file} is a list of COCO results, with {beside}; expected the COCO file of their images "
-        f"and classes; name it with --ground-truth FILE or open_source(path, ground_truth=…)"
+        f"and classes; name it with ground_truth=…"
     )

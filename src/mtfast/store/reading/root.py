@@ -207,7 +207,7 @@ def read_root(
     if attributes.get("complete") is not True:
         raise StoreError(
             f"{path} is incomplete, its conversion did not finish; expected a complete store; "
-            f"convert again with --overwrite{_old_store(path)}"
+            f"convert again with overwrite=True{_old_store(path)}"
         )
     shard = attributes.get("shard")
     if not isinstance(shard, int) or not 1 <= shard <= schema.LARGEST_SHARD:

@@ -60,7 +60,7 @@ class SplitMetadata:
         if not self.has_images:
             raise StoreError(
                 f"split {self._split!r} holds masks only; expected images; "
-                f"convert the set again with --images keep"
+                f"convert the set again with images='keep'"
             )
 
     @property

@@ -86,7 +86,7 @@ class BucketTarget:
             remove_remains(objects)
             raise StoreError(
                 f"{self.address} exists and is a complete store; expected a new address; "
-                f"choose another or pass --overwrite, which removes it first"
+                f"choose another or pass overwrite=True, which removes it first"
             )
 
     def _refuse_inside_store(self) -> None:

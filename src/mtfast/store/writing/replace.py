@@ -57,7 +57,7 @@ def _refuse_existing(target: Path, overwrite: bool) -> None:
         if aside.exists() and not overwrite:
             raise StoreError(
                 f"{aside} is a store whose replacement was cut short; expected no such "
-                f"folder; rename it to {target.name}, or pass --overwrite to replace it"
+                f"folder; rename it to {target.name}, or pass overwrite=True to replace it"
             )
         return
     if target.is_dir() and (is_free(target) or is_moving(target)):
@@ -72,7 +72,7 @@ def _refuse_existing(target: Path, overwrite: bool) -> None:
         kind = "a complete store" if attributes.get("complete") else "an incomplete store"
         raise StoreError(
             f"{target} exists and is {kind}; expected a new path; "
-            f"choose another or pass --overwrite"
+            f"choose another or pass overwrite=True"
         )
     # Systems put hidden files into folders.
     shown = [path.name for path in target.iterdir() if path.name[0] != "."]
