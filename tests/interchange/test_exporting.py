@@ -693,3 +693,77 @@ def test_labelme_has_no_list_of_names_that_are_no_lines(tmp_path):
     mtfast.export_annotations(path, tmp_path / "out", format="labelme", images="none")
     assert not (tmp_path / "out/labels.txt").exists()
     assert mtfast.open_source(tmp_path / "out")["train"].table().n_instances == 2
+
+
+# --- a place that is taken
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.*")}
+
+
+def test_an_export_is_replaced_when_it_is_to_be(tmp_path):
+    path = small_set(tmp_path / "set", "train", "val")
+    out = tmp_path / "out"
+    mtfast.export_annotations(path, out, format="labelme")
+    first = content(out)
+    with pytest.raises(MtfastError, match=r"out exists and is an export; .* overwrite=True$"):
+        mtfast.export_annotations(path, out, splits=["val"])
+    assert content(out) == first
+    mtfast.export_annotations(path, out, splits=["val"], overwrite=True)
+    expected = mtfast.export_annotations(path, tmp_path / "expected", splits=["val"])
+    assert content(out) == content(expected.path)
+    assert names_in(tmp_path) == ["expected", "out", "set"]
+    assert (path / "train/a.jpg").is_file(), "images were links to it"
+    status, _, said = invoke("export", str(path), str(out), "--format", "yolo", "--overwrite")
+    assert status == 0, said
+    assert (out / "data.yaml").is_file()
+    assert not (out / "annotations").exists()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_no_export_is_never_replaced(tmp_path, overwrite):
+    path, out = small_set(tmp_path / "set", "train"), tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.tex").write_text("years")
+    with pytest.raises(MtfastError, match="out is not empty; expected an empty folder"):
+        mtfast.export_annotations(path, out, overwrite=overwrite)
+    assert names_in(out) == ["thesis.tex"]
+
+
+def test_what_is_beside_an_export_is_never_removed(tmp_path):
+    path, out = small_set(tmp_path / "set", "train"), tmp_path / "out"
+    mtfast.export_annotations(path, out)
+    (out / "thesis.tex").write_text("years")
+    first = content(out)
+    with pytest.raises(MtfastError, match=r"has thesis\.tex beside an export; "):
+        mtfast.export_annotations(path, out, overwrite=True)
+    assert content(out) == first
+
+
+@pytest.mark.parametrize("is_inside", [False, True])
+def test_an_export_stays_where_the_new_one_cannot_be_made(tmp_path, monkeypatch, is_inside):
+    path, out = small_set(tmp_path / "set", "train"), tmp_path / "out"
+    mtfast.export_annotations(path, out)
+    first = content(out)
+    if is_inside:  # As where nothing can be made beside it.
+        monkeypatch.setattr("mtfast.work.folder._place", lambda target: target)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mtfast.work.folder.WorkFolder.put", fail)
+    with pytest.raises(MtfastError, match="No space left"):
+        mtfast.export_annotations(path, out, format="yolo", overwrite=True)
+    assert content(out) == first
+
+
+def test_an_export_is_replaced_where_nothing_can_be_made_beside_it(tmp_path, monkeypatch):
+    path, out = small_set(tmp_path / "set", "train"), tmp_path / "out"
+    mtfast.export_annotations(path, out)
+    monkeypatch.setattr("mtfast.work.folder._place", lambda target: target)
+    mtfast.export_annotations(path, out, format="yolo", overwrite=True)
+    monkeypatch.undo()
+    expected = mtfast.export_annotations(path, tmp_path / "expected", format="yolo")
+    assert content(out) == content(expected.path)
+    assert names_in(out) == names_in(expected.path)

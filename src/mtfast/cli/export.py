@@ -16,6 +16,7 @@ from mtfast.cli.options import (
     image_folder_option,
     map_option,
     orientation_option,
+    overwrite_option,
     rasterizer_option,
     splits_option,
     variant_option,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 @image_folder_option
 @ground_truth_option
 @orientation_option
+@overwrite_option
 def export(
     dataset: tuple[str, ...],
     out: Path,
@@ -73,6 +75,7 @@ def export(
     image_folder: Path | str | None,
     ground_truth: Path | str | None,
     orientation: Orientation | None,
+    overwrite: bool,
 ) -> None:
     """Write annotations for other tools.
 
@@ -105,6 +108,7 @@ def export(
             variant=variant,
             images=images,
             shapes=shapes,
+            overwrite=overwrite,
             progress=progress,
         )
     _tell_all(done)

@@ -29,13 +29,13 @@ from mtfast.interchange.images import (
 from mtfast.interchange.inputs import SplitInput, all_categories, read_splits
 from mtfast.interchange.labelme import Labelme
 from mtfast.interchange.names import expect_apart
+from mtfast.interchange.replacing import put_export, refuse_other
 from mtfast.interchange.yolo import Yolo
 from mtfast.paths import target_path
 from mtfast.progress import Progress, shows_progress, track
 from mtfast.rles import Rles, union_areas, xor
 from mtfast.table import Category, RunTable
 from mtfast.work.folder import WorkFolder, working
-from mtfast.work.folder_state import refuse_taken
 from mtfast.work.records import Plan
 
 __all__ = ["FORMATS", "ExportedAnnotations", "Loss", "export_annotations"]
@@ -143,6 +143,7 @@ def export_annotations(
     variant: str | None = None,
     images: ImagesChoice = "link",
     shapes: Shapes | None = None,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> ExportedAnnotations:
     """Write the annotations of a dataset in the format of another tool.
@@ -154,7 +155,7 @@ def export_annotations(
     dataset : path-like, Source or Store
         A source or a store; see :func:`mtfast.dataset.open_dataset`.
     out : path-like
-        A new name, or an empty folder.
+        A new name, an empty folder, or with ``overwrite`` an export.
     format : {"coco", "yolo", "geojson", "labelme"}
         "coco" makes OUT/annotations/instances_SPLIT.json with masks as compressed RLE; ids are
         kept, and of the COCO files of a source all else. "yolo" makes OUT/labels/SPLIT/STEM.txt and
@@ -171,6 +172,9 @@ def export_annotations(
         are stored: without it, as some programs turn images and some do not.
     shapes : {"mask", "polygon"}, optional
         "labelme" only: what instances are, masks by default.
+    overwrite : bool
+        Replace an export that this function has made, with all that is in it. It is kept until the
+        new one is whole.
     progress : bool or callable, optional
         True shows the command line's bar; a function is called as (what, done, total).
 
@@ -200,7 +204,7 @@ def export_annotations(
     chosen: Shapes = shapes or "mask"
     one_of("shapes", chosen, ("mask", "polygon"))
     target = target_path(out)
-    refuse_taken(target)
+    refuse_other(target, overwrite)
     if not target.exists():
         check_new_folder(target, MtfastError)
     found = read_splits(open_dataset(dataset), splits, variant, progress)
@@ -215,7 +219,8 @@ def export_annotations(
         "shapes": chosen,
     }
     inputs = {f"annotations of {split.name}": split.table.digest() for split in found}
-    with working(target, Plan("export", options, inputs), partial(refuse_taken, target)) as work:
+    plan, check = Plan("export", options, inputs), partial(refuse_other, target, overwrite)
+    with working(target, plan, check, afresh=overwrite) as work:
         for split in found:
             _write_split(work, writer, split, done, progress)
             if images == "none":
@@ -224,7 +229,7 @@ def export_annotations(
                 _put_images(work, writer, split, images, done, progress)
         for name, data in writer.whole_files(found).items():
             create(work.content / name, data)
-        work.put(target, last=min((path.name for path in work.content.iterdir()), default=""))
+        put_export(work, target)
     done.notes += writer.notes(found)
     return done
 
