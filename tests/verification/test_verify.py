@@ -482,8 +482,37 @@ def test_a_split_without_masks_is_named(damaged):
     done = call("verify", damaged)
     assert done.returncode == 0, done.stderr
     assert "ships no masks" in done.stdout
-    with pytest.raises(mtfast.SourceError, match="no semantic masks in Graphene; expected"):
-        mtfast.verify(damaged, splits=["test"])
+    assert mtfast.verify(damaged, splits=["test"]).n_findings == 0
+
+
+def test_of_a_set_without_masks_stated_areas_and_boxes_are_compared(tmp_path):
+    ring = [1, 1, 5, 1, 5, 5, 1, 5]
+    right = {"area": 16, "bbox": [1, 1, 4, 4]}
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "height": 6, "width": 8}],
+        "annotations": [
+            {"id": k, "image_id": 1, "category_id": 1, "segmentation": [ring], **stated}
+            for k, stated in enumerate(
+                [right, right | {"area": 99}, right | {"bbox": [0, 0, 2, 2]}]
+            )
+        ],
+        "categories": [{"id": 1, "name": "mono"}],
+    }
+    (tmp_path / "train.json").write_text(json.dumps(content))
+    found = mtfast.verify(tmp_path / "train.json")
+    (split,) = found.splits
+    assert split.n_masks is None
+    assert [(s.n_area, s.n_bbox) for s in split.stated] == [(1, 1)]
+    validate(found.as_dict(), "verify.schema.json")
+    done = run("verify", tmp_path / "train.json")
+    assert done.returncode == 1, done.stderr
+    assert "ships no masks: stated areas and boxes alone are compared with the RLE" in done.stdout
+    assert "1 areas and 1 boxes disagree with the RLE" in done.stdout
+    for annotation in content["annotations"]:
+        del annotation["area"], annotation["bbox"]
+    (tmp_path / "train.json").write_text(json.dumps(content))
+    with pytest.raises(mtfast.SourceError, match="nothing to compare in train, which ships no sem"):
+        mtfast.verify(tmp_path / "train.json")
 
 
 def test_what_cannot_be_verified(tiny_set, tmp_path):
@@ -492,12 +521,9 @@ def test_what_cannot_be_verified(tiny_set, tmp_path):
     assert done.returncode == 2
     assert "is a store; expected a dataset as it was published" in done.stderr
     assert "pass the source" in done.stderr
-    coco = tiny_set / "RLE_annotations" / "test_annotations_300.json"
-    with pytest.raises(mtfast.SourceError, match="no semantic masks in test_annotations_300"):
-        mtfast.verify(coco)
     for folder in ("images", "instance_masks"):
         (tmp_path / "labels" / folder).mkdir(parents=True)
-    with pytest.raises(mtfast.SourceError, match="no semantic masks in labels; expected"):
+    with pytest.raises(mtfast.SourceError, match="nothing to compare in labels, which ships"):
         mtfast.verify(tmp_path / "labels")
     with pytest.raises(
         mtfast.SourceError, match="no variant 'annotations_9' in split 'train' of Graphene"

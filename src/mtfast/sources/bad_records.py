@@ -422,9 +422,9 @@ def advice_on(kinds: Sequence[Kind]) -> str:
     Examples
     --------
     >>> advice_on([KINDS["flat polygon"]])
-    '--bad skip leaves them out; --bad repair puts polygons into a list'
+    "bad='skip' leaves them out; bad='repair' puts polygons into a list"
     >>> advice_on([KINDS["category id 0"], KINDS["id missing"]])    # doctest: +ELLIPSIS
-    '--bad skip numbers them in file order and leaves out the others; --bad repair numbers them ...
+    "bad='skip' numbers them in file order and leaves out the others; bad='repair' numbers them ...
     """
     safe = dict.fromkeys(kind.repair for kind in kinds if kind.is_safe)
     left = "leaves out the others" if safe else "leaves them out"

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from mtfast.dataset import expect_source
 from mtfast.errors import SourceError
 from mtfast.painting.overlap import Overlap
@@ -159,10 +161,13 @@ def verify(
 ) -> Verification:
     """Regenerate the semantic masks of a dataset and compare them with those it ships.
 
+    Areas and boxes that annotations state are compared with their RLE, too: of a dataset that ships
+    no masks these alone.
+
     Parameters
     ----------
     source : Source or path-like
-        A dataset with semantic masks; see :func:`mtfast.open_source`.
+        A dataset with semantic masks, or with areas and boxes; see :func:`mtfast.open_source`.
     splits : sequence of str, optional
         All by default.
     variant : str, optional
@@ -187,7 +192,7 @@ def verify(
     Raises
     ------
     SourceError, RLEError
-        If the dataset ships no masks, or its annotations are malformed.
+        If the dataset has nothing to compare, or its annotations are malformed.
     MtfastError
         If the picture cannot be written.
 
@@ -200,12 +205,7 @@ def verify(
     target = None if picture is None else picture_path(picture)
     opened = expect_source(source)
     names = chosen_splits(opened.splits, splits, opened.name)
-    if all(opened.mask_names(name) is None for name in names):
-        raise SourceError(
-            f"no semantic masks in {opened.name}; expected a folder of PNGs such as "
-            f"train_semantic_masks/ of a MaskTerial set; "
-            f"make masks with 'mtfast masks', or look for faults with 'mtfast doctor'"
-        )
+    ships_masks = any(opened.mask_names(name) is not None for name in names)
     compared, verified = [], []
     for name in names:
         masks, chosen = _read_split(opened, name, variant, progress)
@@ -213,6 +213,13 @@ def verify(
         rule = MaskRule(chosen, min_area or 0, overlap)
         logger.info("masks of %s are compared with %s", name, rule)
         verified.append(_verify_split(masks, rule, workers, progress))
+    if not (ships_masks or any(map(_states_something, compared))):
+        raise SourceError(
+            f"nothing to compare in {opened.name}, which ships no semantic masks and states no "
+            f"areas and boxes; expected PNGs in a folder such as train_semantic_masks/ of a "
+            f"MaskTerial set, or areas and boxes as in COCO; make masks with 'mtfast masks', or "
+            f"look for faults with 'mtfast doctor'"
+        )
     found = Verification(str(opened.path), tuple(verified))
     if target is not None and found.n_different:
         from mtfast.verification.picture import Difference, draw_differences
@@ -269,6 +276,12 @@ def _verify_split(
         # The sort is stable: of rules that explain as much, the one that was asked for comes first.
         scores=tuple(sorted(scores, key=lambda score: (-score.n_images, score.n_pixels))),
     )
+
+
+def _states_something(masks: SplitMasks) -> bool:
+    """Whether any annotation states an area or a box, which a RunTable has as NaN otherwise."""
+    columns = [c for t in masks.tables.values() for c in (t.stated_area, t.stated_bbox)]
+    return any(not np.isnan(column).all() for column in columns)
 
 
 def _stated(masks: SplitMasks) -> Iterator[StatedFinding]:
