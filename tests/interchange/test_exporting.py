@@ -741,13 +741,19 @@ def test_what_is_beside_an_export_is_never_removed(tmp_path):
     assert content(out) == first
 
 
+def make_nothing_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put work folders inside of their targets, as where nothing can be made beside these."""
+    for module in ("folder", "folder_state"):
+        monkeypatch.setattr(f"mtfast.work.{module}.place_of", lambda target: target)
+
+
 @pytest.mark.parametrize("is_inside", [False, True])
 def test_an_export_stays_where_the_new_one_cannot_be_made(tmp_path, monkeypatch, is_inside):
     path, out = small_set(tmp_path / "set", "train"), tmp_path / "out"
     mtfast.export_annotations(path, out)
     first = content(out)
-    if is_inside:  # As where nothing can be made beside it.
-        monkeypatch.setattr("mtfast.work.folder._place", lambda target: target)
+    if is_inside:
+        make_nothing_beside(monkeypatch)
 
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -761,7 +767,7 @@ def test_an_export_stays_where_the_new_one_cannot_be_made(tmp_path, monkeypatch,
 def test_an_export_is_replaced_where_nothing_can_be_made_beside_it(tmp_path, monkeypatch):
     path, out = small_set(tmp_path / "set", "train"), tmp_path / "out"
     mtfast.export_annotations(path, out)
-    monkeypatch.setattr("mtfast.work.folder._place", lambda target: target)
+    make_nothing_beside(monkeypatch)
     mtfast.export_annotations(path, out, format="yolo", overwrite=True)
     monkeypatch.undo()
     expected = mtfast.export_annotations(path, tmp_path / "expected", format="yolo")
