@@ -38,7 +38,7 @@ def bad_set(damaged: Path) -> Path:
 )
 def test_verify(bad_set, options, expected, capsys):
     assert status("verify", bad_set, *options) == expected
-    advised = "map class 0 to a free number with 'convert --map 0=4', or go on: --bad skip"
+    advised = "map class 0 to a free number (convert with --map 0=4), or go on: --bad skip"
     assert (advised in capsys.readouterr().err) == (not options)
 
 

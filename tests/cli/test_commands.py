@@ -204,7 +204,7 @@ def test_demo_notices_a_difference(small_set, tmp_path, monkeypatch):
         ),
         (
             ["derive", ".", "x", "--merge", "y", "--validation", ".1"],
-            "mtfast: error: --validation and",
+            "mtfast: error: --validation FRACTION and",
         ),
         (["derive", ".", "x", "--validation", ".1", "--split", "a"], ".*; leave out --split"),
         (["derive", "none://host/set", "x", "--min-area", "3"], "mtfast: error: none:.* begins wi"),

@@ -800,7 +800,7 @@ def test_masks_come_over_without_images(small_set, tmp_path):
     assert (done.n_images, done.n_masks) == (6, 26)
     assert done.notes == [
         f"{split}: variant='annotations_with_class_400' reads what was made; without it "
-        f"annotations_with_class_200 is read"
+        f"commands read annotations_with_class_200"
         for split in ("train", "test")
     ]
 

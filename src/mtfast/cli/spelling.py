@@ -9,7 +9,8 @@ import click
 
 __all__ = ["as_options"]
 
-# Such as bad='skip', overwrite=True, min_areas=[300], mapping={0: 4}, and image_folder=… for any.
+# Such as bad='skip', overwrite=True, min_areas=[300], mapping={0: 4}; image_folder=… for any value,
+# and splits=[…] for the option alone.
 _ARGUMENT = re.compile(r"\b([a-z_]+)=('[^'\s]*'|True|\[[^][]*\]|\{\d+: \d+\}|…|\d+)")
 
 
@@ -40,14 +41,13 @@ def _as_option(match: re.Match[str]) -> str:
     option = _options().get(name)
     if option is None:
         return match[0]
-    wanted = option.metavar or option.type.name
-    typed = wanted if value in ("…", "[…]") else _typed(value)
-    return f"{option.opts[-1]} {typed}".strip()
+    if value in ("True", "[…]"):
+        return option.opts[-1]
+    typed = option.metavar or option.type.name if value == "…" else _typed(value)
+    return f"{option.opts[-1]} {typed}"
 
 
 def _typed(value: str) -> str:
-    if value == "True":
-        return ""
     return value.strip("'[]{}").replace(": ", "=")
 
 

@@ -119,7 +119,7 @@ def _say_which_is_read(
     read = default_variant(sorted(there))
     if made and read not in made:
         named = " or ".join(f"variant='{name}'" for name in made)
-        new.note(f"{split}: {named} reads what was made; without it {read} is read")
+        new.note(f"{split}: {named} reads what was made; without it commands read {read}")
 
 
 def _draw_by(

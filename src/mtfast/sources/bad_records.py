@@ -444,11 +444,11 @@ def _advice(refused: Sequence[BadRecords], ledger: Ledger) -> str:
     if kinds == {UNCLEAR}:
         return told.removesuffix(", ")
     zero = (
-        f"map class 0 to a free number with mapping={{0: {ledger.free_category}}}, "
+        f"map class 0 to a free number (convert with mapping={{0: {ledger.free_category}}}), "
         if "category id 0" in kinds
         else ""
     )
-    large = "map such classes to free numbers with mapping=…, " * (TOO_LARGE in kinds)
+    large = "map such classes to free numbers (convert with mapping=…), " * (TOO_LARGE in kinds)
     large += f"set {MAX_PIXELS} to read larger images, " * (TOO_MANY_PIXELS in kinds)
     named = WITHOUT_FILE in kinds and ledger.takes_image_folder
     folder = f"{NAME_FOLDER}, " * named

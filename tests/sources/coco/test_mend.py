@@ -264,7 +264,7 @@ def test_all_kinds_at_once_are_counted_in_one_line(tmp_path):
         "coco.json: 9 bad records: 3 x annotation without image (annotation 30 (number 9) is of "
         "image 9, which is not listed, …), 5 x no segmentation (annotation 20 (number 4), …), "
         "1 x category id 0 (annotation 40 of 2.png of class 0); expected records as COCO describes "
-        "them; correct them, map class 0 to a free number with mapping={0: 3}, or go on: "
+        "them; correct them, map class 0 to a free number (convert with mapping={0: 3}), or go on: "
         "bad='skip' leaves them out; bad='repair' leaves them out, draws their boxes as rectangles "
         "and refuses category id 0"
     )
@@ -433,7 +433,7 @@ def test_classes_are_mapped(tmp_path):
     table, _ = read(path, "refuse", mapping={0: 1})
     assert table.categories == (Category(1, "bi"),)
     assert set(table.category_ids.tolist()) == {1}
-    with pytest.raises(SourceError, match=r"mapping=\{0: 2\}, or go on: bad='skip'"):
+    with pytest.raises(SourceError, match=r"mapping=\{0: 2\}\), or go on: bad='skip'"):
         read(path, "refuse")
     with pytest.raises(MtfastError, match="a class is 0"):
         mtfast.open_source(path, mapping={1: 0})
