@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -111,6 +112,34 @@ def test_the_thread_ends_with_the_requests(served, noticed):
         thread.join(20)
         assert not thread.is_alive()
     assert waiting._watch._thread is None
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), KeyboardInterrupt()])
+def test_a_thread_that_does_not_start_is_started_for_the_next_request(noticed, monkeypatch, error):
+    def fail(thread):
+        raise error
+
+    made = []
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", fail)
+        with suppress(KeyboardInterrupt), waiting.waiting_for("storage.example.org"):
+            made.append(True)
+    assert made == [True] * isinstance(error, RuntimeError)
+    with waiting.waiting_for("other.example.org"):
+        assert noticed.some.wait(20)
+    (line,) = noticed.lines
+    assert "other.example.org" in line
+
+
+def test_a_request_of_a_finalizer_while_its_thread_holds_the_lock(noticed):
+    def collect():
+        with waiting._watch._lock, waiting.waiting_for("storage.example.org"):
+            pass
+
+    thread = threading.Thread(target=collect, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")

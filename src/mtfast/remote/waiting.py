@@ -32,27 +32,33 @@ class _Watch:
     """The requests that are under way, and the thread that looks at them."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # A signal handler or a finalizer may make a request on the thread that holds the lock.
+        self._lock = threading.RLock()
         self._pending: dict[object, tuple[str, float]] = {}
         self._told: dict[str, float] = {}
         self._thread: threading.Thread | None = None
 
-    def begin(self, server: str) -> object:
-        """Note a request, and return what it is taken off by."""
-        token = object()
+    def begin(self, token: object, server: str) -> None:
+        """Watch a request until ``end`` is called with the same token."""
         with self._lock:
             self._pending[token] = (server, time.monotonic())
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._look, name="mtfast-waiting", daemon=True
-                )
-                self._thread.start()
-        return token
+                self._thread = self._started()
+
+    def _started(self) -> threading.Thread | None:
+        thread = threading.Thread(target=self._look, name="mtfast-waiting", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            # At a limit of threads, or while the interpreter ends. Requests work without it.
+            logger.debug("requests are not watched: %s", error)
+            return None
+        return thread
 
     def end(self, token: object) -> None:
-        """Take a request off."""
+        """Stop watching a request, if Ctrl-C has let it begin at all."""
         with self._lock:
-            del self._pending[token]
+            self._pending.pop(token, None)
 
     def _look(self) -> None:
         pause = threading.Event()
@@ -71,9 +77,9 @@ class _Watch:
                 )
 
     def _late(self) -> dict[str, float]:
-        """Return the servers that are to be named now, and for how long each has not answered."""
+        """Return the servers to name now, and for how many seconds each has not answered."""
         now, late = time.monotonic(), dict[str, float]()
-        for server, began in self._pending.values():
+        for server, began in list(self._pending.values()):
             told = now - self._told.get(server, -SECONDS_BETWEEN_LINES) < SECONDS_BETWEEN_LINES
             if now - began >= QUIET_SECONDS and not told:
                 late[server] = max(now - began, late.get(server, 0.0))
@@ -108,9 +114,9 @@ def waiting_for(server: object) -> Iterator[None]:
     >>> with waiting_for("storage.example.org"):
     ...     answer = b"#.#"
     """
-    watch = _watch
-    token = watch.begin(str(server))
+    watch, token = _watch, object()
     try:
+        watch.begin(token, str(server))
         yield
     finally:
         watch.end(token)
