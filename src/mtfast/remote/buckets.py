@@ -93,7 +93,7 @@ class BucketObjects:
             try:
                 found = self._opened().get(self._path(key), options={"range": (0, 1)})
             except BaseError as error:
-                # An empty object has no first byte; others are sent whole, and not read here.
+                # An empty object has no first byte. Of one that is sent whole, nothing is read here.
                 if not (_NO_RANGE.search(str(error)) or _ignores_ranges(error)):
                     raise
                 found = self._opened().get(self._path(key))
@@ -184,7 +184,7 @@ class BucketObjects:
         whole = isinstance(data, bytes)
         n_bytes = len(data) if isinstance(data, bytes) else _n_bytes(data)
         conditional = new or over is not None
-        # What is long is sent for longer than anything is waited for.
+        # To send a large object takes longer than an answer does.
         is_short = n_bytes <= SHORT
         with self._explained(key), waiting_for(self.address.root) if is_short else nullcontext():
             made = self._opened_to_send().put(
