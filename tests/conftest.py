@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import kernel_cache
+from mtfast.parallel import n_cores
 from storage import make_bucket, s3_server, settings
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ for _name in ("COLUMNS", "LINES"):
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Compile kernels that are not on disk, before workers of pytest-xdist start to do so."""
     if session.config.getoption("numprocesses", None) and kernel_cache.is_empty():
-        session.config.get_terminal_writer().line("compiling kernels, as none is on disk")
-        kernel_cache.fill(os.cpu_count() or 1)
+        terminal = session.config.get_terminal_writer()
+        terminal.line("compiling kernels, as none is on disk")
+        for name, error in kernel_cache.fill(n_cores()).items():
+            terminal.line(f"{name} does not compile: {type(error).__name__}")
 
 
 def pytest_collection_finish() -> None:

@@ -46,14 +46,30 @@ def imports() -> dict[str, set[str]]:
     }
 
 
-def fill(n_processes: int) -> None:
-    """Import modules after those that they import, as an import compiles what is not on disk."""
+def fill(n_processes: int) -> dict[str, BaseException]:
+    """Import modules after those that they import, as an import compiles what is not on disk.
+
+    Modules that import one that fails are left out. Tests say more of it: they import it, too.
+
+    Parameters
+    ----------
+    n_processes : int
+
+    Returns
+    -------
+    dict
+        What modules failed with, by their names.
+    """
     order = TopologicalSorter(imports())
     order.prepare()
     running: dict[Future[None], str] = {}
+    failed: dict[str, BaseException] = {}
     with ProcessPoolExecutor(n_processes, get_context("spawn")) as pool:
-        while order.is_active():
-            running |= {pool.submit(load, name): name for name in order.get_ready()}
+        while running := running | {pool.submit(load, name): name for name in order.get_ready()}:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                future.result()
-                order.done(running.pop(future))
+                name, error = running.pop(future), future.exception()
+                if error is None:
+                    order.done(name)
+                else:
+                    failed[name] = error
+    return failed
