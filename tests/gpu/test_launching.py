@@ -191,7 +191,7 @@ def is_kept_when_dropped(held, n_bytes):
 @pytest.mark.skipif(sys.platform != "linux", reason="only there is memory kept from forks")
 def test_a_forked_process_unmaps_nothing_of_its_own():
     n_bytes = 1 << 24
-    held = [memory._empty_unless_forked(n_bytes // 4)]
+    held = [memory._empty_not_inherited(n_bytes // 4)]
     context = multiprocessing.get_context("fork")
     reader, writer = context.Pipe(duplex=False)
     process = context.Process(target=lambda: writer.send(is_kept_when_dropped(held, n_bytes)))

@@ -9,7 +9,7 @@
 view of the image and of its masks; ``batches`` says how samples travel between processes and
 ``forms`` what a model is given. ``torch`` is the door: its Dataset and Loader.
 
-Only ``torch``, ``batches``, ``forms`` and ``gpu`` import PyTorch.
+``reader``, ``sampler`` and ``views``, with all that they import, do without PyTorch.
 """
 
 from mtfast.loaders.views import Augment

@@ -93,7 +93,7 @@ class BucketObjects:
             try:
                 found = self._opened().get(self._path(key), options={"range": (0, 1)})
             except BaseError as error:
-                # An empty object has no first byte. Of one that is sent whole, nothing is read here.
+                # An empty object has no first byte. One that is sent whole is not read here.
                 if not (_NO_RANGE.search(str(error)) or _ignores_ranges(error)):
                     raise
                 found = self._opened().get(self._path(key))

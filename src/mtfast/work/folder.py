@@ -166,7 +166,7 @@ def working(
         Whether the work folder is inside of the target, which may have files already.
     afresh : bool, optional
         Remove unfinished work of another plan instead of refusing to go on: whether the caller
-        passed --overwrite. None for callers who have no such option.
+        passed overwrite=True. None for callers who have no such option.
     error : type
         What an OSError becomes.
 

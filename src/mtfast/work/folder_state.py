@@ -139,7 +139,6 @@ def remove_remains(target: Path) -> None:
     ----------
     target : Path
         Which is whole, so that no run will have to go on.
-
     """
     lock = target.parent / f".{target.name}.lock"
     remains = [path for path in unfinished(target) if not (path / CONTENT).exists()]

@@ -63,7 +63,7 @@ class Memory:
         where = torch.device("cpu") if self.kind == "host" else self.device
         try:
             if self.kind == "host" and self.device.type == "cuda":
-                words = _empty_unless_forked(n)
+                words = _empty_not_inherited(n)
                 _pin(words, self.device)
             else:
                 words = torch.empty(n, dtype=torch.int32, device=where)
@@ -77,8 +77,8 @@ class Memory:
         return words
 
 
-def _empty_unless_forked(n: int) -> torch.Tensor:
-    """Allocate words that a forked process does not have.
+def _empty_not_inherited(n: int) -> torch.Tensor:
+    """Allocate words that a forked process does not inherit.
 
     Linux copies locked pages for it at once: a whole set, for each worker of another loader.
     """
@@ -86,11 +86,11 @@ def _empty_unless_forked(n: int) -> torch.Tensor:
         return torch.empty(n, dtype=torch.int32, device="cpu")
     memory = mmap.mmap(-1, 4 * n, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_DONTFORK)
-    _NOT_FORKED.add(memory)
+    _NOT_INHERITED.add(memory)
     return torch.frombuffer(memory, dtype=torch.int32)
 
 
-_NOT_FORKED: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+_NOT_INHERITED: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 
 
 def _never_unmap() -> None:
@@ -98,7 +98,7 @@ def _never_unmap() -> None:
 
     Something else of its own may lie at that address by then.
     """
-    for memory in _NOT_FORKED:
+    for memory in _NOT_INHERITED:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))
 
 

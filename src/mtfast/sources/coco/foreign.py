@@ -26,7 +26,7 @@ MASKS = "the record of masks that 'mtfast masks' has written"
 READ_ELSEWHERE = frozenset({"a labelme file", "a Label Studio export"})
 """Formats that layouts of their own read: no files of a COCO dataset."""
 
-# What is read otherwise, is not where it was found.
+# Found where only a COCO file will do; for others the message lists all that is read.
 _WANTS_COCO = {
     RESULTS,
     PANOPTIC,
