@@ -180,6 +180,37 @@ def test_the_command_line_shows_it_and_fails_in_one_line(served, noticed, monkey
     assert error.startswith(f"mtfast: error: {served.url}/set.zip cannot be reached (")
 
 
+@pytest.mark.parametrize("name", ["stat", "read", "read_range", "read_ranges", "read_part"])
+def test_ctrl_c_ends_the_wait(served, monkeypatch, name):
+    """The request itself goes on for a minute, in compiled code."""
+    asked, interrupted, answered = (threading.Event() for _ in range(3))
+
+    def hang(number: int, path: str) -> None:
+        asked.set()
+        interrupted.wait(20)
+        answered.set()
+
+    def interrupt() -> None:
+        if asked.wait(20):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    served.fault = hang
+    arguments = {"read_range": ("a", 0, 2), "read_ranges": ("a", [0], [2])}
+    objects = objects_at(Address.parse(served.url))
+    # A shell that starts tests in the background lets them ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            getattr(objects, name)(*arguments.get(name, ("a",)))
+        assert not answered.is_set()
+    finally:
+        signal.signal(signal.SIGINT, before)
+        interrupted.set()
+        thread.join(20)
+
+
 def test_the_error_is_the_one_of_the_request(served, noticed, monkeypatch):
     monkeypatch.setenv("MTFAST_TIMEOUT", "1")
     monkeypatch.setenv("MTFAST_RETRIES", "0")

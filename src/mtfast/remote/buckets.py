@@ -31,7 +31,7 @@ from mtfast.remote.settings import (
     n_retries,
     silence,
 )
-from mtfast.remote.waiting import waiting_for, watched
+from mtfast.remote.waiting import interruptible, waiting_for, watched
 from mtfast.version import installed_version
 
 __all__ = ["BucketObjects"]
@@ -72,6 +72,7 @@ class BucketObjects:
         return BucketObjects, (self.address,)
 
     @watched
+    @interruptible
     @relayed
     def stat(self, key: str) -> Stat:
         """Look at an object; FileNotFoundError if there is none."""
@@ -100,6 +101,7 @@ class BucketObjects:
             return _stat(found.meta)
 
     @watched
+    @interruptible
     @relayed
     def read(self, key: str) -> bytes:
         """Read an object whole; FileNotFoundError if there is none."""
@@ -107,6 +109,7 @@ class BucketObjects:
             return bytes(self._opened().get(self._path(key)).bytes())
 
     @watched
+    @interruptible
     @relayed
     def read_range(self, key: str, start: int, length: int) -> bytes:
         """Read a range of an object with one request."""
@@ -115,6 +118,7 @@ class BucketObjects:
         return self._whole(key, data, start, length)
 
     @watched
+    @interruptible
     @relayed
     def read_ranges(self, key: str, starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
         """Read ranges of an object, neighbouring ones with one request."""
@@ -126,6 +130,7 @@ class BucketObjects:
         ]
 
     @watched
+    @interruptible
     @relayed
     def read_part(
         self, key: str, start: int | None = None, length: int | None = None
@@ -149,6 +154,7 @@ class BucketObjects:
         return self._whole(key, data, begin, length), found
 
     @watched
+    @interruptible
     @relayed
     def list(self, key: str = "") -> tuple[list[tuple[str, Stat]], list[str]]:
         """List what is in a folder."""

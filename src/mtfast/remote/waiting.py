@@ -1,6 +1,7 @@
-"""Says that a server has not answered yet: a request that is tried again takes a minute to fail.
+"""Requests that take long: a server that has not answered is named, and Ctrl-C ends the wait.
 
-One thread looks at all requests that are under way. It ends when there are none.
+One thread looks at all requests that are under way. It ends when there are none. To fail, a request
+that is tried again takes a minute.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["waiting_for", "watched"]
+__all__ = ["interruptible", "waiting_for", "watched"]
 
 logger = logging.getLogger(__name__)
 
@@ -140,5 +142,42 @@ def watched(method: Callable[P, R]) -> Callable[P, R]:
         objects: Any = args[0]
         with waiting_for(objects.address.root):
             return method(*args, **kwargs)
+
+    return call
+
+
+def interruptible(method: Callable[P, R]) -> Callable[P, R]:
+    """Make a method, which only reads, that Ctrl-C ends at once.
+
+    Compiled code that waits for an answer looks at no signals, so in the main thread, which alone
+    gets them, another thread waits. After Ctrl-C that one goes on until its request has ended.
+
+    Parameters
+    ----------
+    method : callable
+
+    Returns
+    -------
+    callable
+    """
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if threading.current_thread() is not threading.main_thread():
+            return method(*args, **kwargs)
+        answer: Future[R] = Future()
+
+        def ask() -> None:
+            try:
+                answer.set_result(method(*args, **kwargs))
+            except BaseException as error:
+                answer.set_exception(error)
+
+        try:
+            threading.Thread(target=ask, name="mtfast-request", daemon=True).start()
+        except RuntimeError:
+            # The interpreter ends, or there are too many threads.
+            return method(*args, **kwargs)
+        return answer.result()
 
     return call
