@@ -738,6 +738,13 @@ def test_files_of_another_annotation_file_are_not_to_be_removed(tmp_path):
     assert mtfast.diagnose(both).findings == ()
 
 
+def test_forms_of_unicode_are_told_apart(tmp_path):
+    path = coco(tmp_path, file_name="\u00fc.png")
+    put(tmp_path / "images" / "u\u0308.png")
+    examples = finding(mtfast.diagnose(path), "file of another spelling").examples
+    assert examples == (r"'\xfc.png' is 'u\u0308.png'",)
+
+
 def test_images_of_another_spelling(tmp_path):
     path = coco(tmp_path, file_name="data\\A.PNG")
     put(tmp_path / "images" / "a.png")

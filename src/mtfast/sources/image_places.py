@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from unicodedata import is_normalized
 
 from mtfast.sources.bad_records import Ledger
 from mtfast.sources.files import FileTree
@@ -45,7 +46,7 @@ def tell_matches(found: Mapping[str, FilePlace], ledger: Ledger) -> None:
     ledger : Ledger
     """
     spelled = {n: place.name for n, place in found.items() if not _is_exact(place, n)}
-    words = [f"{name!r} is {path}" for name, path in spelled.items()]
+    words = [_both_spellings(name, path) for name, path in spelled.items()]
     ledger.say("file of another spelling", list(spelled), words)
     pages = {n: place for n, place in found.items() if place.page is not None}
     words = [f"page {place.page} of {place.path}" for place in pages.values()]
@@ -64,6 +65,13 @@ def look_at(places: Iterable[FilePlace]) -> None:
         paths.setdefault(place.files, []).append(place.path)
     for files, some in paths.items():
         files.look_at(some)
+
+
+def _both_spellings(name: str, path: str) -> str:
+    """Say how a file is listed and called; forms of Unicode look alike, so they are escaped."""
+    if is_normalized("NFC", name) and is_normalized("NFC", path):
+        return f"{name!r} is {path}"
+    return f"{name!a} is {path!a}"
 
 
 def _is_exact(place: FilePlace, name: str) -> bool:
