@@ -738,6 +738,13 @@ def test_files_of_another_annotation_file_are_not_to_be_removed(tmp_path):
     assert mtfast.diagnose(both).findings == ()
 
 
+def test_sizes_that_are_text_are_quoted(tmp_path):
+    path = coco(tmp_path, height="4")
+    put(tmp_path / "a.png")
+    examples = finding(mtfast.diagnose(path), "image size missing").examples
+    assert examples == ("annotations: image 'a.png' is '4' x 6",)
+
+
 def test_forms_of_unicode_are_told_apart(tmp_path):
     path = coco(tmp_path, file_name="\u00fc.png")
     put(tmp_path / "images" / "u\u0308.png")

@@ -190,7 +190,8 @@ class Images(_Listed):
         sides = [whole(side) for side in stated]
         if None in sides or min(s for s in sides if s is not None) < 1:
             size = self._size_of(name)
-            example = f"{words} is {stated[0]} x {stated[1]}"
+            # As repr, or the text "90" would read like the number.
+            example = f"{words} is {stated[0]!r} x {stated[1]!r}"
             return (
                 size
                 if self._ledger.keep("image size missing", place, example, bool(size))
