@@ -738,6 +738,14 @@ def test_files_of_another_annotation_file_are_not_to_be_removed(tmp_path):
     assert mtfast.diagnose(both).findings == ()
 
 
+def test_advice_on_records_names_no_other_format(tmp_path):
+    put(tmp_path / "images" / "a.jpg")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    advice = finding(mtfast.diagnose(tmp_path), "no segmentation").advice
+    assert "COCO" not in advice
+
+
 def test_sizes_that_are_text_are_quoted(tmp_path):
     path = coco(tmp_path, height="4")
     put(tmp_path / "a.png")

@@ -365,7 +365,7 @@ def _of_kind(kind: str) -> Callable[[Sequence[BadRecords]], Found]:
 def _check_of(kind: Kind) -> Check:
     """Make the check for bad records of a kind."""
     zero = ", or map the class to a free number with mapping=…" * (kind.name == "category id 0")
-    advice = f"expected records as COCO describes them; correct them{zero}, or convert: "
+    advice = f"expected records as the format describes them; correct them{zero}, or convert: "
     return Check(kind.name, "error", "records", _of_kind(kind.name), advice + advice_on([kind]))
 
 
