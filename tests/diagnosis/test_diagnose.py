@@ -738,6 +738,26 @@ def test_files_of_another_annotation_file_are_not_to_be_removed(tmp_path):
     assert mtfast.diagnose(both).findings == ()
 
 
+@pytest.mark.parametrize("layout", ["labelme", "class maps", "label PNGs"])
+def test_an_image_without_annotations_is_told_once(tmp_path, layout):
+    images = tmp_path if layout == "labelme" else tmp_path / "images"
+    for name in ("a.jpg", "b.jpg"):
+        put(images / name)
+    if layout == "labelme":
+        shape = {"label": "x", "points": [[1, 1], [5, 1], [5, 3]], "shape_type": "polygon"}
+        about = {"imagePath": "a.jpg", "imageHeight": 4, "imageWidth": 6}
+        (tmp_path / "a.json").write_text(json.dumps({"shapes": [shape], **about}))
+    else:
+        folder = tmp_path / ("masks" if layout == "class maps" else "instance_masks")
+        folder.mkdir()
+        Image.new("L", (6, 4), 1).save(folder / "a.png")
+        (tmp_path / "classes.txt").write_text("mono\n")
+    told = "image without annotation file" if layout == "labelme" else "image without mask"
+    found = {f.check: f.examples for f in mtfast.diagnose(tmp_path).findings}
+    assert found.pop(told) == ("annotations: 'b.jpg'",)
+    assert "file without image" not in found
+
+
 def test_advice_on_records_names_no_other_format(tmp_path):
     put(tmp_path / "images" / "a.jpg")
     (tmp_path / "labels").mkdir()

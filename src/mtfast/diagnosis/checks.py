@@ -297,7 +297,9 @@ def files_without_image(split: SplitFacts) -> Found:
     """Files that no annotation file lists are never used."""
     used = {*split.paths.values(), *split.shared}
     files = split.image_files or {}
-    return _named([name for name, path in files.items() if path not in used])
+    return _named(
+        [name for name, path in files.items() if path not in used and name not in split.left_out]
+    )
 
 
 def unreadable_images(split: SplitFacts) -> Found:

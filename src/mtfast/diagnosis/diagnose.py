@@ -230,6 +230,8 @@ def _read_annotations(
             if bad.kind == "unreadable image":
                 names = list(map(str, bad.places))
                 facts.lost |= dict(zip_longest(names, bad.examples, fillvalue=""))
+            elif bad.kind in ("image without mask", "image without annotation file"):
+                facts.left_out |= set(map(str, bad.places))
         for name, *size in zip(
             table.names.tolist(), table.heights.tolist(), table.widths.tolist(), strict=True
         ):

@@ -80,6 +80,8 @@ class SplitFacts:
     lost : dict
         Why images could not be listed, by their files: where there are no annotations, the files
         say how large they are.
+    left_out : set of str
+        Images that no annotation file or mask is of, which records have told already.
     shared : frozenset of str
         Paths that other splits use of the same folder of images.
     sets : tuple of str
@@ -100,6 +102,7 @@ class SplitFacts:
     paths: dict[str, str] = field(default_factory=dict)
     matched: tuple[BadRecords, ...] = ()
     lost: dict[str, str] = field(default_factory=dict)
+    left_out: set[str] = field(default_factory=set)
     shared: frozenset[str] = frozenset()
     sets: tuple[str, ...] = ()
     frame: str | None = None
