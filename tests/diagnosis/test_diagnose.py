@@ -738,6 +738,18 @@ def test_files_of_another_annotation_file_are_not_to_be_removed(tmp_path):
     assert mtfast.diagnose(both).findings == ()
 
 
+def test_classes_of_one_name_but_for_capitals_and_spaces(tmp_path):
+    path = coco(tmp_path)
+    content = json.loads(path.read_text())
+    names = ("Mono layer", "mono", "mono  layer", "mono-layer", "mono")
+    content["categories"] = [{"id": k, "name": name} for k, name in enumerate(names, 1)]
+    path.write_text(json.dumps(content))
+    found = finding(mtfast.diagnose(path), "classes of one name")
+    assert (found.severity, found.count) == ("warning", 2)
+    alike = ("'Mono layer': 1, 'mono  layer': 3", "'mono': 2, 5")
+    assert found.examples == tuple(f"annotations: {words}" for words in alike)
+
+
 @pytest.mark.parametrize("layout", ["labelme", "class maps", "label PNGs"])
 def test_an_image_without_annotations_is_told_once(tmp_path, layout):
     images = tmp_path if layout == "labelme" else tmp_path / "images"

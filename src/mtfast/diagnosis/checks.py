@@ -148,12 +148,17 @@ def annotation_twice(table: RunTable) -> Found:
 
 
 def classes_of_one_name(table: RunTable) -> Found:
-    """Networks learn them as different classes."""
-    by_name: dict[str, list[int]] = {}
+    """Networks learn them as different classes; capitals and spaces make no other name."""
+    alike: dict[str, dict[str, list[str]]] = {}
     for category in table.categories:
-        by_name.setdefault(category.name, []).append(category.id)
-    twice = {name: ids for name, ids in by_name.items() if len(ids) > 1}
-    return _named(twice, [f"{name!r}: {', '.join(map(str, ids))}" for name, ids in twice.items()])
+        same = alike.setdefault(" ".join(category.name.casefold().split()), {})
+        same.setdefault(category.name, []).append(str(category.id))
+    words = {
+        key: ", ".join(f"{name!r}: {', '.join(ids)}" for name, ids in names.items())
+        for key, names in alike.items()
+        if sum(map(len, names.values())) > 1
+    }
+    return _named(words, words.values())
 
 
 def no_annotations(table: RunTable) -> Found:
@@ -499,8 +504,8 @@ CHECKS: tuple[Check, ...] = (
     Check("annotation twice", "warning", "file", annotation_twice,
           "expected every object once in an image; remove one of them"),
     Check("classes of one name", "warning", "painted file", classes_of_one_name,
-          "expected a name of its own for each class; map one to the other with mapping=…, or "
-          "rename it"),
+          "expected a name of its own for each class, whatever its capitals and spaces; map one to "
+          "the other with mapping=…, or rename it"),
     Check("no annotations", "note", "painted file", no_annotations,
           "expected instances to train on, as all masks are empty; choose another file with "
           "variant=…"),
