@@ -306,3 +306,20 @@ def test_images_that_cannot_be_read_are_skipped_where_asked(tmp_path):
         preview(tmp_path / "a.json", tmp_path / "sheet.png")
     source = open_source(tmp_path / "a.json", bad="skip")
     assert preview(source, tmp_path / "sheet.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "are_alike"),
+    [
+        ("WSe₂ ü u\u0308 3 µm²", "WSe2 u u 3 \\xb5m2", True),
+        ("中 ß", "\\u4e2d \\xdf", True),
+        ("20 °C", "20 \\xb0C", False),
+    ],
+)
+def test_what_the_font_cannot_draw_is_spelled(text, other, are_alike):
+    """Pillow's font has one box for all of it, so that names and classes looked alike."""
+    sheets = [
+        np.asarray(compose([tile_of(4, name=t, about=t)], t, t, [((1, 2, 3), t)]))
+        for t in (text, other)
+    ]
+    assert np.array_equal(*sheets) == are_alike

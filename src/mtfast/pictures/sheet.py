@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+from unicodedata import combining, normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,7 +121,22 @@ def _fitted(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
 
 def _one_line(text: str) -> str:
     """Leave out what would end a line: names come from strangers, and Pillow refuses several."""
-    return "".join(c if c.isprintable() else " " for c in text[:500])
+    return "".join(_drawn(c) if c.isprintable() else " " for c in text[:500])[:500]
+
+
+@lru_cache(maxsize=4096)
+def _drawn(character: str) -> str:
+    """Spell what the font has no glyph of: ü as u, ₂ as 2, and others escaped."""
+    if _has_glyph(character):
+        return character
+    plain = "".join(c for c in normalize("NFKD", character) if not combining(c))
+    return plain if all(map(_has_glyph, plain)) else ascii(character)[1:-1]
+
+
+def _has_glyph(character: str) -> bool:
+    # Pillow's own font has ASCII and a few others; for the rest it draws one and the same box.
+    font, nothing = _font(16), "\U0010ffff"
+    return bytes(font.getmask(character)) != bytes(font.getmask(nothing))
 
 
 def compose(
