@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-from mtfast.errors import MtfastError, StoreError
+from mtfast.errors import MtfastError, StoreError, counted
 from mtfast.paths import refuse_link, target_path
 
 __all__ = [
@@ -174,9 +174,16 @@ def check_room(
     # Some network disks tell no size at all.
     if disk.total and n_bytes > disk.free:
         raise error(
-            f"{what} take {n_bytes / 1e9:,.1f} GB, and {disk.free / 1e9:,.1f} GB are free in "
+            f"{what} take {_size(n_bytes)}, {_size(n_bytes - disk.free)} more than are free in "
             f"{folder}; expected room for all; make room or choose another disk"
         )
+
+
+def _size(n_bytes: int) -> str:
+    """Return a size in the unit in which it is not 0.0."""
+    if n_bytes < 10**5:
+        return counted(n_bytes, "byte")
+    return f"{n_bytes / 1e6:,.1f} MB" if n_bytes < 10**9 else f"{n_bytes / 1e9:,.1f} GB"
 
 
 def write_file(

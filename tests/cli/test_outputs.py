@@ -107,12 +107,28 @@ def test_a_disk_that_is_too_small(tiny_set, here, monkeypatch):
     size = sum(f.stat().st_size for f in (tiny_set / "train_images").iterdir())
     size += sum(f.stat().st_size for f in (tiny_set / "test_images").iterdir())
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 0, size - 1))
-    with pytest.raises(mtfast.StoreError, match=r"^the image files take 0.0 GB, and 0.0 GB are fr"):
+    said = rf"^the image files take 0.1 MB, 1 byte more than are free in {here}; expected"
+    with pytest.raises(mtfast.StoreError, match=said):
         mtfast.convert(tiny_set, "a.zarr")
     assert not names_in(here)
     mtfast.convert(tiny_set, "without.zarr", images="none")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 0, size))
     mtfast.convert(tiny_set, "a.zarr")
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "said"),
+    [
+        (4_096, "4,096 bytes, 3,096 bytes more"),
+        (12_345_678, "12.3 MB, 12.3 MB more"),
+        (999_999_999, "1,000.0 MB, 1,000.0 MB more"),
+        (51_234_567_890, "51.2 GB, 51.2 GB more"),
+    ],
+)
+def test_room_that_is_missing_is_said_in_a_unit_that_shows_it(here, monkeypatch, n_bytes, said):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**12, 0, 1000))
+    with pytest.raises(mtfast.MtfastError, match=rf"^all files take {said} than are free in"):
+        atomic.check_room(here, n_bytes, "all files")
 
 
 def test_a_disk_that_tells_no_size(here, monkeypatch):

@@ -91,7 +91,7 @@ class WorkFolder(Work[FolderPlace]):
     def expect_room(self, n_bytes: int, what: str) -> None:
         """Refuse more than the disk takes; a run that goes on has written some already."""
         if not self.before:
-            check_room(self.folder, n_bytes, what, StoreError)
+            check_room(self.folder.parent, n_bytes, what, StoreError)
 
     def record(self, key: str, made: Made) -> None:
         """Note that a job is done, so that the next run need not do it."""
