@@ -6,8 +6,10 @@ import base64
 import dataclasses
 import io
 import json
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pycocotools.mask as coco
@@ -23,6 +25,7 @@ from mtfast import MtfastError
 from mtfast.interchange import bridges, exporting, images, inputs, names
 from mtfast.pictures.palette import class_colour
 from mtfast.table import Category
+from mtfast.work.folder import WorkFolder
 from tables import make_table, random_masks
 
 FORMATS = [
@@ -739,6 +742,77 @@ def test_what_is_beside_an_export_is_never_removed(tmp_path):
     with pytest.raises(MtfastError, match=r"has thesis\.tex beside an export; "):
         mtfast.export_annotations(path, out, overwrite=True)
     assert content(out) == first
+
+
+@pytest.mark.parametrize("name", [".git", ".notes", "thesis.tex"])
+def test_what_comes_beside_an_export_is_never_removed_either(tmp_path, monkeypatch, name):
+    path, out = small_set(tmp_path / "set", "train"), tmp_path / "out"
+    mtfast.export_annotations(path, out)
+    first = content(out)
+    (out / name).mkdir()
+    with pytest.raises(MtfastError, match=rf"out has {re.escape(name)} beside an export; "):
+        mtfast.export_annotations(path, out, overwrite=True)
+    (out / name).rmdir()
+    put_image = exporting.put_image
+
+    def put_and_add(*arguments: Any) -> bool:
+        (out / name).mkdir(exist_ok=True)
+        return put_image(*arguments)
+
+    monkeypatch.setattr(exporting, "put_image", put_and_add)
+    with pytest.raises(MtfastError, match=rf"out has {re.escape(name)} beside an export; "):
+        mtfast.export_annotations(path, out, overwrite=True)
+    (out / name).rmdir()
+    assert content(out) == first
+
+
+def test_files_of_systems_beside_an_export_are_nothing(tmp_path):
+    path, out = small_set(tmp_path / "set", "train"), tmp_path / "out"
+    mtfast.export_annotations(path, out)
+    (out / ".DS_Store").write_bytes(b"")
+    mtfast.export_annotations(path, out, format="yolo", overwrite=True)
+    assert (out / "data.yaml").is_file()
+
+
+@pytest.mark.parametrize("given", ["out", "out/annotations/instances_train.json", "set"])
+def test_an_export_that_is_read_is_never_replaced(tmp_path, given):
+    """Such as one that is to be exported in another format, to its own place."""
+    path, out = small_set(tmp_path / "set", "train"), tmp_path / "out"
+    mtfast.export_annotations(path, out)
+    first = content(out)
+    link = tmp_path / "link"
+    link.symlink_to(out)
+    shutil.rmtree(path / "train")
+    (path / "train").symlink_to(out / "images/train")
+    for place in (out, link):
+        with pytest.raises(MtfastError, match=r"out holds what is read here, .*; choose one$"):
+            mtfast.export_annotations(tmp_path / given, place, format="yolo", overwrite=True)
+    assert content(out) == first
+
+
+def test_a_store_inside_of_an_export_is_never_removed(tmp_path):
+    path, out = small_set(tmp_path / "set", "train"), tmp_path / "out"
+    mtfast.export_annotations(path, out)
+    store = out / "annotations/set.zarr"
+    mtfast.convert(path, store)
+    with pytest.raises(MtfastError, match=r"out holds what is read here, .*set\.zarr; "):
+        mtfast.export_annotations(store, out, overwrite=True)
+    assert mtfast.open(store)["train"].n_images == 1
+
+
+def test_an_export_stays_until_the_new_one_is_on_the_disk(tmp_path, monkeypatch):
+    path, out = small_set(tmp_path / "set", "train"), tmp_path / "out"
+    mtfast.export_annotations(path, out)
+    there = []
+    sync = WorkFolder.sync
+
+    def watched(work: WorkFolder) -> None:
+        there.append((out / "annotations").exists())
+        sync(work)
+
+    monkeypatch.setattr(WorkFolder, "sync", watched)
+    mtfast.export_annotations(path, out, format="yolo", overwrite=True)
+    assert there[0], "to write everything to the disk takes minutes"
 
 
 def make_nothing_beside(monkeypatch: pytest.MonkeyPatch) -> None:

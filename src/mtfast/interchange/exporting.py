@@ -11,8 +11,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from mtfast.addresses import Address
 from mtfast.atomic import check_new_folder
-from mtfast.dataset import DatasetLike, open_dataset
+from mtfast.dataset import DatasetLike, DatasetView, open_dataset
 from mtfast.errors import MtfastError, counted, one_of
 from mtfast.interchange.annotation_format import AnnotationFormat, FormatOfImages, ImageFile
 from mtfast.interchange.coco import Coco
@@ -29,11 +30,12 @@ from mtfast.interchange.images import (
 from mtfast.interchange.inputs import SplitInput, all_categories, read_splits
 from mtfast.interchange.labelme import Labelme
 from mtfast.interchange.names import expect_apart
-from mtfast.interchange.replacing import put_export, refuse_other
+from mtfast.interchange.replacing import put_export, refuse_other, refuse_read
 from mtfast.interchange.yolo import Yolo
 from mtfast.paths import target_path
 from mtfast.progress import Progress, shows_progress, track
 from mtfast.rles import Rles, union_areas, xor
+from mtfast.sources.split import SourceSplit
 from mtfast.table import Category, RunTable
 from mtfast.work.folder import WorkFolder, working
 from mtfast.work.records import Plan
@@ -207,7 +209,10 @@ def export_annotations(
     refuse_other(target, overwrite)
     if not target.exists():
         check_new_folder(target, MtfastError)
-    found = read_splits(open_dataset(dataset), splits, variant, progress)
+    opened = open_dataset(dataset)
+    found = read_splits(opened, splits, variant, progress)
+    if overwrite and target.exists():
+        refuse_read(target, _places_read(opened, found))
     writer = make(all_categories(found), chosen)
     for split in found:
         _expect_apart(writer, split)
@@ -229,9 +234,20 @@ def export_annotations(
                 _put_images(work, writer, split, images, done, progress)
         for name, data in writer.whole_files(found).items():
             create(work.content / name, data)
-        put_export(work, target)
+        put_export(work, target, overwrite)
     done.notes += writer.notes(found)
     return done
+
+
+def _places_read(dataset: DatasetView, splits: Sequence[SplitInput]) -> Iterator[Path | Address]:
+    """Return where an export is made from: its dataset, and files and folders that are read."""
+    yield dataset.path
+    for split in splits:
+        if isinstance(split.view, SourceSplit):
+            source = split.view.source
+            yield source.files.location / source.variant_file(split.name, split.variant)
+            images = find_files(split).values()
+            yield from dict.fromkeys((i.files.location / i.path).parent for i in images)
 
 
 def _expect_apart(writer: AnnotationFormat, split: SplitInput) -> None:

@@ -6,16 +6,20 @@ An export is known by its record, a hidden file. What has none may be anybody's,
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
+from mtfast.addresses import Address
 from mtfast.errors import MtfastError
 from mtfast.work.folder import WorkFolder
-from mtfast.work.folder_state import refuse_taken
+from mtfast.work.folder_state import prefix_of, refuse_taken
 
-__all__ = ["put_export", "refuse_other"]
+__all__ = ["put_export", "refuse_other", "refuse_read"]
 
 _RECORD = ".mtfast-export"
 _VERSION = 1
+# What systems put into folders unasked, of which nobody misses anything.
+_OF_SYSTEMS = (".DS_Store", "._", ".directory", ".localized", ".nfs", ".fuse_hidden")
 
 
 def refuse_other(target: Path, overwrite: bool) -> None:
@@ -46,7 +50,28 @@ def refuse_other(target: Path, overwrite: bool) -> None:
         )
 
 
-def put_export(work: WorkFolder, target: Path) -> None:
+def refuse_read(target: Path, places: Iterable[Path | Address]) -> None:
+    """Refuse to replace an export that holds what the new one is made from.
+
+    Parameters
+    ----------
+    target : Path
+    places : iterable of Path or Address
+        Files and folders that are read.
+
+    Raises
+    ------
+    MtfastError
+    """
+    for place in places:
+        if isinstance(place, Path) and place.resolve().is_relative_to(target):
+            raise MtfastError(
+                f"{target} holds what is read here, {place}; expected another place, as an export "
+                f"that is replaced is removed with all that is below it; choose one"
+            )
+
+
+def put_export(work: WorkFolder, target: Path, overwrite: bool) -> None:
     """Give an export its place, or that of the one that is there.
 
     Parameters
@@ -54,13 +79,15 @@ def put_export(work: WorkFolder, target: Path) -> None:
     work : WorkFolder
         With the files of the export in its content.
     target : Path
-        As :func:`refuse_other` lets it pass.
+        What has come there since the work began is refused as :func:`refuse_other` does.
+    overwrite : bool
 
     Raises
     ------
     MtfastError, OSError
         If it cannot be put there; the old one is there then, as it was.
     """
+    refuse_other(target, overwrite)
     names = sorted(path.name for path in work.content.iterdir())
     record = {"version": _VERSION, "holds": names}
     (work.content / _RECORD).write_text(json.dumps(record) + "\n", encoding="utf-8")
@@ -68,6 +95,8 @@ def put_export(work: WorkFolder, target: Path) -> None:
     if _read(target) is None:
         work.put(target, last)
         return
+    # The old one stays while that takes minutes.
+    work.sync()
     # Where no folder can be made beside the target, the work folder is inside of it.
     change = _move_content if work.folder.parent == target else Path.rename
     change(target, aside)
@@ -101,5 +130,5 @@ def _read(target: Path) -> list[str] | None:
 
 
 def _names(target: Path) -> list[str]:
-    # Systems put hidden files into folders.
-    return [path.name for path in target.iterdir() if path.name[0] != "."]
+    passed_over = (_RECORD, prefix_of(target), f".{target.name}.lock", *_OF_SYSTEMS)
+    return [path.name for path in target.iterdir() if not path.name.startswith(passed_over)]
