@@ -858,6 +858,31 @@ def test_records_are_those_of_the_table(small_set, labelled, tmp_path):
             assert json.loads(records.encode()) == json.loads(records.text)
 
 
+def test_classes_may_be_null_as_where_there_are_none(tmp_path):
+    write_coco(tmp_path / "a.json", ["1.jpg"])
+    data = json.loads((tmp_path / "a.json").read_text()) | {"categories": None}
+    (tmp_path / "a.json").write_text(json.dumps(data))
+    source = mtfast.open_source(tmp_path / "a.json", bad="repair")
+    derive_variants(source, tmp_path / "out", min_areas=[0])
+    assert mtfast.open_source(tmp_path / "out").table("train", FULL).categories == (
+        source.table("train", "annotations").categories
+    )
+
+
+@pytest.mark.parametrize("mapping", [{}, {0: 9}])
+def test_classes_that_are_repaired_are_listed_in_the_new_set(tmp_path, mapping):
+    write_coco(tmp_path / "a.json", ["1.jpg"])
+    data = json.loads((tmp_path / "a.json").read_text())
+    data["annotations"][0]["category_id"] = 0 if mapping else 9
+    (tmp_path / "a.json").write_text(json.dumps(data))
+    source = mtfast.open_source(tmp_path / "a.json", bad="repair", mapping=mapping)
+    derive_variants(source, tmp_path / "out", min_areas=[0])
+    made = load(tmp_path / "out", "train", FULL)
+    assert {a["category_id"] for a in made["annotations"]} <= {c["id"] for c in made["categories"]}
+    table = mtfast.open_source(tmp_path / "out").table("train", FULL)
+    assert table.categories == source.table("train", "annotations").categories
+
+
 def test_a_table_becomes_the_records_that_it_was_read_from(small_set):
     source = mtfast.open_source(small_set)
     table = source.table("train", FULL)

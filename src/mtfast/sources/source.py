@@ -17,7 +17,12 @@ from mtfast.rles.rasterizers import Rasterizer
 from mtfast.sources.annotation_file import open_annotations
 from mtfast.sources.bad_records import BadRecords, Ledger, LedgerPolicy, Policy
 from mtfast.sources.coco.read import Reading, read_coco
-from mtfast.sources.coco.records import Records, with_mapped_classes, without_left_out
+from mtfast.sources.coco.records import (
+    Records,
+    with_added_classes,
+    with_mapped_classes,
+    without_left_out,
+)
 from mtfast.sources.files import FileTree
 from mtfast.sources.image_folder import FilePlace, ImageFolder, find_first, read_first
 from mtfast.sources.image_places import leave_to_one, look_at, tell_matches
@@ -737,18 +742,17 @@ class Source(SplitMapping[SourceSplit], ABC):
             )
 
     def _read_records(self, split: str, file: str) -> Records:
-        return with_mapped_classes(self._records_as_they_are(split, file), dict(self.mapping))
-
-    def _records_as_they_are(self, split: str, file: str) -> Records:
+        mapping = dict(self.mapping)
         if self.bad == "refuse":
             with self._open(file) as stream:
-                return Records(stream.read(), file)
+                return with_mapped_classes(Records(stream.read(), file), mapping)
         reading = self._read_coco(split, file, self.bad, keep_text=True)
         text = reading.text
         if text is None:
             with self._open(file) as stream:
                 text = stream.read()
-        return without_left_out(Records(text, file), reading.table)
+        records = without_left_out(Records(text, file), reading.table)
+        return with_added_classes(with_mapped_classes(records, mapping), reading.table)
 
     def _find(self, split: str, name: str) -> FilePlace | None:
         """Find the file of an image."""

@@ -25,6 +25,7 @@ __all__ = [
     "edited",
     "fields_of",
     "records_of",
+    "with_added_classes",
     "with_mapped_classes",
     "without_left_out",
 ]
@@ -64,6 +65,7 @@ _IMAGE_KEYS = msgspec.json.Decoder(list[_ImageKey])
 _ANNOTATION_KEYS = msgspec.json.Decoder(list[_AnnotationKey])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _ENCODER = msgspec.json.Encoder()
+_NULL = msgspec.Raw(b"null")
 
 
 class Records:
@@ -115,8 +117,9 @@ class Records:
 
     @cached_property
     def categories(self) -> list[msgspec.Raw]:
-        """JSON text of the categories; none where the file has no such key."""
-        return self._values("categories", _LIST) if "categories" in self.fields else []
+        """JSON text of the categories; none where the file has no such key, or null."""
+        has_some = self.fields.get("categories", _NULL) != _NULL
+        return self._values("categories", _LIST) if has_some else []
 
     @cached_property
     def image_keys(self) -> ImageKeys:
@@ -270,6 +273,27 @@ def with_mapped_classes(records: Records, mapping: Mapping[int, int]) -> Records
     ]
     listed = [classes[id_] for id_ in sorted(classes)]
     return Records(records.encode(annotations=annotations, categories=listed), records.file)
+
+
+def with_added_classes(records: Records, table: RunTable) -> Records:
+    """List the classes that a table of the same file lists besides.
+
+    Parameters
+    ----------
+    records : Records
+        With the numbers of classes that the table has.
+    table : RunTable
+        Also of classes that its file uses and does not list.
+
+    Returns
+    -------
+    Records
+    """
+    listed = set(map(_id_of, records.categories))
+    added = [{"id": c.id, "name": c.name} for c in table.categories if c.id not in listed]
+    if not added:
+        return records
+    return Records(records.encode(categories=[*records.categories, *added]), records.file)
 
 
 def _id_of(category: msgspec.Raw) -> int:
