@@ -985,6 +985,15 @@ def test_one_variant_is_derived_from_and_carried_over(small_set, tmp_path):
 def test_a_variant_that_is_not_there_is_said(small_set, tmp_path):
     with pytest.raises(MtfastError, match="no variant of train 'full'"):
         mtfast.derive_dataset(small_set, tmp_path / "out", variant="full")
+
+
+def test_masks_that_may_show_another_file_are_said(small_set, tmp_path):
+    """Shipped masks show one annotation file, whichever is kept."""
+    for name, is_said in (("annotations_with_class_200", False), (FULL, True)):
+        done = mtfast.derive_dataset(small_set, tmp_path / name, variant=name)
+        assert done.n_masks > 0
+        said = [note for note in done.notes if f"may show other instances than {FULL}; " in note]
+        assert bool(said) == is_said, done.notes
     assert not (tmp_path / "out").exists()
 
 

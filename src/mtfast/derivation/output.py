@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -263,6 +263,11 @@ class NewSet:
                 f"masks of {split} in {source.name} were left out: they show category ids that "
                 f"have changed"
             )
+        elif there and masks and source.only not in (None, _painted_from(source, split)):
+            self.note(
+                f"masks of {split} in {source.name} are as they were, and may show other instances "
+                f"than {source.only}; compare them with 'mtfast verify'"
+            )
         missing = []
         places = source.find_places(split, names)
         for name in track(names, f"adding images of {to}", self._progress):
@@ -343,6 +348,11 @@ class NewSet:
     def _file(self, split: str, variant: str) -> Path:
         path = self.annotations / variant
         return path.with_name(f"{split}_{path.name}.json")
+
+
+def _painted_from(source: Source, split: str) -> str:
+    """Return which annotation file masks show, as far as that is known."""
+    return default_variant(replace(source, only=None).variants(split))
 
 
 def _two_pictures(name: str) -> MtfastError:
