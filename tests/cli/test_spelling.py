@@ -30,10 +30,41 @@ SOURCE = Path(mtfast.__file__).parent
         ("images='none'", "--images none"),
         ("train=a.json val=b.json", "train=a.json val=b.json"),
         ("nothing='such'", "nothing='such'"),
+        ("(convert with mapping={0: 2}); or", "(convert with --map 0=2); or"),
+        ("no such folder: /runs/seed=3/batch=32/a", "no such folder: /runs/seed=3/batch=32/a"),
+        ("no split 'n=3' in size=512", "no split 'n=3' in size=512"),
+        ("runs/overwrite=True/a, overwrite=True.png", "runs/overwrite=True/a, overwrite=True.png"),
     ],
 )
 def test_arguments_are_spelled_as_options(said, typed):
     assert as_options(said) == typed
+
+
+def test_paths_are_told_as_they_are(tmp_path):
+    """Such as those of sweeps, which are called after their settings."""
+    out = tmp_path / "seed=3" / "zoom=True"
+    line = ("synth", str(out), "--train", "2", "--test", "1", "--size", "64x64")
+    assert invoke(*line)[1].startswith(f"{out}: ")
+    assert f"no such file or folder: {out}/nothing; " in invoke("info", f"{out}/nothing")[2]
+
+
+def test_every_argument_of_a_message_is_spelled():
+    """All that stand in the text of the library, wherever they stand in their sentences."""
+    argument = re.compile(r"\b(\w+)=(?:'[a-z]+'|True|…|\[…\]|\[\d+\])")
+    options = {
+        o.name for c in cli.commands.values() for o in c.params if isinstance(o, click.Option)
+    }
+    n_found = 0
+    for file in SOURCE.rglob("*.py"):
+        if file.is_relative_to(SOURCE / "cli"):
+            continue
+        for whole in re.findall(r'"((?:[^"\\\n]|\\.)*)"', file.read_text(encoding="utf-8")):
+            # Without what an f-string puts in.
+            text = re.sub(r"\{[^{}]*\}", "", whole)
+            said = [found[0] for found in argument.finditer(text) if found[1] in options]
+            n_found += len(said)
+            assert not [words for words in said if words in as_options(text)], (file.name, text)
+    assert n_found > 30
 
 
 def test_all_that_messages_advise_are_options():

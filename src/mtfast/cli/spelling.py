@@ -10,8 +10,9 @@ import click
 __all__ = ["as_options"]
 
 # Such as bad='skip', overwrite=True, min_areas=[300], mapping={0: 4}; image_folder=… for any value,
-# and splits=[…] for the option alone.
-_ARGUMENT = re.compile(r"\b([a-z_]+)=('[^'\s]*'|True|\[[^][]*\]|\{\d+: \d+\}|…|\d+)")
+# and splits=[…] for the option alone. Paths such as runs/seed=3 and runs/overwrite=True are none.
+_VALUE = r"'[^'\s]*'|True|\[(?:…|\d+)\]|\{\d+: \d+\}|…"
+_ARGUMENT = re.compile(rf"(?<![^\s(])([a-z_]+)=({_VALUE})(?![^\s,;:)])")
 
 
 def as_options(text: str) -> str:
