@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import io
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -847,3 +848,22 @@ def test_an_export_is_replaced_where_nothing_can_be_made_beside_it(tmp_path, mon
     expected = mtfast.export_annotations(path, tmp_path / "expected", format="yolo")
     assert content(out) == content(expected.path)
     assert names_in(out) == names_in(expected.path)
+
+
+@pytest.mark.parametrize("is_mount", [False, True])
+def test_an_export_is_replaced_in_a_folder_that_has_to_stay(tmp_path, monkeypatch, is_mount):
+    """As a volume of a container has to, or a folder below another user's."""
+    path, out = small_set(tmp_path / "set", "train"), tmp_path / "out"
+    mtfast.export_annotations(path, out)
+    before = out.stat().st_ino
+    if is_mount:
+        monkeypatch.setattr(Path, "is_mount", lambda place: place == out)
+    else:
+        access = os.access
+        monkeypatch.setattr(os, "access", lambda at, how: at != tmp_path and access(at, how))
+    mtfast.export_annotations(path, out, format="yolo", overwrite=True)
+    monkeypatch.undo()
+    expected = mtfast.export_annotations(path, tmp_path / "expected", format="yolo")
+    assert content(out) == content(expected.path)
+    assert names_in(out) == names_in(expected.path)
+    assert out.stat().st_ino == before

@@ -30,7 +30,7 @@ from mtfast.interchange.images import (
 from mtfast.interchange.inputs import SplitInput, all_categories, read_splits
 from mtfast.interchange.labelme import Labelme
 from mtfast.interchange.names import expect_apart
-from mtfast.interchange.replacing import put_export, refuse_other, refuse_read
+from mtfast.interchange.replacing import has_to_stay, put_export, refuse_other, refuse_read
 from mtfast.interchange.yolo import Yolo
 from mtfast.paths import target_path
 from mtfast.progress import Progress, shows_progress, track
@@ -225,7 +225,7 @@ def export_annotations(
     }
     inputs = {f"annotations of {split.name}": split.table.digest() for split in found}
     plan, check = Plan("export", options, inputs), partial(refuse_other, target, overwrite)
-    with working(target, plan, check, afresh=overwrite) as work:
+    with working(target, plan, check, inside=has_to_stay(target), afresh=overwrite) as work:
         for split in found:
             _write_split(work, writer, split, done, progress)
             if images == "none":

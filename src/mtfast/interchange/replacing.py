@@ -6,6 +6,7 @@ An export is known by its record, a hidden file. What has none may be anybody's,
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from mtfast.errors import MtfastError
 from mtfast.work.folder import WorkFolder
 from mtfast.work.folder_state import prefix_of, refuse_taken
 
-__all__ = ["put_export", "refuse_other", "refuse_read"]
+__all__ = ["has_to_stay", "put_export", "refuse_other", "refuse_read"]
 
 _RECORD = ".mtfast-export"
 _VERSION = 1
@@ -71,6 +72,22 @@ def refuse_read(target: Path, places: Iterable[Path | Address]) -> None:
             )
 
 
+def has_to_stay(target: Path) -> bool:
+    """Return whether the folder of an export cannot be moved, only what is in it.
+
+    Parameters
+    ----------
+    target : Path
+
+    Returns
+    -------
+    bool
+        So it is with a volume of a container, and where the folder above is another user's.
+    """
+    is_fixed = target.is_mount() or not os.access(target.parent, os.W_OK)
+    return is_fixed and _read(target) is not None
+
+
 def put_export(work: WorkFolder, target: Path, overwrite: bool) -> None:
     """Give an export its place, or that of the one that is there.
 
@@ -97,7 +114,7 @@ def put_export(work: WorkFolder, target: Path, overwrite: bool) -> None:
         return
     # The old one stays while that takes minutes.
     work.sync()
-    # Where no folder can be made beside the target, the work folder is inside of it.
+    # The work folder is inside of a target that has to stay.
     change = _move_content if work.folder.parent == target else Path.rename
     change(target, aside)
     try:
