@@ -815,7 +815,7 @@ def test_pictures_of_coco_files(tmp_path):
     assert files_of(tmp_path / "out" / "train_images") == {
         n: n.encode() for n in ("x/1.jpg", "y/1.jpg")
     }
-    assert done.notes == ["image 2.jpg of train has no file of its own in a"]
+    assert done.notes == ["1 image of train without a file of its own in a, such as 2.jpg"]
     write_coco(tmp_path / "a.json", ["../images/x/1.jpg", "1.jpg"])
     (tmp_path / "images" / "1.jpg").write_text("mine")
     with pytest.raises(mtfast.MtfastError, match="two pictures would both be train_images/1.jpg"):
@@ -829,7 +829,7 @@ def test_a_file_that_two_names_lead_to_comes_over_for_neither(tmp_path):
         (tmp_path / name).write_text(name)
     done = derive_variants(tmp_path / "a.json", tmp_path / "out", min_areas=[1])
     assert files_of(tmp_path / "out" / "train_images") == {"2.jpg": b"2.jpg"}
-    assert done.notes[0] == "image x/1.jpg and 1 more of train has no file of its own in a"
+    assert done.notes[0] == "2 images of train without a file of its own in a, such as x/1.jpg"
 
 
 def test_images_beside_the_file_come_over(tmp_path):
@@ -839,7 +839,7 @@ def test_images_beside_the_file_come_over(tmp_path):
     (tmp_path / "JPEGImages" / "1.jpg").write_text("1")
     done = derive_variants(tmp_path / "a.json", tmp_path / "out", min_areas=[1])
     assert files_of(tmp_path / "out" / "train_images") == {"JPEGImages/1.jpg": b"1"}
-    assert "image JPEGImages/2.jpg of train has no file of its own in a" in done.notes
+    assert "1 image of train without a file of its own in a, such as JPEGImages/2.jpg" in done.notes
 
 
 def test_records_are_those_of_the_table(small_set, labelled, tmp_path):

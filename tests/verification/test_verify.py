@@ -366,7 +366,7 @@ def test_stated_areas_and_boxes(damaged):
     assert f"annotation {second['id']} of" in bbox
     done = call("verify", damaged)
     assert done.returncode == 1
-    assert "1 areas and 1 boxes disagree with the RLE" in done.stdout
+    assert "1 area and 1 box disagree with the RLE" in done.stdout
     first["area"] -= 1
     path.write_text(json.dumps(content))
     (stated,) = mtfast.verify(damaged).splits[1].stated
@@ -507,7 +507,7 @@ def test_of_a_set_without_masks_stated_areas_and_boxes_are_compared(tmp_path):
     done = run("verify", tmp_path / "train.json")
     assert done.returncode == 1, done.stderr
     assert "ships no masks: stated areas and boxes alone are compared with the RLE" in done.stdout
-    assert "1 areas and 1 boxes disagree with the RLE" in done.stdout
+    assert "1 area and 1 box disagree with the RLE" in done.stdout
     for annotation in content["annotations"]:
         del annotation["area"], annotation["bbox"]
     (tmp_path / "train.json").write_text(json.dumps(content))

@@ -110,8 +110,9 @@ def _print_verification(found: Verification) -> None:
         for stated in split.stated:
             show(
                 console,
-                f"{stated.variant}: {stated.n_area:,} areas and {stated.n_bbox:,} boxes "
-                f"disagree with the RLE, such as {stated.examples[0]}",
+                f"{stated.variant}: {counted(stated.n_area, 'area')} and "
+                f"{counted(stated.n_bbox, 'box', 'boxes')} disagree with the RLE, such as "
+                f"{stated.examples[0]}",
             )
 
 

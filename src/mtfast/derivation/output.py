@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from mtfast.arguments import ImagesOption, wants_images
-from mtfast.errors import MtfastError
+from mtfast.errors import MtfastError, counted
 from mtfast.paths import base_name, is_name, local_path, stem_of, target_path
 from mtfast.progress import Progress, track
 from mtfast.sources import Source
@@ -282,9 +282,10 @@ class NewSet:
                 self.done.n_masks += 1
         # A set may come without any images, and without a folder of them.
         if missing and (len(missing) < len(names) or source.image_names(split) is not None):
-            more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+            images = counted(len(missing), "image")
             self.note(
-                f"image {missing[0]}{more} of {split} has no file of its own in {source.name}"
+                f"{images} of {split} without a file of its own in {source.name}, such as "
+                f"{missing[0]}"
             )
 
     def keep_split(self, source: Source, split: str) -> None:
