@@ -745,6 +745,31 @@ def test_what_is_beside_an_export_is_never_removed(tmp_path):
     assert content(out) == first
 
 
+def test_an_export_that_somebody_has_worked_on_is_never_removed(tmp_path):
+    """Shapes corrected in labelme, say, or a file more in one of its folders."""
+    path, out = small_set(tmp_path / "set", "train"), tmp_path / "out"
+    mtfast.export_annotations(path, out, format="labelme")
+    (file,) = (out / "train").glob("*.json")
+    before = file.stat()
+    file.write_text(file.read_text().replace("}", "} "))
+    # A clock may be coarse.
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 10**9))
+    first = content(out)
+    changed = r"out has train/a\.json, which was changed after the export; expected .*; move the"
+    with pytest.raises(MtfastError, match=changed):
+        mtfast.export_annotations(path, out, format="yolo", overwrite=True)
+    assert content(out) == first
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    (out / "train/notes.txt").write_text("mine")
+    os.utime(out / "train/notes.txt", ns=(0, 0))
+    with pytest.raises(MtfastError, match=r"out has 4 files and not the 3 of the export; "):
+        mtfast.export_annotations(path, out, format="yolo", overwrite=True)
+    (out / "train/notes.txt").unlink()
+    file.unlink()
+    mtfast.export_annotations(path, out, format="yolo", overwrite=True)
+    assert (out / "data.yaml").is_file()
+
+
 @pytest.mark.parametrize("name", [".git", ".notes", "thesis.tex"])
 def test_what_comes_beside_an_export_is_never_removed_either(tmp_path, monkeypatch, name):
     path, out = small_set(tmp_path / "set", "train"), tmp_path / "out"
@@ -796,7 +821,7 @@ def test_a_store_inside_of_an_export_is_never_removed(tmp_path):
     mtfast.export_annotations(path, out)
     store = out / "annotations/set.zarr"
     mtfast.convert(path, store)
-    with pytest.raises(MtfastError, match=r"out holds what is read here, .*set\.zarr; "):
+    with pytest.raises(MtfastError, match=r"out has annotations/set\.zarr/.*changed after"):
         mtfast.export_annotations(store, out, overwrite=True)
     assert mtfast.open(store)["train"].n_images == 1
 

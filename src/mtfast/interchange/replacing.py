@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from mtfast.addresses import Address
 from mtfast.errors import MtfastError
@@ -48,6 +49,11 @@ def refuse_other(target: Path, overwrite: bool) -> None:
             f"{target} has {others[0]} beside an export; expected nothing else, as an export that "
             f"is replaced is removed with all that is below it; move {others[0]} or choose another "
             f"place"
+        )
+    elif (worked_on := _worked_on(target)) is not None:
+        raise MtfastError(
+            f"{target} has {worked_on}; expected an export that nobody has worked on, as one that "
+            f"is replaced is removed; move the folder or choose another place"
         )
 
 
@@ -106,7 +112,8 @@ def put_export(work: WorkFolder, target: Path, overwrite: bool) -> None:
     """
     refuse_other(target, overwrite)
     names = sorted(path.name for path in work.content.iterdir())
-    record = {"version": _VERSION, "holds": names}
+    # Written last: what is newer was changed by others.
+    record = {"version": _VERSION, "holds": names, "n_files": len(_files(work.content, names))}
     (work.content / _RECORD).write_text(json.dumps(record) + "\n", encoding="utf-8")
     last, aside = min(names, default=""), work.folder / "replaced"
     if _read(target) is None:
@@ -134,16 +141,42 @@ def _move_content(place: Path, to: Path) -> None:
 
 def _read(target: Path) -> list[str] | None:
     """Return the names of what an export has in its folder; None if there is none."""
-    try:
-        found = json.loads((target / _RECORD).read_bytes())
-    except (OSError, ValueError):
-        return None
-    holds = found.get("holds") if isinstance(found, dict) else None
+    found = _record_of(target)
+    holds = found.get("holds")
     if not isinstance(holds, list) or found.get("version") != _VERSION:
         return None
     # A damaged record names nothing that is not in the folder.
     names = _names(target)
     return [name for name in holds if name in names]
+
+
+def _record_of(target: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((target / _RECORD).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _worked_on(target: Path) -> str | None:
+    """Say what somebody has changed or added in the folders of an export, if anything."""
+    files, n_files = _files(target, _read(target) or ()), _record_of(target).get("n_files")
+    written = (target / _RECORD).stat().st_mtime_ns
+    for path, status in files:
+        # What is a dataset's as well stays there.
+        if status.st_mtime_ns > written and status.st_nlink == 1:
+            return f"{path.relative_to(target)}, which was changed after the export"
+    if isinstance(n_files, int) and len(files) > n_files:
+        return f"{len(files):,} files and not the {n_files:,} of the export"
+    return None
+
+
+def _files(place: Path, held: Iterable[str]) -> list[tuple[Path, os.stat_result]]:
+    """Return the files of an export, in order, of what it holds."""
+    paths = [place / name for name in held if not (place / name).is_dir()]
+    for name in held:
+        paths += (Path(at, file) for at, _, files in os.walk(place / name) for file in files)
+    return [(p, p.lstat()) for p in sorted(paths) if not p.name.startswith(_OF_SYSTEMS)]
 
 
 def _names(target: Path) -> list[str]:
