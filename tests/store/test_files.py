@@ -49,29 +49,12 @@ def test_ranges_that_are_not_in_order_or_overlap(path):
 
 
 def test_thousands_of_ranges(path):
-    """More than a system takes at once."""
     read(path, 3, [(100 * k, 50) for k in range(3500)])
 
 
 def test_without_preadv(path, monkeypatch):
     monkeypatch.delattr(os, "preadv", raising=False)
     read(path, 3, [(100 * k, 50) for k in range(35)])
-
-
-@pytest.mark.skipif(not hasattr(os, "preadv"), reason="each range is read in a call of its own")
-def test_a_window_is_read_in_one_call(path, monkeypatch):
-    calls = []
-    real = os.preadv
-
-    def preadv(descriptor, parts, start):
-        calls.append(start)
-        return real(descriptor, parts, start)
-
-    monkeypatch.setattr(os, "preadv", preadv)
-    read(path, 7, [(9000 * k, 4000) for k in range(35)])
-    assert calls == [7]
-    read(path, 0, [(0, 10), (100_000, 10)])
-    assert calls == [7, 0, 100_000]
 
 
 def test_a_file_that_ends_too_early(path):

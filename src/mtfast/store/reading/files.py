@@ -30,11 +30,6 @@ OPEN_FILES = 256
 MAX_READ = 1 << 31
 """Bytes of a file that is read whole, at most: of metadata, or a chunk of a column."""
 
-# Bytes between two ranges that are read as well, rather than the ranges in two calls.
-_BRIDGE = memoryview(bytearray(1 << 15))
-# Systems take 1,024 parts of memory in a call.
-_MOST_PARTS = 1000
-
 
 class StoreFile(Protocol):
     """An open file of a store, of which ranges are read by any number of threads."""
@@ -240,16 +235,14 @@ class LocalFile:
     ) -> None:
         """Read ranges of bytes into a buffer; StoreError as for :meth:`read`."""
         preadv = getattr(os, "preadv", None)
-        for first, stop, parts in _bridged(ranges, out):
-            try:
-                if preadv and preadv(self._file.descriptor, parts, start + first) == stop - first:
-                    continue
-            except OSError as error:
-                raise _unreadable(self._path, error) from error
-            at = start + first
-            for part in parts:
-                part[:] = self.read(at, len(part))
-                at += len(part)
+        descriptor = self._file.descriptor
+        try:
+            for first, length, place in ranges:
+                part = out[place : place + length]
+                if preadv is None or preadv(descriptor, (part,), start + first) < length:
+                    part[:] = self.read(start + first, length)
+        except OSError as error:
+            raise _unreadable(self._path, error) from error
 
     def hold(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Do nothing: reads of this machine do not wait for each other."""
@@ -258,32 +251,6 @@ class LocalFile:
         """Ask the system to read a range into its cache."""
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(self._file.descriptor, start, length, os.POSIX_FADV_WILLNEED)
-
-
-def _bridged(
-    ranges: Iterable[tuple[int, int, int]], out: memoryview
-) -> Iterator[tuple[int, int, list[memoryview]]]:
-    """Join ranges that are close to each other: where each begins and ends, and parts of memory.
-
-    What lies between them goes to memory that nobody looks at. A call takes as long as to copy
-    20 KB, and threads that read small ranges spend their time on waiting for Python's lock: eight
-    of them read the 35 ranges of a window three times as fast in one call.
-    """
-    begin = end = 0
-    parts: list[memoryview] = []
-    for first, length, place in ranges:
-        gap = first - end
-        if parts and 0 <= gap <= len(_BRIDGE) and len(parts) < _MOST_PARTS:
-            if gap:
-                parts.append(_BRIDGE[:gap])
-        else:
-            if parts:
-                yield begin, end, parts
-            begin, parts = first, []
-        parts.append(out[place : place + length])
-        end = first + length
-    if parts:
-        yield begin, end, parts
 
 
 class OpenLocal(Protocol):
